@@ -1,0 +1,50 @@
+/* Every bound of the engine in one place, each with its reason. */
+#ifndef SYNC_LIMITS_H
+#define SYNC_LIMITS_H
+
+/* Columns per journal mask: the mask is a signed 64-bit integer whose negative values are operation codes. */
+#define SYNC_MASK_COLUMNS 62
+
+/* Stable column ids per table: SQLite's own ceiling is 32767 columns; pending names of other files come on
+ * top. */
+#define SYNC_COLUMNS_MAX 32767
+
+/* Key columns per table: more than any schema in use, small enough for fixed arrays on the stack. */
+#define SYNC_KEY_COLUMNS_MAX 64
+
+/* Tables in one changeset or vector; bounds what a hostile header can make us allocate. */
+#define SYNC_TABLES_MAX 4096
+
+/* Sites in one changeset or vector, for the same reason. A site is one file that ever wrote. */
+#define SYNC_SITES_MAX 65536
+
+/* Cells of the tables-by-sites matrix in one header (8 bytes each: 64 MiB would be too much, 16 MiB is not).
+ */
+#define SYNC_MATRIX_CELLS_MAX (2u << 20)
+
+/* A table or column name in bytes; SQLite has no such bound, people do. */
+#define SYNC_NAME_BYTES_MAX 1024
+
+/* One value: SQLite's compiled ceiling. The connection's own SQLITE_LIMIT_LENGTH applies below it. */
+#define SYNC_VALUE_BYTES_MAX 2147483647u
+
+/* How far ahead of the wall clock a remote stamp may be before its delta is refused for now. */
+#define SYNC_DRIFT_MS_MAX (5 * 60 * 1000)
+
+/* Journal entries folded at a time: bounds memory, long enough to amortise the statements. */
+#define SYNC_FOLD_CHUNK 1024
+
+/* A tail longer than this is folded for real even by a reader that may write: an overlay is for short tails.
+ */
+#define SYNC_VIRTUAL_TAIL_MAX 20000
+
+/* Text of one error message, including the terminating zero. */
+#define SYNC_ERROR_BYTES 512
+
+/* zstd level of changesets: 3 is zstd's own default, the knee of its speed and ratio. */
+#define SYNC_ZSTD_LEVEL 3
+
+/* Largest zstd window a decoder accepts, as a power of two: 8 MiB, what level 3 never exceeds. */
+#define SYNC_ZSTD_WINDOW_LOG_MAX 23
+
+#endif

@@ -1,0 +1,63 @@
+/* sync_ext: any SQLite file, written by any program, keeps itself in step with other files.
+**
+** Public interface for programs that link the engine (sync-peer does). Programs that load the extension use
+*SQL functions:
+** sync_ext(3), or the README. All functions are called on the thread that owns the connection.
+*/
+#ifndef SYNC_EXT_H
+#define SYNC_EXT_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Results beside SQLite's own. */
+#define SYNC_EXT_BEHIND                                                                                      \
+    1001 /* the changeset presumes more than this file holds: ask again with sync_seen() */
+#define SYNC_EXT_EARLY  1002 /* a stamp is too far ahead of this machine's clock: ask again later */
+#define SYNC_EXT_FORMAT 1003 /* written by a newer version */
+#define SYNC_EXT_SCHEMA 1004 /* key columns or identity of a table differ */
+
+struct sqlite3_api_routines;
+
+/* Registers all functions and virtual tables on `db`. Linked statically, `api` is ignored and may be NULL.
+** On error *error (sqlite3_malloc'd, may be NULL) says why. */
+int sqlite3_syncext_init(sqlite3 *db, char **error, const struct sqlite3_api_routines *api);
+
+/* A snapshot delta in parts of bounded size, read in one read transaction of `db`. Between calls the
+*connection must not write
+** or end the transaction. */
+typedef struct sync_stream sync_stream;
+
+/* `seen`: the receiver's sync_seen() blob; NULL: everything. part_bytes_max, part_rows_max: a part ends at
+*the row that
+** reaches either. On success *out must be closed. On error *out is NULL and *error is a sqlite3_malloc'd
+*text. */
+int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t part_bytes_max,
+                     uint32_t part_rows_max, sync_stream **out, char **error);
+
+/* SQLITE_ROW: *part (borrowed until the next call) is the next changeset, *last says whether it is the last.
+*SQLITE_DONE: nothing
+** (more) to send; if the first call says so the receiver lacks nothing. Anything else: an error, text in
+**error. */
+int sync_stream_next(sync_stream *s, const void **part, size_t *bytes, int *last, char **error);
+
+/* After the last part: the receiver's sync_seen() as it will be once it has merged all parts;
+*sqlite3_malloc'd, to be handed to the
+** next sync_stream_open. */
+int sync_stream_seen(sync_stream *s, void **seen, size_t *bytes);
+void sync_stream_close(sync_stream *s); /* ends the read transaction; NULL is fine */
+
+/* sync_apply() with its result code: SQLITE_OK with *changed rows, a SQLite code, or one of the above with
+ * *error. */
+int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
