@@ -13,7 +13,7 @@ typedef struct sync_sites {
 } sync_sites;
 
 /* When and by whom. hlc: 48 bits of milliseconds since 1970, 16 bits of counter. `written` is 0 for a genesis
-*stamp, which so
+** stamp, which so
 ** sorts below every write, and 1 otherwise. All zero: no stamp at all ("unset"), below everything. */
 typedef struct sync_stamp {
     uint64_t hlc;
@@ -44,7 +44,7 @@ typedef struct sync_cell {
 } sync_cell;
 
 /* What a foreign-key cell means: the row of the parent table born at `born` under `number`. Only where that
-*is not implied
+** is not implied
 ** (a genesis parent shown under its own number). */
 typedef struct sync_ref {
     uint32_t col;   /* column id, or SYNC_REF_KEY + index for a key part */
@@ -88,7 +88,7 @@ int sync_row_copy(sync_row *to,
                   const sync_row *from); /* values stay borrowed; SYNC_NOMEM leaves `to` reset */
 
 /* Packs a state as the clock of a table whose genesis hlc is `epoch`. Cells that are `carried` keep their
-*value in the clock
+** value in the clock
 ** (a held row, a pending column, a refused cell). Appends to buf. */
 void sync_clock_put(sync_buf *buf, const sync_row *row, sync_identity identity, uint64_t epoch);
 
@@ -96,9 +96,9 @@ void sync_clock_put(sync_buf *buf, const sync_row *row, sync_identity identity, 
 void sync_clock_put_insert(sync_buf *buf, sync_stamp stamp, uint32_t covers, uint64_t epoch);
 
 /* Unpacks into `row` (reset first, values borrowed from the blob). `sites_max`: a site index at or above it
-*is corrupt.
+** is corrupt.
 ** Returns SYNC_OK, SYNC_CORRUPT or SYNC_NOMEM; after an error `row` is reset. Every byte is treated as
-*hostile. */
+** hostile. */
 int sync_clock_get(sync_row *row, const void *blob, size_t bytes, sync_identity identity, uint64_t epoch,
                    uint32_t sites_max);
 

@@ -26,7 +26,7 @@ typedef struct sync_table_head {
 
 /* Head of a changeset, and the whole of a seen blob (magic "SEEN").
 ** In a changeset: base = the receiver's seen that the rows were reduced against (tables x sites), start = the
-*journal position
+** journal position
 ** they were read from (tables x 1), part/last of a delta sent in parts.
 ** In a seen blob: base = what the file holds, start = its cursors (tables x sites: in the
 ** journal of that site). */
@@ -58,7 +58,7 @@ typedef struct sync_closing {
 } sync_closing;
 
 /* Seen blob: "SEEN" | u8 format | head without columns, part and last | u32 CRC-like check (xxh32 not needed:
-*the low 32 bits of
+** the low 32 bits of
 ** FNV-1a 64 over everything before). */
 int sync_seen_put(sync_buf *buf, const sync_head *head);
 int sync_seen_get(const void *blob, size_t bytes, sync_head *head, sync_error *error);
@@ -77,7 +77,7 @@ void sync_encoder_free(sync_encoder *e);
 int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error);
 
 /* Appends a row of head table `table`. key: key_count values. row: cells' `col` are wire columns, stamps'
-*sites are wire sites,
+** sites are wire sites,
 ** every cell's value is carried. Alive rows carry the existence cell or not (stamp none). */
 int sync_encoder_row(sync_encoder *e, uint32_t table, const sync_value *key, const sync_row *row,
                      sync_error *error);
@@ -98,7 +98,7 @@ int sync_encoder_finish(sync_encoder *e, const sync_closing *closing, const void
 typedef struct sync_decoder sync_decoder;
 
 /* Reads magic, format and head. `bytes` of `blob` must outlive the decoder. value_bytes_max bounds one value.
-*Memory stays in
+** Memory stays in
 ** proportion to what has been decompressed of one row, never to what a length field claims.
 ** SYNC_OK, SYNC_CORRUPT, SYNC_FORMAT (newer), SYNC_NOMEM, SYNC_TOOBIG; *out is NULL after an error. */
 int sync_decoder_open(const void *blob, size_t bytes, uint64_t value_bytes_max, sync_decoder **out,
@@ -106,9 +106,9 @@ int sync_decoder_open(const void *blob, size_t bytes, uint64_t value_bytes_max, 
 const sync_head *sync_decoder_head(const sync_decoder *d);
 
 /* Next row: SYNC_ROW with *table, *key (key_count values, borrowed until the next call), *row (likewise;
-*cells ascending, in
+** cells ascending, in
 ** bounds, all carried and not fresh; sites in bounds; cl >= 1; identity row: cl 1 or 2; since <= stamp);
-*SYNC_DONE after the last row, when
+** SYNC_DONE after the last row, when
 ** the closing has been read and the frame's checksum and the row count have been verified; or an error. */
 int sync_decoder_next(sync_decoder *d, uint32_t *table, const sync_value **key, const sync_row **row,
                       sync_error *error);

@@ -1,5 +1,5 @@
 /* The outside world behind one injectable interface: wall clock, randomness, identity of a file on disk, the
-*witness beside it.
+** witness beside it.
 ** The default is the real thing; the simulation puts its own in its place. */
 #ifndef SYNC_ENV_H
 #define SYNC_ENV_H

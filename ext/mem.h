@@ -7,14 +7,14 @@
 #include <stdint.h>
 
 /* As malloc, realloc, free, over sqlite3_malloc64 so that a host's memory limits and faults apply. NULL when
-*out of memory;
+** out of memory;
 ** sync_realloc then leaves the old block alone. Size 0 gives NULL. */
 void *sync_alloc(size_t bytes);
 void *sync_realloc(void *block, size_t bytes);
 void sync_free(void *block);
 
 /* A growing byte string. Zero-initialise before use, sync_buf_free after. Once an append fails for lack of
-*memory `oom` stays set,
+** memory `oom` stays set,
 ** later appends do nothing, and the owner checks once at the end. */
 typedef struct sync_buf {
     uint8_t *data;
@@ -33,7 +33,7 @@ void sync_buf_put_zigzag(sync_buf *buf, int64_t v);  /* (v << 1) ^ (v >> 63) as 
 void sync_buf_put_blob(sync_buf *buf, const void *data, size_t bytes); /* varint length, then the bytes */
 
 /* A borrowed range of bytes that is being read. Every get checks the bound; a failed get sets `bad`, returns
-*zero (or NULL),
+** zero (or NULL),
 ** and all later gets do the same, so that a decoder may check once. */
 typedef struct sync_span {
     const uint8_t *at;

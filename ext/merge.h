@@ -18,7 +18,7 @@ int sync_incarnation_compare(const sync_sites *sites, sync_identity identity, co
                              const sync_row *b);
 
 /* Joins `remote` into `into`. `into` with cl 0 is "never existed". Values of cells taken from remote are
-*borrowed from it.
+** borrowed from it.
 ** Under identity row the caller has already matched the two by (number at birth, born).
 ** Commutative, associative and idempotent in the stamps; equal stamps are the same write and change nothing.
 ** References of remote replace those of `into` for every cell taken. */

@@ -1,7 +1,7 @@
 /* sync_ext: any SQLite file, written by any program, keeps itself in step with other files.
 **
 ** Public interface for programs that link the engine (sync-peer does). Programs that load the extension use
-*SQL functions:
+** SQL functions:
 ** sync_ext(3), or the README. All functions are called on the thread that owns the connection.
 */
 #ifndef SYNC_EXT_H
@@ -29,25 +29,25 @@ struct sqlite3_api_routines;
 int sqlite3_syncext_init(sqlite3 *db, char **error, const struct sqlite3_api_routines *api);
 
 /* A snapshot delta in parts of bounded size, read in one read transaction of `db`. Between calls the
-*connection must not write
+** connection must not write
 ** or end the transaction. */
 typedef struct sync_stream sync_stream;
 
 /* `seen`: the receiver's sync_seen() blob; NULL: everything. part_bytes_max, part_rows_max: a part ends at
-*the row that
+** the row that
 ** reaches either. On success *out must be closed. On error *out is NULL and *error is a sqlite3_malloc'd
-*text. */
+** text. */
 int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t part_bytes_max,
                      uint32_t part_rows_max, sync_stream **out, char **error);
 
 /* SQLITE_ROW: *part (borrowed until the next call) is the next changeset, *last says whether it is the last.
-*SQLITE_DONE: nothing
+** SQLITE_DONE: nothing
 ** (more) to send; if the first call says so the receiver lacks nothing. Anything else: an error, text in
 **error. */
 int sync_stream_next(sync_stream *s, const void **part, size_t *bytes, int *last, char **error);
 
 /* After the last part: the receiver's sync_seen() as it will be once it has merged all parts;
-*sqlite3_malloc'd, to be handed to the
+** sqlite3_malloc'd, to be handed to the
 ** next sync_stream_open. */
 int sync_stream_seen(sync_stream *s, void **seen, size_t *bytes);
 void sync_stream_close(sync_stream *s); /* ends the read transaction; NULL is fine */

@@ -21,7 +21,7 @@ void sync_matrix_raise(sync_matrix *m, uint32_t table, uint32_t site,
                        uint64_t v); /* to the maximum of both */
 
 /* Encoding: per site, in order: varint common value; varint number of exceptions; per exception varint table
-*(ascending, as
+** (ascending, as
 ** difference to the one before, the first as it is), varint value. */
 void sync_matrix_put(sync_buf *buf, const sync_matrix *m);
 
