@@ -1,0 +1,22 @@
+# Writes TO_H and TO_C from the SQL files named in FROM (separated by '|'): sql/meta.sql and sql/meta.sql.in
+# both become `extern const char sql_meta[];`. Run as: cmake -DFROM=.. -DTO_H=.. -DTO_C=.. -P embed_sql.cmake
+string(REPLACE "|" ";" files "${FROM}")
+set(header "/* Generated from sql/: do not edit. */\n#ifndef SYNC_SQL_TEXT_H\n#define SYNC_SQL_TEXT_H\n\n")
+set(body "/* Generated from sql/: do not edit. */\n#include \"sql_text.h\"\n")
+foreach(file IN LISTS files)
+    get_filename_component(base "${file}" NAME)
+    string(REGEX REPLACE "\\.sql(\\.in)?$" "" name "${base}")
+    if(NOT name MATCHES "^[a-z][a-z0-9_]*$")
+        message(FATAL_ERROR "${file}: the name of an SQL file is lower-case letters, digits and _")
+    endif()
+    file(READ "${file}" text)
+    string(REPLACE "\\" "\\\\" text "${text}")
+    string(REPLACE "\"" "\\\"" text "${text}")
+    string(REPLACE "?" "\\?" text "${text}") # no trigraphs
+    string(REPLACE "\n" "\\n\"\n    \"" text "${text}")
+    string(APPEND header "extern const char sql_${name}[]; /* ${base} */\n")
+    string(APPEND body "\nconst char sql_${name}[] =\n    \"${text}\";\n")
+endforeach()
+string(APPEND header "\n#endif\n")
+file(WRITE "${TO_H}" "${header}")
+file(WRITE "${TO_C}" "${body}")
