@@ -1,0 +1,187 @@
+/* The engine's state on one connection, and the SQL helpers that the spine shares. */
+#ifndef SYNC_ENGINE_H
+#define SYNC_ENGINE_H
+
+#include "arena.h"
+#include "clock.h"
+#include "codec.h"
+#include "env.h"
+#include "sqlite.h"
+#include "status.h"
+#include "vector.h"
+
+/* Version of the metadata in a file. A newer one is refused, an older one upgraded. */
+#define SYNC_META_FORMAT 1
+
+/* Operation codes of the journal; see sql/meta.sql. */
+enum {
+    SYNC_OP_LOOK = 0,
+    SYNC_OP_INSERT = -1,
+    SYNC_OP_DELETE = -2,
+    SYNC_OP_MOVE_FROM = -3,
+    SYNC_OP_MOVE_TO = -4,
+    SYNC_OP_HINT = -5
+};
+
+/* journal.tid = table id | column group << SYNC_GROUP_SHIFT */
+#define SYNC_GROUP_SHIFT 24
+#define SYNC_TID_MASK    ((1 << SYNC_GROUP_SHIFT) - 1)
+
+typedef struct sync_column {
+    char *name;
+    bool present;  /* in the base table, and known to the triggers */
+    bool late;     /* in the base table, not yet known to the triggers */
+    char affinity; /* of present and late columns: 'i' 't' 'r' 'n' 'b' */
+} sync_column;
+
+/* One declared foreign key from a tracked table to a tracked table. */
+typedef struct sync_fk {
+    uint32_t child_tid;
+    uint32_t parent_tid;
+    uint32_t count;
+    bool to_key;       /* refers to exactly the parent's primary key */
+    bool to_row;       /* refers to the number of a row table: travels as an identity */
+    char **from;       /* child column names */
+    char **to;         /* parent column names */
+    uint32_t from_col; /* to_row: child's column id, or SYNC_REF_KEY + key index */
+    bool acts;         /* ON DELETE CASCADE, SET NULL or SET DEFAULT */
+} sync_fk;
+
+/* One tracked table. Owned by the sync_db; pointers stay valid until the next reload. */
+typedef struct sync_table {
+    uint32_t tid;
+    char *name;
+    sync_identity identity;
+    char *options;        /* JSON */
+    uint64_t epoch;       /* hlc of the genesis stamp; also the origin of hlc differences in clocks */
+    uint32_t genesis_site;
+    uint32_t genesis_covers;
+    int64_t genesis_seq;
+    int64_t pending;      /* rows that carry values of columns that are not here */
+    uint32_t key_count;
+    char **key_names;
+    char **key_collations;
+    char *key_affinity; /* one letter per key column, zero-terminated */
+    bool rowid_alias;
+    bool missing;       /* dropped or rebuilt otherwise: its triggers are gone */
+    bool user_triggers; /* somebody's trigger hangs on it */
+    bool has_unique;    /* a secondary UNIQUE index */
+    uint32_t col_count; /* stable column ids, present or not */
+    sync_column *cols;
+    sqlite3_stmt **stmts; /* cached statements, by enum sync_stmt; finalised at reload */
+} sync_table;
+
+typedef struct sync_overlay {
+    bool valid;
+    int64_t folded;   /* journal position it reaches */
+    int64_t base;     /* sync_meta.folded and count when it was begun */
+    uint64_t count;
+    uint64_t hlc;
+    int64_t entries;  /* in it */
+} sync_overlay;
+
+typedef struct sync_db {
+    sqlite3 *db;
+    char *path;           /* of the main database; NULL for in-memory and temporary ones */
+    bool has_meta;
+    int64_t schema_version;
+    int64_t generation;
+    /* sync_meta's row, as of the operation's start */
+    uint32_t own_site;
+    uint64_t hlc;
+    int64_t folded;
+    uint64_t count;
+    uint64_t device, inode;
+    /* sites by local number: index 0 is nobody */
+    sync_sites sites;
+    uint8_t (*site_ids)[SYNC_SITE_BYTES];
+    uint32_t table_count;
+    sync_table *tables;
+    uint32_t fk_count;
+    sync_fk *fks;
+    sync_overlay overlay;
+    sqlite3_stmt *meta_stmt;
+    sqlite3_stmt *schema_stmt;
+    sync_encoder *encoder;
+    bool witness_written;  /* by this connection: close cleanly */
+    bool witness_complained;
+    bool busy;             /* an operation is under way: user triggers must not re-enter */
+} sync_db;
+
+/* ---- SQL helpers: all texts are sqlite3_mprintf formats (%w quotes identifiers inside "...", %Q values) ---------------------- */
+
+/* Runs statements without results. */
+int sync_exec(sync_db *s, sync_error *error, const char *format, ...);
+
+/* Prepares a statement to be kept. *stmt is NULL on error. */
+int sync_prepare(sync_db *s, sqlite3_stmt **stmt, sync_error *error, const char *format, ...);
+int sync_prepare_text(sync_db *s, sqlite3_stmt **stmt, sync_error *error, char *owned_sql); /* frees owned_sql */
+
+/* Steps; SQLITE_ROW, SQLITE_DONE, or an error with the database's message in `error`. */
+int sync_step(sync_db *s, sqlite3_stmt *stmt, sync_error *error);
+
+/* Steps a statement without results and resets it; SYNC_OK or an error. */
+int sync_run(sync_db *s, sqlite3_stmt *stmt, sync_error *error);
+
+/* First column of the first row as an integer, or `otherwise`. */
+int sync_query_int(sync_db *s, int64_t *out, int64_t otherwise, sync_error *error, const char *format, ...);
+
+/* Result code of the connection with its message. */
+int sync_fail_db(sync_db *s, sync_error *error, const char *what);
+int sync_fail_nomem(sync_error *error);
+
+sync_value sync_column_value(sqlite3_stmt *stmt, int column);       /* borrowed until the next step or reset */
+int sync_bind_value(sqlite3_stmt *stmt, int index, const sync_value *value); /* not copied: valid until reset */
+
+/* ---- statement texts ------------------------------------------------------------------------------------------------------ */
+
+/* Appends a list, one item per key column i (or per name), separated by `between`: `format` gets the name as %w ("%w") and, where
+** it has a %d, the number from 1. Only the two orders used: name first or number only. */
+void sync_str_keys(sqlite3_str *str, const sync_table *t, const char *format, const char *between);
+void sync_str_numbers(sqlite3_str *str, uint32_t count, const char *format, const char *between);
+
+/* ---- the operation frame ---------------------------------------------------------------------------------------------------- */
+
+typedef enum sync_mode { SYNC_READ, SYNC_WRITE } sync_mode;
+
+/* An operation on the file: one snapshot, metadata fresh. Zero-initialise. */
+typedef struct sync_op {
+    sync_mode mode;
+    bool savepoint;
+} sync_op;
+
+/* Opens a savepoint (which is a transaction where there is none), loads or refreshes the metadata. SYNC_WRITE takes the write lock first, so
+** that the snapshot is the newest. On error nothing is open. A file without metadata gives s->has_meta false, no error. */
+int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error);
+
+/* Ends it: commits (releases) if result is SYNC_OK, rolls back otherwise. Returns result, or the commit's failure. */
+int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error);
+
+/* ---- metadata ---------------------------------------------------------------------------------------------------------------- */
+
+/* Loads tables, columns, sites afresh if the schema or the generation moved since the last time. */
+int sync_engine_refresh(sync_db *s, sync_error *error);
+void sync_engine_forget(sync_db *s); /* drops everything loaded; the next operation loads again */
+
+sync_table *sync_engine_table(sync_db *s, const char *name); /* by name, case folded; NULL if not tracked */
+sync_table *sync_engine_tid(sync_db *s, uint32_t tid);       /* NULL if unknown */
+
+/* Local number of a site id, adding it to the file if it is new (write operation). 0 on error. */
+uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error);
+
+/* Writes hlc, folded, count+1 back. */
+int sync_engine_save(sync_db *s, sync_error *error);
+
+/* Columns of a pending name: gives a column id to a name that the base table lacks. SYNC_COLUMNS_MAX bounds it. */
+int sync_engine_add_column(sync_db *s, sync_table *t, const char *name, uint32_t *cid, sync_error *error);
+
+/* The file's vectors, tables in s->tables order, sites by local number; own site = s->hlc. Caller frees. */
+int sync_engine_seen(sync_db *s, sync_matrix *seen, sync_error *error);
+int sync_engine_save_seen(sync_db *s, const sync_matrix *seen, sync_error *error);
+int sync_engine_cursors(sync_db *s, sync_matrix *cursors, sync_error *error); /* column: the journal of that site */
+int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error);
+
+sync_db *sync_engine_new(sqlite3 *db);
+void sync_engine_free(void *s);
+
+#endif

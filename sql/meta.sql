@@ -1,0 +1,35 @@
+-- Metadata of one file. Made by the first sync_track(), gone with the last sync_untrack().
+
+-- One row. site: local number of this file's own id. hlc: highest stamp issued or received. folded: journal entries up to
+-- here have become row clocks. count: the extension's own transactions. generation: changes with sync_site, sync_table, sync_column.
+CREATE TABLE sync_meta(
+    format INTEGER NOT NULL, site INTEGER NOT NULL, hlc INTEGER NOT NULL, folded INTEGER NOT NULL, count INTEGER NOT NULL,
+    device INTEGER, inode INTEGER, generation INTEGER NOT NULL, seen BLOB, cursors BLOB);
+
+-- Every file that ever wrote here, under a small number.
+CREATE TABLE sync_site(sid INTEGER PRIMARY KEY, site BLOB NOT NULL UNIQUE);
+
+-- Tracked tables. genesis_*: the stamp of rows that have no clock, the columns it covers (ids below), the version it was taken at.
+CREATE TABLE sync_table(
+    tid INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, identity TEXT NOT NULL, options TEXT NOT NULL,
+    genesis_hlc INTEGER NOT NULL, genesis_site INTEGER NOT NULL, genesis_covers INTEGER NOT NULL, genesis_seq INTEGER NOT NULL,
+    key TEXT NOT NULL, pending INTEGER NOT NULL DEFAULT 0, null_keys INTEGER NOT NULL DEFAULT 0);
+
+-- Stable column ids. present: the base table has it and the triggers know it; otherwise values of other files wait for it.
+CREATE TABLE sync_column(
+    tid INTEGER NOT NULL, cid INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, present INTEGER NOT NULL,
+    PRIMARY KEY(tid, cid), UNIQUE(tid, name)) WITHOUT ROWID;
+
+-- What happened, in order; written by the triggers. op: -1 insert, -2 delete, -3/-4 key moved from/to, -5 may be displaced, >= 0 mask of
+-- changed columns of group tid >> 24.
+CREATE TABLE sync_journal(seq INTEGER PRIMARY KEY, tid, op, at, k1);
+
+-- Has a row while a merge writes: user triggers may test it.
+CREATE TABLE sync_applying(x INTEGER PRIMARY KEY);
+
+-- What merges put aside. held: 1 while the row (or some cells of it) is not shown.
+CREATE TABLE sync_conflict(
+    id INTEGER PRIMARY KEY, tbl TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT, held INTEGER NOT NULL,
+    ours TEXT, theirs TEXT, our_stamp TEXT, their_stamp TEXT, our_site TEXT, their_site TEXT, at INTEGER NOT NULL,
+    tid INTEGER NOT NULL, clock_key BLOB NOT NULL);
+CREATE INDEX sync_conflict_row ON sync_conflict(tid, clock_key);
