@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Checks the layers on the #include lines, as TAP. A header brings along what it includes itself.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+# ext/: leaves know neither SQLite nor sockets; only mem.c asks SQLite for memory.
+leaves="limits status mem arena value clock merge vector codec frame env"
+# ext/: the spine, lowest first. Each module includes leaves and what stands before it.
+spine="sqlite engine sql schema capture fold changes apply notify sync_ext"
+# peer/: the side of the network thread, which never touches SQLite.
+network="listen admit session proto link"
+
+declare -A edges # file -> what it includes, as paths for our own headers and as <name> for others
+problems=""
+complain() {
+    problems+="#   $1"$'\n'
+}
+
+resolve() { # including file, text between the quotes
+    local name=$2 directory
+    for directory in "$(dirname "$1")" ext; do
+        [ -f "$directory/$name" ] && echo "$directory/$name" && return
+    done
+    echo "<$name>"
+}
+
+read_edges() {
+    local file line
+    for file in ext/*.[ch] peer/*.[ch] peer/*/*.[ch]; do
+        [ -f "$file" ] || continue
+        edges[$file]=""
+        while read -r line; do
+            case $line in
+            *\"*\"*) edges[$file]+="$(resolve "$file" "$(cut -d'"' -f2 <<<"$line")") " ;;
+            *\<*\>*) edges[$file]+="<$(sed 's/.*<\(.*\)>.*/\1/' <<<"$line")> " ;;
+            esac
+        done < <(grep -E '^[[:space:]]*#[[:space:]]*include' "$file")
+    done
+}
+
+# Everything `file` includes, directly or through our own headers, one per line.
+closure() {
+    local -A seen=()
+    local todo=("$1") at next
+    while [ ${#todo[@]} -gt 0 ]; do
+        at=${todo[-1]}
+        unset 'todo[-1]'
+        for next in ${edges[$at]-}; do
+            [ -n "${seen[$next]-}" ] && continue
+            seen[$next]=1
+            echo "$next"
+            todo+=("$next")
+        done
+    done
+}
+
+module_of() {
+    local name
+    name=$(basename "$1")
+    echo "${name%.[ch]}"
+}
+
+is_in() {
+    [[ " $2 " == *" $1 "* ]]
+}
+
+rank() { # of a spine module, -1 for others
+    local name i=0
+    for name in $spine; do
+        [ "$name" = "$1" ] && echo $i && return
+        i=$((i + 1))
+    done
+    echo -1
+}
+
+number=0
+report() {
+    number=$((number + 1))
+    if [ -z "$problems" ]; then
+        echo "ok $number - $1"
+    else
+        echo "not ok $number - $1"
+        printf '%s' "$problems"
+        problems=""
+    fi
+}
+
+is_sqlite() {
+    case $1 in
+    *sqlite3*.h\> | ext/sqlite.h | ext/sync_ext.h) true ;;
+    *) false ;;
+    esac
+}
+
+is_lws() {
+    [[ $1 == *libwebsockets* ]]
+}
+
+read_edges
+echo "1..4"
+
+for file in ext/*.[ch]; do
+    module=$(module_of "$file")
+    is_in "$module" "$leaves" || is_in "$module" "$spine" || complain "$file: not in the table of layers in $0"
+    is_in "$module" "$leaves" || continue
+    for included in $(closure "$file"); do
+        if is_sqlite "$included" && [ "$file" != ext/mem.c ]; then
+            complain "$file includes $included"
+        elif [[ $included == ext/* ]] && ! is_in "$(module_of "$included")" "$leaves" && [ "$file" != ext/mem.c ]; then
+            complain "$file includes $included, which is no leaf"
+        fi
+    done
+done
+report "leaves include only leaves"
+
+for file in ext/*.[ch]; do
+    mine=$(rank "$(module_of "$file")")
+    [ "$mine" -ge 0 ] || continue
+    for included in ${edges[$file]}; do
+        [[ $included == ext/* && $included != ext/sync_ext.h ]] || continue
+        theirs=$(rank "$(module_of "$included")")
+        [ "$theirs" -le "$mine" ] || complain "$file includes $included, which stands above it"
+    done
+done
+report "the spine calls only downwards"
+
+for file in ext/*.[ch]; do
+    for included in $(closure "$file"); do
+        if is_lws "$included" || [[ $included == peer/* || $included == \<openssl/* ]]; then
+            complain "$file includes $included"
+        fi
+    done
+done
+report "the engine knows no sockets"
+
+for file in "${!edges[@]}"; do
+    [[ $file == peer/* ]] || continue
+    side=worker
+    is_in "$(module_of "$file")" "$network" && side=network
+    for included in $(closure "$file"); do
+        if [ $side = network ] && is_sqlite "$included"; then
+            complain "$file is on the network's side and includes $included"
+        elif [ $side = worker ] && is_lws "$included"; then
+            complain "$file is on the workers' side and includes $included"
+        fi
+    done
+done
+report "the network thread does not touch SQLite, the workers touch no socket"
