@@ -41,4 +41,7 @@ void sync_value_put(sync_buf *buf, const sync_value *value);
 /* Reads one value; text and blobs are borrowed from the span. On bad input sets span->bad and gives NULL. */
 sync_value sync_value_get(sync_span *span);
 
+/* The same with a bound on the length of a text or blob, checked before its bytes are asked for. */
+sync_value sync_value_get_max(sync_span *span, size_t bytes_max);
+
 #endif
