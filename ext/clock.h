@@ -87,6 +87,21 @@ int sync_row_add_ref(sync_row *row, sync_ref ref);           /* SYNC_OK or SYNC_
 int sync_row_copy(sync_row *to,
                   const sync_row *from); /* values stay borrowed; SYNC_NOMEM leaves `to` reset */
 
+/* A stamp, or none, near another one: varint 0 for none, else 1 + (site << 1 | written), then the zigzag
+** difference of hlc to `near`. Get checks the site against `sites_max`, and that what is not none has a time. */
+void sync_stamp_put(sync_buf *buf, sync_stamp stamp, uint64_t near);
+sync_stamp sync_stamp_get(sync_span *span, uint64_t near, uint32_t sites_max);
+
+/* The (number, since) cell and the references, as clocks and changesets share them. Get appends the references
+** to `row`. SYNC_OK or SYNC_NOMEM; bad input sets span->bad. */
+void sync_moved_put(sync_buf *buf, const sync_row *row);
+void sync_moved_get(sync_span *span, sync_row *row, uint32_t sites_max);
+void sync_refs_put(sync_buf *buf, const sync_row *row);
+int sync_refs_get(sync_span *span, sync_row *row, uint32_t sites_max);
+
+/* Makes room for `count` cells in all. SYNC_OK or SYNC_NOMEM (then nothing changed). */
+int sync_row_room(sync_row *row, uint32_t count);
+
 /* Packs a state as the clock of a table whose genesis hlc is `epoch`. Cells that are `carried` keep their
 ** value in the clock
 ** (a held row, a pending column, a refused cell). Appends to buf. */
