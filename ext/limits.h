@@ -22,6 +22,10 @@
  */
 #define SYNC_MATRIX_CELLS_MAX (2u << 20)
 
+/* Uncompressed bytes of a head or closing, and what the cells of one row may take beside their values: above
+ * what the limits here allow a sensible file, below what would hurt. */
+#define SYNC_HEAD_BYTES_MAX (32u << 20)
+
 /* A table or column name in bytes; SQLite has no such bound, people do. */
 #define SYNC_NAME_BYTES_MAX 1024
 
@@ -46,5 +50,15 @@
 
 /* Largest zstd window a decoder accepts, as a power of two: 8 MiB, what level 3 never exceeds. */
 #define SYNC_ZSTD_WINDOW_LOG_MAX 23
+
+/* One message of sync.v1: a link's buffers on both sides are multiples of it, and a heartbeat behind it waits
+** at most as long as it takes to send; values larger than this travel in pieces. */
+#define SYNC_FRAME_BYTES_MAX (256u * 1024)
+
+/* Payload of one message: what is left of it beside the largest fields (two texts) and the check. */
+#define SYNC_FRAME_PAYLOAD_MAX (SYNC_FRAME_BYTES_MAX - 2048u)
+
+/* A text field of a message: reasons and names, for people. */
+#define SYNC_FRAME_TEXT_MAX 512
 
 #endif

@@ -72,6 +72,16 @@ static void put_integer(sync_buf *buf, int64_t v)
     }
 }
 
+void sync_value_put_head(sync_buf *buf, const sync_value *value)
+{
+    if (value->type == SYNC_TEXT && value->bytes < SHORT_TEXT_BYTES) {
+        sync_buf_put_u8(buf, (uint8_t)(TAG_SHORT_TEXT + value->bytes));
+    } else {
+        sync_buf_put_u8(buf, value->type == SYNC_TEXT ? TAG_TEXT : TAG_BLOB);
+        sync_buf_put_varint(buf, value->bytes);
+    }
+}
+
 void sync_value_put(sync_buf *buf, const sync_value *value)
 {
     switch (value->type) {
@@ -82,17 +92,9 @@ void sync_value_put(sync_buf *buf, const sync_value *value)
         put_number(buf, TAG_REAL, real_bits(value->r), 8);
         return;
     case SYNC_TEXT:
-        if (value->bytes < SHORT_TEXT_BYTES) {
-            sync_buf_put_u8(buf, (uint8_t)(TAG_SHORT_TEXT + value->bytes));
-            sync_buf_put(buf, value->data, value->bytes);
-            return;
-        }
-        sync_buf_put_u8(buf, TAG_TEXT);
-        sync_buf_put_blob(buf, value->data, value->bytes);
-        return;
     case SYNC_BLOB:
-        sync_buf_put_u8(buf, TAG_BLOB);
-        sync_buf_put_blob(buf, value->data, value->bytes);
+        sync_value_put_head(buf, value);
+        sync_buf_put(buf, value->data, value->bytes);
         return;
     case SYNC_NULL:
         break;

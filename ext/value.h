@@ -38,6 +38,9 @@ bool sync_value_same(const sync_value *a, const sync_value *b);
 ** Other first bytes are invalid. A decoder accepts integers in more bytes than needed. */
 void sync_value_put(sync_buf *buf, const sync_value *value);
 
+/* The same for a TEXT or BLOB without its bytes, for who brings these along otherwise. */
+void sync_value_put_head(sync_buf *buf, const sync_value *value);
+
 /* Reads one value; text and blobs are borrowed from the span. On bad input sets span->bad and gives NULL. */
 sync_value sync_value_get(sync_span *span);
 
