@@ -28,7 +28,9 @@ typedef struct sync_env {
     /* Replaces or creates FILE-sync with the mode of FILE. `durable`: fsync it. 0, or -1 with errno. */
     int (*witness_write)(void *context, const char *path, const sync_witness *w, bool durable);
     int (*witness_remove)(void *context, const char *path); /* 0 also if there was none; -1 */
-    int (*sync_file)(void *context, const char *path);      /* fsync a file if it exists; 0, or -1 */
+    /* fsync a file if it exists; 0, or -1. Never the database file itself while this process has it open:
+    ** closing any descriptor of it would drop SQLite's locks. The -wal is never locked, and may be given. */
+    int (*sync_file)(void *context, const char *path);
 } sync_env;
 
 /* The process's environment: the real one unless sync_env_set was called. Never NULL. Any thread. */
