@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the sources promise about their shape, as TAP. Layout is clang-format's, where it is installed.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
 file_lines_max=600
 function_lines_max=80

@@ -36,7 +36,7 @@ find_missing() {
 }
 
 by_hand() {
-    echo "To install them by hand: apt-get install ${missing[*]} (as root)" >&2
+    echo "To install them by hand, as root: apt-get update && apt-get install ${missing[*]}" >&2
     exit 1
 }
 
