@@ -1,0 +1,451 @@
+/* One database file as a room's worker uses it. */
+#include "database.h"
+
+#include "log.h"
+#include "message.h"
+#include "sync_ext.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool peer_fail(peer_failure *f, int code, const char *format, ...)
+{
+    if (f->code == PEER_EXIT_OK) {
+        va_list arguments;
+        f->code = code;
+        va_start(arguments, format);
+        vsnprintf(f->text, sizeof f->text, format, arguments);
+        va_end(arguments);
+    }
+    return false;
+}
+
+int peer_exit_of(int rc)
+{
+    switch (rc) {
+    case SYNC_EXT_FORMAT:
+        return PEER_EXIT_VERSION;
+    case SYNC_EXT_SCHEMA:
+        return PEER_EXIT_SCHEMA;
+    default:
+        break;
+    }
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+        return PEER_EXIT_OK;
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        return PEER_EXIT_NOTADB;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return PEER_EXIT_READONLY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return PEER_EXIT_BUSY;
+    case SQLITE_FULL:
+        return PEER_EXIT_FULL;
+    case SQLITE_CANTOPEN:
+        return PEER_EXIT_MISSING;
+    default:
+        return PEER_EXIT_ERROR;
+    }
+}
+
+/* A failed statement of the main connection, in words that say what to do where that is known. */
+static bool fail_sqlite(const peer_database *d, peer_failure *f, const char *what, int rc)
+{
+    const char *path = d->path;
+    switch (peer_exit_of(rc)) {
+    case PEER_EXIT_NOTADB:
+        return peer_fail(f, PEER_EXIT_NOTADB,
+                         (rc & 0xff) == SQLITE_NOTADB ? "%s is not a SQLite database"
+                                                      : "%s is damaged; see what PRAGMA integrity_check says",
+                         path);
+    case PEER_EXIT_READONLY:
+        return peer_fail(f, PEER_EXIT_READONLY,
+                         "%s cannot be written; give this user the right to write it and its directory",
+                         path);
+    case PEER_EXIT_BUSY:
+        return peer_fail(f, PEER_EXIT_BUSY,
+                         "%s is locked by another program; end its transaction and try again", path);
+    case PEER_EXIT_FULL:
+        return peer_fail(f, PEER_EXIT_FULL,
+                         "the disk of %s is full; make room and start again, nothing is lost", path);
+    default:
+        return peer_fail(f, peer_exit_of(rc), "%s: %s: %s", path, what,
+                         d->db != NULL ? sqlite3_errmsg(d->db) : sqlite3_errstr(rc));
+    }
+}
+
+/* Waits in small steps, so that SIGTERM is not kept waiting. */
+static int on_busy(void *context, int count)
+{
+    const peer_database *d = context;
+    if (count >= PEER_BUSY_MS || atomic_load(d->stopping)) {
+        return 0;
+    }
+    usleep(1000);
+    return 1;
+}
+
+static int on_wal(void *context, sqlite3 *db, const char *schema, int pages)
+{
+    (void)db;
+    (void)schema;
+    ((peer_database *)context)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static int open_connection(peer_database *d, sqlite3 **db, char **error)
+{
+    *error = NULL;
+    int rc = sqlite3_open_v2(d->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK) {
+        return rc;
+    }
+    sqlite3_extended_result_codes(*db, 0);
+    sqlite3_busy_handler(*db, on_busy, d);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(*db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    rc = sqlite3_syncext_init(*db, error, NULL);
+    return rc == SQLITE_OK ? sqlite3_exec(*db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL) : rc;
+}
+
+/* Reads one row's first column as text into `to`. */
+static int query_text(sqlite3 *db, const char *sql, char *to, size_t bytes)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+    to[0] = 0;
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW) {
+            const char *text = (const char *)sqlite3_column_text(stmt, 0);
+            snprintf(to, bytes, "%s", text != NULL ? text : "");
+            rc = SQLITE_OK;
+        } else if (rc == SQLITE_DONE) {
+            rc = SQLITE_OK;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
+{
+    char mode[16];
+    int rc = query_text(d->db, "PRAGMA journal_mode", mode, sizeof mode);
+    if (rc == SQLITE_OK && strcmp(mode, "wal") != 0 && !keep) {
+        rc = query_text(d->db, "PRAGMA journal_mode=WAL", mode, sizeof mode);
+        if (rc == SQLITE_OK && strcmp(mode, "wal") == 0) {
+            peer_notice("%s is now in WAL mode (--no-wal leaves it as it was)", d->path);
+        } else if (rc == SQLITE_OK) {
+            peer_notice("%s cannot be switched to WAL mode and stays in %s mode", d->path, mode);
+        }
+    }
+    d->wal = strcmp(mode, "wal") == 0;
+    return rc == SQLITE_OK || fail_sqlite(d, f, "cannot be read", rc);
+}
+
+/* Takes and gives back the write lock: what is wrong with writing shows now, not at the first merge. */
+static bool check_writable(peer_database *d, peer_failure *f)
+{
+    if (sqlite3_db_readonly(d->db, "main") == 1) {
+        return fail_sqlite(d, f, "open", SQLITE_READONLY);
+    }
+    int rc = sqlite3_exec(d->db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL);
+    return rc == SQLITE_OK || fail_sqlite(d, f, "cannot be written", rc);
+}
+
+static bool prepare_questions(peer_database *d, peer_failure *f)
+{
+    int rc = sqlite3_prepare_v3(d->db, "PRAGMA data_version", -1, SQLITE_PREPARE_PERSISTENT, &d->data_version,
+                                NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_prepare_v3(d->db, "PRAGMA schema_version", -1, SQLITE_PREPARE_PERSISTENT,
+                                &d->schema_version, NULL);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_prepare_v3(d->db, "SELECT sync_seen()", -1, SQLITE_PREPARE_PERSISTENT, &d->seen, NULL);
+    }
+    return rc == SQLITE_OK || fail_sqlite(d, f, "cannot be read", rc);
+}
+
+static bool open_main(peer_database *d, peer_failure *f)
+{
+    char *error = NULL;
+    int rc = open_connection(d, &d->db, &error);
+    bool good = rc == SQLITE_OK;
+    if (!good && error != NULL) {
+        peer_fail(f, peer_exit_of(rc), "%s: %s", d->path, error);
+    } else if (!good) {
+        fail_sqlite(d, f, "cannot be opened", rc);
+    }
+    sqlite3_free(error);
+    return good;
+}
+
+/* The path is absolute and leads to a regular file. */
+static bool remember_identity(peer_database *d, const char *file, peer_failure *f)
+{
+    struct stat st;
+    char *real = realpath(file, NULL);
+    if (real == NULL || stat(real, &st) != 0) {
+        int saved = errno;
+        free(real);
+        return peer_fail(f, saved == EACCES ? PEER_EXIT_READONLY : PEER_EXIT_MISSING,
+                         "%s cannot be opened: %s", file, strerror(saved));
+    }
+    d->path = real;
+    d->device = st.st_dev;
+    d->inode = st.st_ino;
+    return S_ISREG(st.st_mode) || peer_fail(f, PEER_EXIT_NOTADB, "%s is not a SQLite database", file);
+}
+
+static bool open_known(peer_database *d, bool keep_journal_mode, peer_failure *f)
+{
+    if (!open_main(d, f) || !set_journal_mode(d, keep_journal_mode, f) || !check_writable(d, f) ||
+        !prepare_questions(d, f)) {
+        return false;
+    }
+    sqlite3_wal_hook(d->db, on_wal,
+                     d); /* in place of automatic checkpoints, which would stand in the way of a merge */
+    return true;
+}
+
+bool peer_database_open(peer_database *d, const char *file, bool keep_journal_mode, atomic_bool *stopping,
+                        peer_failure *f)
+{
+    *d = (peer_database){.stopping = stopping};
+    if (remember_identity(d, file, f) && open_known(d, keep_journal_mode, f)) {
+        return true;
+    }
+    peer_database_close(d);
+    return false;
+}
+
+bool peer_database_create(peer_database *d, const char *file, atomic_bool *stopping, peer_failure *f)
+{
+    *d = (peer_database){.stopping = stopping};
+    int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return peer_fail(f, errno == EACCES || errno == EROFS ? PEER_EXIT_READONLY : PEER_EXIT_MISSING,
+                         errno == EEXIST ? "%s exists already; clone makes a new file"
+                                         : "%s cannot be made: %s",
+                         file, strerror(errno));
+    }
+    close(fd);
+    return peer_database_open(d, file, false, stopping, f);
+}
+
+/* Is the WAL at the path still the one of the file that was opened? If the file is another, SQLite's close must not remove it. */
+static void forbid_cleaning(sqlite3 *db)
+{
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
+void peer_database_close(peer_database *d)
+{
+    peer_failure ignored = {0};
+    bool same = d->path != NULL && peer_database_same(d, &ignored);
+    sqlite3_finalize(d->data_version);
+    sqlite3_finalize(d->schema_version);
+    sqlite3_finalize(d->seen);
+    for (size_t i = 0; i < PEER_READERS_MAX; i++) {
+        if (d->readers[i].db != NULL && !same) {
+            forbid_cleaning(d->readers[i].db);
+        }
+        sqlite3_close(d->readers[i].db);
+    }
+    if (d->db != NULL && !same) {
+        forbid_cleaning(d->db);
+    }
+    sqlite3_close(d->db);
+    free(d->path);
+    *d = (peer_database){0};
+}
+
+/* Runs a query that calls one of the engine's functions, with an optional text argument. */
+static bool call(peer_database *d, const char *sql, const char *argument, peer_failure *f)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(d->db, sql, -1, &stmt, NULL);
+    if (rc == SQLITE_OK && argument != NULL) {
+        rc = sqlite3_bind_text(stmt, 1, argument, -1, SQLITE_STATIC);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+    }
+    if (rc != SQLITE_OK && (rc & 0xff) == SQLITE_ERROR) {
+        peer_fail(f, PEER_EXIT_SCHEMA, "%s: %s", d->path, sqlite3_errmsg(d->db));
+    } else if (rc != SQLITE_OK) {
+        fail_sqlite(d, f, "cannot be tracked", rc);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_OK;
+}
+
+static bool track_list(peer_database *d, const char *list, peer_failure *f)
+{
+    char *names = peer_strdup(list), *rest = names, *name;
+    bool good = true;
+    while (good && (name = strsep(&rest, ",")) != NULL) {
+        good = *name == 0 || call(d, "SELECT sync_track(?1)", name, f);
+    }
+    free(names);
+    return good;
+}
+
+bool peer_database_track(peer_database *d, peer_track track, const char *list, peer_failure *f)
+{
+    char count[32];
+    switch (track) {
+    case PEER_TRACK_LIST:
+        return track_list(d, list, f);
+    case PEER_TRACK_ALL:
+        return call(d, "SELECT sync_track_all()", NULL, f);
+    case PEER_TRACK_NONE:
+        return true;
+    default:
+        break;
+    }
+    int rc = query_text(d->db, "SELECT count(*) FROM sync_status", count, sizeof count);
+    if (rc != SQLITE_OK) {
+        return fail_sqlite(d, f, "sync_status", rc);
+    }
+    if (strcmp(count, "0") != 0) {
+        return true;
+    }
+    if (!call(d, "SELECT sync_track_all()", NULL, f)) {
+        return false;
+    }
+    query_text(d->db, "SELECT count(*) FROM sync_status", count, sizeof count);
+    peer_notice("%s tracked nothing; now it tracks all its tables with a key (%s)", d->path, count);
+    return true;
+}
+
+peer_reader *peer_database_reader(peer_database *d, peer_failure *f)
+{
+    for (size_t i = 0; i < PEER_READERS_MAX; i++) {
+        peer_reader *r = &d->readers[i];
+        if (r->used) {
+            continue;
+        }
+        if (r->db == NULL) {
+            char *error = NULL;
+            int rc = open_connection(d, &r->db, &error);
+            if (rc != SQLITE_OK) {
+                peer_fail(f, peer_exit_of(rc), "%s: another connection: %s", d->path,
+                          error != NULL ? error : sqlite3_errstr(rc));
+                sqlite3_free(error);
+                sqlite3_close(r->db);
+                r->db = NULL;
+                return NULL;
+            }
+        }
+        r->used = true;
+        return r;
+    }
+    return NULL;
+}
+
+void peer_database_return(peer_reader *reader)
+{
+    reader->used = false;
+}
+
+bool peer_database_same(const peer_database *d, peer_failure *f)
+{
+    struct stat st;
+    if (stat(d->path, &st) != 0) {
+        return peer_fail(f, PEER_EXIT_REPLACED, "%s was deleted or moved away while it was in use", d->path);
+    }
+    if (st.st_dev != d->device || st.st_ino != d->inode) {
+        return peer_fail(f, PEER_EXIT_REPLACED, "%s was replaced by another file while it was in use",
+                         d->path);
+    }
+    return true;
+}
+
+static int64_t ask(sqlite3_stmt *stmt)
+{
+    int64_t value = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+    sqlite3_reset(stmt);
+    return value;
+}
+
+int64_t peer_database_data_version(peer_database *d)
+{
+    return ask(d->data_version);
+}
+
+int64_t peer_database_schema_version(peer_database *d)
+{
+    return ask(d->schema_version);
+}
+
+bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
+{
+    sqlite3_stmt *stmt = NULL;
+    memset(site, 0, 16);
+    int rc = sqlite3_prepare_v2(d->db, "SELECT sync_site()", -1, &stmt, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        if (sqlite3_column_bytes(stmt, 0) == 16) {
+            memcpy(site, sqlite3_column_blob(stmt, 0), 16);
+        }
+        rc = SQLITE_OK;
+    }
+    if (rc != SQLITE_OK) {
+        fail_sqlite(d, f, "sync_site", rc);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_OK;
+}
+
+bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f)
+{
+    *seen = NULL;
+    *bytes = 0;
+    int rc = sqlite3_step(d->seen);
+    if (rc == SQLITE_ROW) {
+        int size = sqlite3_column_bytes(d->seen, 0);
+        *seen = size > 0 ? sqlite3_malloc(size) : NULL;
+        if (*seen != NULL) {
+            memcpy(*seen, sqlite3_column_blob(d->seen, 0), (size_t)size);
+            *bytes = (size_t)size;
+        }
+        rc = size > 0 && *seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
+    }
+    if (rc != SQLITE_OK) {
+        fail_sqlite(d, f, "sync_seen", rc);
+    }
+    sqlite3_reset(d->seen);
+    return rc == SQLITE_OK;
+}
+
+bool peer_database_fold(peer_database *d)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool folded = false;
+    sqlite3_busy_handler(d->db, NULL, NULL);
+    if (sqlite3_prepare_v2(d->db, "SELECT sync_fold()", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        folded = sqlite3_column_int64(stmt, 0) > 0;
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_busy_handler(d->db, on_busy, d);
+    return folded;
+}
+
+void peer_database_checkpoint(peer_database *d)
+{
+    sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    d->wal_pages = 0;
+}

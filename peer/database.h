@@ -1,0 +1,83 @@
+/* One database file as a room's worker uses it: connections hardened and with the engine in them, SQLite's errors as exit
+** codes, and the question whether the path still leads to the same file. Used on the worker's thread only. */
+#ifndef PEER_DATABASE_H
+#define PEER_DATABASE_H
+
+#include "exits.h"
+#include "options.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What went wrong, for the last line of the process. Empty: code 0. */
+typedef struct peer_failure {
+    int code; /* peer_exit */
+    char text[512];
+} peer_failure;
+
+/* Sets it unless it is set, and returns false. */
+bool peer_fail(peer_failure *f, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+typedef struct peer_reader {
+    sqlite3 *db;
+    bool used;
+} peer_reader;
+
+typedef struct peer_database {
+    char *path;  /* absolute, no symbolic link */
+    sqlite3 *db; /* merges, folds, asks */
+    sqlite3_stmt *data_version;
+    sqlite3_stmt *schema_version;
+    sqlite3_stmt *seen;
+    peer_reader readers[PEER_READERS_MAX]; /* opened when first needed */
+    dev_t device;
+    ino_t inode;
+    bool wal;
+    int wal_pages;         /* after the last commit of ours */
+    atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */
+} peer_database;
+
+/* Opens FILE (which must exist), switches it to WAL unless told not to, checks that it can be written. On failure false, with
+** nothing open. */
+bool peer_database_open(peer_database *d, const char *file, bool keep_journal_mode, atomic_bool *stopping,
+                        peer_failure *f);
+
+/* Makes an empty FILE and opens it; there must be none. */
+bool peer_database_create(peer_database *d, const char *file, atomic_bool *stopping, peer_failure *f);
+
+/* Closes everything. If the path leads to another file by now, nothing at the path is touched. */
+void peer_database_close(peer_database *d);
+
+/* Adopts tables as --track says. */
+bool peer_database_track(peer_database *d, peer_track track, const char *list, peer_failure *f);
+
+/* A reader that nobody uses, or NULL: all are in use, or it could not be opened (*f says so). */
+peer_reader *peer_database_reader(peer_database *d, peer_failure *f);
+void peer_database_return(peer_reader *reader);
+
+/* False, with a failure, if the path no longer leads to the file that was opened. */
+bool peer_database_same(const peer_database *d, peer_failure *f);
+
+/* PRAGMA data_version and schema_version; -1 on error. */
+int64_t peer_database_data_version(peer_database *d);
+int64_t peer_database_schema_version(peer_database *d);
+
+/* This file's id: 16 bytes. */
+bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f);
+
+/* sync_seen(); sqlite3_malloc'd. */
+bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f);
+
+/* Folds the journal for real, or not if the file is locked just now. True: there was something to fold. */
+bool peer_database_fold(peer_database *d);
+
+/* Moves the WAL into the file as far as nobody is disturbed. */
+void peer_database_checkpoint(peer_database *d);
+
+/* The exit code that a SQLite result (or one of sync_ext.h) deserves. */
+int peer_exit_of(int rc);
+
+#endif

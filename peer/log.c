@@ -1,0 +1,146 @@
+/* Lines for people, events for programs. */
+#include "log.h"
+
+#include "message.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BAR_CELLS = 24, PROGRESS_US = 100000 };
+
+static struct {
+    pthread_mutex_t mutex;
+    bool json;
+    bool quiet;
+    bool bar; /* a progress line is on the screen */
+    int64_t bar_at_us;
+    int bar_step;
+} state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void peer_log_init(bool json, bool quiet)
+{
+    state.json = json;
+    state.quiet = quiet;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+static void put_json(FILE *to, const char *text)
+{
+    fputc('"', to);
+    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
+        if (*c == '"' || *c == '\\') {
+            fprintf(to, "\\%c", *c);
+        } else if (*c < 0x20 || *c == 0x7f) {
+            fprintf(to, "\\u%04x", *c);
+        } else {
+            fputc(*c, to);
+        }
+    }
+    fputc('"', to);
+}
+
+static void put_event(const char *name, const peer_field *fields)
+{
+    fputs("{\"event\":", stdout);
+    put_json(stdout, name);
+    for (const peer_field *f = fields; f->kind != PEER_FIELD_END; f++) {
+        fprintf(stdout, ",\"%s\":", f->name);
+        if (f->kind == PEER_FIELD_NUMBER) {
+            fprintf(stdout, "%lld", (long long)f->number);
+        } else {
+            put_json(stdout, f->text != NULL ? f->text : "");
+        }
+    }
+    fputs("}\n", stdout);
+    fflush(stdout);
+}
+
+static void clear_bar(void)
+{
+    if (state.bar) {
+        fputs("\r\033[K", stderr);
+        state.bar = false;
+    }
+}
+
+static void put_line(const char *text)
+{
+    clear_bar();
+    fputs("sync-peer: ", stderr);
+    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
+        fputc(*c < 0x20 || *c == 0x7f ? '?' : *c, stderr);
+    }
+    fputc('\n', stderr);
+}
+
+void peer_notice(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&state.mutex);
+    if (!state.quiet) {
+        put_line(text);
+    }
+    if (state.json) {
+        put_event("notice", (peer_field[]){PEER_TEXT("text", text), PEER_END});
+    }
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void peer_error(int code, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&state.mutex);
+    put_line(text);
+    if (state.json) {
+        put_event("error", (peer_field[]){PEER_NUMBER("code", code), PEER_TEXT("text", text), PEER_END});
+    }
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void peer_event(const char *name, const peer_field *fields)
+{
+    if (!state.json) {
+        return;
+    }
+    pthread_mutex_lock(&state.mutex);
+    put_event(name, fields);
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void peer_progress(int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done)
+{
+    if (state.quiet || state.json || !isatty(STDERR_FILENO)) {
+        return;
+    }
+    int64_t now = peer_now_us();
+    pthread_mutex_lock(&state.mutex);
+    if (done || now - state.bar_at_us >= PROGRESS_US) {
+        state.bar_at_us = now;
+        /* how much there is to come is not known: the bar shows that it moves, the figures how far it is */
+        char bar[BAR_CELLS + 1];
+        memset(bar, done ? '=' : ' ', BAR_CELLS);
+        bar[BAR_CELLS] = 0;
+        for (int i = 0; !done && i < 5; i++) {
+            bar[(state.bar_step + i) % BAR_CELLS] = '=';
+        }
+        state.bar_step++;
+        fprintf(stderr, "\r\033[K[%s] received %.1f MiB (%lld rows), sent %.1f MiB%s", bar,
+                (double)received_bytes / 1048576.0, (long long)received_rows, (double)sent_bytes / 1048576.0,
+                done ? "\n" : "");
+        fflush(stderr);
+        state.bar = !done;
+    }
+    pthread_mutex_unlock(&state.mutex);
+}

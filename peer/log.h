@@ -1,0 +1,34 @@
+/* What sync-peer says: lines for people on stderr, events as JSON lines on stdout. Any thread. */
+#ifndef PEER_LOG_H
+#define PEER_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* json: events go to stdout. quiet: no notices. Before other threads are started. */
+void peer_log_init(bool json, bool quiet);
+
+/* One line "sync-peer: ..." on stderr, and with --json an event {"event":"notice"|"error","text":...}. Control characters of the
+** text, which may come from elsewhere, are replaced. */
+void peer_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void peer_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Fields of an event, ended by PEER_END. */
+typedef enum peer_field_kind { PEER_FIELD_END, PEER_FIELD_TEXT, PEER_FIELD_NUMBER } peer_field_kind;
+typedef struct peer_field {
+    peer_field_kind kind;
+    const char *name;
+    const char *text;
+    int64_t number;
+} peer_field;
+#define PEER_TEXT(n, t)   ((peer_field){PEER_FIELD_TEXT, n, t, 0})
+#define PEER_NUMBER(n, v) ((peer_field){PEER_FIELD_NUMBER, n, NULL, v})
+#define PEER_END          ((peer_field){PEER_FIELD_END, NULL, NULL, 0})
+
+/* {"event":NAME,fields...} on stdout if --json was given, otherwise nothing. */
+void peer_event(const char *name, const peer_field *fields);
+
+/* How far --once has come, on one line of stderr that is written over; only if stderr is a terminal. `done` ends it. */
+void peer_progress(int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done);
+
+#endif

@@ -1,0 +1,75 @@
+/* What the network thread and the rooms' workers say to each other: messages in bounded, woken queues. */
+#ifndef PEER_MESSAGE_H
+#define PEER_MESSAGE_H
+
+#include "frame.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes that several links may be sending at once. Made with one reference; the last peer_bytes_drop frees. Any thread. */
+typedef struct peer_bytes {
+    atomic_uint references;
+    sync_buf buf; /* not changed once it is shared */
+} peer_bytes;
+
+/* Takes over what `buf` holds and leaves it empty. */
+peer_bytes *peer_bytes_take(sync_buf *buf);
+peer_bytes *peer_bytes_share(peer_bytes *bytes);
+void peer_bytes_drop(peer_bytes *bytes); /* NULL is fine */
+
+typedef enum peer_kind {
+    /* network to worker */
+    PEER_LINK_UP,   /* both sides have announced themselves; text: who it is */
+    PEER_LINK_DOWN, /* the link is gone: last message about it */
+    PEER_FRAME_IN,  /* frame, which borrows from bytes */
+    PEER_STOP,      /* finish the current batch and end */
+    /* worker to network */
+    PEER_ROOM_READY, /* the file is open: site is its id */
+    PEER_FRAME_OUT,  /* bytes: one encoded frame */
+    PEER_LINK_CLOSE, /* code: sync_peer_error, exit: for a follower, text: why; what was sent before still goes out */
+    PEER_LINK_DONE,  /* both sides hold the same, and --once asked for no more */
+    PEER_ROOM_ENDED, /* last message of a worker; exit, text */
+    /* name resolution to network */
+    PEER_RESOLVED /* about: the request */
+} peer_kind;
+
+typedef struct peer_message {
+    struct peer_message *next;
+    peer_kind kind;
+    uint64_t link; /* 0: none */
+    peer_bytes *bytes;
+    sync_frame frame;
+    sync_frame_site site;
+    int code;
+    int exit;
+    char *text; /* owned; NULL: none */
+    void *about;
+} peer_message;
+
+/* Zeroed but for kind and link. */
+peer_message *peer_message_new(peer_kind kind, uint64_t link);
+void peer_message_free(peer_message *m); /* drops bytes, frees text; NULL is fine */
+
+/* Unbounded by itself: what bounds it is written at each sender (windows, PEER_LINK_QUEUE_BYTES_MAX). */
+typedef struct peer_queue peer_queue;
+
+/* `wake` is called after each put that found the queue empty, on the putting thread. */
+peer_queue *peer_queue_new(void (*wake)(void *context), void *context);
+void peer_queue_free(peer_queue *q); /* with everything in it */
+void peer_queue_put(peer_queue *q, peer_message *m);
+peer_message *peer_queue_take_all(peer_queue *q); /* a list in order, or NULL; the caller owns it */
+
+/* Zeroed memory; says so and ends the process when there is none. For small things of fixed size only: what the other side
+** sizes is allocated with checks. */
+void *peer_new(size_t bytes);
+char *peer_strdup(const char *text); /* NULL gives NULL */
+char *peer_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Monotonic time. */
+int64_t peer_now_us(void);
+int64_t peer_now_ms(void);
+
+#endif

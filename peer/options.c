@@ -1,0 +1,359 @@
+/* The command line. */
+#include "options.h"
+
+#include "message.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    OPTION_LISTEN = 256,
+    OPTION_TRACK,
+    OPTION_ROOM,
+    OPTION_FOLLOW,
+    OPTION_ONCE,
+    OPTION_JSON,
+    OPTION_NO_WAL
+};
+
+static const char help[] =
+    "sync-peer keeps SQLite files in step with each other.\n"
+    "\n"
+    "  sync-peer serve FILE [--listen HOST:PORT] [--room NAME] [--follow URL]... [--track WHAT]\n"
+    "        offer FILE as a room; port 0 takes a free one (default 127.0.0.1:7420)\n"
+    "  sync-peer sync FILE URL... [--once] [--track WHAT]\n"
+    "        keep FILE in step with the rooms at URL, both ways, until stopped\n"
+    "  sync-peer clone URL FILE\n"
+    "        make FILE: the schema of the room's tracked tables, their rows, an identity of its own\n"
+    "\n"
+    "URL is ws://HOST[:PORT]/ROOM.\n"
+    "\n"
+    "  --track all|none|T1,T2  adopt these tables first (default: all, if FILE tracks none yet)\n"
+    "  --room NAME    the room's name: a-z 0-9 _ -, at most 64 (default: from FILE's name)\n"
+    "  --follow URL   also keep in step with that room; may be repeated\n"
+    "  --once         end as soon as both sides hold the same\n"
+    "  --no-wal       leave the file's journal mode alone (default: switch it to WAL)\n"
+    "  --json         events on stdout, one JSON object per line\n"
+    "  --quiet        errors only\n"
+    "  --help, --version\n"
+    "\n"
+    "Exit codes:\n"
+    "   0 done, or stopped by SIGTERM or SIGINT      1 another error\n"
+    "   2 wrong usage or malformed URL               3 no such file (clone: it exists already)\n"
+    "   4 not a SQLite database, or damaged          5 the file cannot be written\n"
+    "   6 another program keeps the file locked      7 the disk is full\n"
+    "   8 not reachable, or the address is taken     9 refused by the other side\n"
+    "  10 written or spoken by a newer version      11 a table does not fit\n"
+    "  12 the file was replaced or deleted\n";
+
+static bool usage(int *code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool usage(int *code, const char *format, ...)
+{
+    va_list arguments;
+    fputs("sync-peer: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputs("; see sync-peer --help\n", stderr);
+    *code = PEER_EXIT_USAGE;
+    return false;
+}
+
+bool peer_room_name_ok(const char *name, size_t bytes)
+{
+    if (bytes == 0 || bytes > PEER_ROOM_NAME_MAX || name[0] == '_' || name[0] == '-') {
+        return false;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        char c = name[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *peer_room_name_of(const char *path)
+{
+    const char *base = strrchr(path, '/');
+    base = base != NULL ? base + 1 : path;
+    while (*base != 0 && !isalnum((unsigned char)*base)) {
+        base++;
+    }
+    const char *dot = strrchr(base, '.');
+    size_t bytes = dot != NULL ? (size_t)(dot - base) : strlen(base);
+    if (bytes > PEER_ROOM_NAME_MAX) {
+        bytes = PEER_ROOM_NAME_MAX;
+    }
+    char *name = peer_new(bytes + 1);
+    for (size_t i = 0; i < bytes; i++) {
+        char c = (char)tolower((unsigned char)base[i]);
+        name[i] = peer_room_name_ok(&c, 1) || c == '_' ? c : '-';
+    }
+    if (!peer_room_name_ok(name, bytes)) {
+        free(name);
+        return NULL;
+    }
+    return name;
+}
+
+/* A decimal port, the whole text of it. -1: it is none. */
+static int read_port(const char *text, size_t bytes)
+{
+    int port = 0;
+    if (bytes == 0 || bytes > 5) {
+        return -1;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return -1;
+        }
+        port = port * 10 + (text[i] - '0');
+    }
+    return port <= 65535 ? port : -1;
+}
+
+/* "host", "host:port", "[v6]", "[v6]:port" in bytes of text; *port stays as it was where none is given. */
+static char *read_host(const char *text, size_t bytes, int *port)
+{
+    const char *host = text, *end = text + bytes, *colon;
+    size_t host_bytes;
+    if (bytes > 0 && *text == '[') {
+        const char *close = memchr(text, ']', bytes);
+        if (close == NULL) {
+            return NULL;
+        }
+        host = text + 1;
+        host_bytes = (size_t)(close - host);
+        colon = close + 1;
+        if (colon != end && *colon != ':') {
+            return NULL;
+        }
+    } else {
+        colon = memchr(text, ':', bytes);
+        colon = colon != NULL ? colon : end;
+        host_bytes = (size_t)(colon - text);
+    }
+    if (colon != end) {
+        *port = read_port(colon + 1, (size_t)(end - colon - 1));
+    }
+    if (host_bytes == 0 || *port < 0 || memchr(host, '@', host_bytes) != NULL) {
+        return NULL;
+    }
+    char *copy = peer_new(host_bytes + 1);
+    memcpy(copy, host, host_bytes);
+    return copy;
+}
+
+const char *peer_url_read(const char *text, peer_url *url)
+{
+    static const char scheme[] = "ws://";
+    if (strncmp(text, "wss://", 6) == 0) {
+        return "wss:// is not spoken here; use ws:// behind a tunnel";
+    }
+    if (strncmp(text, scheme, sizeof scheme - 1) != 0) {
+        return "it does not begin with ws://";
+    }
+    const char *authority = text + sizeof scheme - 1;
+    const char *slash = strchr(authority, '/');
+    if (slash == NULL || slash[1] == 0) {
+        return "it names no room (ws://HOST[:PORT]/ROOM)";
+    }
+    if (!peer_room_name_ok(slash + 1, strlen(slash + 1))) {
+        return "what follows the host is no room name (a-z 0-9 _ -, at most 64)";
+    }
+    url->port = 80;
+    url->host = read_host(authority, (size_t)(slash - authority), &url->port);
+    if (url->host == NULL || url->port == 0) {
+        peer_url_free(url);
+        return "its host or port is malformed";
+    }
+    url->text = peer_strdup(text);
+    url->room = peer_strdup(slash + 1);
+    return NULL;
+}
+
+void peer_url_free(peer_url *url)
+{
+    free(url->text);
+    free(url->host);
+    free(url->room);
+    *url = (peer_url){0};
+}
+
+void peer_options_free(peer_options *o)
+{
+    for (size_t i = 0; i < o->url_count; i++) {
+        peer_url_free(&o->urls[i]);
+    }
+    free(o->file);
+    free(o->room);
+    free(o->listen_host);
+    free(o->track_list);
+    *o = (peer_options){0};
+}
+
+static bool add_url(peer_options *o, const char *text, int *code)
+{
+    if (o->url_count == PEER_FOLLOW_MAX) {
+        return usage(code, "more than %d URLs", PEER_FOLLOW_MAX);
+    }
+    const char *wrong = peer_url_read(text, &o->urls[o->url_count]);
+    if (wrong != NULL) {
+        return usage(code, "%s is no URL of a room: %s", text, wrong);
+    }
+    o->url_count++;
+    return true;
+}
+
+static void set_track(peer_options *o, const char *text)
+{
+    o->track = strcmp(text, "all") == 0    ? PEER_TRACK_ALL
+               : strcmp(text, "none") == 0 ? PEER_TRACK_NONE
+                                           : PEER_TRACK_LIST;
+    free(o->track_list);
+    o->track_list = peer_strdup(text);
+}
+
+static bool set_listen(peer_options *o, const char *text, int *code)
+{
+    free(o->listen_host);
+    o->listen_host = read_host(text, strlen(text), &o->listen_port);
+    if (o->listen_host == NULL) {
+        return usage(code, "--listen %s is not HOST:PORT", text);
+    }
+    return true;
+}
+
+static bool set_room(peer_options *o, const char *text, int *code)
+{
+    if (!peer_room_name_ok(text, strlen(text))) {
+        return usage(code, "'%s' is no room name (a-z 0-9 _ -, at most 64, first a letter or digit)", text);
+    }
+    free(o->room);
+    o->room = peer_strdup(text);
+    return true;
+}
+
+/* One option of getopt_long. */
+static bool take_option(peer_options *o, int option, int *code)
+{
+    bool serve = o->command == PEER_SERVE;
+    if (!serve && (option == OPTION_LISTEN || option == OPTION_ROOM || option == OPTION_FOLLOW)) {
+        return usage(code, "--listen, --room and --follow belong to serve");
+    }
+    switch (option) {
+    case OPTION_LISTEN:
+        return set_listen(o, optarg, code);
+    case OPTION_ROOM:
+        return set_room(o, optarg, code);
+    case OPTION_FOLLOW:
+        return add_url(o, optarg, code);
+    case OPTION_TRACK:
+        set_track(o, optarg);
+        return o->command != PEER_CLONE || usage(code, "clone tracks what the room tracks, without --track");
+    case OPTION_ONCE:
+        o->once = true;
+        return !serve || usage(code, "--once belongs to sync");
+    case OPTION_JSON:
+        o->json = true;
+        return true;
+    case OPTION_NO_WAL:
+        o->keep_journal_mode = true;
+        return true;
+    case 'q':
+        o->quiet = true;
+        return true;
+    case 'h':
+        fputs(help, stdout);
+        *code = PEER_EXIT_OK;
+        return false;
+    case 'v':
+        puts("sync-peer " SYNC_PROGRAM_VERSION);
+        *code = PEER_EXIT_OK;
+        return false;
+    default:
+        return usage(code, "an option is unknown or lacks its value");
+    }
+}
+
+static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
+{
+    int left = argc - optind;
+    if (o->command == PEER_SERVE) {
+        if (left != 1) {
+            return usage(code, "serve needs one FILE");
+        }
+        o->file = peer_strdup(argv[optind]);
+        o->room = o->room != NULL ? o->room : peer_room_name_of(o->file);
+        return o->room != NULL ||
+               usage(code, "no room name can be made of %s: give one with --room", o->file);
+    }
+    if (o->command == PEER_CLONE) {
+        if (left != 2) {
+            return usage(code, "clone needs a URL and a FILE");
+        }
+        o->once = true;
+        o->file = peer_strdup(argv[optind + 1]);
+        return add_url(o, argv[optind], code);
+    }
+    if (left < 2) {
+        return usage(code, "sync needs a FILE and at least one URL");
+    }
+    o->file = peer_strdup(argv[optind]);
+    for (int i = optind + 1; i < argc; i++) {
+        if (!add_url(o, argv[i], code)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
+{
+    static const struct option known[] = {{"listen", required_argument, NULL, OPTION_LISTEN},
+                                          {"track", required_argument, NULL, OPTION_TRACK},
+                                          {"room", required_argument, NULL, OPTION_ROOM},
+                                          {"follow", required_argument, NULL, OPTION_FOLLOW},
+                                          {"once", no_argument, NULL, OPTION_ONCE},
+                                          {"json", no_argument, NULL, OPTION_JSON},
+                                          {"no-wal", no_argument, NULL, OPTION_NO_WAL},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
+    static const char *const commands[] = {"serve", "sync", "clone"};
+    *o = (peer_options){0};
+    o->listen_port = PEER_PORT_DEFAULT;
+    if (argc < 2) {
+        return usage(code, "what to do is missing (serve, sync or clone)");
+    }
+    int first = 1;
+    if (argv[1][0] != '-') {
+        size_t i = 0;
+        while (i < 3 && strcmp(argv[1], commands[i]) != 0) {
+            i++;
+        }
+        if (i == 3) {
+            return usage(code, "'%s' is none of serve, sync and clone", argv[1]);
+        }
+        o->command = (peer_command)i;
+        first = 2;
+    }
+    optind = first;
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
+        if (!take_option(o, option, code)) {
+            return false;
+        }
+    }
+    if (first == 1) {
+        return usage(code, "what to do comes first (serve, sync or clone)");
+    }
+    o->listen_host = o->listen_host != NULL ? o->listen_host : peer_strdup(PEER_HOST_DEFAULT);
+    return take_arguments(o, argc, argv, code);
+}

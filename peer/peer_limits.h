@@ -1,0 +1,101 @@
+/* Every bound of sync-peer in one place, each with its reason. Those of the engine and of one message: ext/limits.h. */
+#ifndef PEER_LIMITS_H
+#define PEER_LIMITS_H
+
+/* Where `serve` listens unless told otherwise. */
+#define PEER_HOST_DEFAULT "127.0.0.1"
+#define PEER_PORT_DEFAULT 7420
+
+/* A room's name: a path segment that needs no escaping anywhere. */
+#define PEER_ROOM_NAME_MAX 64
+
+/* Links of one process, both kinds together. Each costs at most PEER_LINK_QUEUE_BYTES_MAX on the way in and
+** PEER_WINDOW_BYTES on the way out. */
+#define PEER_LINKS_MAX 256
+
+/* URLs one process follows. */
+#define PEER_FOLLOW_MAX 64
+
+/* Payload of Changes that may be on its way unacknowledged in one direction of one link: enough to keep a 100 Mbit line
+** with 80 ms of round trip full, little enough for 256 links. */
+#define PEER_WINDOW_BYTES (1u << 20)
+
+/* What a Changes message weighs in that window beside its payload, so that tiny ones are bounded too. */
+#define PEER_CHANGES_WEIGHT 256u
+
+/* Messages of one link that have arrived and wait for the room's worker: the window, a StartStreaming of the
+** largest size, and small ones. More is the other side's fault. */
+#define PEER_LINK_QUEUE_BYTES_MAX (8u << 20)
+
+/* A part of a delta ends at the row that reaches either: merging it holds the write lock for a few milliseconds. */
+#define PEER_PART_BYTES (64u << 10)
+#define PEER_PART_ROWS  500u
+
+/* Parts that have arrived are merged together in one transaction up to this many bytes and parts. */
+#define PEER_GATHER_BYTES (32u << 10)
+#define PEER_GATHER_PARTS 64
+
+/* Distance between two merges while another program writes to the file: what it reads stays true for longer than
+** its transactions take. */
+#define PEER_MERGE_GAP_MS 20
+/* How long a write by another program counts as "while". */
+#define PEER_NEIGHBOUR_MS 1000
+
+/* A sync_seen() on the wire: 65536 sites (1 MiB of ids) with their numbers. */
+#define PEER_SEEN_BYTES_MAX (4u << 20)
+
+/* A schema on the wire: the largest that SQLite's own limit on one statement, 1 MB, makes likely. */
+#define PEER_SCHEMA_BYTES_MAX (16u << 20)
+
+/* A part on the wire: one row may hold a value of SQLite's default length limit, 10^9 bytes. Memory grows with what
+** has arrived, not with this. */
+#define PEER_PART_BYTES_MAX (1100u << 20)
+
+/* Connections to one file that read deltas at the same time; further links wait for one. */
+#define PEER_READERS_MAX 8
+
+/* Refusals in a row without a part accepted in between: then the two ends do not understand each other. */
+#define PEER_REJECTS_MAX 5
+
+/* A delta refused as too early is offered again after this. */
+#define PEER_EARLY_RETRY_MS 10000
+
+/* Without an Ack for this long a delta's snapshot is let go, so that the WAL can shrink; it is cut again when the
+** other side answers. */
+#define PEER_STALL_MS 60000
+
+/* Silence after which a Ping is sent, and after which the link counts as dead. */
+#define PEER_PING_MS 10000
+#define PEER_DEAD_MS 30000
+
+/* From the socket's opening to AnnouncePresence. */
+#define PEER_HELLO_MS 10000
+
+/* From a Ping or a hint of the file system to certainty: checks at growing distances, then the slow poll. */
+#define PEER_DOUBT_US_MIN 200
+#define PEER_DOUBT_US_MAX 200000
+#define PEER_DOUBT_US_SUM 1000000
+#define PEER_SLOW_POLL_MS 5000
+
+/* Reconnection: first delay, largest delay, and failures in a row after which --once and clone give up. */
+#define PEER_BACKOFF_MS_MIN    100
+#define PEER_BACKOFF_MS_MAX    30000
+#define PEER_ONCE_FAILURES_MAX 5
+
+/* How long a locked file is waited for: when it is opened, and before a warning while a merge waits for it. */
+#define PEER_BUSY_MS 5000
+/* Distance between two attempts to merge into a locked file. */
+#define PEER_BUSY_RETRY_MS 50
+
+/* The journal is folded for real after this long without a write by anybody, so that it disturbs nobody. */
+#define PEER_QUIET_MS 1000
+
+/* WAL pages after which a quiet moment is used for a checkpoint (SQLite's own default), and the most before one is
+** made in any case. */
+#define PEER_CHECKPOINT_PAGES     1000
+#define PEER_CHECKPOINT_PAGES_MAX 16000
+
+/* Time for closing handshakes when the process ends. */
+#define PEER_CLOSE_MS 1000
+
+#endif
