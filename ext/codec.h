@@ -27,7 +27,7 @@ typedef struct sync_table_head {
 /* Head of a changeset, and the whole of a seen blob (magic "SEEN").
 ** In a changeset: base = the receiver's seen that the rows were reduced against (tables x sites), start = the
 ** journal position
-** they were read from (tables x 1), part/last of a delta sent in parts.
+** they were read from (tables x 1), part: of a delta sent in parts.
 ** In a seen blob: base = what the file holds, start = its cursors (tables x sites: in the
 ** journal of that site). */
 typedef struct sync_head {
@@ -39,7 +39,6 @@ typedef struct sync_head {
     sync_matrix base;
     sync_matrix start;
     uint32_t part; /* 0, 1, ... */
-    bool last;     /* the closing vector and cursor hold only here */
 } sync_head;
 
 void sync_head_free(sync_head *head);                      /* also after a failed get; zeroes */
@@ -57,7 +56,7 @@ typedef struct sync_closing {
     uint64_t rows;    /* rows in this part */
 } sync_closing;
 
-/* Seen blob: "SEEN" | u8 format | head without columns, part and last | u32 CRC-like check (xxh32 not needed:
+/* Seen blob: "SEEN" | u8 format | head without columns, part | u32 CRC-like check (xxh32 not needed:
 ** the low 32 bits of
 ** FNV-1a 64 over everything before). */
 int sync_seen_put(sync_buf *buf, const sync_head *head);
@@ -86,7 +85,7 @@ int sync_encoder_row(sync_encoder *e, uint32_t table, const sync_value *key, con
 size_t sync_encoder_size(const sync_encoder *e);
 uint64_t sync_encoder_rows(const sync_encoder *e);
 
-/* Ends the changeset. `closing` is required if head.last, else NULL. `*out`, `*bytes` are borrowed until the
+/* Ends the changeset. `closing`: of the last part; NULL: more parts follow. `*out`, `*bytes` are borrowed until the
  * next begin or free. */
 int sync_encoder_finish(sync_encoder *e, const sync_closing *closing, const void **out, size_t *bytes,
                         sync_error *error);
@@ -113,7 +112,7 @@ const sync_head *sync_decoder_head(const sync_decoder *d);
 int sync_decoder_next(sync_decoder *d, uint32_t *table, const sync_value **key, const sync_row **row,
                       sync_error *error);
 
-/* After SYNC_DONE: the closing (borrowed), or NULL if head.last is false. */
+/* After SYNC_DONE: the closing (borrowed), or NULL if this is not the last part. */
 const sync_closing *sync_decoder_closing(const sync_decoder *d);
 void sync_decoder_close(sync_decoder *d); /* NULL is fine */
 

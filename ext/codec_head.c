@@ -201,7 +201,6 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
     }
     if (kind == SYNC_HEAD_CHANGES) {
         sync_buf_put_varint(buf, head->part);
-        sync_buf_put_u8(buf, head->last);
     }
     return SYNC_OK;
 }
@@ -356,12 +355,10 @@ static int get_tables(sync_span *span, sync_head *head, sync_head_kind kind)
 static int get_part(sync_span *span, sync_head *head)
 {
     uint64_t part = sync_span_varint(span);
-    uint8_t last = sync_span_u8(span);
-    if (part > UINT32_MAX || last > 1) {
+    if (part > UINT32_MAX) {
         sync_span_fail(span, 0);
     }
     head->part = (uint32_t)part;
-    head->last = last != 0;
     return span->bad ? SYNC_CORRUPT : SYNC_OK;
 }
 

@@ -10,10 +10,11 @@
 #define SYNC_MAGIC_CHANGES  "SYNC"
 #define SYNC_MAGIC_SEEN     "SEEN"
 
-/* An item's first byte: SYNC_ITEM_END, SYNC_ITEM_TABLE, or SYNC_ITEM_ROW with the bits below it. */
+/* An item's first byte: SYNC_ITEM_END, SYNC_ITEM_CLOSE, SYNC_ITEM_TABLE, or SYNC_ITEM_ROW with the bits below it. */
 enum {
     SYNC_ITEM_END = 0x00,
     SYNC_ITEM_TABLE = 0x01,
+    SYNC_ITEM_CLOSE = 0x02, /* as END, with the closing: the last part of a delta */
     SYNC_ITEM_ROW = 0x80,
     SYNC_ROW_DEAD = 0x40,
     SYNC_ROW_FULL = 0x20,    /* alive: existence and every column of the head, all at the row's stamp */

@@ -26,6 +26,7 @@ struct sync_decoder {
     sync_closing closing;
     int status;     /* SYNC_OK; SYNC_DONE or an error once and for all */
     uint32_t table; /* of the rows that follow; table_count: none yet */
+    bool last;      /* the closing was there */
     uint64_t hlc;   /* of the last row's stamp */
     uint32_t site;
     uint64_t rows;
@@ -229,7 +230,7 @@ const sync_head *sync_decoder_head(const sync_decoder *d)
 
 const sync_closing *sync_decoder_closing(const sync_decoder *d)
 {
-    return d->status == SYNC_DONE && d->head.last ? &d->closing : NULL;
+    return d->status == SYNC_DONE && d->last ? &d->closing : NULL;
 }
 
 /* ---- rows ---- */
@@ -363,14 +364,15 @@ static int get_row(sync_decoder *d, sync_span *span, unsigned flags)
     return rc == SYNC_OK ? SYNC_ROW : rc;
 }
 
-static int get_end(sync_decoder *d, sync_span *span)
+static int get_end(sync_decoder *d, sync_span *span, bool last)
 {
     uint64_t rows = sync_span_varint(span);
     if (!span->bad && rows != d->rows) {
         sync_span_fail(span, 0);
     }
     d->closing.rows = rows;
-    if (d->head.last) {
+    d->last = last;
+    if (last) {
         uint32_t sites = d->head.table_count > 0 ? d->head.site_count : 0;
         int rc = sync_matrix_get(span, &d->closing.seen, d->head.table_count, sites);
         if (rc != SYNC_OK) {
@@ -406,8 +408,8 @@ static int get_item(sync_decoder *d, sync_span *span)
         d->table = (uint32_t)table;
         return SYNC_OK;
     }
-    if (item == SYNC_ITEM_END) {
-        return get_end(d, span);
+    if (item == SYNC_ITEM_END || item == SYNC_ITEM_CLOSE) {
+        return get_end(d, span, item == SYNC_ITEM_CLOSE);
     }
     sync_span_fail(span, 0);
     return SYNC_CORRUPT;

@@ -22,7 +22,6 @@ struct sync_encoder {
     uint32_t table_cap;
     uint32_t table_count;
     uint32_t site_count;
-    bool last;
     bool open;
     uint32_t table; /* of the last row; table_count: none yet */
     uint64_t hlc;   /* of the last row's stamp */
@@ -145,7 +144,6 @@ int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error
         return fail_memory(e, error);
     }
     e->site_count = head->site_count;
-    e->last = head->last;
     e->table = e->table_count;
     e->hlc = 0;
     e->site = 0;
@@ -334,11 +332,10 @@ int sync_encoder_finish(sync_encoder *e, const sync_closing *closing, const void
 {
     *out = NULL;
     *bytes = 0;
-    if (!e->open || e->last != (closing != NULL)) {
-        return fail(e, SYNC_MISUSE, "no changeset is begun, or its closing is missing or not its last",
-                    error);
+    if (!e->open) {
+        return fail(e, SYNC_MISUSE, "no changeset is begun", error);
     }
-    sync_buf_put_u8(&e->raw, SYNC_ITEM_END);
+    sync_buf_put_u8(&e->raw, closing != NULL ? SYNC_ITEM_CLOSE : SYNC_ITEM_END);
     sync_buf_put_varint(&e->raw, e->rows);
     if (closing != NULL) {
         const sync_matrix *seen = &closing->seen;

@@ -32,7 +32,17 @@ typedef struct sync_column {
     bool present;  /* in the base table, and known to the triggers */
     bool late;     /* in the base table, not yet known to the triggers */
     char affinity; /* of present and late columns: 'i' 't' 'r' 'n' 'b' */
+    char *preset;  /* the DEFAULT as the schema spells it, or NULL */
 } sync_column;
+
+/* One secondary UNIQUE index. */
+typedef struct sync_unique {
+    char *name;
+    bool plain;     /* on columns, of all rows: not partial, no expressions */
+    uint32_t count; /* columns; 0 where an expression is among them */
+    char **cols;
+    char **collations;
+} sync_unique;
 
 /* One declared foreign key from a tracked table to a tracked table. */
 typedef struct sync_fk {
@@ -47,42 +57,78 @@ typedef struct sync_fk {
     bool acts;         /* ON DELETE CASCADE, SET NULL or SET DEFAULT */
 } sync_fk;
 
+/* Statements kept per table; each module prepares its own when first needed. */
+typedef enum sync_stmt_slot {
+    SYNC_STMT_FOLD_READ,
+    SYNC_STMT_FOLD_READ_TEMP,
+    SYNC_STMT_CLOCK_INSERT,
+    SYNC_STMT_CLOCK_INSERT_TEMP,
+    SYNC_STMT_CLOCK_UPDATE,
+    SYNC_STMT_CLOCK_UPDATE_TEMP,
+    SYNC_STMT_CLOCK_DELETE,
+    SYNC_STMT_CLOCK_DELETE_TEMP,
+    SYNC_STMT_CLOCK_NEXT_J,
+    SYNC_STMT_CLOCK_NEXT_J_TEMP,
+    SYNC_STMT_CLOCK_FIND,
+    SYNC_STMT_OVERLAY_COPY,
+    SYNC_STMT_CHANGES_READ,
+    SYNC_STMT_CHANGES_READ_TEMP,
+    SYNC_STMT_GENESIS_READ,
+    SYNC_STMT_GENESIS_READ_TEMP,
+    SYNC_STMT_PARENT_FIND,
+    SYNC_STMT_PARENT_FIND_TEMP,
+    SYNC_STMT_BASE_FIND,
+    SYNC_STMT_BASE_INSERT,
+    SYNC_STMT_BASE_DELETE,
+    SYNC_STMT_BASE_UPDATE,
+    SYNC_STMT_COUNT
+} sync_stmt_slot;
+
 /* One tracked table. Owned by the sync_db; pointers stay valid until the next reload. */
 typedef struct sync_table {
     uint32_t tid;
     char *name;
     sync_identity identity;
-    char *options;        /* JSON */
-    uint64_t epoch;       /* hlc of the genesis stamp; also the origin of hlc differences in clocks */
+    char *options;  /* JSON */
+    uint64_t epoch; /* hlc of the genesis stamp; also the origin of hlc differences in clocks */
     uint32_t genesis_site;
     uint32_t genesis_covers;
     int64_t genesis_seq;
-    int64_t pending;      /* rows that carry values of columns that are not here */
+    int64_t pending; /* rows that carry values of columns that are not here */
     uint32_t key_count;
     char **key_names;
     char **key_collations;
     char *key_affinity; /* one letter per key column, zero-terminated */
     bool rowid_alias;
-    bool missing;       /* dropped or rebuilt otherwise: its triggers are gone */
+    bool missing;       /* dropped, or rebuilt with another key: nothing is exchanged */
+    bool untriggered;   /* its triggers are gone: made anew by the next real fold */
+    bool late;          /* has columns that the triggers do not know yet */
     bool user_triggers; /* somebody's trigger hangs on it */
-    bool has_unique;    /* a secondary UNIQUE index */
+    bool hints;         /* a UNIQUE index on columns: BEFORE triggers note what REPLACE may displace */
+    uint32_t unique_count;
+    sync_unique *uniques;
+    bool normal_keys;   /* every key collation has a normal form (sync_key_normal) */
+    bool all_present;   /* columns 0 .. col_count-1 are all in the base table */
     uint32_t col_count; /* stable column ids, present or not */
     sync_column *cols;
-    sqlite3_stmt **stmts; /* cached statements, by enum sync_stmt; finalised at reload */
+    sqlite3_stmt *stmts[SYNC_STMT_COUNT]; /* finalised at reload */
+    uint64_t
+        update_mask; /* columns that stmts[SYNC_STMT_BASE_UPDATE] sets; for tables of up to 62 column ids */
+    uint64_t insert_mask; /* the same of SYNC_STMT_BASE_INSERT */
 } sync_table;
 
 typedef struct sync_overlay {
     bool valid;
-    int64_t folded;   /* journal position it reaches */
-    int64_t base;     /* sync_meta.folded and count when it was begun */
+    int64_t folded; /* journal position it reaches */
+    int64_t base;   /* sync_meta.folded and count when it was begun */
     uint64_t count;
     uint64_t hlc;
-    int64_t entries;  /* in it */
+    int64_t entries; /* in it */
 } sync_overlay;
 
 typedef struct sync_db {
     sqlite3 *db;
-    char *path;           /* of the main database; NULL for in-memory and temporary ones */
+    char *path; /* of the main database; NULL for in-memory and temporary ones */
     bool has_meta;
     int64_t schema_version;
     int64_t generation;
@@ -95,6 +141,7 @@ typedef struct sync_db {
     /* sites by local number: index 0 is nobody */
     sync_sites sites;
     uint8_t (*site_ids)[SYNC_SITE_BYTES];
+    sync_arena metadata; /* sites, tables, columns, keys: everything that a reload replaces */
     uint32_t table_count;
     sync_table *tables;
     uint32_t fk_count;
@@ -102,10 +149,13 @@ typedef struct sync_db {
     sync_overlay overlay;
     sqlite3_stmt *meta_stmt;
     sqlite3_stmt *schema_stmt;
+    sqlite3_stmt *save_stmt;
+    sqlite3_stmt *journal_delete_stmt;
+    sqlite3_stmt *journal_runs_stmt;
     sync_encoder *encoder;
-    bool witness_written;  /* by this connection: close cleanly */
+    bool witness_written; /* by this connection: close cleanly */
     bool witness_complained;
-    bool busy;             /* an operation is under way: user triggers must not re-enter */
+    bool busy; /* an operation is under way: user triggers must not re-enter */
 } sync_db;
 
 /* ---- SQL helpers: all texts are sqlite3_mprintf formats (%w quotes identifiers inside "...", %Q values) ---------------------- */
@@ -115,7 +165,8 @@ int sync_exec(sync_db *s, sync_error *error, const char *format, ...);
 
 /* Prepares a statement to be kept. *stmt is NULL on error. */
 int sync_prepare(sync_db *s, sqlite3_stmt **stmt, sync_error *error, const char *format, ...);
-int sync_prepare_text(sync_db *s, sqlite3_stmt **stmt, sync_error *error, char *owned_sql); /* frees owned_sql */
+int sync_prepare_text(sync_db *s, sqlite3_stmt **stmt, sync_error *error,
+                      char *owned_sql); /* frees owned_sql */
 
 /* Steps; SQLITE_ROW, SQLITE_DONE, or an error with the database's message in `error`. */
 int sync_step(sync_db *s, sqlite3_stmt *stmt, sync_error *error);
@@ -130,15 +181,26 @@ int sync_query_int(sync_db *s, int64_t *out, int64_t otherwise, sync_error *erro
 int sync_fail_db(sync_db *s, sync_error *error, const char *what);
 int sync_fail_nomem(sync_error *error);
 
-sync_value sync_column_value(sqlite3_stmt *stmt, int column);       /* borrowed until the next step or reset */
-int sync_bind_value(sqlite3_stmt *stmt, int index, const sync_value *value); /* not copied: valid until reset */
+sync_value sync_column_value(sqlite3_stmt *stmt, int column); /* borrowed until the next step or reset */
+int sync_bind_value(sqlite3_stmt *stmt, int index,
+                    const sync_value *value); /* not copied: valid until reset */
+
+/* The table's statement in `slot`, prepared from `build` (which appends its text) when first needed; reset and ready to bind.
+** Owned by the table. */
+typedef void sync_build(const sync_db *s, const sync_table *t, sqlite3_str *sql);
+int sync_table_stmt(sync_db *s, sync_table *t, sync_stmt_slot slot, sync_build *build, sqlite3_stmt **stmt,
+                    sync_error *error);
 
 /* ---- statement texts ------------------------------------------------------------------------------------------------------ */
 
-/* Appends a list, one item per key column i (or per name), separated by `between`: `format` gets the name as %w ("%w") and, where
-** it has a %d, the number from 1. Only the two orders used: name first or number only. */
+/* Append one item per key column, separated by `between`. `format` holds one %w for the column's name, or one %d for its number
+** from 1 (the journal's and the clock's k1, k2, ...). */
 void sync_str_keys(sqlite3_str *str, const sync_table *t, const char *format, const char *between);
-void sync_str_numbers(sqlite3_str *str, uint32_t count, const char *format, const char *between);
+void sync_str_numbers(sqlite3_str *str, const sync_table *t, const char *format, const char *between);
+
+/* Appends `a.k1 = b.k1 AND ...` between two of ours, or `a."id" = b.k1 AND ...` between a base table and one of ours. */
+void sync_str_match(sqlite3_str *str, const sync_table *t, const char *a, const char *b);
+void sync_str_match_base(sqlite3_str *str, const sync_table *t, const char *base, const char *b);
 
 /* ---- the operation frame ---------------------------------------------------------------------------------------------------- */
 
@@ -147,7 +209,8 @@ typedef enum sync_mode { SYNC_READ, SYNC_WRITE } sync_mode;
 /* An operation on the file: one snapshot, metadata fresh. Zero-initialise. */
 typedef struct sync_op {
     sync_mode mode;
-    bool savepoint;
+    bool open;
+    bool transaction; /* ours to commit; otherwise a savepoint in the caller's */
 } sync_op;
 
 /* Opens a savepoint (which is a transaction where there is none), loads or refreshes the metadata. SYNC_WRITE takes the write lock first, so
@@ -178,7 +241,8 @@ int sync_engine_add_column(sync_db *s, sync_table *t, const char *name, uint32_t
 /* The file's vectors, tables in s->tables order, sites by local number; own site = s->hlc. Caller frees. */
 int sync_engine_seen(sync_db *s, sync_matrix *seen, sync_error *error);
 int sync_engine_save_seen(sync_db *s, const sync_matrix *seen, sync_error *error);
-int sync_engine_cursors(sync_db *s, sync_matrix *cursors, sync_error *error); /* column: the journal of that site */
+int sync_engine_cursors(sync_db *s, sync_matrix *cursors,
+                        sync_error *error); /* column: the journal of that site */
 int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error);
 
 sync_db *sync_engine_new(sqlite3 *db);

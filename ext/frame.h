@@ -28,7 +28,7 @@
 #define SYNC_FIELDS_CHANGES(X)                                                                               \
     X(varint, stream) /* number of the delta in this direction of this link, from 1 */                       \
     X(varint, part)   /* from 0 */                                                                           \
-    X(varint, kind)   /* sync_changes_kind; payload: a changeset, or the sender's seen when caught up */
+    X(varint, kind)   /* sync_changes_kind; payload: a changeset, or the sender's sync_seen() */
 #define SYNC_FIELDS_REJECT(X)                                                                                \
     X(varint, stream)                                                                                        \
     X(varint, reason) /* sync_reject_reason; payload: the sender's sync_seen() */                            \
@@ -70,7 +70,8 @@ typedef enum sync_frame_type {
 typedef enum sync_changes_kind {
     SYNC_CHANGES_PART = 0,      /* more parts of this delta follow */
     SYNC_CHANGES_LAST = 1,      /* the delta's last part */
-    SYNC_CHANGES_CAUGHT_UP = 2, /* no changeset: after the deltas sent so far the sender has nothing more */
+    SYNC_CHANGES_HOLDS = 2,     /* no changeset, but what the sender holds: comes after every last part */
+    SYNC_CHANGES_CAUGHT_UP = 3, /* the same, and it has nothing more for the receiver */
     SYNC_CHANGES_KINDS
 } sync_changes_kind;
 

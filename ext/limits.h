@@ -42,6 +42,9 @@
  */
 #define SYNC_VIRTUAL_TAIL_MAX 20000
 
+/* A delta without rows is sent all the same if this many journal entries had to be looked at to know it: it moves the cursor. */
+#define SYNC_SCAN_QUIET_MAX 1000
+
 /* Text of one error message, including the terminating zero. */
 #define SYNC_ERROR_BYTES 512
 

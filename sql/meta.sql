@@ -24,7 +24,8 @@ CREATE TABLE sync_column(
 -- changed columns of group tid >> 24.
 CREATE TABLE sync_journal(seq INTEGER PRIMARY KEY, tid, op, at, k1);
 
--- Has a row while a merge writes: user triggers may test it.
+-- Has a row while a merge writes: triggers of the application may test it. Ours do not: a merge holds the write lock from before its first
+-- write, so that it knows which journal entries are its own.
 CREATE TABLE sync_applying(x INTEGER PRIMARY KEY);
 
 -- What merges put aside. held: 1 while the row (or some cells of it) is not shown.

@@ -1,0 +1,236 @@
+#include "base.h"
+
+#include <string.h>
+
+enum { MASK_COLUMNS = 62, MASK_RESPELL = 62, MASK_RESET = 63 };
+
+bool sync_base_refused(int rc)
+{
+    return (rc & 0xff) == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH;
+}
+
+static bool is_set(const sync_table *t, const sync_row *row, uint32_t i)
+{
+    return row->cells[i].carried && row->cells[i].col < t->col_count && t->cols[row->cells[i].col].present;
+}
+
+/* One bit per column that a statement sets; statements of wide tables are not kept. */
+static uint64_t set_mask(const sync_table *t, const sync_row *row, bool respell, bool reset)
+{
+    uint64_t mask = (uint64_t)respell << MASK_RESPELL | (uint64_t)reset << MASK_RESET;
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (is_set(t, row, i)) {
+            mask |= (uint64_t)1 << row->cells[i].col;
+        }
+    }
+    return mask;
+}
+
+static void where_key(const sync_table *t, sqlite3_str *sql)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "%s\"%w\" = ?%d", i ? " AND " : " WHERE ", t->key_names[i], (int)i + 1);
+    }
+}
+
+static char *insert_text(sync_db *s, const sync_table *t, const sync_row *row)
+{
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    int parameters = (int)t->key_count;
+    sqlite3_str_appendf(sql, "INSERT INTO main.\"%w\"(", t->name);
+    sync_str_keys(sql, t, "\"%w\"", ", ");
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (is_set(t, row, i)) {
+            sqlite3_str_appendf(sql, ", \"%w\"", t->cols[row->cells[i].col].name);
+            parameters++;
+        }
+    }
+    sqlite3_str_appendall(sql, ") VALUES(");
+    for (int i = 1; i <= parameters; i++) {
+        sqlite3_str_appendf(sql, "%s?%d", i > 1 ? ", " : "", i);
+    }
+    sqlite3_str_appendall(sql, ")");
+    return sqlite3_str_finish(sql);
+}
+
+static char *update_text(sync_db *s, const sync_table *t, const sync_row *row, bool respell, bool reset)
+{
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    const char *comma = "";
+    int parameter = (int)t->key_count;
+    sqlite3_str_appendf(sql, "UPDATE main.\"%w\" SET ", t->name);
+    for (uint32_t i = 0; respell && i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "%s\"%w\" = ?%d", comma, t->key_names[i], (int)i + 1);
+        comma = ", ";
+    }
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (is_set(t, row, i)) {
+            sqlite3_str_appendf(sql, "%s\"%w\" = ?%d", comma, t->cols[row->cells[i].col].name, ++parameter);
+            comma = ", ";
+        }
+    }
+    for (uint32_t c = 0; reset && c < t->col_count; c++) {
+        if (t->cols[c].present && sync_row_find(row, c) == NULL) {
+            sqlite3_str_appendf(sql, "%s\"%w\" = %s", comma, t->cols[c].name,
+                                t->cols[c].preset ? t->cols[c].preset : "NULL");
+            comma = ", ";
+        }
+    }
+    where_key(t, sql);
+    return sqlite3_str_finish(sql);
+}
+
+/* Binds key and set cells in the order of the texts above and runs the statement. */
+static int run_write(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const sync_value *key,
+                     const sync_row *row, sync_error *error)
+{
+    int parameter = 0, rc = SQLITE_OK;
+    for (uint32_t i = 0; rc == SQLITE_OK && i < t->key_count; i++) {
+        rc = sync_bind_value(stmt, ++parameter, &key[i]);
+    }
+    for (uint32_t i = 0; row && rc == SQLITE_OK && i < row->count; i++) {
+        if (is_set(t, row, i)) {
+            rc = sync_bind_value(stmt, ++parameter, &row->cells[i].value);
+        }
+    }
+    if (rc != SQLITE_OK) {
+        return sync_fail_db(s, error, NULL);
+    }
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_DONE || rc == SQLITE_ROW) {
+        rc = SYNC_OK;
+    } else {
+        rc = sqlite3_extended_errcode(s->db);
+        rc = sync_base_refused(rc) ? rc : sync_fail_db(s, error, t->name);
+    }
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, sync_error *error)
+{
+    sqlite3_stmt **kept = &t->stmts[SYNC_STMT_BASE_INSERT], *once = NULL, **stmt = kept;
+    int rc = SYNC_OK;
+    if (t->col_count > MASK_COLUMNS) {
+        stmt = &once;
+    } else {
+        uint64_t mask = set_mask(t, row, false, false);
+        if (*kept && t->insert_mask != mask) {
+            sqlite3_finalize(*kept);
+            *kept = NULL;
+        }
+        t->insert_mask = mask;
+    }
+    if (*stmt == NULL) {
+        rc = sync_prepare_text(s, stmt, error, insert_text(s, t, row));
+    }
+    rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
+    sqlite3_finalize(once);
+    return rc;
+}
+
+int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool respell,
+                     bool reset, sync_error *error)
+{
+    sqlite3_stmt **kept = &t->stmts[SYNC_STMT_BASE_UPDATE], *once = NULL, **stmt = kept;
+    int rc = SYNC_OK;
+    if (t->col_count > MASK_COLUMNS) {
+        stmt = &once;
+    } else {
+        uint64_t mask = set_mask(t, row, respell, reset);
+        if (*kept && t->update_mask != mask) {
+            sqlite3_finalize(*kept);
+            *kept = NULL;
+        }
+        t->update_mask = mask;
+    }
+    if (*stmt == NULL) {
+        rc = sync_prepare_text(s, stmt, error, update_text(s, t, row, respell, reset));
+    }
+    rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
+    sqlite3_finalize(once);
+    return rc;
+}
+
+static void build_delete(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql, "DELETE FROM main.\"%w\"", t->name);
+    where_key(t, sql);
+}
+
+int sync_base_delete(sync_db *s, sync_table *t, const sync_value *key, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_table_stmt(s, t, SYNC_STMT_BASE_DELETE, build_delete, &stmt, error);
+    return rc == SYNC_OK ? run_write(s, stmt, t, key, NULL, error) : rc;
+}
+
+static void build_load(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendall(sql, "SELECT ");
+    sync_str_keys(sql, t, "\"%w\"", ", ");
+    for (uint32_t c = 0; c < t->col_count; c++) {
+        if (t->cols[c].present) {
+            sqlite3_str_appendf(sql, ", \"%w\"", t->cols[c].name);
+        }
+    }
+    sqlite3_str_appendf(sql, " FROM main.\"%w\"", t->name);
+    where_key(t, sql);
+}
+
+static int find(sync_db *s, sync_table *t, const sync_value *key, sqlite3_stmt **stmt, bool *exists,
+                sync_error *error)
+{
+    *exists = false;
+    int rc = sync_table_stmt(s, t, SYNC_STMT_BASE_FIND, build_load, stmt, error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+        rc =
+            sync_bind_value(*stmt, (int)i + 1, &key[i]) == SQLITE_OK ? SYNC_OK : sync_fail_db(s, error, NULL);
+    }
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_step(s, *stmt, error);
+    *exists = rc == SQLITE_ROW;
+    if (rc != SQLITE_ROW) {
+        sqlite3_reset(*stmt);
+    }
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+int sync_base_exists(sync_db *s, sync_table *t, const sync_value *key, bool *exists, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = find(s, t, key, &stmt, exists, error);
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+int sync_base_load(sync_db *s, sync_table *t, const sync_value *key, sync_row *row, sync_value *spelled,
+                   sync_arena *arena, bool *exists, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = find(s, t, key, &stmt, exists, error);
+    bool memory = true;
+    for (uint32_t i = 0; rc == SYNC_OK && *exists && spelled && i < t->key_count; i++) {
+        sync_value v = sync_column_value(stmt, (int)i);
+        memory = memory && sync_arena_value(arena, &v, &spelled[i]);
+    }
+    int column = (int)t->key_count;
+    uint32_t passed = 0;
+    for (uint32_t i = 0; rc == SYNC_OK && *exists && i < row->count; i++) {
+        sync_cell *cell = &row->cells[i];
+        for (; passed < cell->col && passed < t->col_count; passed++) {
+            column += t->cols[passed].present;
+        }
+        if (!cell->carried && cell->col < t->col_count && t->cols[cell->col].present) {
+            sync_value v = sync_column_value(stmt, column);
+            memory = memory && sync_arena_value(arena, &v, &cell->value);
+            cell->carried = true;
+        }
+    }
+    sqlite3_reset(stmt);
+    return rc == SYNC_OK && !memory ? sync_fail_nomem(error) : rc;
+}

@@ -1,0 +1,29 @@
+/* Writing and reading rows of base tables for a merge: INSERT, UPDATE of the changed columns, DELETE; never REPLACE. */
+#ifndef SYNC_BASE_H
+#define SYNC_BASE_H
+
+#include "engine.h"
+
+/* True for results that say "a constraint refused this row": no error of the merge. */
+bool sync_base_refused(int rc);
+
+/* Inserts a row with the cells of `row` that are carried and whose columns are present; other columns get their default.
+** SYNC_OK, a refusal (see above; `error` is untouched, the reason is the connection's message), or an error. */
+int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row,
+                     sync_error *error);
+
+/* Sets the carried cells of present columns; with `respell` the key's spelling too; with `reset` columns that `row` does not have go
+** back to their default. Results as above. */
+int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool respell,
+                     bool reset, sync_error *error);
+
+int sync_base_delete(sync_db *s, sync_table *t, const sync_value *key, sync_error *error);
+
+int sync_base_exists(sync_db *s, sync_table *t, const sync_value *key, bool *exists, sync_error *error);
+
+/* Makes every cell of `row` that is not carried so, its value read from the base table into the arena, and gives the key as the
+** base table spells it (`spelled`, key_count values, may be NULL). *exists: the row is there; otherwise nothing is changed. */
+int sync_base_load(sync_db *s, sync_table *t, const sync_value *key, sync_row *row, sync_value *spelled,
+                   sync_arena *arena, bool *exists, sync_error *error);
+
+#endif

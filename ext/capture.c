@@ -1,0 +1,339 @@
+#include "capture.h"
+
+#include "schema.h"
+#include "sql_text.h"
+
+#include <string.h>
+
+/* ---- trigger texts ---- */
+
+enum { TEMPLATE_VARS_MAX = 16 };
+
+typedef struct template_vars {
+    int count;
+    const char *name[TEMPLATE_VARS_MAX];
+    char *value[TEMPLATE_VARS_MAX]; /* owned; NULL when out of memory */
+} template_vars;
+
+static void var_set(template_vars *vars, const char *name, char *owned)
+{
+    vars->name[vars->count] = name;
+    vars->value[vars->count++] = owned;
+}
+
+static void vars_free(template_vars *vars)
+{
+    for (int i = 0; i < vars->count; i++) {
+        sqlite3_free(vars->value[i]);
+    }
+    vars->count = 0;
+}
+
+/* Replaces {name} by its value; an unknown name stays as it is. NULL when out of memory. */
+static char *template_fill(sync_db *s, const char *text, const template_vars *vars)
+{
+    sqlite3_str *out = sqlite3_str_new(s->db);
+    while (*text) {
+        const char *open = strchr(text, '{');
+        if (open == NULL) {
+            break;
+        }
+        int hit = -1;
+        for (int i = 0; i < vars->count; i++) {
+            size_t n = strlen(vars->name[i]);
+            if (strncmp(open + 1, vars->name[i], n) == 0 && open[1 + n] == '}') {
+                hit = i;
+            }
+        }
+        sqlite3_str_append(out, text, (int)(open - text));
+        if (hit < 0) {
+            sqlite3_str_append(out, "{", 1);
+            text = open + 1;
+        } else {
+            sqlite3_str_appendall(out, vars->value[hit] ? vars->value[hit] : "");
+            text = open + 2 + strlen(vars->name[hit]);
+        }
+    }
+    sqlite3_str_appendall(out, text);
+    return sqlite3_str_finish(out);
+}
+
+/* The text between the leading comment lines and the end: comments are for readers of the file, not of the schema. */
+static const char *template_body(const char *text)
+{
+    while (strncmp(text, "--", 2) == 0) {
+        text += strcspn(text, "\n");
+        text += *text == '\n';
+    }
+    return text;
+}
+
+static char *keys_text(sync_db *s, const sync_table *t, const char *format, const char *between)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    sync_str_keys(str, t, format, between);
+    return sqlite3_str_finish(str);
+}
+
+static char *numbers_text(sync_db *s, const sync_table *t)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    sync_str_numbers(str, t, "k%d", ", ");
+    return sqlite3_str_finish(str);
+}
+
+/* OLD and NEW key equal: bytewise (and by type where that can differ), or as the key's own collation sees it. */
+static void key_equal(sqlite3_str *str, const sync_table *t, bool bytes)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        const char *name = t->key_names[i], *collation = bytes ? "BINARY" : t->key_collations[i];
+        sqlite3_str_appendf(str, "%sOLD.\"%w\" IS NEW.\"%w\" COLLATE \"%w\"", i ? " AND " : "", name, name,
+                            collation);
+        if (bytes && t->key_affinity[i] == 'b') {
+            sqlite3_str_appendf(str, " AND typeof(OLD.\"%w\") = typeof(NEW.\"%w\")", name, name);
+        }
+    }
+}
+
+static char *key_equal_text(sync_db *s, const sync_table *t, bool bytes)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    key_equal(str, t, bytes);
+    return sqlite3_str_finish(str);
+}
+
+/* A CASE that is the column's bit if the column changed: the cheapest form measured. */
+static void column_bit(sqlite3_str *str, const sync_column *c, uint32_t bit)
+{
+    sqlite3_str_appendf(str, "CASE WHEN OLD.\"%w\" IS NEW.\"%w\" COLLATE BINARY", c->name, c->name);
+    if (c->affinity == 'b') {
+        sqlite3_str_appendf(str, " AND typeof(OLD.\"%w\") = typeof(NEW.\"%w\")", c->name, c->name);
+    }
+    sqlite3_str_appendf(str, " THEN 0 ELSE %lld END", (long long)1 << bit);
+}
+
+/* Terms lo..hi-1 added up as a balanced tree: SQLite refuses deep ones. */
+static void mask_tree(sqlite3_str *str, const sync_table *t, const uint32_t *terms, uint32_t lo, uint32_t hi)
+{
+    if (hi - lo == 1) {
+        column_bit(str, &t->cols[terms[lo]], terms[lo] % SYNC_MASK_COLUMNS);
+        return;
+    }
+    uint32_t mid = lo + (hi - lo) / 2;
+    sqlite3_str_appendall(str, "(");
+    mask_tree(str, t, terms, lo, mid);
+    sqlite3_str_appendall(str, " + ");
+    mask_tree(str, t, terms, mid, hi);
+    sqlite3_str_appendall(str, ")");
+}
+
+/* The mask of one group of columns; false if the group has no present column. */
+static bool group_mask(sqlite3_str *str, const sync_table *t, uint32_t group)
+{
+    uint32_t terms[SYNC_MASK_COLUMNS], count = 0;
+    for (uint32_t i = 0; i < SYNC_MASK_COLUMNS; i++) {
+        uint32_t cid = group * SYNC_MASK_COLUMNS + i;
+        if (cid < t->col_count && t->cols[cid].present) {
+            terms[count++] = cid;
+        }
+    }
+    if (count) {
+        mask_tree(str, t, terms, 0, count);
+    }
+    return count > 0;
+}
+
+static char *first_mask(sync_db *s, const sync_table *t)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    if (!group_mask(str, t, 0)) {
+        sqlite3_str_appendall(str, "0");
+    }
+    return sqlite3_str_finish(str);
+}
+
+/* Milliseconds since 1970: julianday() is the same throughout a statement, and | makes it an integer. */
+static const char at_text[] = "julianday() * 86400000 - 210866759999999.5 | 0";
+
+/* Entries for the groups of columns after the first. */
+static char *other_groups(sync_db *s, const sync_table *t)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    for (uint32_t group = 1; group * SYNC_MASK_COLUMNS < t->col_count; group++) {
+        sqlite3_str *mask = sqlite3_str_new(s->db);
+        if (group_mask(mask, t, group)) {
+            char *text = sqlite3_str_finish(mask);
+            sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
+            sync_str_numbers(str, t, "k%d", ", ");
+            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, at_text);
+            sync_str_keys(str, t, "NEW.\"%w\"", ", ");
+            sqlite3_str_appendf(str, " FROM (SELECT %s AS m) WHERE m;\n    ", text ? text : "");
+            sqlite3_free(text);
+        } else {
+            sqlite3_free(sqlite3_str_finish(mask));
+        }
+    }
+    char *text = sqlite3_str_finish(str);
+    return text ? text : sqlite3_mprintf("");
+}
+
+static void move_entry(sqlite3_str *str, const sync_table *t, const char *op, const char *row)
+{
+    sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
+    sync_str_numbers(str, t, "k%d", ", ");
+    sqlite3_str_appendf(str, ") SELECT %u, %s, %s, ", t->tid, op, at_text);
+    sync_str_keys(str, t, row, ", ");
+}
+
+/* What is written when the key changed. Identity key: the old one is deleted (unless it is merely spelled anew), the new one inserted.
+** Identity row: from, to, and the other columns that changed. */
+static char *key_move(sync_db *s, const sync_table *t)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    if (t->identity == SYNC_BY_KEY) {
+        move_entry(str, t, "-2", "OLD.\"%w\"");
+        sqlite3_str_appendall(str, " WHERE NOT (");
+        key_equal(str, t, false);
+        sqlite3_str_appendall(str, ");\n    ");
+        move_entry(str, t, "-1", "NEW.\"%w\"");
+        sqlite3_str_appendall(str, ";");
+        return sqlite3_str_finish(str);
+    }
+    move_entry(str, t, "-3", "OLD.\"%w\"");
+    sqlite3_str_appendall(str, ";\n    ");
+    move_entry(str, t, "-4", "NEW.\"%w\"");
+    sqlite3_str_appendall(str, ";");
+    for (uint32_t group = 0; group * SYNC_MASK_COLUMNS < t->col_count; group++) {
+        sqlite3_str *mask = sqlite3_str_new(s->db);
+        bool any = group_mask(mask, t, group);
+        char *text = sqlite3_str_finish(mask);
+        if (any) {
+            sqlite3_str_appendall(str, "\n    INSERT INTO sync_journal(tid, op, at, ");
+            sync_str_numbers(str, t, "k%d", ", ");
+            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, at_text);
+            sync_str_keys(str, t, "NEW.\"%w\"", ", ");
+            sqlite3_str_appendf(str, " FROM (SELECT %s AS m) WHERE m;", text ? text : "");
+        }
+        sqlite3_free(text);
+    }
+    return sqlite3_str_finish(str);
+}
+
+/* The columns that the key trigger watches; the rowid may be set under any of its names. */
+static char *key_columns(sync_db *s, const sync_table *t)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    sync_str_keys(str, t, "\"%w\"", ", ");
+    if (t->rowid_alias) {
+        sqlite3_str_appendall(str, ", rowid, oid, _rowid_");
+    }
+    return sqlite3_str_finish(str);
+}
+
+/* Notes of the rows that INSERT or UPDATE OR REPLACE could displace through a UNIQUE index. */
+static char *hints(sync_db *s, const sync_table *t, bool update)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    for (uint32_t i = 0; i < t->unique_count; i++) {
+        const sync_unique *u = &t->uniques[i];
+        if (u->count == 0) {
+            continue;
+        }
+        sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
+        sync_str_numbers(str, t, "k%d", ", ");
+        sqlite3_str_appendf(str, ") SELECT %u, %d, %s, ", t->tid, SYNC_OP_HINT, at_text);
+        sync_str_keys(str, t, "\"%w\"", ", ");
+        sqlite3_str_appendf(str, " FROM \"%w\" AS t WHERE ", t->name);
+        for (uint32_t c = 0; c < u->count; c++) {
+            sqlite3_str_appendf(str, "%st.\"%w\" = NEW.\"%w\" COLLATE \"%w\"", c ? " AND " : "", u->cols[c],
+                                u->cols[c], u->collations[c]);
+        }
+        sqlite3_str_appendall(str, " AND NOT (");
+        for (uint32_t k = 0; k < t->key_count; k++) {
+            sqlite3_str_appendf(str, "%st.\"%w\" IS %s.\"%w\"", k ? " AND " : "", t->key_names[k],
+                                update ? "OLD" : "NEW", t->key_names[k]);
+        }
+        sqlite3_str_appendall(str, ");\n    ");
+    }
+    return sqlite3_str_finish(str);
+}
+
+static char *resolve(sync_db *s, const sync_table *t)
+{
+    if (!t->hints) {
+        return sqlite3_mprintf("");
+    }
+    template_vars vars = {0};
+    var_set(&vars, "tid", sqlite3_mprintf("%u", t->tid));
+    var_set(&vars, "name", sqlite3_mprintf("\"%w\"", t->name));
+    /* at most one note an index, and with recursive_triggers one delete entry for each and for the key itself */
+    var_set(&vars, "window", sqlite3_mprintf("%u", 2 * t->unique_count + 1));
+    sqlite3_str *still = sqlite3_str_new(s->db);
+    for (uint32_t k = 0; k < t->key_count; k++) {
+        sqlite3_str_appendf(still, "%st.\"%w\" = sync_journal.k%d", k ? " AND " : "", t->key_names[k],
+                            (int)k + 1);
+    }
+    var_set(&vars, "still", sqlite3_str_finish(still));
+    char *text = template_fill(s, template_body(sql_trigger_resolve), &vars);
+    vars_free(&vars);
+    return text;
+}
+
+static int make_trigger(sync_db *s, const char *text, const template_vars *vars, sync_error *error)
+{
+    for (int i = 0; i < vars->count; i++) {
+        if (vars->value[i] == NULL) {
+            return sync_fail_nomem(error);
+        }
+    }
+    char *sql = template_fill(s, template_body(text), vars);
+    if (sql == NULL) {
+        return sync_fail_nomem(error);
+    }
+    int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+    sqlite3_free(sql);
+    return rc == SQLITE_OK ? SYNC_OK : sync_fail_db(s, error, NULL);
+}
+
+int sync_capture_drop_triggers(sync_db *s, uint32_t tid, sync_error *error)
+{
+    return sync_exec(
+        s, error,
+        "DROP TRIGGER IF EXISTS main.sync_%u_insert; DROP TRIGGER IF EXISTS main.sync_%u_delete;"
+        "DROP TRIGGER IF EXISTS main.sync_%u_update; DROP TRIGGER IF EXISTS main.sync_%u_before_insert;"
+        "DROP TRIGGER IF EXISTS main.sync_%u_before_update",
+        tid, tid, tid, tid, tid);
+}
+
+int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
+{
+    template_vars vars = {0};
+    var_set(&vars, "tid", sqlite3_mprintf("%u", t->tid));
+    var_set(&vars, "name", sqlite3_mprintf("\"%w\"", t->name));
+    var_set(&vars, "at", sqlite3_mprintf("%s", at_text));
+    var_set(&vars, "ks", numbers_text(s, t));
+    var_set(&vars, "new", keys_text(s, t, "NEW.\"%w\"", ", "));
+    var_set(&vars, "old", keys_text(s, t, "OLD.\"%w\"", ", "));
+    var_set(&vars, "move", key_move(s, t));
+    var_set(&vars, "same", key_equal_text(s, t, true));
+    var_set(&vars, "keys", key_columns(s, t));
+    var_set(&vars, "mask", first_mask(s, t));
+    var_set(&vars, "groups", other_groups(s, t));
+    var_set(&vars, "resolve", resolve(s, t));
+    int rc = sync_capture_drop_triggers(s, t->tid, error);
+    rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_insert, &vars, error) : rc;
+    rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_delete, &vars, error) : rc;
+    rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_update, &vars, error) : rc;
+    rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_key, &vars, error) : rc;
+    for (int update = 0; rc == SYNC_OK && t->hints && update < 2; update++) {
+        int keep = vars.count;
+        var_set(&vars, "event", sqlite3_mprintf("%s", update ? "update" : "insert"));
+        var_set(&vars, "hints", hints(s, t, update != 0));
+        rc = make_trigger(s, sql_trigger_before, &vars, error);
+        while (vars.count > keep) {
+            sqlite3_free(vars.value[--vars.count]);
+        }
+    }
+    vars_free(&vars);
+    return rc;
+}

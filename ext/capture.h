@@ -1,0 +1,31 @@
+/* Adopting tables: metadata, and the triggers that write the journal in plain SQL. */
+#ifndef SYNC_CAPTURE_H
+#define SYNC_CAPTURE_H
+
+#include "engine.h"
+
+/* Starts tracking `name` (write operation; makes the metadata on the first call). identity: as the option says, or -1 for the
+** default. Touches no row. *tid is its number; a table that is tracked already with the same identity is left alone. */
+int sync_capture_track(sync_db *s, const char *name, int identity, const char *options, sync_error *error);
+
+/* Removes triggers and metadata of a table; with the last one all metadata, as if this program had never been here. */
+int sync_capture_untrack(sync_db *s, const char *name, sync_error *error);
+
+/* Names of the ordinary tables with a key that are not tracked and not ours, into `names` (JSON array, sqlite3_malloc'd). */
+int sync_capture_candidates(sync_db *s, char **names, sync_error *error);
+
+/* Is this table or trigger ours? By metadata, not by prefix. */
+bool sync_capture_owns_table(const sync_db *s, const char *name);
+
+/* Makes the triggers of a table anew, for the columns that are present (write operation). */
+int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error);
+
+int sync_capture_drop_triggers(sync_db *s, uint32_t tid, sync_error *error);
+
+/* Makes the table's twin in the TEMP schema, where a virtual fold puts its clocks. */
+int sync_capture_overlay_table(sync_db *s, const sync_table *t, sync_error *error);
+
+/* Gives late columns their ids and makes the triggers anew, also where they are gone (write operation). Reloads the metadata. */
+int sync_capture_learn(sync_db *s, sync_error *error);
+
+#endif

@@ -1,0 +1,34 @@
+/* Reading and writing row clocks: sync_row_N in the file, and its twin in the overlay of a virtual fold. */
+#ifndef SYNC_CLOCKS_H
+#define SYNC_CLOCKS_H
+
+#include "engine.h"
+
+typedef enum sync_place { SYNC_IN_FILE, SYNC_IN_OVERLAY } sync_place;
+
+/* Binds a key from parameter 4 on, where all statements on clocks have it. */
+int sync_clocks_bind_key(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const sync_value *key,
+                         sync_error *error);
+
+/* Writes `clock` (packed) at the key (identity row: at its j). fresh: there is none yet. */
+int sync_clocks_put(sync_db *s, sync_table *t, sync_place place, const sync_value *key, int64_t j,
+                    int64_t seq, const sync_buf *clock, bool fresh, sync_error *error);
+
+int sync_clocks_delete(sync_db *s, sync_table *t, sync_place place, const sync_value *key, int64_t j,
+                       sync_error *error);
+
+/* Identity row: the largest j in use for a number; 0 if none above. */
+int sync_clocks_highest(sync_db *s, sync_table *t, sync_place place, const sync_value *key, int64_t *j,
+                        sync_error *error);
+
+/* Identity row: brings all clocks of a number into the overlay, unless it has some already. */
+int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_error *error);
+
+/* The birth stamp of the row shown under a number of a row table: none for a genesis row, or if nobody is known there. */
+int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
+                     sync_error *error);
+
+/* Deletes a journal entry. The caller sees to it that the newest stays. */
+int sync_clocks_drop_entry(sync_db *s, int64_t seq, sync_error *error);
+
+#endif

@@ -1,0 +1,400 @@
+/* The schema of a file's tracked tables as bytes, and back into a new file. */
+#include "clone.h"
+
+#include "sqlite.h"
+
+#include <string.h>
+
+enum { VERSION = 1 };
+
+typedef enum object_kind { KIND_TABLE, KIND_INDEX, KIND_VIEW, KIND_TRIGGER, KINDS } object_kind;
+
+static const char *const kind_names[KINDS] = {"table", "index", "view", "trigger"};
+static const char *const encodings[] = {"UTF-8", "UTF-16le", "UTF-16be"};
+
+/* ---- dump ---- */
+
+static int fail(sqlite3 *db, sync_error *error, const char *what)
+{
+    return sync_fail(error, sqlite3_errcode(db) & 0xff, "%s: %s", what, sqlite3_errmsg(db));
+}
+
+static int dump_number(sqlite3 *db, sync_buf *out, const char *pragma, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db, pragma, -1, &stmt, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        sync_buf_put_zigzag(out, sqlite3_column_int64(stmt, 0));
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_OK ? SYNC_OK : fail(db, error, pragma);
+}
+
+static int dump_encoding(sqlite3 *db, sync_buf *out, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    uint8_t number = 0;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA main.encoding", -1, &stmt, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        for (uint8_t i = 0; name != NULL && i < 3; i++) {
+            number = strcmp(name, encodings[i]) == 0 ? i : number;
+        }
+        rc = SQLITE_OK;
+    }
+    sync_buf_put_u8(out, number);
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_OK ? SYNC_OK : fail(db, error, "encoding");
+}
+
+static void put_text(sync_buf *out, sqlite3_stmt *stmt, int column)
+{
+    const void *text = sqlite3_column_text(stmt, column);
+    sync_buf_put_blob(out, text, (size_t)sqlite3_column_bytes(stmt, column));
+}
+
+/* Appends a varint count and the rows of `sql`: with `kinds` the first column as a byte, all others as blobs. */
+static int dump_rows(sqlite3 *db, sync_buf *out, const char *sql, bool kinds, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    sync_buf rows = {0};
+    uint64_t count = 0;
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        if (kinds) {
+            sync_buf_put_u8(&rows, (uint8_t)sqlite3_column_int(stmt, 0));
+        }
+        for (int i = kinds; i < sqlite3_column_count(stmt); i++) {
+            put_text(&rows, stmt, i);
+        }
+        count++;
+        rc = SQLITE_OK;
+    }
+    rc = rc == SQLITE_DONE ? SYNC_OK : fail(db, error, "the schema cannot be read");
+    sqlite3_finalize(stmt);
+    sync_buf_put_varint(out, count);
+    sync_buf_put(out, rows.data, rows.len);
+    out->oom = out->oom || rows.oom;
+    sync_buf_free(&rows);
+    return rc;
+}
+
+static const char objects_sql[] =
+    "SELECT k, name, tbl_name, sql FROM (SELECT rowid AS r, name, tbl_name, sql, CASE type WHEN 'table' THEN "
+    "0"
+    " WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END AS k FROM main.sqlite_schema WHERE sql IS NOT NULL) "
+    "AS o"
+    " WHERE k = 2"
+    " OR (k IN (0, 1) AND EXISTS (SELECT 1 FROM main.sync_table AS t WHERE t.name = o.tbl_name))"
+    " OR (k = 3 AND EXISTS (SELECT 1 FROM main.sync_table AS t WHERE t.name = o.tbl_name"
+    "     AND o.name NOT GLOB 'sync_' || t.tid || '_*'))"
+    " OR (k = 3 AND o.tbl_name COLLATE NOCASE IN (SELECT name FROM main.sqlite_schema WHERE type = 'view'))"
+    " ORDER BY k, r";
+
+static const char tracked_sql[] =
+    "SELECT s.name, t.options FROM main.sync_table AS t, main.sqlite_schema AS s"
+    " WHERE s.type = 'table' AND s.name = t.name COLLATE NOCASE ORDER BY t.tid";
+
+static bool is_tracked(sqlite3 *db)
+{
+    return sqlite3_table_column_metadata(db, "main", "sync_table", NULL, NULL, NULL, NULL, NULL, NULL) ==
+           SQLITE_OK;
+}
+
+int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error)
+{
+    size_t before = out->len;
+    if (!is_tracked(db)) {
+        return sync_fail(error, SYNC_SCHEMA, "this file tracks no table, so there is nothing to clone");
+    }
+    if (sqlite3_exec(db, "SAVEPOINT sync_clone", NULL, NULL, NULL) != SQLITE_OK) {
+        return fail(db, error, "the schema cannot be read");
+    }
+    sync_buf_put_u8(out, VERSION);
+    int rc = dump_encoding(db, out, error);
+    rc = rc == SYNC_OK ? dump_number(db, out, "PRAGMA main.user_version", error) : rc;
+    rc = rc == SYNC_OK ? dump_number(db, out, "PRAGMA main.application_id", error) : rc;
+    rc = rc == SYNC_OK ? dump_rows(db, out, objects_sql, true, error) : rc;
+    rc = rc == SYNC_OK ? dump_rows(db, out, tracked_sql, false, error) : rc;
+    sqlite3_exec(db, "RELEASE sync_clone", NULL, NULL, NULL);
+    rc = rc == SYNC_OK && out->oom ? sync_fail(error, SYNC_NOMEM, "out of memory") : rc;
+    if (rc != SYNC_OK) {
+        out->len = before;
+    }
+    return rc;
+}
+
+/* ---- load ---- */
+
+/* What a CREATE statement needs; anything else makes it fail to compile. */
+static int authorize(void *context, int action, const char *a, const char *b, const char *schema,
+                     const char *trigger)
+{
+    (void)context;
+    (void)schema;
+    (void)trigger;
+    switch (action) {
+    case SQLITE_CREATE_TABLE:
+    case SQLITE_CREATE_INDEX:
+    case SQLITE_CREATE_VIEW:
+    case SQLITE_CREATE_TRIGGER:
+    case SQLITE_REINDEX: /* filling an index */
+    case SQLITE_READ:    /* columns in its expressions */
+        return SQLITE_OK;
+    case SQLITE_INSERT: /* the schema's own table */
+    case SQLITE_UPDATE:
+        return a != NULL && (strcmp(a, "sqlite_master") == 0 || strcmp(a, "sqlite_schema") == 0)
+                   ? SQLITE_OK
+                   : SQLITE_DENY;
+    case SQLITE_FUNCTION:
+        return b != NULL && sqlite3_stricmp(b, "load_extension") != 0 ? SQLITE_OK : SQLITE_DENY;
+    default:
+        return SQLITE_DENY;
+    }
+}
+
+typedef struct loader {
+    sqlite3 *db;
+    sync_clone_left_out *left_out;
+    void *context;
+    sync_error *error;
+} loader;
+
+/* One object as it was sent; zero-terminated copies. */
+typedef struct object {
+    object_kind kind;
+    char *name;
+    char *table;
+    char *sql;
+} object;
+
+static char *get_text(sync_span *span)
+{
+    size_t bytes = 0;
+    const uint8_t *data = sync_span_blob(span, SIZE_MAX, &bytes);
+    if (span->bad || (bytes > 0 && memchr(data, 0, bytes) != NULL)) {
+        span->bad = true;
+        return NULL;
+    }
+    char *text = sync_alloc(bytes + 1);
+    if (text != NULL) {
+        memcpy(text, bytes > 0 ? data : (const uint8_t *)"", bytes);
+        text[bytes] = 0;
+    }
+    return text;
+}
+
+static void free_object(object *o)
+{
+    sync_free(o->name);
+    sync_free(o->table);
+    sync_free(o->sql);
+}
+
+static int corrupt(loader *l)
+{
+    return sync_fail(l->error, SYNC_CORRUPT, "the schema that came cannot be read");
+}
+
+static int exec(loader *l, const char *sql)
+{
+    return sqlite3_exec(l->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SYNC_OK : fail(l->db, l->error, sql);
+}
+
+static bool is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n\f;")] == 0;
+}
+
+/* Runs one CREATE statement under the authorizer. A SQLite code; `*why` (sqlite3_malloc'd) says what is wrong. */
+static int create(loader *l, const object *o, char **why)
+{
+    sqlite3_stmt *stmt = NULL;
+    const char *tail = "";
+    *why = NULL;
+    sqlite3_set_authorizer(l->db, authorize, NULL);
+    int rc = sqlite3_prepare_v2(l->db, o->sql, -1, &stmt, &tail);
+    if (rc == SQLITE_OK && (stmt == NULL || !is_blank(tail))) {
+        *why = sqlite3_mprintf("it is not one statement");
+        rc = SQLITE_ERROR;
+    } else if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+        rc = rc == SQLITE_DONE ? SQLITE_OK : rc == SQLITE_ROW ? SQLITE_ERROR : rc;
+    }
+    if (rc != SQLITE_OK && *why == NULL) {
+        *why = sqlite3_mprintf("%s", sqlite3_errmsg(l->db));
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_set_authorizer(l->db, NULL, NULL);
+    return rc;
+}
+
+/* Compiles a statement without running it. */
+static int compile(sqlite3 *db, char *owned_sql, char **why)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = owned_sql != NULL ? sqlite3_prepare_v2(db, owned_sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+    if (rc != SQLITE_OK && *why == NULL) {
+        *why = sqlite3_mprintf("%s", owned_sql != NULL ? sqlite3_errmsg(db) : "out of memory");
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_free(owned_sql);
+    return rc;
+}
+
+/* The name of a table's first column that can be written, for an UPDATE that fires its triggers. */
+static char *first_column(sqlite3 *db, const char *table)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *name = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0", -1, &stmt, NULL) ==
+            SQLITE_OK &&
+        sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        name = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0));
+    }
+    sqlite3_finalize(stmt);
+    return name;
+}
+
+/* Does what was just created work here? Its body is only looked at when it is used. */
+static int probe(sqlite3 *db, const object *o, char **why)
+{
+    if (o->kind == KIND_VIEW) {
+        return compile(db, sqlite3_mprintf("SELECT * FROM main.\"%w\"", o->name), why);
+    }
+    char *column = first_column(db, o->table);
+    int rc = compile(db, sqlite3_mprintf("DELETE FROM main.\"%w\"", o->table), why);
+    rc = rc == SQLITE_OK && column != NULL
+             ? compile(db, sqlite3_mprintf("INSERT INTO main.\"%w\"(\"%w\") VALUES(NULL)", o->table, column),
+                       why)
+             : rc;
+    rc = rc == SQLITE_OK && column != NULL
+             ? compile(db, sqlite3_mprintf("UPDATE main.\"%w\" SET \"%w\" = NULL", o->table, column), why)
+             : rc;
+    sqlite3_free(column);
+    return rc;
+}
+
+/* Views and triggers may be left out; tables and indexes may not. */
+static int load_object(loader *l, const object *o)
+{
+    char *why = NULL;
+    bool optional = o->kind == KIND_VIEW || o->kind == KIND_TRIGGER;
+    int rc = exec(l, "SAVEPOINT sync_clone_object");
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    int made = create(l, o, &why);
+    if (made == SQLITE_OK && optional) {
+        made = probe(l->db, o, &why);
+    }
+    if (made != SQLITE_OK && ((made & 0xff) == SQLITE_FULL || (made & 0xff) == SQLITE_NOMEM)) {
+        rc = sync_fail(l->error, made & 0xff, "%s", why != NULL ? why : "out of memory");
+    } else if (made != SQLITE_OK && optional) {
+        rc = exec(l, "ROLLBACK TO sync_clone_object");
+        l->left_out(l->context, kind_names[o->kind], o->name, why != NULL ? why : "");
+    } else if (made != SQLITE_OK) {
+        rc = sync_fail(l->error, SYNC_SCHEMA, "%s %s cannot be made here: %s", kind_names[o->kind], o->name,
+                       why != NULL ? why : "");
+    }
+    sqlite3_free(why);
+    return rc == SYNC_OK ? exec(l, "RELEASE sync_clone_object") : rc;
+}
+
+static int load_objects(loader *l, sync_span *span)
+{
+    int rc = SYNC_OK;
+    uint64_t count = sync_span_varint(span);
+    for (uint64_t i = 0; i < count && rc == SYNC_OK; i++) {
+        object o = {0};
+        uint8_t kind = sync_span_u8(span);
+        o.name = get_text(span);
+        o.table = get_text(span);
+        o.sql = get_text(span);
+        if (span->bad || kind >= KINDS) {
+            rc = corrupt(l);
+        } else if (o.name == NULL || o.table == NULL || o.sql == NULL) {
+            rc = sync_fail(l->error, SYNC_NOMEM, "out of memory");
+        } else {
+            o.kind = (object_kind)kind;
+            rc = load_object(l, &o);
+        }
+        free_object(&o);
+    }
+    return rc;
+}
+
+static int track(loader *l, const char *table, const char *options)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(l->db, "SELECT sync_track(?1, ?2)", -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
+        sqlite3_bind_text(stmt, 2, options, -1, SQLITE_STATIC);
+        rc = sqlite3_step(stmt);
+    }
+    if (rc != SQLITE_ROW) {
+        rc = rc == SQLITE_ERROR ? SYNC_SCHEMA : rc & 0xff;
+        sync_fail(l->error, rc, "%s", sqlite3_errmsg(l->db));
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW ? SYNC_OK : rc;
+}
+
+static int load_tracked(loader *l, sync_span *span)
+{
+    int rc = SYNC_OK;
+    uint64_t count = sync_span_varint(span);
+    for (uint64_t i = 0; i < count && rc == SYNC_OK; i++) {
+        char *name = get_text(span);
+        char *options = get_text(span);
+        if (span->bad) {
+            rc = corrupt(l);
+        } else if (name == NULL || options == NULL) {
+            rc = sync_fail(l->error, SYNC_NOMEM, "out of memory");
+        } else {
+            rc = track(l, name, options);
+        }
+        sync_free(name);
+        sync_free(options);
+    }
+    return rc == SYNC_OK && (span->bad || sync_span_left(span) > 0) ? corrupt(l) : rc;
+}
+
+/* The encoding must be set before anything else is in the file. */
+static int load_head(loader *l, sync_span *span)
+{
+    char sql[160];
+    uint8_t version = sync_span_u8(span);
+    uint8_t encoding = sync_span_u8(span);
+    int64_t user_version = sync_span_zigzag(span);
+    int64_t application_id = sync_span_zigzag(span);
+    if (!span->bad && version > VERSION) {
+        return sync_fail(l->error, SYNC_FORMAT, "the schema that came is of a newer version (%d)", version);
+    }
+    if (span->bad || version != VERSION || encoding > 2) {
+        return corrupt(l);
+    }
+    sqlite3_snprintf(sizeof sql, sql,
+                     "PRAGMA main.encoding='%s'; BEGIN IMMEDIATE; PRAGMA main.user_version=%d;"
+                     " PRAGMA main.application_id=%d",
+                     encodings[encoding], (int)user_version, (int)application_id);
+    return exec(l, sql);
+}
+
+int sync_clone_load(sqlite3 *db, const void *schema, size_t bytes, sync_clone_left_out *left_out,
+                    void *context, sync_error *error)
+{
+    loader l = {.db = db, .left_out = left_out, .context = context, .error = error};
+    sync_span span = sync_span_of(schema, bytes);
+    int rc = load_head(&l, &span);
+    rc = rc == SYNC_OK ? load_objects(&l, &span) : rc;
+    rc = rc == SYNC_OK ? load_tracked(&l, &span) : rc;
+    rc = rc == SYNC_OK ? exec(&l, "COMMIT") : rc;
+    if (rc != SYNC_OK && sqlite3_get_autocommit(db) == 0) {
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return rc;
+}

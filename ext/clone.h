@@ -1,0 +1,30 @@
+/* The schema of a file's tracked tables as bytes, and back into a new file: all the DDL that ever travels, on a person's request.
+**
+**   u8 version (1) | u8 encoding (0: UTF-8, 1: UTF-16le, 2: UTF-16be) | zigzag user_version | zigzag application_id
+**   varint objects | per object: u8 kind, blob name, blob table, blob sql
+**   varint tables  | per tracked table: blob name, blob options (JSON)
+**
+** kind: 0 table, 1 index, 2 view, 3 trigger, in this order. A blob is a varint length and bytes.
+*/
+#ifndef SYNC_CLONE_H
+#define SYNC_CLONE_H
+
+#include "mem.h"
+#include "status.h"
+
+#include <sqlite3.h>
+
+/* Appends the schema: tracked tables with their indexes and triggers, and all views; nothing of ours. SYNC_OK or an error. */
+int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error);
+
+/* Called for each view or trigger that had to be left out. `why`: SQLite's message. */
+typedef void sync_clone_left_out(void *context, const char *kind, const char *name, const char *why);
+
+/* Makes the schema in the main database of `db`, which must be empty, and tracks its tables; all or nothing. Statements other than
+** CREATE TABLE, INDEX, VIEW and TRIGGER do not run, whatever the bytes say. Views and triggers that cannot work here (they name a
+** table or a function that is not there) are left out. SYNC_OK; SYNC_CORRUPT: the bytes are no schema; SYNC_FORMAT: of a newer version;
+** SYNC_SCHEMA: SQLite refuses it, error names the object; or a SQLite code. The authorizer of `db` is unset afterwards. */
+int sync_clone_load(sqlite3 *db, const void *schema, size_t bytes, sync_clone_left_out *left_out,
+                    void *context, sync_error *error);
+
+#endif

@@ -1,0 +1,468 @@
+/* The engine's state on one connection: loading metadata, and the frame of one operation. */
+#include "engine.h"
+
+#include "schema.h"
+
+#include <string.h>
+
+sync_db *sync_engine_new(sqlite3 *db)
+{
+    sync_db *s = sync_alloc(sizeof *s);
+    if (s) {
+        memset(s, 0, sizeof *s);
+        s->db = db;
+        s->schema_version = -1;
+    }
+    return s;
+}
+
+static void finalize_tables(sync_db *s)
+{
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        for (int slot = 0; slot < SYNC_STMT_COUNT; slot++) {
+            sqlite3_finalize(s->tables[i].stmts[slot]);
+        }
+    }
+    s->table_count = 0;
+    s->tables = NULL;
+    s->fk_count = 0;
+}
+
+static void finalize_own(sync_db *s)
+{
+    sqlite3_stmt **own[] = {&s->meta_stmt, &s->schema_stmt, &s->save_stmt, &s->journal_delete_stmt,
+                            &s->journal_runs_stmt};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        sqlite3_finalize(*own[i]);
+        *own[i] = NULL;
+    }
+}
+
+void sync_engine_forget(sync_db *s)
+{
+    finalize_tables(s);
+    finalize_own(s);
+    sync_arena_reset(&s->metadata);
+    s->sites = (sync_sites){0, NULL};
+    s->site_ids = NULL;
+    s->has_meta = false;
+    s->schema_version = -1;
+    s->overlay.valid = false;
+}
+
+void sync_engine_free(void *context)
+{
+    sync_db *s = context;
+    if (s == NULL) {
+        return;
+    }
+    sync_engine_forget(s);
+    sync_arena_free(&s->metadata);
+    sync_encoder_free(s->encoder);
+    sync_free(s->path);
+    sync_free(s);
+}
+
+/* ---- loading ---- */
+
+static int load_sites(sync_db *s, sync_error *error)
+{
+    int64_t top;
+    int rc = sync_query_int(s, &top, 0, error, "SELECT max(sid) FROM main.sync_site");
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (top < 1 || top >= SYNC_SITES_MAX) {
+        return sync_fail(error, SYNC_CORRUPT, "sync_site: %lld is no valid local number", (long long)top);
+    }
+    s->site_ids = sync_arena_alloc(&s->metadata, (size_t)(top + 1) * SYNC_SITE_BYTES);
+    if (s->site_ids == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(s->site_ids, 0, (size_t)(top + 1) * SYNC_SITE_BYTES);
+    sqlite3_stmt *stmt;
+    rc = sync_prepare(s, &stmt, error, "SELECT sid, site FROM main.sync_site WHERE sid BETWEEN 1 AND %lld",
+                      (long long)top);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        if (sqlite3_column_bytes(stmt, 1) != SYNC_SITE_BYTES) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: site %d has no 16-byte id",
+                           sqlite3_column_int(stmt, 0));
+        } else {
+            memcpy(s->site_ids[sqlite3_column_int(stmt, 0)], sqlite3_column_blob(stmt, 1), SYNC_SITE_BYTES);
+        }
+    }
+    sqlite3_finalize(stmt);
+    s->sites = (sync_sites){(uint32_t)top + 1, (const uint8_t(*)[SYNC_SITE_BYTES])s->site_ids};
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Stable columns of one table from sync_column, then matched against the base table. */
+static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, sync_error *error)
+{
+    int64_t top;
+    int rc =
+        sync_query_int(s, &top, -1, error, "SELECT max(cid) FROM main.sync_column WHERE tid = %u", t->tid);
+    if (rc == SYNC_OK && top >= SYNC_COLUMNS_MAX) {
+        rc = sync_fail(error, SYNC_CORRUPT, "sync_column: column %lld of table %s", (long long)top, t->name);
+    }
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    t->col_count = (uint32_t)(top + 1);
+    t->cols = sync_arena_alloc(&s->metadata, (t->col_count + 1) * sizeof *t->cols);
+    if (t->cols == NULL) {
+        return sync_fail_nomem(error);
+    }
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        t->cols[i] = (sync_column){.name = "", .affinity = 'b'};
+    }
+    bool *known = sync_arena_alloc(&s->metadata, t->col_count + 1);
+    sqlite3_stmt *stmt;
+    rc = known ? sync_prepare(s, &stmt, error,
+                              "SELECT cid, name, present FROM main.sync_column WHERE tid = %u AND cid >= 0",
+                              t->tid)
+               : sync_fail_nomem(error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    memset(known, 0, t->col_count + 1);
+    while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        sync_column *c = &t->cols[sqlite3_column_int(stmt, 0)];
+        c->name = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 1));
+        if (c->name == NULL) {
+            rc = sync_fail_nomem(error);
+            break;
+        }
+        known[c - t->cols] = sqlite3_column_int(stmt, 2) != 0;
+    }
+    sqlite3_finalize(stmt);
+    if (rc != SQLITE_DONE) {
+        return rc;
+    }
+    for (uint32_t b = 0; b < base->col_count; b++) {
+        uint32_t i = 0;
+        while (i < t->col_count && sqlite3_stricmp(t->cols[i].name, base->cols[b].name) != 0) {
+            i++;
+        }
+        if (i == t->col_count || !known[i]) {
+            t->late = true;
+        } else {
+            t->cols[i].present = true;
+            t->cols[i].affinity = base->cols[b].affinity;
+            t->cols[i].preset = base->cols[b].preset;
+        }
+    }
+    return SYNC_OK;
+}
+
+/* The key as sync_table.key stores it: a JSON array of names. */
+static int key_json(sync_db *s, const sync_base_table *base, char **json, sync_error *error)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    sqlite3_str_appendall(str, "SELECT json_array(");
+    for (uint32_t i = 0; i < base->key_count; i++) {
+        sqlite3_str_appendf(str, "%s%Q", i ? "," : "", base->key_names[i]);
+    }
+    sqlite3_str_appendall(str, ")");
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(str));
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        *json = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 0));
+        rc = *json ? SYNC_OK : sync_fail_nomem(error);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_error *error)
+{
+    sync_base_table base;
+    int rc = sync_schema_read(s, &s->metadata, t->name, &base, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    t->missing = !base.exists || !base.ordinary || base.key_count == 0;
+    if (!t->missing) {
+        char *json = NULL;
+        rc = key_json(s, &base, &json, error);
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+        t->missing = sqlite3_stricmp(json, stored_key) != 0;
+        t->name = base.name;
+        t->key_count = base.key_count;
+        t->key_names = base.key_names;
+        t->key_collations = base.key_collations;
+        t->key_affinity = base.key_affinity;
+        t->rowid_alias = base.rowid_alias;
+        t->unique_count = base.unique_count;
+        t->uniques = base.uniques;
+        for (uint32_t i = 0; i < base.unique_count; i++) {
+            t->hints = t->hints || base.uniques[i].count > 0;
+        }
+    }
+    rc = load_columns(s, t, &base, error);
+    t->all_present = true;
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        t->all_present = t->all_present && t->cols[i].present;
+    }
+    t->normal_keys = true;
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        const char *c = t->key_collations[i];
+        t->normal_keys = t->normal_keys && (!sqlite3_stricmp(c, "BINARY") || !sqlite3_stricmp(c, "NOCASE") ||
+                                            !sqlite3_stricmp(c, "RTRIM"));
+    }
+    int64_t own = 0, others = 0;
+    if (rc == SYNC_OK && !t->missing) {
+        rc = sync_query_int(
+            s, &own, 0, error,
+            "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q AND"
+            " name GLOB 'sync_%u_[biudk]*'",
+            t->name, t->tid);
+    }
+    if (rc == SYNC_OK && !t->missing) {
+        rc = sync_query_int(
+            s, &others, 0, error,
+            "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE",
+            t->name);
+    }
+    t->user_triggers = others > own;
+    t->untriggered = own != (t->hints ? 6 : 4);
+    return rc;
+}
+
+static int load_tables(sync_db *s, sync_error *error)
+{
+    int64_t count;
+    int rc = sync_query_int(s, &count, 0, error, "SELECT count(*) FROM main.sync_table");
+    if (rc == SYNC_OK && count > SYNC_TABLES_MAX) {
+        rc = sync_fail(error, SYNC_TOOBIG, "%lld tracked tables; the limit is %d", (long long)count,
+                       SYNC_TABLES_MAX);
+    }
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    s->tables = sync_arena_alloc(&s->metadata, (size_t)(count + 1) * sizeof *s->tables);
+    sqlite3_stmt *stmt;
+    rc = s->tables ? sync_prepare(s, &stmt, error,
+                                  "SELECT tid, name, identity, options, genesis_hlc, genesis_site, "
+                                  "genesis_covers, genesis_seq,"
+                                  " pending, key FROM main.sync_table ORDER BY tid")
+                   : sync_fail_nomem(error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    while (s->table_count < (uint32_t)count && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        sync_table *t = &s->tables[s->table_count];
+        const char *identity = (const char *)sqlite3_column_text(stmt, 2);
+        const char *key = (const char *)sqlite3_column_text(stmt, 9);
+        *t = (sync_table){
+            .tid = (uint32_t)sqlite3_column_int64(stmt, 0),
+            .name = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 1)),
+            .identity = identity && strcmp(identity, "row") == 0 ? SYNC_BY_ROW : SYNC_BY_KEY,
+            .options = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 3)),
+            .epoch = (uint64_t)sqlite3_column_int64(stmt, 4),
+            .genesis_site = (uint32_t)sqlite3_column_int64(stmt, 5),
+            .genesis_covers = (uint32_t)sqlite3_column_int64(stmt, 6),
+            .genesis_seq = sqlite3_column_int64(stmt, 7),
+            .pending = sqlite3_column_int64(stmt, 8),
+        };
+        if (!t->name || !t->options || !key) {
+            rc = sync_fail_nomem(error);
+            break;
+        }
+        if (t->tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count ||
+            t->genesis_covers > SYNC_COLUMNS_MAX) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_table: the entry of table %s is damaged", t->name);
+            break;
+        }
+        s->table_count++;
+        rc = load_base(s, t, key, error);
+        if (rc != SYNC_OK) {
+            break;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* The one row of sync_meta into s. */
+static int read_meta(sync_db *s, int64_t *generation, sync_error *error)
+{
+    int rc = SYNC_OK;
+    if (s->meta_stmt == NULL) {
+        rc = sync_prepare(
+            s, &s->meta_stmt, error,
+            "SELECT format, site, hlc, folded, count, device, inode, generation FROM main.sync_meta");
+    }
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_step(s, s->meta_stmt, error);
+    if (rc == SQLITE_DONE) {
+        rc = sync_fail(error, SYNC_CORRUPT, "sync_meta has no row: this file's metadata is damaged");
+    } else if (rc == SQLITE_ROW) {
+        int format = sqlite3_column_int(s->meta_stmt, 0);
+        s->own_site = (uint32_t)sqlite3_column_int64(s->meta_stmt, 1);
+        s->hlc = (uint64_t)sqlite3_column_int64(s->meta_stmt, 2);
+        s->folded = sqlite3_column_int64(s->meta_stmt, 3);
+        s->count = (uint64_t)sqlite3_column_int64(s->meta_stmt, 4);
+        s->device = (uint64_t)sqlite3_column_int64(s->meta_stmt, 5);
+        s->inode = (uint64_t)sqlite3_column_int64(s->meta_stmt, 6);
+        *generation = sqlite3_column_int64(s->meta_stmt, 7);
+        rc = SYNC_OK;
+        if (format > SYNC_META_FORMAT) {
+            rc = sync_fail(error, SYNC_FORMAT,
+                           "this file's metadata has format %d; this version knows %d: use a newer sync_ext",
+                           format, SYNC_META_FORMAT);
+        }
+    }
+    sqlite3_reset(s->meta_stmt);
+    return rc;
+}
+
+static int read_schema_version(sync_db *s, int64_t *version, sync_error *error)
+{
+    int rc = SYNC_OK;
+    if (s->schema_stmt == NULL) {
+        rc = sync_prepare(s, &s->schema_stmt, error, "PRAGMA main.schema_version");
+    }
+    if (rc == SYNC_OK) {
+        rc = sync_step(s, s->schema_stmt, error);
+        *version = rc == SQLITE_ROW ? sqlite3_column_int64(s->schema_stmt, 0) : -1;
+        rc = rc == SQLITE_ROW ? SYNC_OK : rc;
+        sqlite3_reset(s->schema_stmt);
+    }
+    return rc;
+}
+
+int sync_engine_refresh(sync_db *s, sync_error *error)
+{
+    int64_t version = 0, generation = 0, found = 0;
+    int rc = read_schema_version(s, &version, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (version == s->schema_version && !s->has_meta) {
+        return SYNC_OK;
+    }
+    if (version == s->schema_version) {
+        rc = read_meta(s, &generation, error);
+        if (rc != SYNC_OK || generation == s->generation) {
+            return rc;
+        }
+    }
+    sync_engine_forget(s);
+    rc =
+        sync_query_int(s, &found, 0, error,
+                       "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'sync_meta'");
+    if (rc == SYNC_OK && found) {
+        s->has_meta = true;
+        rc = read_meta(s, &generation, error);
+        rc = rc == SYNC_OK ? load_sites(s, error) : rc;
+        rc = rc == SYNC_OK ? load_tables(s, error) : rc;
+        rc = rc == SYNC_OK ? sync_schema_foreign_keys(s, error) : rc;
+        if (rc == SYNC_OK && (s->own_site == 0 || s->own_site >= s->sites.count)) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_meta: site %u is not in sync_site", s->own_site);
+        }
+    }
+    if (rc != SYNC_OK) {
+        sync_engine_forget(s);
+        return rc;
+    }
+    s->schema_version = version;
+    s->generation = generation;
+    return SYNC_OK;
+}
+
+sync_table *sync_engine_table(sync_db *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        if (sqlite3_stricmp(s->tables[i].name, name) == 0) {
+            return &s->tables[i];
+        }
+    }
+    return NULL;
+}
+
+sync_table *sync_engine_tid(sync_db *s, uint32_t tid)
+{
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        if (s->tables[i].tid == tid) {
+            return &s->tables[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- the operation frame ---- */
+
+/* A statement of the host that writes is running: inside it SQLite allows no savepoint of ours. */
+static bool writing_statement(sync_db *s)
+{
+    for (sqlite3_stmt *stmt = sqlite3_next_stmt(s->db, NULL); stmt; stmt = sqlite3_next_stmt(s->db, stmt)) {
+        if (sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
+{
+    *op = (sync_op){.mode = mode};
+    bool writing = writing_statement(s);
+    if (mode == SYNC_WRITE && writing) {
+        return sync_fail(
+            error, SYNC_MISUSE,
+            "this function writes: call it in a plain SELECT, not inside a statement that writes");
+    }
+    if (mode == SYNC_WRITE && sqlite3_db_readonly(s->db, "main") == 1) {
+        return sync_fail(error, SYNC_READONLY, "the database is open read-only");
+    }
+    int rc = SYNC_OK;
+    if (!writing) {
+        op->transaction = sqlite3_get_autocommit(s->db) != 0;
+        op->open = true;
+        rc = sync_exec(s, error, "%s",
+                       !op->transaction     ? "SAVEPOINT sync_operation"
+                       : mode == SYNC_WRITE ? "BEGIN IMMEDIATE"
+                                            : "BEGIN");
+    }
+    if (rc != SYNC_OK) {
+        op->open = false;
+        return rc;
+    }
+    rc = sync_engine_refresh(s, error);
+    return rc == SYNC_OK ? SYNC_OK : sync_op_end(s, op, rc, error);
+}
+
+int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
+{
+    if (!op->open) {
+        return result;
+    }
+    op->open = false;
+    int rc = SYNC_OK;
+    if (result == SYNC_OK) {
+        rc = sync_exec(s, error, "%s", op->transaction ? "COMMIT" : "RELEASE sync_operation");
+        if (rc == SYNC_OK) {
+            return SYNC_OK;
+        }
+        result = rc;
+    }
+    s->overlay.valid = false;
+    sync_error ignored = {0};
+    if (op->transaction) {
+        if (!sqlite3_get_autocommit(s->db)) {
+            (void)sync_exec(s, &ignored, "ROLLBACK");
+        }
+    } else {
+        (void)sync_exec(s, &ignored, "ROLLBACK TO sync_operation; RELEASE sync_operation");
+    }
+    if (op->mode == SYNC_WRITE) {
+        sync_engine_forget(s); /* what was loaded inside may have been rolled back */
+    }
+    return result;
+}

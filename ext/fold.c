@@ -1,0 +1,670 @@
+#include "fold.h"
+
+#include "capture.h"
+#include "clocks.h"
+
+#include <string.h>
+
+enum { HASH_SLOTS = 2 * SYNC_FOLD_CHUNK };
+
+/* One journal entry of the chunk in hand. */
+typedef struct entry {
+    int64_t seq;
+    int64_t op;
+    uint64_t hlc;
+    uint32_t tid; /* with its group */
+    int32_t next; /* later entry of the same key in this run, or -1 */
+    bool first;   /* first entry of its key in this run */
+    bool exists;  /* the base table has the row */
+    bool null_key;
+    bool has_clock;
+    int64_t live; /* journal entry that the clock names */
+    sync_value clock;
+    sync_value *key;
+} entry;
+
+typedef struct fold {
+    sync_db *s;
+    sync_error *error;
+    sync_place place;
+    bool need_real;
+    int64_t newest; /* never deleted: seq must not go backwards */
+    const sync_learned *learned;
+    uint32_t learned_count;
+    sync_arena arena;
+    sync_row row;
+    sync_buf buf;
+    sync_buf keys;
+    uint32_t count;
+    entry entries[SYNC_FOLD_CHUNK];
+    int32_t slots[HASH_SLOTS];
+    sync_value slot_key[HASH_SLOTS];
+    int32_t slot_last[HASH_SLOTS];
+} fold;
+
+/* ---- statements ---- */
+
+static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    sqlite3_str_appendf(sql, "SELECT j.seq, c.seq, c.clock, b.\"%w\" IS NOT NULL, ", t->key_names[0]);
+    sync_str_numbers(sql, t, "j.k%d", ", ");
+    sqlite3_str_appendf(sql, " FROM main.sync_journal AS j LEFT JOIN main.sync_row_%u AS c ON ", t->tid);
+    sync_str_match(sql, t, "c", "j");
+    sqlite3_str_appendf(sql, "%s LEFT JOIN main.\"%w\" AS b ON ", by_row ? " AND c.j = 0" : "", t->name);
+    sync_str_match_base(sql, t, "b", "j");
+    sqlite3_str_appendall(sql, " WHERE j.seq BETWEEN ?1 AND ?2 ORDER BY j.seq");
+}
+
+/* The same where the overlay, if it knows the key, stands before the file's clocks. */
+static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    sqlite3_str_appendall(sql, "SELECT j.seq, iif(x.known, o.seq, c.seq), iif(x.known, o.clock, c.clock), ");
+    sqlite3_str_appendf(sql, "b.\"%w\" IS NOT NULL, ", t->key_names[0]);
+    sync_str_numbers(sql, t, "j.k%d", ", ");
+    sqlite3_str_appendf(sql, " FROM (SELECT *, EXISTS (SELECT 1 FROM temp.sync_row_%u AS e WHERE ", t->tid);
+    sync_str_match(sql, t, "e", "h");
+    sqlite3_str_appendf(sql,
+                        ") AS known FROM main.sync_journal AS h WHERE h.seq BETWEEN ?1 AND ?2) AS j LEFT "
+                        "JOIN main.sync_row_%u AS c ON ",
+                        t->tid);
+    sync_str_match(sql, t, "c", "j");
+    sqlite3_str_appendf(sql, "%s LEFT JOIN temp.sync_row_%u AS o ON ", by_row ? " AND c.j = 0" : "", t->tid);
+    sync_str_match(sql, t, "o", "j");
+    sqlite3_str_appendf(sql, "%s LEFT JOIN main.\"%w\" AS b ON ", by_row ? " AND o.j = 0" : "", t->name);
+    sync_str_match_base(sql, t, "b", "j");
+    sqlite3_str_appendall(sql, " ORDER BY j.seq");
+}
+
+/* ---- writing clocks ---- */
+
+static int put_clock(fold *f, sync_table *t, const entry *e, int64_t j, int64_t seq, bool fresh)
+{
+    return sync_clocks_put(f->s, t, f->place, e->key, j, seq, &f->buf, fresh, f->error);
+}
+
+static int pack_and_put(fold *f, sync_table *t, const entry *e, int64_t j, int64_t seq, bool fresh)
+{
+    sync_buf_reset(&f->buf);
+    sync_clock_put(&f->buf, &f->row, t->identity, t->epoch);
+    return put_clock(f, t, e, j, seq, fresh);
+}
+
+/* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. */
+static int drop_entry(fold *f, int64_t seq)
+{
+    return f->place == SYNC_IN_FILE && seq != f->newest ? sync_clocks_drop_entry(f->s, seq, f->error)
+                                                        : SYNC_OK;
+}
+
+/* ---- replaying one key ---- */
+
+static sync_stamp stamp_of(const fold *f, const entry *e)
+{
+    return (sync_stamp){e->hlc, f->s->own_site, 1};
+}
+
+/* Every column that the base table has now gets the stamp; values are there. */
+static int cover(fold *f, const sync_table *t, sync_stamp stamp)
+{
+    for (uint32_t c = 0; c < t->col_count; c++) {
+        if (t->cols[c].present) {
+            sync_cell *cell = sync_row_set(&f->row, c, stamp);
+            if (cell == NULL) {
+                return sync_fail_nomem(f->error);
+            }
+            cell->carried = false;
+        }
+    }
+    return SYNC_OK;
+}
+
+static int begin_life(fold *f, const sync_table *t, sync_stamp stamp)
+{
+    sync_row *row = &f->row;
+    row->cl = t->identity == SYNC_BY_ROW ? 1 : row->cl + 1;
+    row->born = t->identity == SYNC_BY_ROW ? stamp : SYNC_STAMP_NONE;
+    row->stamp = stamp;
+    row->held = row->moved = false;
+    row->count = row->ref_count = 0;
+    return cover(f, t, stamp);
+}
+
+static void end_life(fold *f, const sync_table *t, sync_stamp stamp)
+{
+    sync_row *row = &f->row;
+    row->cl = t->identity == SYNC_BY_ROW ? 2 : row->cl + 1;
+    row->stamp = stamp;
+    row->held = row->moved = false;
+    row->count = row->ref_count = 0;
+}
+
+static int stamp_columns(fold *f, const sync_table *t, const entry *e)
+{
+    uint32_t base = (e->tid >> SYNC_GROUP_SHIFT) * SYNC_MASK_COLUMNS;
+    for (uint32_t bit = 0; bit < SYNC_MASK_COLUMNS; bit++) {
+        if (((uint64_t)e->op >> bit) & 1 && base + bit < t->col_count) {
+            sync_cell *cell = sync_row_set(&f->row, base + bit, stamp_of(f, e));
+            if (cell == NULL) {
+                return sync_fail_nomem(f->error);
+            }
+            cell->carried = false;
+        }
+    }
+    return SYNC_OK;
+}
+
+/* A genesis row has no clock: its stamps are the table's. */
+static int genesis_state(fold *f, const sync_table *t)
+{
+    sync_stamp stamp = {t->epoch, t->genesis_site, 0};
+    f->row.cl = 1;
+    f->row.stamp = stamp;
+    for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
+        if (sync_row_set(&f->row, c, stamp) == NULL) {
+            return sync_fail_nomem(f->error);
+        }
+    }
+    return SYNC_OK;
+}
+
+/* Columns that the triggers did not know when the tail was written: what is not the default was written there. */
+static int stamp_learned(fold *f, const sync_table *t, const entry *e, sync_stamp stamp, bool *changed)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < f->learned_count; i++) {
+        if (f->learned[i].tid != t->tid) {
+            continue;
+        }
+        uint32_t cid = f->learned[i].cid;
+        const sync_cell *have = sync_row_find(&f->row, cid);
+        if (have && have->stamp.hlc == stamp.hlc && have->stamp.site == stamp.site) {
+            continue;
+        }
+        sqlite3_str *sql = sqlite3_str_new(f->s->db);
+        sqlite3_str_appendf(sql,
+                            "SELECT 1 FROM main.\"%w\" WHERE \"%w\" IS NOT (SELECT dflt_value FROM "
+                            "pragma_table_info(%Q, 'main') WHERE"
+                            " name = %Q COLLATE NOCASE)",
+                            t->name, t->cols[cid].name, t->name, t->cols[cid].name);
+        for (uint32_t k = 0; k < t->key_count; k++) {
+            sqlite3_str_appendf(sql, " AND \"%w\" = ?%d", t->key_names[k], (int)k + 4);
+        }
+        sqlite3_stmt *stmt;
+        rc = sync_prepare_text(f->s, &stmt, f->error, sqlite3_str_finish(sql));
+        rc = rc == SYNC_OK ? sync_clocks_bind_key(f->s, stmt, t, e->key, f->error) : rc;
+        int step = rc == SYNC_OK ? sync_step(f->s, stmt, f->error) : rc;
+        sqlite3_finalize(stmt);
+        if (step == SQLITE_ROW) {
+            sync_cell *cell = sync_row_set(&f->row, cid, stamp);
+            rc = cell ? SYNC_OK : sync_fail_nomem(f->error);
+            *changed = true;
+        } else if (step != SQLITE_DONE) {
+            rc = step;
+        }
+    }
+    return rc;
+}
+
+/* What one key's chain of entries has come to. */
+typedef struct outcome {
+    bool changed;
+    bool in_table; /* a clock at j = 0 (identity key: at the key) is in the table */
+    bool known;    /* f->row is a state, not "never existed" */
+} outcome;
+
+/* Identity row: the life that ends leaves a tombstone of its own. */
+static int bury(fold *f, sync_table *t, const entry *e, outcome *o)
+{
+    int64_t j = 0;
+    end_life(f, t, stamp_of(f, e));
+    o->changed = true;
+    if (t->identity == SYNC_BY_KEY) {
+        return SYNC_OK;
+    }
+    int rc = sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
+    rc = rc == SYNC_OK ? pack_and_put(f, t, e, j + 1, e->seq, true) : rc;
+    if (rc == SYNC_OK && o->in_table) {
+        rc = sync_clocks_delete(f->s, t, f->place, e->key, 0, f->error);
+    }
+    o->in_table = false;
+    o->known = false;
+    sync_row_reset(&f->row);
+    return rc;
+}
+
+static int replay_entry(fold *f, sync_table *t, const entry *e, outcome *o)
+{
+    sync_row *row = &f->row;
+    bool alive = o->known && sync_row_alive(row);
+    bool insert = e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO;
+    int rc = SYNC_OK;
+    if ((e->op == SYNC_OP_DELETE || e->op == SYNC_OP_MOVE_FROM || e->op == SYNC_OP_MOVE_TO) && alive) {
+        rc = bury(f, t, e, o);
+        alive = false;
+    }
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (insert && alive) { /* INSERT OR REPLACE over a live row keeps the incarnation */
+        row->stamp = stamp_of(f, e);
+        row->held = false;
+        row->ref_count = 0;
+        rc = cover(f, t, row->stamp);
+    } else if (insert) {
+        rc = begin_life(f, t, stamp_of(f, e));
+        o->known = true;
+    } else if (e->op > 0 && alive) {
+        rc = stamp_columns(f, t, e);
+    }
+    o->changed = o->changed || insert || (e->op > 0 && alive);
+    return rc;
+}
+
+/* The base table is the truth: where the journal says otherwise about existence, a real fold mends it. */
+static int mend(fold *f, sync_table *t, const entry *last, outcome *o)
+{
+    bool alive = o->known && sync_row_alive(&f->row);
+    if (alive == last->exists || (alive && f->row.held)) {
+        return SYNC_OK;
+    }
+    if (f->place == SYNC_IN_OVERLAY) {
+        f->need_real = true;
+        return SYNC_OK;
+    }
+    o->changed = true;
+    if (last->exists) {
+        o->known = true;
+        return begin_life(f, t, stamp_of(f, last));
+    }
+    return bury(f, t, last, o);
+}
+
+/* The state that the chain starts from. */
+static int first_state(fold *f, sync_table *t, const entry *e, bool only_looks, outcome *o)
+{
+    int64_t j = 0;
+    sync_row_reset(&f->row);
+    *o = (outcome){.in_table = e->has_clock, .known = e->has_clock};
+    if (e->has_clock) {
+        int rc =
+            sync_clock_get(&f->row, e->clock.data, e->clock.bytes, t->identity, t->epoch, f->s->sites.count);
+        return rc == SYNC_OK ? rc : sync_fail(f->error, rc, "sync_row_%u: a clock is damaged", t->tid);
+    }
+    if (e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO) {
+        return SYNC_OK;
+    }
+    if (t->identity == SYNC_BY_ROW && only_looks && !e->exists) {
+        int rc = sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
+        if (rc != SYNC_OK || j > 0) {
+            return rc;
+        }
+    }
+    o->known = true;
+    return genesis_state(f, t);
+}
+
+/* Deletes the entries of a chain that nothing names; `keep` is the live one (0: none). Tombstones keep theirs. */
+static int drop_chain(fold *f, const sync_table *t, const entry *e, int64_t keep)
+{
+    int rc = SYNC_OK;
+    for (; rc == SYNC_OK; e = &f->entries[e->next]) {
+        bool tomb = t->identity == SYNC_BY_ROW &&
+                    (e->op == SYNC_OP_DELETE || e->op == SYNC_OP_MOVE_FROM || e->op == SYNC_OP_MOVE_TO);
+        if (e->seq != keep && !tomb) {
+            rc = drop_entry(f, e->seq);
+        }
+        if (e->next < 0) {
+            break;
+        }
+    }
+    return rc;
+}
+
+static int fold_key(fold *f, sync_table *t, const entry *first)
+{
+    bool only_looks = true;
+    const entry *last = first;
+    for (const entry *e = first;; e = &f->entries[e->next]) {
+        only_looks = only_looks && (e->op == SYNC_OP_LOOK || e->op == SYNC_OP_HINT);
+        last = e;
+        if (e->next < 0) {
+            break;
+        }
+    }
+    if (first == last && first->op == SYNC_OP_INSERT && first->exists && !first->has_clock &&
+        t->all_present) {
+        sync_buf_reset(&f->buf);
+        sync_clock_put_insert(&f->buf, stamp_of(f, first), t->col_count, t->epoch);
+        if (f->place == SYNC_IN_OVERLAY && t->identity == SYNC_BY_ROW) {
+            int rc = sync_clocks_overlay(f->s, t, first->key, f->error);
+            return rc == SYNC_OK ? put_clock(f, t, first, 0, first->seq, true) : rc;
+        }
+        return put_clock(f, t, first, 0, first->seq, true);
+    }
+    outcome o;
+    int rc = f->place == SYNC_IN_OVERLAY && t->identity == SYNC_BY_ROW
+                 ? sync_clocks_overlay(f->s, t, first->key, f->error)
+                 : SYNC_OK;
+    rc = rc == SYNC_OK ? first_state(f, t, first, only_looks, &o) : rc;
+    if (rc != SYNC_OK || (only_looks && f->row.held)) {
+        return rc == SYNC_OK ? drop_chain(f, t, first, 0) : rc;
+    }
+    for (const entry *e = first; rc == SYNC_OK; e = &f->entries[e->next]) {
+        rc = replay_entry(f, t, e, &o);
+        if (e->next < 0) {
+            break;
+        }
+    }
+    rc = rc == SYNC_OK ? mend(f, t, last, &o) : rc;
+    if (rc == SYNC_OK && last->exists && f->learned_count) {
+        rc = stamp_learned(f, t, last, stamp_of(f, last), &o.changed);
+    }
+    if (rc != SYNC_OK || f->need_real || !o.changed) {
+        return rc == SYNC_OK && !f->need_real ? drop_chain(f, t, first, 0) : rc;
+    }
+    if (o.known) {
+        rc = pack_and_put(f, t, last, 0, last->seq, !o.in_table);
+    }
+    if (rc == SYNC_OK && first->has_clock) {
+        rc = drop_entry(f, first->live);
+    }
+    return rc == SYNC_OK ? drop_chain(f, t, first, last->seq) : rc;
+}
+
+/* ---- chunks ---- */
+
+/* Chains the entries of a run by key. Without a normal form of the key each entry must be a run of its own. */
+static int chain_keys(fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
+{
+    memset(f->slots, 0xff, sizeof f->slots);
+    for (uint32_t i = lo; i < hi; i++) {
+        entry *e = &f->entries[i];
+        e->next = -1;
+        e->first = !e->null_key;
+        if (e->null_key || hi - lo == 1) {
+            continue;
+        }
+        sync_buf_reset(&f->keys);
+        (void)sync_key_normal(&f->keys, t, e->key);
+        if (f->keys.oom) {
+            return sync_fail_nomem(f->error);
+        }
+        uint32_t hash = 2166136261u;
+        for (size_t b = 0; b < f->keys.len; b++) {
+            hash = (hash ^ f->keys.data[b]) * 16777619u;
+        }
+        uint32_t at = hash % HASH_SLOTS;
+        while (f->slots[at] >= 0 && (f->slot_key[at].bytes != f->keys.len ||
+                                     memcmp(f->slot_key[at].data, f->keys.data, f->keys.len) != 0)) {
+            at = (at + 1) % HASH_SLOTS;
+        }
+        if (f->slots[at] >= 0) {
+            f->entries[f->slot_last[at]].next = (int32_t)i;
+            e->first = false;
+        } else {
+            sync_value key = {.type = SYNC_BLOB, .bytes = f->keys.len, .data = f->keys.data};
+            f->slots[at] = (int32_t)i;
+            if (!sync_arena_value(&f->arena, &key, &f->slot_key[at])) {
+                return sync_fail_nomem(f->error);
+            }
+        }
+        f->slot_last[at] = (int32_t)i;
+    }
+    return SYNC_OK;
+}
+
+static int read_entry(fold *f, const sync_table *t, sqlite3_stmt *stmt, entry *e)
+{
+    e->key = sync_arena_alloc(&f->arena, t->key_count * sizeof *e->key);
+    if (e->key == NULL) {
+        return sync_fail_nomem(f->error);
+    }
+    e->has_clock = sqlite3_column_type(stmt, 2) != SQLITE_NULL;
+    e->live = sqlite3_column_int64(stmt, 1);
+    e->exists = sqlite3_column_int(stmt, 3) != 0;
+    e->null_key = false;
+    if (e->has_clock) {
+        sync_value clock = sync_column_value(stmt, 2);
+        if (clock.type != SYNC_BLOB) {
+            return sync_fail(f->error, SYNC_CORRUPT, "sync_row_%u: a clock is damaged", t->tid);
+        }
+        if (!sync_arena_value(&f->arena, &clock, &e->clock)) {
+            return sync_fail_nomem(f->error);
+        }
+    }
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sync_value v = sync_column_value(stmt, (int)i + 4);
+        e->null_key = e->null_key || v.type == SYNC_NULL;
+        if (!sync_arena_value(&f->arena, &v, &e->key[i])) {
+            return sync_fail_nomem(f->error);
+        }
+    }
+    return SYNC_OK;
+}
+
+/* Entries lo..hi-1 of the chunk: one table, adjacent in the journal. */
+static int fold_run(fold *f, sync_table *t, uint32_t lo, uint32_t hi)
+{
+    sqlite3_stmt *stmt;
+    int64_t nulls = 0;
+    int rc = f->place == SYNC_IN_FILE
+                 ? sync_table_stmt(f->s, t, SYNC_STMT_FOLD_READ, build_read, &stmt, f->error)
+                 : sync_table_stmt(f->s, t, SYNC_STMT_FOLD_READ_TEMP, build_read_temp, &stmt, f->error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (sqlite3_bind_int64(stmt, 1, f->entries[lo].seq) ||
+        sqlite3_bind_int64(stmt, 2, f->entries[hi - 1].seq)) {
+        return sync_fail_db(f->s, f->error, NULL);
+    }
+    uint32_t at = lo;
+    while (rc == SYNC_OK && at < hi && (rc = sync_step(f->s, stmt, f->error)) == SQLITE_ROW) {
+        if (sqlite3_column_int64(stmt, 0) != f->entries[at].seq) {
+            rc = sync_fail(f->error, SYNC_CORRUPT, "sync_journal: entry %lld is damaged",
+                           (long long)f->entries[at].seq);
+            break;
+        }
+        rc = read_entry(f, t, stmt, &f->entries[at++]);
+    }
+    sqlite3_reset(stmt);
+    rc = rc == SQLITE_DONE ? SYNC_OK : rc;
+    rc = rc == SYNC_OK ? chain_keys(f, t, lo, at) : rc;
+    for (uint32_t i = lo; rc == SYNC_OK && !f->need_real && i < at; i++) {
+        const entry *e = &f->entries[i];
+        if (e->null_key) {
+            nulls += e->op != SYNC_OP_LOOK;
+            rc = drop_entry(f, e->seq);
+        } else if (e->first) {
+            rc = fold_key(f, t, e);
+        }
+    }
+    if (rc == SYNC_OK && nulls && f->place == SYNC_IN_FILE) {
+        rc = sync_exec(f->s, f->error,
+                       "UPDATE main.sync_table SET null_keys = null_keys + %lld WHERE tid = %u",
+                       (long long)nulls, t->tid);
+    }
+    return rc;
+}
+
+/* The next chunk of the journal above `after`, with its stamps; *hlc is the clock before and after it. */
+static int read_chunk(fold *f, int64_t after, int64_t now_ms, uint64_t *hlc)
+{
+    sync_db *s = f->s;
+    int rc = SYNC_OK;
+    f->count = 0;
+    sync_arena_reset(&f->arena);
+    if (s->journal_runs_stmt == NULL) {
+        rc = sync_prepare(
+            s, &s->journal_runs_stmt, f->error,
+            "SELECT seq, tid, op, at FROM main.sync_journal WHERE seq > ?1 ORDER BY seq LIMIT %d",
+            SYNC_FOLD_CHUNK);
+    }
+    if (rc == SYNC_OK && sqlite3_bind_int64(s->journal_runs_stmt, 1, after)) {
+        rc = sync_fail_db(s, f->error, NULL);
+    }
+    while (rc == SYNC_OK && f->count < SYNC_FOLD_CHUNK &&
+           (rc = sync_step(s, s->journal_runs_stmt, f->error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        int64_t at = sqlite3_column_int64(s->journal_runs_stmt, 3);
+        if (at > now_ms && f->place == SYNC_IN_OVERLAY) {
+            f->need_real = true; /* the stamp will depend on when it is folded */
+        }
+        *hlc = sync_hlc_next(*hlc, at, now_ms);
+        f->entries[f->count++] = (entry){
+            .seq = sqlite3_column_int64(s->journal_runs_stmt, 0),
+            .tid = (uint32_t)sqlite3_column_int64(s->journal_runs_stmt, 1),
+            .op = sqlite3_column_int64(s->journal_runs_stmt, 2),
+            .hlc = *hlc,
+            .next = -1,
+        };
+    }
+    sqlite3_reset(s->journal_runs_stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static int fold_chunk(fold *f)
+{
+    int rc = SYNC_OK;
+    for (uint32_t lo = 0, hi; rc == SYNC_OK && !f->need_real && lo < f->count; lo = hi) {
+        uint32_t tid = f->entries[lo].tid & SYNC_TID_MASK;
+        sync_table *t = sync_engine_tid(f->s, tid);
+        bool single = t && !t->normal_keys;
+        for (hi = lo + 1; hi < f->count && !single && (f->entries[hi].tid & SYNC_TID_MASK) == tid; hi++) {
+        }
+        if (t && !t->missing) {
+            rc = fold_run(f, t, lo, hi);
+        }
+    }
+    return rc;
+}
+
+/* Folds everything above `after`. */
+static int fold_tail(fold *f, int64_t after, uint64_t *hlc, int64_t *end, int64_t *entries)
+{
+    const sync_env *env = sync_env_get();
+    int64_t now = env->now_ms(env->context);
+    int rc = SYNC_OK;
+    *end = after;
+    *entries = 0;
+    do {
+        rc = read_chunk(f, *end, now, hlc);
+        rc = rc == SYNC_OK && !f->need_real ? fold_chunk(f) : rc;
+        if (f->count) {
+            *end = f->entries[f->count - 1].seq;
+            *entries += f->count;
+        }
+    } while (rc == SYNC_OK && !f->need_real && f->count == SYNC_FOLD_CHUNK);
+    return rc;
+}
+
+static fold *fold_new(sync_db *s, sync_place place, sync_error *error)
+{
+    fold *f = sync_alloc(sizeof *f);
+    if (f == NULL) {
+        sync_fail_nomem(error);
+        return NULL;
+    }
+    f->s = s;
+    f->error = error;
+    f->place = place;
+    f->need_real = false;
+    f->learned = NULL;
+    f->learned_count = 0;
+    f->arena = (sync_arena){0};
+    f->row = (sync_row){0};
+    f->buf = f->keys = (sync_buf){0};
+    return f;
+}
+
+static void fold_free(fold *f)
+{
+    sync_arena_free(&f->arena);
+    sync_row_free(&f->row);
+    sync_buf_free(&f->buf);
+    sync_buf_free(&f->keys);
+    sync_free(f);
+}
+
+int sync_fold_tail(sync_db *s, int64_t *entries, sync_error *error)
+{
+    return sync_query_int(s, entries, 0, error, "SELECT count(*) FROM main.sync_journal WHERE seq > %lld",
+                          (long long)s->folded);
+}
+
+int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_count, int64_t *entries,
+                   sync_error *error)
+{
+    int64_t end = 0;
+    uint64_t hlc = s->hlc;
+    fold *f = fold_new(s, SYNC_IN_FILE, error);
+    if (f == NULL) {
+        return SYNC_NOMEM;
+    }
+    f->learned = learned;
+    f->learned_count = learned_count;
+    s->overlay.valid = false;
+    int rc = sync_query_int(s, &f->newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
+    rc = rc == SYNC_OK ? fold_tail(f, s->folded, &hlc, &end, entries) : rc;
+    if (rc == SYNC_OK && *entries > 0) {
+        s->hlc = hlc;
+        s->folded = end;
+        rc = sync_engine_save(s, error);
+    }
+    fold_free(f);
+    return rc;
+}
+
+/* Empties the overlay and makes its tables. */
+static int overlay_begin(sync_db *s, sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        if (!s->tables[i].missing) {
+            rc = sync_capture_overlay_table(s, &s->tables[i], error);
+            rc = rc == SYNC_OK ? sync_exec(s, error, "DELETE FROM temp.sync_row_%u", s->tables[i].tid) : rc;
+        }
+    }
+    s->overlay = (sync_overlay){
+        .valid = rc == SYNC_OK, .folded = s->folded, .base = s->folded, .count = s->count, .hlc = s->hlc};
+    return rc;
+}
+
+int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error)
+{
+    int64_t newest = 0, end = 0, entries = 0;
+    sync_overlay *o = &s->overlay;
+    *need_real = false;
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        *need_real = *need_real || (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
+    }
+    int rc = sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
+    if (rc != SYNC_OK || *need_real) {
+        return rc;
+    }
+    if (o->valid && (o->base != s->folded || o->count != s->count || o->folded > newest)) {
+        o->valid = false;
+    }
+    if (newest <= s->folded) {
+        *o = (sync_overlay){.hlc = s->hlc, .folded = s->folded};
+        return SYNC_OK;
+    }
+    if (!o->valid) {
+        rc = overlay_begin(s, error);
+    }
+    fold *f = rc == SYNC_OK ? fold_new(s, SYNC_IN_OVERLAY, error) : NULL;
+    if (f == NULL) {
+        o->valid = false;
+        return rc == SYNC_OK ? SYNC_NOMEM : rc;
+    }
+    rc = fold_tail(f, o->folded, &o->hlc, &end, &entries);
+    *need_real = f->need_real;
+    fold_free(f);
+    o->folded = end;
+    o->entries += entries;
+    o->valid = rc == SYNC_OK && !*need_real;
+    return rc;
+}

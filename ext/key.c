@@ -1,0 +1,52 @@
+/* Keys under their collations, outside SQLite. */
+#include "fold.h"
+
+#include <string.h>
+
+static void normal_text(sync_buf *buf, const char *collation, const sync_value *v)
+{
+    const uint8_t *text = v->data;
+    size_t bytes = v->bytes;
+    bool nocase = sqlite3_stricmp(collation, "NOCASE") == 0;
+    if (sqlite3_stricmp(collation, "RTRIM") == 0) {
+        while (bytes && text[bytes - 1] == ' ') {
+            bytes--;
+        }
+    }
+    sync_buf_put_u8(buf, SYNC_TEXT);
+    sync_buf_put_varint(buf, bytes);
+    if (!nocase) {
+        sync_buf_put(buf, text, bytes);
+    }
+    for (size_t i = 0; nocase && i < bytes; i++) {
+        sync_buf_put_u8(buf, text[i] >= 'A' && text[i] <= 'Z' ? (uint8_t)(text[i] + 32) : text[i]);
+    }
+}
+
+/* SQLite compares 1 and 1.0 as equal: a real that is an integer counts as one. */
+static sync_value normal_number(sync_value v)
+{
+    if (v.type == SYNC_REAL && v.r >= -9223372036854775808.0 && v.r < 9223372036854775808.0) {
+        int64_t i = (int64_t)v.r;
+        if ((double)i == v.r) {
+            return (sync_value){.type = SYNC_INTEGER, .i = i};
+        }
+    }
+    return v;
+}
+
+bool sync_key_normal(sync_buf *buf, const sync_table *t, const sync_value *key)
+{
+    if (!t->normal_keys) {
+        return false;
+    }
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        if (key[i].type == SYNC_TEXT) {
+            normal_text(buf, t->key_collations[i], &key[i]);
+        } else {
+            sync_value v = normal_number(key[i]);
+            sync_value_put(buf, &v);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,202 @@
+/* The file's own metadata row: clock, sites, columns, vectors. */
+#include "engine.h"
+
+#include "schema.h"
+
+#include <string.h>
+
+int sync_engine_save(sync_db *s, sync_error *error)
+{
+    int rc = SYNC_OK;
+    if (s->save_stmt == NULL) {
+        rc = sync_prepare(s, &s->save_stmt, error,
+                          "UPDATE main.sync_meta SET hlc = ?1, folded = ?2, count = ?3");
+    }
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    s->count++;
+    if (sqlite3_bind_int64(s->save_stmt, 1, (int64_t)s->hlc) ||
+        sqlite3_bind_int64(s->save_stmt, 2, s->folded) ||
+        sqlite3_bind_int64(s->save_stmt, 3, (int64_t)s->count)) {
+        return sync_fail_nomem(error);
+    }
+    return sync_run(s, s->save_stmt, error);
+}
+
+static int bump_generation(sync_db *s, sync_error *error)
+{
+    s->generation++;
+    return sync_exec(s, error, "UPDATE main.sync_meta SET generation = %lld", (long long)s->generation);
+}
+
+uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error)
+{
+    for (uint32_t i = 1; i < s->sites.count; i++) {
+        if (memcmp(s->site_ids[i], id, SYNC_SITE_BYTES) == 0) {
+            return i;
+        }
+    }
+    uint32_t sid = s->sites.count;
+    if (sid >= SYNC_SITES_MAX) {
+        sync_fail(error, SYNC_TOOBIG, "more than %d sites ever wrote to this file", SYNC_SITES_MAX);
+        return 0;
+    }
+    uint8_t(*wider)[SYNC_SITE_BYTES] = sync_arena_alloc(&s->metadata, (size_t)(sid + 1) * SYNC_SITE_BYTES);
+    sqlite3_stmt *stmt = NULL;
+    if (wider == NULL) {
+        sync_fail_nomem(error);
+        return 0;
+    }
+    int rc = sync_prepare(s, &stmt, error, "INSERT INTO main.sync_site(sid, site) VALUES(%u, ?1)", sid);
+    if (rc == SYNC_OK) {
+        if (sqlite3_bind_blob(stmt, 1, id, SYNC_SITE_BYTES, SQLITE_STATIC) != SQLITE_OK) {
+            rc = sync_fail_nomem(error);
+        } else {
+            rc = sync_run(s, stmt, error);
+        }
+    }
+    sqlite3_finalize(stmt);
+    rc = rc == SYNC_OK ? bump_generation(s, error) : rc;
+    if (rc != SYNC_OK) {
+        return 0;
+    }
+    memcpy(wider, s->site_ids, (size_t)sid * SYNC_SITE_BYTES);
+    memcpy(wider[sid], id, SYNC_SITE_BYTES);
+    s->site_ids = wider;
+    s->sites = (sync_sites){sid + 1, (const uint8_t(*)[SYNC_SITE_BYTES])wider};
+    return sid;
+}
+
+int sync_engine_add_column(sync_db *s, sync_table *t, const char *name, uint32_t *cid, sync_error *error)
+{
+    if (t->col_count >= SYNC_COLUMNS_MAX) {
+        return sync_fail(error, SYNC_TOOBIG, "table %s: more than %d column names in all files together",
+                         t->name, SYNC_COLUMNS_MAX);
+    }
+    sync_column *wider = sync_arena_alloc(&s->metadata, (t->col_count + 1) * sizeof *wider);
+    char *copy = sync_schema_string(&s->metadata, name);
+    if (!wider || !copy) {
+        return sync_fail_nomem(error);
+    }
+    int rc =
+        sync_exec(s, error, "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, 0)",
+                  t->tid, t->col_count, name);
+    rc = rc == SYNC_OK ? bump_generation(s, error) : rc;
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (t->col_count) {
+        memcpy(wider, t->cols, t->col_count * sizeof *wider);
+    }
+    wider[t->col_count] = (sync_column){.name = copy, .affinity = 'b'};
+    t->cols = wider;
+    t->all_present = false;
+    *cid = t->col_count++;
+    return SYNC_OK;
+}
+
+/* ---- vectors: as a blob, varint count of tables, their ids, varint count of sites, their local numbers, the matrix ---- */
+
+static int put_vectors(sync_db *s, const char *column, const sync_matrix *m, sync_error *error)
+{
+    sync_buf buf = {0};
+    sync_buf_put_varint(&buf, s->table_count);
+    for (uint32_t t = 0; t < s->table_count; t++) {
+        sync_buf_put_varint(&buf, s->tables[t].tid);
+    }
+    sync_buf_put_varint(&buf, m->sites);
+    sync_matrix_put(&buf, m);
+    sqlite3_stmt *stmt = NULL;
+    int rc = buf.oom ? sync_fail_nomem(error)
+                     : sync_prepare(s, &stmt, error, "UPDATE main.sync_meta SET \"%w\" = ?1", column);
+    if (rc == SYNC_OK) {
+        rc = sqlite3_bind_blob64(stmt, 1, buf.data, buf.len, SQLITE_STATIC) == SQLITE_OK
+                 ? sync_run(s, stmt, error)
+                 : sync_fail_nomem(error);
+    }
+    sqlite3_finalize(stmt);
+    sync_buf_free(&buf);
+    return rc;
+}
+
+/* Spreads a stored matrix over today's tables; tables and sites that came later stay zero. */
+static int spread_vectors(sync_db *s, const void *blob, size_t bytes, sync_matrix *m, sync_error *error)
+{
+    sync_span span = sync_span_of(blob, bytes);
+    uint64_t tables = sync_span_varint(&span);
+    if (span.bad || tables > SYNC_TABLES_MAX) {
+        return sync_fail(error, SYNC_CORRUPT, "sync_meta: a vector is damaged");
+    }
+    uint32_t *tids = sync_alloc((size_t)(tables + 1) * sizeof *tids);
+    if (tids == NULL) {
+        return sync_fail_nomem(error);
+    }
+    for (uint64_t t = 0; t < tables; t++) {
+        tids[t] = (uint32_t)sync_span_varint(&span);
+    }
+    uint64_t sites = sync_span_varint(&span);
+    sync_matrix stored = {0};
+    int rc = span.bad || sites > s->sites.count
+                 ? SYNC_CORRUPT
+                 : sync_matrix_get(&span, &stored, (uint32_t)tables, (uint32_t)sites);
+    if (rc != SYNC_OK) {
+        rc = sync_fail(error, rc, "sync_meta: a vector is damaged");
+    }
+    for (uint32_t t = 0; rc == SYNC_OK && t < tables; t++) {
+        const sync_table *table = sync_engine_tid(s, tids[t]);
+        for (uint32_t i = 0; table && i < sites; i++) {
+            sync_matrix_set(m, (uint32_t)(table - s->tables), i, sync_matrix_at(&stored, t, i));
+        }
+    }
+    sync_matrix_free(&stored);
+    sync_free(tids);
+    return rc;
+}
+
+static int get_vectors(sync_db *s, const char *column, sync_matrix *m, sync_error *error)
+{
+    int rc = sync_matrix_init(m, s->table_count, s->sites.count);
+    if (rc != SYNC_OK) {
+        return sync_fail(error, rc, "too many tables and sites for one vector");
+    }
+    sqlite3_stmt *stmt;
+    rc = sync_prepare(s, &stmt, error, "SELECT \"%w\" FROM main.sync_meta", column);
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        if (sqlite3_column_bytes(stmt, 0) > 0) {
+            const void *blob = sqlite3_column_blob(stmt, 0);
+            rc = blob ? spread_vectors(s, blob, (size_t)sqlite3_column_bytes(stmt, 0), m, error)
+                      : sync_fail_nomem(error);
+        }
+    }
+    sqlite3_finalize(stmt);
+    if (rc != SYNC_OK) {
+        sync_matrix_free(m);
+    }
+    return rc;
+}
+
+int sync_engine_seen(sync_db *s, sync_matrix *seen, sync_error *error)
+{
+    int rc = get_vectors(s, "seen", seen, error);
+    for (uint32_t t = 0; rc == SYNC_OK && t < s->table_count; t++) {
+        sync_matrix_raise(seen, t, s->own_site, s->hlc); /* a file holds all its own writes */
+    }
+    return rc;
+}
+
+int sync_engine_save_seen(sync_db *s, const sync_matrix *seen, sync_error *error)
+{
+    return put_vectors(s, "seen", seen, error);
+}
+
+int sync_engine_cursors(sync_db *s, sync_matrix *cursors, sync_error *error)
+{
+    return get_vectors(s, "cursors", cursors, error);
+}
+
+int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error)
+{
+    return put_vectors(s, "cursors", cursors, error);
+}

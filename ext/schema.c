@@ -1,0 +1,350 @@
+#include "schema.h"
+
+#include <string.h>
+
+char *sync_schema_string(sync_arena *arena, const char *text)
+{
+    if (text == NULL) {
+        return NULL;
+    }
+    size_t bytes = strlen(text) + 1;
+    char *copy = sync_arena_alloc(arena, bytes);
+    if (copy) {
+        memcpy(copy, text, bytes);
+    }
+    return copy;
+}
+
+char sync_schema_affinity(const char *declared)
+{
+    if (declared == NULL || declared[0] == 0) {
+        return 'b';
+    }
+    if (sqlite3_strlike("%int%", declared, 0) == 0) {
+        return 'i';
+    }
+    static const char *const text[] = {"%char%", "%clob%", "%text%"};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++) {
+        if (sqlite3_strlike(text[i], declared, 0) == 0) {
+            return 't';
+        }
+    }
+    if (sqlite3_strlike("%blob%", declared, 0) == 0) {
+        return 'b';
+    }
+    static const char *const real[] = {"%real%", "%floa%", "%doub%"};
+    for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
+        if (sqlite3_strlike(real[i], declared, 0) == 0) {
+            return 'r';
+        }
+    }
+    return 'n';
+}
+
+/* Kind, WITHOUT ROWID and STRICT of a table; *exists false if there is none. */
+static int read_kind(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out, bool *strict,
+                     sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error,
+                          "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND"
+                          " name = %Q COLLATE NOCASE",
+                          name);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_step(s, stmt, error);
+    if (rc == SQLITE_ROW) {
+        const char *type = (const char *)sqlite3_column_text(stmt, 1);
+        out->name = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 0));
+        out->exists = true;
+        out->ordinary = type && strcmp(type, "table") == 0;
+        out->without_rowid = sqlite3_column_int(stmt, 2) != 0;
+        *strict = sqlite3_column_int(stmt, 3) != 0;
+        rc = out->name ? SYNC_OK : sync_fail_nomem(error);
+    } else if (rc == SQLITE_DONE) {
+        rc = SYNC_OK;
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+/* Columns of a UNIQUE index; count stays 0 where one of them is an expression. */
+static int read_unique(sync_db *s, sync_arena *arena, sync_unique *u, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    bool expression = false;
+    u->cols = sync_arena_alloc(arena, SYNC_KEY_COLUMNS_MAX * sizeof *u->cols);
+    u->collations = sync_arena_alloc(arena, SYNC_KEY_COLUMNS_MAX * sizeof *u->collations);
+    int rc = u->cols && u->collations
+                 ? sync_prepare(s, &stmt, error,
+                                "SELECT name, coll FROM pragma_index_xinfo(%Q, 'main') WHERE key", u->name)
+                 : sync_fail_nomem(error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        u->cols[u->count] = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 0));
+        u->collations[u->count] = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 1));
+        if (u->cols[u->count] == NULL || ++u->count == SYNC_KEY_COLUMNS_MAX) {
+            expression = true;
+            break;
+        }
+    }
+    sqlite3_finalize(stmt);
+    if (expression) {
+        u->count = 0;
+        u->plain = false;
+        return SYNC_OK;
+    }
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Name of the index behind the primary key, or NULL (rowid alias); and the other UNIQUE indexes. */
+static int read_indexes(sync_db *s, sync_arena *arena, sync_base_table *out, char **key_index,
+                        sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int64_t count = 0;
+    *key_index = NULL;
+    int rc = sync_query_int(s, &count, 0, error,
+                            "SELECT count(*) FROM pragma_index_list(%Q, 'main') WHERE \"unique\"", out->name);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    out->uniques = sync_arena_alloc(arena, (size_t)(count + 1) * sizeof *out->uniques);
+    rc = out->uniques ? sync_prepare(s, &stmt, error,
+                                     "SELECT name, origin, partial FROM pragma_index_list(%Q, 'main') WHERE "
+                                     "\"unique\" ORDER BY name",
+                                     out->name)
+                      : sync_fail_nomem(error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        const char *origin = (const char *)sqlite3_column_text(stmt, 1);
+        char *name = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 0));
+        if (name == NULL || origin == NULL) {
+            rc = sync_fail_nomem(error);
+        } else if (strcmp(origin, "pk") == 0) {
+            *key_index = name;
+            rc = SYNC_OK;
+        } else if (out->unique_count < (uint32_t)count) {
+            sync_unique *u = &out->uniques[out->unique_count++];
+            *u = (sync_unique){.name = name, .plain = sqlite3_column_int(stmt, 2) == 0};
+            rc = read_unique(s, arena, u, error);
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static int read_columns(sync_db *s, sync_arena *arena, bool strict, sync_base_table *out, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error,
+                          "SELECT name, type, pk, hidden, dflt_value FROM pragma_table_xinfo(%Q, 'main')",
+                          out->name);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    uint32_t room = 0;
+    while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        room++;
+        out->key_count += sqlite3_column_int(stmt, 2) > 0;
+    }
+    sqlite3_reset(stmt);
+    if (rc == SQLITE_DONE && out->key_count > SYNC_KEY_COLUMNS_MAX) {
+        rc = sync_fail(error, SYNC_TOOBIG, "table %s: a primary key of %u columns; the limit is %d",
+                       out->name, out->key_count, SYNC_KEY_COLUMNS_MAX);
+    }
+    out->cols = sync_arena_alloc(arena, (room + 1) * sizeof *out->cols);
+    out->key_names = sync_arena_alloc(arena, (out->key_count + 1) * sizeof *out->key_names);
+    out->key_collations = sync_arena_alloc(arena, (out->key_count + 1) * sizeof *out->key_collations);
+    out->key_affinity = sync_arena_alloc(arena, out->key_count + 1);
+    if (!out->cols || !out->key_names || !out->key_collations || !out->key_affinity) {
+        rc = sync_fail_nomem(error);
+    }
+    while (rc == SQLITE_DONE && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SQLITE_DONE;
+        const char *type = (const char *)sqlite3_column_text(stmt, 1);
+        char *name = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 0));
+        char *preset = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 4));
+        int pk = sqlite3_column_int(stmt, 2), hidden = sqlite3_column_int(stmt, 3);
+        char affinity =
+            strict && type && sqlite3_stricmp(type, "ANY") == 0 ? 'b' : sync_schema_affinity(type);
+        if (name == NULL) {
+            rc = sync_fail_nomem(error);
+        } else if (pk > 0) {
+            out->key_names[pk - 1] = name;
+            out->key_collations[pk - 1] = "BINARY";
+            out->key_affinity[pk - 1] = affinity;
+            out->rowid_alias = out->key_count == 1 && type && sqlite3_stricmp(type, "INTEGER") == 0;
+        } else if (hidden == 0) {
+            out->cols[out->col_count++] = (sync_base_column){name, affinity, preset};
+        }
+        if (rc == SQLITE_DONE && pk > 0 && hidden > 1) {
+            rc = sync_fail(error, SYNC_ERROR, "table %s: its key column %s is generated", out->name, name);
+        }
+    }
+    out->key_affinity[out->key_count] = 0;
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static int read_key_collations(sync_db *s, sync_arena *arena, const char *index, sync_base_table *out,
+                               sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error, "SELECT name, coll FROM pragma_index_xinfo(%Q, 'main') WHERE key",
+                          index);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        for (uint32_t i = 0; name && i < out->key_count; i++) {
+            if (sqlite3_stricmp(name, out->key_names[i]) == 0) {
+                out->key_collations[i] =
+                    sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 1));
+                if (out->key_collations[i] == NULL) {
+                    rc = sync_fail_nomem(error);
+                }
+            }
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out, sync_error *error)
+{
+    memset(out, 0, sizeof *out);
+    bool strict = false;
+    char *key_index = NULL;
+    int rc = read_kind(s, arena, name, out, &strict, error);
+    if (rc != SYNC_OK || !out->exists || !out->ordinary) {
+        return rc;
+    }
+    rc = read_columns(s, arena, strict, out, error);
+    if (rc == SYNC_OK) {
+        rc = read_indexes(s, arena, out, &key_index, error);
+    }
+    if (rc == SYNC_OK && (key_index || out->without_rowid)) {
+        out->rowid_alias = false;
+    }
+    if (rc == SYNC_OK && key_index) {
+        rc = read_key_collations(s, arena, key_index, out, error);
+    }
+    return rc;
+}
+
+/* ---- foreign keys ---- */
+
+static bool same_names(char **a, uint32_t count, char **b, uint32_t b_count)
+{
+    bool same = count == b_count;
+    for (uint32_t i = 0; same && i < count; i++) {
+        same = sqlite3_stricmp(a[i], b[i]) == 0;
+    }
+    return same;
+}
+
+/* Column id of a name in a tracked table: an id, SYNC_REF_KEY + index, or UINT32_MAX. */
+static uint32_t column_of(const sync_table *t, const char *name)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        if (sqlite3_stricmp(t->key_names[i], name) == 0) {
+            return SYNC_REF_KEY + i;
+        }
+    }
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        if (sqlite3_stricmp(t->cols[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return UINT32_MAX;
+}
+
+/* Fills one foreign key from the rows of one id of pragma_foreign_key_list. */
+static int fill_foreign_key(sync_db *s, sqlite3_stmt *stmt, sync_table *child, sync_table *parent,
+                            uint32_t at, sync_fk *fk, sync_error *error)
+{
+    const char *action = (const char *)sqlite3_column_text(stmt, 5);
+    if (at == 0) {
+        *fk = (sync_fk){.child_tid = child->tid, .parent_tid = parent->tid};
+        fk->from = sync_arena_alloc(&s->metadata, SYNC_KEY_COLUMNS_MAX * sizeof *fk->from);
+        fk->to = sync_arena_alloc(&s->metadata, SYNC_KEY_COLUMNS_MAX * sizeof *fk->to);
+        fk->acts = action && strcmp(action, "NO ACTION") != 0 && strcmp(action, "RESTRICT") != 0;
+    }
+    const char *to = (const char *)sqlite3_column_text(stmt, 4);
+    if (to == NULL && at < parent->key_count) {
+        to = parent->key_names[at];
+    }
+    if (!fk->from || !fk->to || at >= SYNC_KEY_COLUMNS_MAX) {
+        return at >= SYNC_KEY_COLUMNS_MAX
+                   ? sync_fail(error, SYNC_TOOBIG, "table %s: a foreign key of too many columns", child->name)
+                   : sync_fail_nomem(error);
+    }
+    fk->from[at] = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 3));
+    fk->to[at] = sync_schema_string(&s->metadata, to ? to : "");
+    fk->count = at + 1;
+    if (!fk->from[at] || !fk->to[at]) {
+        return sync_fail_nomem(error);
+    }
+    fk->to_key = same_names(fk->to, fk->count, parent->key_names, parent->key_count);
+    fk->from_col = column_of(child, fk->from[0]);
+    fk->to_row =
+        fk->to_key && parent->identity == SYNC_BY_ROW && parent->key_count == 1 && fk->from_col != UINT32_MAX;
+    return SYNC_OK;
+}
+
+static int table_foreign_keys(sync_db *s, sync_table *child, uint32_t *room, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT id, seq, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list(%Q, 'main')"
+        " ORDER BY id, seq",
+        child->name);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        const char *name = (const char *)sqlite3_column_text(stmt, 2);
+        uint32_t at = (uint32_t)sqlite3_column_int(stmt, 1);
+        sync_table *parent = name ? sync_engine_table(s, name) : NULL;
+        if (parent == NULL || parent->missing) {
+            continue;
+        }
+        if (at == 0) {
+            if (s->fk_count == *room) {
+                uint32_t wider = *room ? *room * 2 : 16;
+                sync_fk *grown = sync_arena_alloc(&s->metadata, wider * sizeof *grown);
+                if (grown == NULL) {
+                    rc = sync_fail_nomem(error);
+                    break;
+                }
+                if (s->fk_count) {
+                    memcpy(grown, s->fks, s->fk_count * sizeof *grown);
+                }
+                s->fks = grown;
+                *room = wider;
+            }
+            s->fk_count++;
+        }
+        rc = fill_foreign_key(s, stmt, child, parent, at, &s->fks[s->fk_count - 1], error);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+int sync_schema_foreign_keys(sync_db *s, sync_error *error)
+{
+    uint32_t room = 0;
+    int rc = SYNC_OK;
+    s->fk_count = 0;
+    s->fks = NULL;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        if (!s->tables[i].missing) {
+            rc = table_foreign_keys(s, &s->tables[i], &room, error);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,43 @@
+/* What a base table looks like, read from SQLite: key, columns, collations, triggers, foreign keys. */
+#ifndef SYNC_SCHEMA_H
+#define SYNC_SCHEMA_H
+
+#include "engine.h"
+
+/* A column of the base table that can be replicated: not part of the key, not generated. */
+typedef struct sync_base_column {
+    char *name;
+    char affinity;
+    char *preset; /* the DEFAULT as the schema spells it, or NULL */
+} sync_base_column;
+
+typedef struct sync_base_table {
+    uint32_t unique_count; /* secondary UNIQUE indexes */
+    sync_unique *uniques;
+    char *name; /* as the schema spells it */
+    bool exists;
+    bool ordinary; /* not a view, virtual table or an inner table of one */
+    bool without_rowid;
+    bool rowid_alias;   /* INTEGER PRIMARY KEY */
+    uint32_t key_count; /* 0: no primary key */
+    char **key_names;
+    char **key_collations;
+    char *key_affinity;
+    uint32_t col_count;
+    sync_base_column *cols;
+} sync_base_table;
+
+/* Reads `name` of the main database into memory of `arena`. A table that is not there gives exists = false and no error. */
+int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out,
+                     sync_error *error);
+
+/* The affinity letter of a declared type by SQLite's rules: 'i' 't' 'b' 'r' 'n'. */
+char sync_schema_affinity(const char *declared);
+
+/* A copy of a zero-terminated string in the arena; NULL when out of memory or if `text` is NULL. */
+char *sync_schema_string(sync_arena *arena, const char *text);
+
+/* Loads s->fks: every declared foreign key between two tracked tables. Called by the reload, when s->tables is complete. */
+int sync_schema_foreign_keys(sync_db *s, sync_error *error);
+
+#endif

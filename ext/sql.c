@@ -1,0 +1,188 @@
+/* SQL helpers of the spine. */
+#include "engine.h"
+
+int sync_fail_nomem(sync_error *error)
+{
+    return sync_fail(error, SYNC_NOMEM, "out of memory");
+}
+
+int sync_fail_db(sync_db *s, sync_error *error, const char *what)
+{
+    int rc = sqlite3_extended_errcode(s->db);
+    if (rc == SQLITE_OK || rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        rc = SQLITE_ERROR;
+    }
+    if (what) {
+        return sync_fail(error, rc, "%s: %s", what, sqlite3_errmsg(s->db));
+    }
+    return sync_fail(error, rc, "%s", sqlite3_errmsg(s->db));
+}
+
+int sync_prepare_text(sync_db *s, sqlite3_stmt **stmt, sync_error *error, char *owned_sql)
+{
+    *stmt = NULL;
+    if (owned_sql == NULL) {
+        return sync_fail_nomem(error);
+    }
+    int rc = sqlite3_prepare_v3(s->db, owned_sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, NULL);
+    sqlite3_free(owned_sql);
+    if (rc != SQLITE_OK) {
+        return sync_fail_db(s, error, NULL);
+    }
+    return SYNC_OK;
+}
+
+int sync_prepare(sync_db *s, sqlite3_stmt **stmt, sync_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *sql = sqlite3_vmprintf(format, args);
+    va_end(args);
+    return sync_prepare_text(s, stmt, error, sql);
+}
+
+int sync_exec(sync_db *s, sync_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *sql = sqlite3_vmprintf(format, args);
+    va_end(args);
+    if (sql == NULL) {
+        return sync_fail_nomem(error);
+    }
+    int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+    sqlite3_free(sql);
+    return rc == SQLITE_OK ? SYNC_OK : sync_fail_db(s, error, NULL);
+}
+
+int sync_step(sync_db *s, sqlite3_stmt *stmt, sync_error *error)
+{
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+        return rc;
+    }
+    return sync_fail_db(s, error, NULL);
+}
+
+int sync_run(sync_db *s, sqlite3_stmt *stmt, sync_error *error)
+{
+    int rc = sqlite3_step(stmt);
+    int result = rc == SQLITE_DONE || rc == SQLITE_ROW ? SYNC_OK : sync_fail_db(s, error, NULL);
+    sqlite3_reset(stmt);
+    return result;
+}
+
+int sync_query_int(sync_db *s, int64_t *out, int64_t otherwise, sync_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *sql = sqlite3_vmprintf(format, args);
+    va_end(args);
+    sqlite3_stmt *stmt = NULL;
+    *out = otherwise;
+    int rc = sync_prepare_text(s, &stmt, error, sql);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_step(s, stmt, error);
+    if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
+        *out = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+sync_value sync_column_value(sqlite3_stmt *stmt, int column)
+{
+    sync_value v = {.type = SYNC_NULL};
+    switch (sqlite3_column_type(stmt, column)) {
+    case SQLITE_INTEGER:
+        v.type = SYNC_INTEGER;
+        v.i = sqlite3_column_int64(stmt, column);
+        break;
+    case SQLITE_FLOAT:
+        v.type = SYNC_REAL;
+        v.r = sqlite3_column_double(stmt, column);
+        break;
+    case SQLITE_TEXT:
+        v.type = SYNC_TEXT;
+        v.data = sqlite3_column_text(stmt, column);
+        v.bytes = (size_t)sqlite3_column_bytes(stmt, column);
+        break;
+    case SQLITE_BLOB:
+        v.type = SYNC_BLOB;
+        v.data = sqlite3_column_blob(stmt, column);
+        v.bytes = (size_t)sqlite3_column_bytes(stmt, column);
+        break;
+    default:
+        break;
+    }
+    return v;
+}
+
+int sync_bind_value(sqlite3_stmt *stmt, int index, const sync_value *value)
+{
+    switch (value->type) {
+    case SYNC_INTEGER:
+        return sqlite3_bind_int64(stmt, index, value->i);
+    case SYNC_REAL:
+        return sqlite3_bind_double(stmt, index, value->r);
+    case SYNC_TEXT:
+        return sqlite3_bind_text64(stmt, index, value->bytes ? value->data : "", value->bytes, SQLITE_STATIC,
+                                   SQLITE_UTF8);
+    case SYNC_BLOB:
+        return value->bytes ? sqlite3_bind_blob64(stmt, index, value->data, value->bytes, SQLITE_STATIC)
+                            : sqlite3_bind_zeroblob(stmt, index, 0);
+    default:
+        return sqlite3_bind_null(stmt, index);
+    }
+}
+
+int sync_table_stmt(sync_db *s, sync_table *t, sync_stmt_slot slot, sync_build *build, sqlite3_stmt **stmt,
+                    sync_error *error)
+{
+    *stmt = t->stmts[slot];
+    if (*stmt) {
+        return SYNC_OK;
+    }
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    build(s, t, sql);
+    if (sqlite3_str_errcode(sql) != SQLITE_OK) {
+        sqlite3_free(sqlite3_str_finish(sql));
+        return sync_fail_nomem(error);
+    }
+    int rc = sync_prepare_text(s, &t->stmts[slot], error, sqlite3_str_finish(sql));
+    *stmt = t->stmts[slot];
+    return rc;
+}
+
+void sync_str_keys(sqlite3_str *str, const sync_table *t, const char *format, const char *between)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendall(str, i ? between : "");
+        sqlite3_str_appendf(str, format, t->key_names[i]);
+    }
+}
+
+void sync_str_numbers(sqlite3_str *str, const sync_table *t, const char *format, const char *between)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendall(str, i ? between : "");
+        sqlite3_str_appendf(str, format, (int)i + 1);
+    }
+}
+
+void sync_str_match(sqlite3_str *str, const sync_table *t, const char *a, const char *b)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(str, "%s%s.k%d = %s.k%d", i ? " AND " : "", a, (int)i + 1, b, (int)i + 1);
+    }
+}
+
+void sync_str_match_base(sqlite3_str *str, const sync_table *t, const char *base, const char *b)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(str, "%s%s.\"%w\" = %s.k%d", i ? " AND " : "", base, t->key_names[i], b,
+                            (int)i + 1);
+    }
+}
