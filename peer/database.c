@@ -58,7 +58,7 @@ int peer_exit_of(int rc)
 }
 
 /* A failed statement of the main connection, in words that say what to do where that is known. */
-static bool fail_sqlite(const peer_database *d, peer_failure *f, const char *what, int rc)
+bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc)
 {
     const char *path = d->path;
     switch (peer_exit_of(rc)) {
@@ -98,7 +98,9 @@ static int on_wal(void *context, sqlite3 *db, const char *schema, int pages)
 {
     (void)db;
     (void)schema;
-    ((peer_database *)context)->wal_pages = pages;
+    peer_database *d = context;
+    d->wal_pages = pages;
+    d->wal_pages_done = d->wal_pages_done < pages ? d->wal_pages_done : 0; /* it began anew */
     return SQLITE_OK;
 }
 
@@ -150,17 +152,17 @@ static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
         }
     }
     d->wal = strcmp(mode, "wal") == 0;
-    return rc == SQLITE_OK || fail_sqlite(d, f, "cannot be read", rc);
+    return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
 }
 
 /* Takes and gives back the write lock: what is wrong with writing shows now, not at the first merge. */
 static bool check_writable(peer_database *d, peer_failure *f)
 {
     if (sqlite3_db_readonly(d->db, "main") == 1) {
-        return fail_sqlite(d, f, "open", SQLITE_READONLY);
+        return peer_database_fail(d, f, "open", SQLITE_READONLY);
     }
     int rc = sqlite3_exec(d->db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL);
-    return rc == SQLITE_OK || fail_sqlite(d, f, "cannot be written", rc);
+    return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be written", rc);
 }
 
 static bool prepare_questions(peer_database *d, peer_failure *f)
@@ -174,7 +176,7 @@ static bool prepare_questions(peer_database *d, peer_failure *f)
     if (rc == SQLITE_OK) {
         rc = sqlite3_prepare_v3(d->db, "SELECT sync_seen()", -1, SQLITE_PREPARE_PERSISTENT, &d->seen, NULL);
     }
-    return rc == SQLITE_OK || fail_sqlite(d, f, "cannot be read", rc);
+    return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
 }
 
 static bool open_main(peer_database *d, peer_failure *f)
@@ -185,7 +187,7 @@ static bool open_main(peer_database *d, peer_failure *f)
     if (!good && error != NULL) {
         peer_fail(f, peer_exit_of(rc), "%s: %s", d->path, error);
     } else if (!good) {
-        fail_sqlite(d, f, "cannot be opened", rc);
+        peer_database_fail(d, f, "cannot be opened", rc);
     }
     sqlite3_free(error);
     return good;
@@ -286,7 +288,7 @@ static bool call(peer_database *d, const char *sql, const char *argument, peer_f
     if (rc != SQLITE_OK && (rc & 0xff) == SQLITE_ERROR) {
         peer_fail(f, PEER_EXIT_SCHEMA, "%s: %s", d->path, sqlite3_errmsg(d->db));
     } else if (rc != SQLITE_OK) {
-        fail_sqlite(d, f, "cannot be tracked", rc);
+        peer_database_fail(d, f, "cannot be tracked", rc);
     }
     sqlite3_finalize(stmt);
     return rc == SQLITE_OK;
@@ -318,7 +320,7 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     }
     int rc = query_text(d->db, "SELECT count(*) FROM sync_status", count, sizeof count);
     if (rc != SQLITE_OK) {
-        return fail_sqlite(d, f, "sync_status", rc);
+        return peer_database_fail(d, f, "sync_status", rc);
     }
     if (strcmp(count, "0") != 0) {
         return true;
@@ -403,7 +405,7 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
         rc = SQLITE_OK;
     }
     if (rc != SQLITE_OK) {
-        fail_sqlite(d, f, "sync_site", rc);
+        peer_database_fail(d, f, "sync_site", rc);
     }
     sqlite3_finalize(stmt);
     return rc == SQLITE_OK;
@@ -424,7 +426,7 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
         rc = size > 0 && *seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
     }
     if (rc != SQLITE_OK) {
-        fail_sqlite(d, f, "sync_seen", rc);
+        peer_database_fail(d, f, "sync_seen", rc);
     }
     sqlite3_reset(d->seen);
     return rc == SQLITE_OK;
@@ -447,5 +449,5 @@ bool peer_database_fold(peer_database *d)
 void peer_database_checkpoint(peer_database *d)
 {
     sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    d->wal_pages = 0;
+    d->wal_pages_done = d->wal_pages;
 }

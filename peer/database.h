@@ -36,6 +36,7 @@ typedef struct peer_database {
     dev_t device;
     ino_t inode;
     bool wal;
+    int wal_pages_done;    /* wal_pages at the last checkpoint */
     int wal_pages;         /* after the last commit of ours */
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */
 } peer_database;
@@ -76,6 +77,9 @@ bool peer_database_fold(peer_database *d);
 
 /* Moves the WAL into the file as far as nobody is disturbed. */
 void peer_database_checkpoint(peer_database *d);
+
+/* A failed statement of the main connection, in words that say what to do where that is known. Returns false. */
+bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc);
 
 /* The exit code that a SQLite result (or one of sync_ext.h) deserves. */
 int peer_exit_of(int rc);

@@ -85,6 +85,20 @@ void peer_bytes_drop(peer_bytes *bytes)
     }
 }
 
+peer_debt *peer_debt_new(void)
+{
+    peer_debt *debt = peer_new(sizeof *debt);
+    atomic_init(&debt->references, 1);
+    return debt;
+}
+
+void peer_debt_drop(peer_debt *debt)
+{
+    if (debt != NULL && atomic_fetch_sub_explicit(&debt->references, 1, memory_order_acq_rel) == 1) {
+        free(debt);
+    }
+}
+
 peer_message *peer_message_new(peer_kind kind, uint64_t link)
 {
     peer_message *m = peer_new(sizeof *m);
@@ -96,10 +110,21 @@ peer_message *peer_message_new(peer_kind kind, uint64_t link)
 void peer_message_free(peer_message *m)
 {
     if (m != NULL) {
+        if (m->debt != NULL) {
+            atomic_fetch_sub(&m->debt->bytes, m->bytes->buf.len + sizeof *m);
+            peer_debt_drop(m->debt);
+        }
         peer_bytes_drop(m->bytes);
         free(m->text);
         free(m);
     }
+}
+
+void peer_message_owe(peer_message *m, peer_debt *debt)
+{
+    atomic_fetch_add_explicit(&debt->references, 1, memory_order_relaxed);
+    atomic_fetch_add(&debt->bytes, m->bytes->buf.len + sizeof *m);
+    m->debt = debt;
 }
 
 struct peer_queue {

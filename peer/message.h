@@ -20,9 +20,19 @@ peer_bytes *peer_bytes_take(sync_buf *buf);
 peer_bytes *peer_bytes_share(peer_bytes *bytes);
 void peer_bytes_drop(peer_bytes *bytes); /* NULL is fine */
 
+/* What one link has waiting for a worker, so that the network thread can refuse more than PEER_LINK_QUEUE_BYTES_MAX. Shared by the
+** link and its messages; the last peer_debt_drop frees. */
+typedef struct peer_debt {
+    atomic_uint references;
+    atomic_size_t bytes;
+} peer_debt;
+
+peer_debt *peer_debt_new(void);
+void peer_debt_drop(peer_debt *debt); /* NULL is fine */
+
 typedef enum peer_kind {
     /* network to worker */
-    PEER_LINK_UP,   /* both sides have announced themselves; text: who it is */
+    PEER_LINK_UP,   /* both sides have announced themselves; text: who it is; site: theirs */
     PEER_LINK_DOWN, /* the link is gone: last message about it */
     PEER_FRAME_IN,  /* frame, which borrows from bytes */
     PEER_STOP,      /* finish the current batch and end */
@@ -41,6 +51,7 @@ typedef struct peer_message {
     peer_kind kind;
     uint64_t link; /* 0: none */
     peer_bytes *bytes;
+    peer_debt *debt; /* FRAME_IN: owes bytes->buf.len until the message is freed */
     sync_frame frame;
     sync_frame_site site;
     int code;
@@ -52,6 +63,9 @@ typedef struct peer_message {
 /* Zeroed but for kind and link. */
 peer_message *peer_message_new(peer_kind kind, uint64_t link);
 void peer_message_free(peer_message *m); /* drops bytes, frees text; NULL is fine */
+
+/* Makes the message count as a debt of its link. */
+void peer_message_owe(peer_message *m, peer_debt *debt);
 
 /* Unbounded by itself: what bounds it is written at each sender (windows, PEER_LINK_QUEUE_BYTES_MAX). */
 typedef struct peer_queue peer_queue;

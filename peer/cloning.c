@@ -1,0 +1,73 @@
+/* A room's schema, for the other side and from it: what clone needs before the first delta. */
+#include "room_internal.h"
+
+#include "clone.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void peer_schema_send(peer_room *r, peer_link *l)
+{
+    sync_buf schema = {0};
+    sync_error error = {0};
+    int rc = sync_clone_dump(r->database.db, &schema, &error);
+    if (rc != SYNC_OK) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_SCHEMA, PEER_EXIT_SCHEMA, "%s", error.text);
+    } else if (schema.len > PEER_SCHEMA_BYTES_MAX) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_SCHEMA, PEER_EXIT_SCHEMA,
+                             "the schema is larger than %u MiB and cannot be cloned",
+                             PEER_SCHEMA_BYTES_MAX >> 20);
+    } else {
+        peer_room_send(
+            r, l,
+            &(sync_frame){.type = SYNC_FRAME_SCHEMA, .payload = schema.data, .payload_bytes = schema.len});
+    }
+    sync_buf_free(&schema);
+}
+
+static void left_out(void *context, const char *kind, const char *name, const char *why)
+{
+    const peer_room *r = context;
+    peer_notice("%s: %s %s is left out: %s", r->options->file, kind, name, why);
+}
+
+void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema)
+{
+    sync_error error = {0};
+    if (r->open || r->options->command != PEER_CLONE) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "a Schema that nobody asked for");
+        return;
+    }
+    if (!peer_database_create(&r->database, r->options->file, &r->stopping, &r->failure)) {
+        return;
+    }
+    r->created = true;
+    int rc = sync_clone_load(r->database.db, schema->data, schema->len, left_out, r, &error);
+    if (rc == SYNC_CORRUPT) {
+        peer_fail(&r->failure, PEER_EXIT_ERROR, "%s", error.text);
+    } else if (rc != SYNC_OK) {
+        peer_fail(&r->failure, peer_exit_of(rc), "%s cannot be cloned: %s", l->name, error.text);
+    } else {
+        peer_room_adopt(r);
+    }
+}
+
+bool peer_schema_may_clone(const char *file, peer_failure *f)
+{
+    return access(file, F_OK) != 0 ||
+           peer_fail(f, PEER_EXIT_MISSING, "%s exists already; clone makes a new file", file);
+}
+
+void peer_schema_undo(peer_room *r)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-sync"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        char *path = peer_format("%s%s", r->options->file, suffixes[i]);
+        unlink(path);
+        free(path);
+    }
+}

@@ -1,0 +1,175 @@
+/* URLs that are followed: names looked up, connections made, and made again. */
+#include "net_internal.h"
+
+#include "log.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_retry(lws_sorted_usec_list_t *sul)
+{
+    net_follow_begin(lws_container_of(sul, net_follow, retry));
+}
+
+void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why)
+{
+    if (f->exit == PEER_EXIT_OK) {
+        f->exit = exit;
+        f->permanent = permanent;
+        lws_strncpy(f->why, why, sizeof f->why);
+    }
+}
+
+static bool all_finished(const net *n)
+{
+    for (size_t i = 0; i < n->options->url_count; i++) {
+        if (!n->follows[i].finished) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void finish(net_follow *f, int exit)
+{
+    net *n = f->net;
+    f->finished = true;
+    n->exit = n->exit == PEER_EXIT_OK ? exit : n->exit;
+    if (n->options->command != PEER_SERVE && all_finished(n)) {
+        net_stop(n, n->exit);
+    }
+}
+
+void net_follow_done(net_follow *f)
+{
+    peer_event("done", (peer_field[]){PEER_TEXT("link", f->url->text), PEER_END});
+    finish(f, PEER_EXIT_OK);
+}
+
+void net_follow_lost(net_follow *f, bool was_up)
+{
+    net *n = f->net;
+    uint32_t random = 0;
+    if (n->stopping || f->finished) {
+        return;
+    }
+    if (was_up) {
+        peer_backoff_reset(&f->backoff);
+    }
+    net_follow_blame(f, PEER_EXIT_NETWORK, false, "the connection was lost");
+    bool serves = n->options->command == PEER_SERVE;
+    if (f->permanent ||
+        (n->options->once && (!f->ever_up || f->backoff.failures >= PEER_ONCE_FAILURES_MAX))) {
+        peer_error(f->exit, "%s: %s", f->url->text, f->why);
+        finish(f, serves ? PEER_EXIT_OK : f->exit);
+        return;
+    }
+    if (!f->complained) {
+        f->complained = true;
+        peer_notice("%s: %s; trying again", f->url->text, f->why);
+    }
+    lws_get_random(n->context, &random, sizeof random);
+    lws_sul_schedule(n->context, 0, &f->retry, on_retry,
+                     peer_backoff_next(&f->backoff, random) * LWS_US_PER_MS);
+}
+
+/* One attempt at the next address. */
+static void connect_next(net_follow *f)
+{
+    net *n = f->net;
+    const peer_url *url = f->url;
+    struct lws_client_connect_info info = {0};
+    char path[PEER_ROOM_NAME_MAX + 2], host[280];
+    const char *address = f->addresses.text[f->next_address++];
+    lws_snprintf(path, sizeof path, "/%s", url->room);
+    lws_snprintf(host, sizeof host, strchr(url->host, ':') != NULL ? "[%s]:%d" : "%s:%d", url->host,
+                 url->port);
+    f->http_status = 0;
+    f->link = net_link_new(n, f, url->text);
+    info.context = n->context;
+    info.vhost = n->vhost;
+    info.address = address;
+    info.port = url->port;
+    info.path = path;
+    info.host = host;
+    info.protocol = PEER_PROTOCOL_NAME;
+    info.local_protocol_name = PEER_PROTOCOL_NAME;
+    info.opaque_user_data = f->link;
+    info.pwsi = &f->link->wsi;
+    info.ietf_version_or_minus_one = -1;
+    net_link *link = f->link;
+    /* where it fails at once, lws may have said so through the callback (which frees the link), or not */
+    if (lws_client_connect_via_info(&info) == NULL && f->link == link) {
+        net_follow_blame(f, PEER_EXIT_NETWORK, false, "no connection could be made");
+        net_link_gone(link);
+    }
+}
+
+void net_follow_begin(net_follow *f)
+{
+    net *n = f->net;
+    if (n->stopping || f->finished || f->link != NULL) {
+        return;
+    }
+    f->exit = PEER_EXIT_OK;
+    f->permanent = false;
+    f->why[0] = 0;
+    f->next_address = 0;
+    if (peer_resolve_numeric(f->url->host, &f->addresses)) {
+        connect_next(f);
+    } else if (!peer_resolve_start(f->url->host, (uint64_t)(f - n->follows), n->inbox)) {
+        net_follow_blame(f, PEER_EXIT_ERROR, false, "no thread to look the name up");
+        net_follow_lost(f, false);
+    } else {
+        n->resolving++;
+    }
+}
+
+void net_follow_resolved(net *n, peer_message *m)
+{
+    peer_resolution *resolution = m->about;
+    net_follow *f = &n->follows[resolution->asker];
+    n->resolving--;
+    f->addresses = resolution->addresses;
+    if (n->stopping || f->finished) {
+        ;
+    } else if (f->addresses.count > 0) {
+        connect_next(f);
+    } else {
+        net_follow_blame(f, PEER_EXIT_NETWORK, false, resolution->why);
+        net_follow_lost(f, false);
+    }
+    peer_resolution_free(resolution);
+}
+
+void net_follow_failed(net_follow *f, const char *why)
+{
+    net_link *link = f->link;
+    if (f->http_status == 0 && f->next_address < f->addresses.count && !f->net->stopping) {
+        f->link = NULL;
+        link->follow = NULL;
+        net_link_gone(link);
+        connect_next(f);
+        return;
+    }
+    char text[SYNC_ERROR_BYTES];
+    switch (f->http_status) {
+    case 0:
+        lws_snprintf(text, sizeof text, "not reachable (%s)", why);
+        net_follow_blame(f, PEER_EXIT_NETWORK, false, text);
+        break;
+    case HTTP_STATUS_NOT_FOUND:
+        lws_snprintf(text, sizeof text, "there is no room %s", f->url->room);
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, text);
+        break;
+    case HTTP_STATUS_SERVICE_UNAVAILABLE:
+        net_follow_blame(f, PEER_EXIT_REFUSED, false, "it takes no more connections just now");
+        break;
+    default:
+        lws_snprintf(text, sizeof text, "it refused with HTTP status %d; is it a sync-peer?", f->http_status);
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, text);
+    }
+    net_link_gone(link);
+}

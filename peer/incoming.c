@@ -1,0 +1,427 @@
+/* A room's incoming side: messages are put together, deltas merged in few short transactions, and acknowledged. */
+#include "room_internal.h"
+
+#include "log.h"
+#include "seen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- putting together */
+
+static size_t payload_max(sync_frame_type type)
+{
+    switch (type) {
+    case SYNC_FRAME_CHANGES:
+        return PEER_PART_BYTES_MAX;
+    case SYNC_FRAME_SCHEMA:
+        return PEER_SCHEMA_BYTES_MAX;
+    default:
+        return PEER_SEEN_BYTES_MAX;
+    }
+}
+
+static bool same_message(const sync_frame *a, const sync_frame *b)
+{
+    return a->type == b->type && (a->type != SYNC_FRAME_CHANGES ||
+                                  (a->changes.stream == b->changes.stream &&
+                                   a->changes.part == b->changes.part && a->changes.kind == b->changes.kind));
+}
+
+/* Adds a piece to l->assembly. True: the message is complete. */
+static bool assemble(peer_room *r, peer_link *l, const sync_frame *frame)
+{
+    if (l->assembling.type != 0 && !same_message(&l->assembling, frame)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR, "%s in the middle of %s",
+                             sync_frame_name(frame->type), sync_frame_name(l->assembling.type));
+        return false;
+    }
+    if (l->assembly.len + frame->payload_bytes > payload_max(frame->type)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR, "%s is too large",
+                             sync_frame_name(frame->type));
+        return false;
+    }
+    l->assembling = *frame;
+    sync_buf_put(&l->assembly, frame->payload, frame->payload_bytes);
+    if (l->assembly.oom) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory for %s",
+                             sync_frame_name(frame->type));
+        return false;
+    }
+    return !frame->more;
+}
+
+/* ---- deltas */
+
+/* Deltas come one after the other, their parts in order, and each ends with what the sender holds. */
+static bool in_order(const peer_link *l, const sync_frame_changes *c)
+{
+    if (c->kind >= SYNC_CHANGES_HOLDS) {
+        return c->stream == l->in_stream;
+    }
+    if (c->stream == l->in_stream) {
+        return c->part == l->in_parts && !l->in_ended;
+    }
+    return c->stream > l->in_stream && c->part == 0;
+}
+
+/* Notes that a complete Changes came. False: it is not wanted. */
+static bool note_part(peer_room *r, peer_link *l, const sync_frame_changes *c)
+{
+    if (c->stream <= l->refused && c->kind < SYNC_CHANGES_HOLDS) {
+        return false; /* the sender did not know yet when it sent this */
+    }
+    if (!in_order(l, c)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "part %llu of delta %llu out of order", (unsigned long long)c->part,
+                             (unsigned long long)c->stream);
+        return false;
+    }
+    if (c->kind >= SYNC_CHANGES_HOLDS) {
+        return true;
+    }
+    if (c->stream != l->in_stream) {
+        l->in_stream = c->stream;
+        l->in_parts = 0;
+        l->in_merged = 0;
+    }
+    l->in_parts++;
+    l->in_ended = c->kind == SYNC_CHANGES_LAST;
+    l->in_delta = true;
+    return true;
+}
+
+static void queue_part(peer_room *r, peer_link *l, const sync_frame_changes *c, peer_message *m,
+                       sync_buf *whole)
+{
+    peer_part *p = peer_new(sizeof *p);
+    p->link = l;
+    p->message = m;
+    p->whole = *whole;
+    *whole = (sync_buf){0};
+    p->kind = (sync_changes_kind)c->kind;
+    p->stream = c->stream;
+    *r->parts_end = p;
+    r->parts_end = &p->next;
+}
+
+static const void *part_data(const peer_part *p, size_t *bytes)
+{
+    *bytes = p->message != NULL ? p->message->frame.payload_bytes : p->whole.len;
+    return p->message != NULL ? (const void *)p->message->frame.payload : p->whole.data;
+}
+
+static void free_part(peer_part *p)
+{
+    peer_message_free(p->message);
+    sync_buf_free(&p->whole);
+    sqlite3_free(p->error);
+    free(p);
+}
+
+void peer_incoming_forget(peer_room *r, peer_link *l)
+{
+    r->parts_end = &r->parts;
+    for (peer_part *p = r->parts, *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->link == l) {
+            free_part(p);
+        } else {
+            *r->parts_end = p;
+            r->parts_end = &p->next;
+        }
+    }
+    *r->parts_end = NULL;
+    sync_buf_free(&l->assembly);
+}
+
+static void send_ack(peer_room *r, peer_link *l)
+{
+    sync_frame frame = {.type = SYNC_FRAME_ACK};
+    frame.ack.stream = l->in_stream;
+    frame.ack.parts = l->in_merged;
+    frame.ack.bytes = l->in_weight;
+    l->ack_due = false;
+    peer_room_send(r, l, &frame);
+}
+
+/* ---- messages */
+
+/* A complete message; `whole` holds its payload unless it is all in m. Takes both. */
+static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whole)
+{
+    const sync_frame *frame = &m->frame;
+    sync_buf one = {.data = (uint8_t *)(uintptr_t)frame->payload, .len = frame->payload_bytes};
+    const sync_buf *payload = whole->data != NULL ? whole : &one;
+    switch (frame->type) {
+    case SYNC_FRAME_START:
+        peer_outgoing_start(r, l, payload);
+        break;
+    case SYNC_FRAME_REJECT:
+        peer_outgoing_reject(r, l, frame, payload);
+        break;
+    case SYNC_FRAME_ACK:
+        peer_outgoing_ack(r, l, frame);
+        break;
+    case SYNC_FRAME_SCHEMA_REQUEST:
+        peer_schema_send(r, l);
+        break;
+    case SYNC_FRAME_SCHEMA:
+        peer_schema_receive(r, l, payload);
+        break;
+    case SYNC_FRAME_CHANGES:
+        if (note_part(r, l, &frame->changes)) {
+            bool pieces = whole->data != NULL;
+            queue_part(r, l, &frame->changes, pieces ? NULL : m, whole);
+            m = pieces ? m : NULL;
+        } else if (!l->closing) {
+            send_ack(r, l);
+        }
+        break;
+    default:
+        break; /* answered by the session */
+    }
+    sync_buf_free(whole);
+    peer_message_free(m);
+}
+
+void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
+{
+    const sync_frame *frame = &m->frame;
+    bool early = frame->type == SYNC_FRAME_START || frame->type == SYNC_FRAME_SCHEMA;
+    if (l->closing || (!r->open && !early)) { /* a clone has no file yet */
+        peer_message_free(m);
+        return;
+    }
+    if (frame->type == SYNC_FRAME_CHANGES) {
+        l->in_weight += frame->payload_bytes + PEER_CHANGES_WEIGHT;
+        r->received_bytes += (int64_t)frame->payload_bytes;
+    }
+    sync_buf whole = {0};
+    if (frame->more || l->assembling.type != 0) {
+        if (!assemble(r, l, frame)) {
+            if (!l->closing && frame->type == SYNC_FRAME_CHANGES) {
+                send_ack(r, l); /* room for the next piece */
+            }
+            peer_message_free(m);
+            return;
+        }
+        whole = l->assembly;
+        l->assembly = (sync_buf){0};
+        l->assembling = (sync_frame){0};
+    }
+    complete(r, l, m, &whole);
+}
+
+/* ---- merging */
+
+static void refuse(peer_room *r, peer_link *l, const peer_part *p, sync_reject_reason reason)
+{
+    if (!peer_room_seen(r)) {
+        return;
+    }
+    sync_frame frame = {.type = SYNC_FRAME_REJECT, .payload = r->seen.data, .payload_bytes = r->seen.len};
+    frame.reject.stream = p->stream;
+    frame.reject.reason = reason;
+    frame.reject.text = sync_frame_text_of(p->error);
+    l->refused = p->stream;
+    l->in_delta = false;
+    peer_room_send(r, l, &frame);
+    l->ack_due = true;
+}
+
+/* A merge that failed for reasons that lie in the bytes, or in this file. */
+static void merge_failed(peer_room *r, peer_part *p)
+{
+    peer_link *l = p->link;
+    const char *text = p->error != NULL ? p->error : sqlite3_errstr(p->result);
+    int file_rc = sqlite3_errcode(r->database.db) & 0xff;
+    switch (p->result) {
+    case SYNC_EXT_BEHIND:
+        refuse(r, l, p, SYNC_REJECT_BEHIND);
+        return;
+    case SYNC_EXT_EARLY:
+        peer_notice("changes of %s are ahead of this machine's clock and wait: %s", l->name, text);
+        refuse(r, l, p, SYNC_REJECT_EARLY);
+        return;
+    case SYNC_EXT_FORMAT:
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_VERSION, PEER_EXIT_VERSION, "%s", text);
+        return;
+    case SYNC_EXT_SCHEMA:
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_SCHEMA, PEER_EXIT_SCHEMA, "%s", text);
+        return;
+    default:
+        break;
+    }
+    switch (p->result & 0xff) {
+    case SQLITE_CORRUPT:
+        if (file_rc != SQLITE_CORRUPT) {
+            peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
+            return;
+        }
+        break;
+    case SQLITE_TOOBIG:
+    case SQLITE_NOMEM:
+    case SQLITE_ERROR:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISUSE:
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
+        return;
+    default:
+        break;
+    }
+    peer_database_fail(&r->database, &r->failure, text, p->result);
+}
+
+static bool is_busy(int rc)
+{
+    return rc == SQLITE_BUSY || rc == SQLITE_LOCKED;
+}
+
+/* What came before it in the batch may have made a part unwanted. */
+static bool is_wanted(const peer_part *p)
+{
+    return !p->link->closing && p->stream > p->link->refused;
+}
+
+/* Merges the first `count` changesets that wait, in one transaction if they are several. SQLITE_OK, or what is wrong with the
+** transaction as a whole: then nothing is merged. Results of single parts stand in them. */
+static int merge_batch(peer_room *r, int count)
+{
+    sqlite3 *db = r->database.db;
+    int rc = count > 1 ? sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) : SQLITE_OK;
+    peer_part *p = r->parts;
+    for (int left = count; left > 0 && rc == SQLITE_OK; p = p->next) {
+        size_t bytes;
+        const void *data = part_data(p, &bytes);
+        if (p->kind >= SYNC_CHANGES_HOLDS) {
+            continue;
+        }
+        left--;
+        sqlite3_free(p->error);
+        p->error = NULL;
+        p->changed = 0;
+        p->result = is_wanted(p) ? sync_merge_changeset(db, data, bytes, &p->changed, &p->error) : SQLITE_OK;
+        rc = is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL ? p->result : SQLITE_OK;
+    }
+    if (count > 1 && rc == SQLITE_OK) {
+        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    }
+    if (count > 1 && rc != SQLITE_OK && sqlite3_get_autocommit(db) == 0) {
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return rc;
+}
+
+/* How many of the parts that wait make one transaction. */
+static int batch_size(const peer_room *r)
+{
+    size_t sum = 0, bytes;
+    int count = 0;
+    for (const peer_part *p = r->parts; p != NULL && count < PEER_GATHER_PARTS; p = p->next) {
+        part_data(p, &bytes);
+        if (p->kind >= SYNC_CHANGES_HOLDS) {
+            continue;
+        }
+        if (count > 0 && sum + bytes > PEER_GATHER_BYTES) {
+            break;
+        }
+        sum += bytes;
+        count++;
+    }
+    return count;
+}
+
+/* A part whose transaction is committed (or that was refused alone), or word of what the sender holds. */
+static void conclude(peer_room *r, peer_part *p)
+{
+    peer_link *l = p->link;
+    size_t bytes;
+    if (p->kind >= SYNC_CHANGES_HOLDS) {
+        sync_buf theirs = {.data = (uint8_t *)(uintptr_t)part_data(p, &bytes)};
+        theirs.len = bytes;
+        l->in_delta = false;
+        l->ack_due = true;
+        peer_outgoing_learn(r, l, &theirs);
+        l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta;
+        return;
+    }
+    l->ack_due = true;
+    if (!is_wanted(p)) {
+        return;
+    }
+    if (p->result != SQLITE_OK) {
+        merge_failed(r, p);
+        return;
+    }
+    l->in_merged++;
+    l->told = l->told && p->kind != SYNC_CHANGES_LAST;
+    r->received_rows += p->changed;
+    r->seen_fresh = false;
+    if (p->changed > 0) {
+        peer_event("merged",
+                   (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->changed), PEER_END});
+    }
+}
+
+/* The file is locked by somebody else: nothing is lost, the parts wait. */
+static void wait_for_lock(peer_room *r, int64_t now_ms)
+{
+    int64_t now = peer_now_ms();
+    if (r->busy_ms == 0) {
+        r->busy_ms = now_ms;
+    }
+    if (now - r->busy_ms >= PEER_BUSY_MS && !atomic_load(&r->stopping)) {
+        peer_notice("%s is locked by another program; changes for it wait", r->database.path);
+        r->busy_ms = now;
+    }
+    r->merge_ms = now + PEER_BUSY_RETRY_MS;
+}
+
+static void conclude_batch(peer_room *r, int count)
+{
+    while (r->parts != NULL && (count > 0 || r->parts->kind >= SYNC_CHANGES_HOLDS)) {
+        peer_part *p = r->parts;
+        count -= p->kind < SYNC_CHANGES_HOLDS;
+        r->parts = p->next;
+        r->parts_end = r->parts != NULL ? r->parts_end : &r->parts;
+        conclude(r, p);
+        free_part(p);
+    }
+    for (peer_link *l = r->links; l != NULL; l = l->next) {
+        if (l->ack_due && !l->closing) {
+            send_ack(r, l);
+        }
+    }
+}
+
+bool peer_incoming_merge(peer_room *r, int64_t now_ms)
+{
+    int count = batch_size(r);
+    if (r->parts == NULL || (count > 0 && now_ms < r->merge_ms)) {
+        return false;
+    }
+    if (count > 0) {
+        if (!peer_database_same(&r->database, &r->failure)) {
+            return false;
+        }
+        int rc = merge_batch(r, count);
+        if (is_busy(rc)) {
+            wait_for_lock(r, now_ms);
+            return false;
+        }
+        if (rc != SQLITE_OK) {
+            peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
+            return false;
+        }
+        r->busy_ms = 0;
+        int64_t now = peer_now_ms();
+        r->merge_ms = now - r->foreign_ms < PEER_NEIGHBOUR_MS ? now + PEER_MERGE_GAP_MS : now;
+        peer_outgoing_dirty(r);
+    }
+    conclude_batch(r, count);
+    if (r->options->once) {
+        peer_progress(r->received_bytes, r->received_rows, r->sent_bytes, false);
+    }
+    return r->parts != NULL;
+}

@@ -1,0 +1,334 @@
+/* One websocket: messages in and out, the session's verdicts carried out, the end. */
+#include "net_internal.h"
+
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void on_tick(lws_sorted_usec_list_t *sul);
+
+net_link *net_link_new(net *n, net_follow *follow, const char *name)
+{
+    net_link *l = peer_new(sizeof *l);
+    l->net = n;
+    l->follow = follow;
+    l->id = ++n->last_id;
+    l->name = peer_strdup(name);
+    l->debt = peer_debt_new();
+    l->out_end = &l->out;
+    l->next = n->links;
+    n->links = l;
+    n->link_count++;
+    return l;
+}
+
+static void post(net_link *l, peer_message *m)
+{
+    if (l->net->room != NULL && !l->net->room_ended) {
+        peer_room_post(l->net->room, m);
+    } else {
+        peer_message_free(m);
+    }
+}
+
+static void leave_room(net_link *l, const char *why)
+{
+    if (l->told_room) {
+        l->told_room = false;
+        post(l, peer_message_new(PEER_LINK_DOWN, l->id));
+        peer_event("disconnected",
+                   (peer_field[]){PEER_TEXT("link", l->name), PEER_TEXT("reason", why), PEER_END});
+    }
+}
+
+static void queue_out(net_link *l, peer_message *m)
+{
+    m->next = NULL;
+    *l->out_end = m;
+    l->out_end = &m->next;
+    lws_callback_on_writable(l->wsi);
+}
+
+/* Encodes and queues one of the small messages. */
+static void send_frame(net_link *l, const sync_frame *frame)
+{
+    sync_buf buf = {0};
+    if (peer_session_may_send(&l->session, frame->type) && sync_frame_put(&buf, frame) == SYNC_OK) {
+        peer_message *m = peer_message_new(PEER_FRAME_OUT, l->id);
+        m->bytes = peer_bytes_take(&buf);
+        queue_out(l, m);
+    }
+    sync_buf_free(&buf);
+}
+
+void net_link_open(net_link *l, struct lws *wsi)
+{
+    const net *n = l->net;
+    l->wsi = wsi;
+    l->open = true;
+    const char *room = l->follow != NULL ? l->follow->url->room : n->options->room;
+    peer_session_open(&l->session, room, &n->site, peer_now_ms());
+    sync_frame hello = {.type = SYNC_FRAME_ANNOUNCE};
+    hello.announce.protocol = SYNC_PROTOCOL_VERSION;
+    hello.announce.site = n->site;
+    hello.announce.room = sync_frame_text_of(room);
+    hello.announce.software = sync_frame_text_of("sync-peer " SYNC_PROGRAM_VERSION);
+    send_frame(l, &hello);
+    on_tick(&l->tick);
+}
+
+void net_link_end(net_link *l, int code, int status, const char *text)
+{
+    if (l->ending) {
+        return;
+    }
+    if (code != 0 && l->open) {
+        sync_frame frame = {.type = SYNC_FRAME_ERROR};
+        l->session.state = l->session.state == PEER_ENDED ? PEER_GREETING : l->session.state;
+        frame.error.code = (uint64_t)code;
+        frame.error.text = sync_frame_text_of(text);
+        frame.error.text.bytes =
+            frame.error.text.bytes < SYNC_FRAME_TEXT_MAX ? frame.error.text.bytes : SYNC_FRAME_TEXT_MAX;
+        send_frame(l, &frame);
+    }
+    l->session.state = PEER_ENDED;
+    l->ending = true;
+    l->status = status;
+    lws_strncpy(l->text, text, sizeof l->text);
+    leave_room(l, text);
+    lws_sul_cancel(&l->tick);
+    if (l->open) {
+        lws_callback_on_writable(l->wsi);
+    } else if (l->wsi != NULL) {
+        lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+}
+
+void net_link_gone(net_link *l)
+{
+    net *n = l->net;
+    net_follow *follow = l->follow;
+    bool was_up = l->up_ms != 0 && peer_now_ms() - l->up_ms >= PEER_PING_MS;
+    net_link **at = &n->links;
+    while (*at != l) {
+        at = &(*at)->next;
+    }
+    *at = l->next;
+    n->link_count--;
+    leave_room(l, l->text[0] != 0 ? l->text : "the connection was lost");
+    lws_sul_cancel(&l->tick);
+    for (peer_message *m = l->out, *next; m != NULL; m = next) {
+        next = m->next;
+        peer_message_free(m);
+    }
+    sync_buf_free(&l->incoming);
+    peer_debt_drop(l->debt);
+    free(l->name);
+    free(l);
+    if (follow != NULL) {
+        follow->link = NULL;
+        net_follow_lost(follow, was_up);
+    }
+}
+
+/* Codes of the protocol as websocket close codes: 1002 has its meaning, ours are in the private range. */
+static int status_of(int code)
+{
+    return code == SYNC_PEER_ERROR_PROTOCOL   ? LWS_CLOSE_STATUS_PROTOCOL_ERR
+           : code == SYNC_PEER_ERROR_STOPPING ? LWS_CLOSE_STATUS_GOINGAWAY
+                                              : 4000 + code;
+}
+
+static int exit_of(int code)
+{
+    switch (code) {
+    case SYNC_PEER_ERROR_VERSION:
+        return PEER_EXIT_VERSION;
+    case SYNC_PEER_ERROR_ROOM:
+    case SYNC_PEER_ERROR_SAME:
+        return PEER_EXIT_REFUSED;
+    case SYNC_PEER_ERROR_SCHEMA:
+        return PEER_EXIT_SCHEMA;
+    default:
+        return PEER_EXIT_ERROR;
+    }
+}
+
+static bool is_permanent(int exit)
+{
+    return exit == PEER_EXIT_VERSION || exit == PEER_EXIT_REFUSED || exit == PEER_EXIT_SCHEMA;
+}
+
+/* Tells the follower, or for an accepted link the people, why it ends. */
+static void blame(net_link *l, int exit, const char *text)
+{
+    if (l->follow != NULL) {
+        net_follow_blame(l->follow, exit, is_permanent(exit), text);
+    } else if (!l->net->stopping) {
+        peer_notice("%s: %s", l->name, text);
+    }
+}
+
+static void deliver(net_link *l, const sync_frame *frame, peer_bytes *bytes)
+{
+    peer_message *m = peer_message_new(PEER_FRAME_IN, l->id);
+    m->bytes = bytes;
+    m->frame = *frame;
+    peer_message_owe(m, l->debt);
+    if (atomic_load(&l->debt->bytes) > PEER_LINK_QUEUE_BYTES_MAX) {
+        static const char text[] = "more was sent than Ack allows";
+        peer_message_free(m);
+        blame(l, PEER_EXIT_ERROR, text);
+        net_link_end(l, SYNC_PEER_ERROR_PROTOCOL, LWS_CLOSE_STATUS_POLICY_VIOLATION, text);
+        return;
+    }
+    post(l, m);
+}
+
+static void link_up(net_link *l)
+{
+    peer_message *m = peer_message_new(PEER_LINK_UP, l->id);
+    m->text = peer_strdup(l->name);
+    l->up_ms = peer_now_ms();
+    l->told_room = true;
+    if (l->follow != NULL) {
+        l->follow->ever_up = true;
+        l->follow->complained = false;
+        l->follow->exit = PEER_EXIT_OK;
+        l->follow->why[0] = 0;
+    }
+    peer_event("connected", (peer_field[]){PEER_TEXT("link", l->name), PEER_END});
+    post(l, m);
+}
+
+/* A whole message is in l->incoming. */
+static void take_incoming(net_link *l)
+{
+    sync_frame frame;
+    peer_move move;
+    peer_session_receive(&l->session, l->incoming.data, l->incoming.len, peer_now_ms(), &frame, &move);
+    switch (move.verdict) {
+    case PEER_MEET:
+        link_up(l);
+        break;
+    case PEER_ANSWER:
+        send_frame(l, &move.reply);
+        break;
+    case PEER_DELIVER:
+        if (frame.type == SYNC_FRAME_ERROR) {
+            blame(l, exit_of((int)frame.error.code), move.text);
+            net_link_end(l, 0, LWS_CLOSE_STATUS_NORMAL, move.text);
+        } else {
+            deliver(l, &frame, peer_bytes_take(&l->incoming));
+        }
+        break;
+    case PEER_END_LINK:
+        blame(l, exit_of(move.code), move.text);
+        net_link_end(l, move.code, status_of(move.code), move.text);
+        break;
+    case PEER_IGNORE:
+        break;
+    }
+    sync_buf_reset(&l->incoming);
+}
+
+int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes)
+{
+    if (l->ending) {
+        return 0;
+    }
+    if (!lws_frame_is_binary(wsi)) {
+        net_link_end(l, SYNC_PEER_ERROR_PROTOCOL, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "a text message");
+        return 0;
+    }
+    if (l->incoming.len + bytes > SYNC_FRAME_BYTES_MAX) {
+        net_link_end(l, SYNC_PEER_ERROR_PROTOCOL, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
+                     "a message above 256 KiB");
+        return 0;
+    }
+    sync_buf_put(&l->incoming, data, bytes);
+    if (l->incoming.oom) {
+        net_link_end(l, SYNC_PEER_ERROR_INTERNAL, LWS_CLOSE_STATUS_UNEXPECTED_CONDITION, "out of memory");
+    } else if (lws_is_final_fragment(wsi) != 0 && lws_remaining_packet_payload(wsi) == 0) {
+        take_incoming(l);
+    }
+    return 0;
+}
+
+int net_link_write(net_link *l)
+{
+    peer_message *m = l->out;
+    if (m == NULL) {
+        if (l->ending) {
+            lws_close_reason(l->wsi, (enum lws_close_status)l->status, (unsigned char *)l->text,
+                             strlen(l->text));
+            return -1;
+        }
+        return 0;
+    }
+    const sync_buf *buf = &m->bytes->buf;
+    uint8_t *to = l->net->scratch + LWS_PRE;
+    memcpy(to, buf->data, buf->len);
+    int written = lws_write(l->wsi, to, buf->len, LWS_WRITE_BINARY);
+    bool good = written >= (int)buf->len;
+    l->out = m->next;
+    l->out_end = l->out != NULL ? l->out_end : &l->out;
+    peer_message_free(m);
+    if (good && (l->out != NULL || l->ending)) {
+        lws_callback_on_writable(l->wsi);
+    }
+    return good ? 0 : -1;
+}
+
+static void on_tick(lws_sorted_usec_list_t *sul)
+{
+    net_link *l = lws_container_of(sul, net_link, tick);
+    int64_t now = peer_now_ms(), next = now;
+    peer_move move;
+    peer_session_tick(&l->session, now, &next, &move);
+    if (move.verdict == PEER_END_LINK) {
+        blame(l, PEER_EXIT_NETWORK, move.text);
+        net_link_end(l, 0, LWS_CLOSE_STATUS_PROTOCOL_ERR, move.text);
+        lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_OK, 1); /* nobody may be there to answer the close */
+        return;
+    }
+    if (move.verdict == PEER_ANSWER) {
+        send_frame(l, &move.reply);
+    }
+    lws_sul_schedule(l->net->context, 0, &l->tick, on_tick,
+                     (next - now > 0 ? next - now : 1) * LWS_US_PER_MS);
+}
+
+void net_link_deliver(net *n, peer_message *m)
+{
+    net_link *l = n->links;
+    while (l != NULL && l->id != m->link) {
+        l = l->next;
+    }
+    if (l == NULL || l->ending) {
+        peer_message_free(m);
+        return;
+    }
+    switch (m->kind) {
+    case PEER_FRAME_OUT:
+        if (peer_session_may_send(&l->session, (sync_frame_type)m->bytes->buf.data[0])) {
+            queue_out(l, m);
+            return;
+        }
+        break;
+    case PEER_LINK_CLOSE:
+        blame(l, m->exit, m->text);
+        net_link_end(l, m->code, status_of(m->code), m->text);
+        break;
+    case PEER_LINK_DONE:
+        if (l->follow != NULL) {
+            net_follow_done(l->follow);
+        }
+        net_link_end(l, 0, LWS_CLOSE_STATUS_NORMAL, "both sides hold the same");
+        break;
+    default:
+        break;
+    }
+    peer_message_free(m);
+}

@@ -1,0 +1,15 @@
+/* sync-peer: keeps SQLite files in step over websockets. */
+#include "log.h"
+#include "net.h"
+
+int main(int argc, char **argv)
+{
+    peer_options options;
+    int code;
+    if (peer_options_read(argc, argv, &options, &code)) {
+        peer_log_init(options.json, options.quiet);
+        code = peer_net_run(&options);
+    }
+    peer_options_free(&options);
+    return code;
+}

@@ -1,0 +1,314 @@
+/* The network thread: lws's callbacks, the workers' messages, the process's end. */
+#include "net_internal.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct lws_context *volatile signal_context;
+static volatile sig_atomic_t signal_came;
+
+static void on_signal(int number)
+{
+    signal_came = number;
+    if (signal_context != NULL) {
+        lws_cancel_service(signal_context);
+    }
+}
+
+static void close_links(net *n, int code, int status, const char *text);
+
+static void on_deadline(lws_sorted_usec_list_t *sul)
+{
+    net *n = lws_container_of(sul, net, deadline);
+    n->finished = true;
+}
+
+static void check_finished(net *n)
+{
+    if (n->room_ended && n->links == NULL) {
+        n->finished = true;
+    }
+}
+
+static void close_links(net *n, int code, int status, const char *text)
+{
+    for (net_link *l = n->links, *next; l != NULL; l = next) {
+        next = l->next;
+        net_link_end(l, code, status, text);
+    }
+    lws_sul_schedule(n->context, 0, &n->deadline, on_deadline, PEER_CLOSE_MS * LWS_US_PER_MS);
+    check_finished(n);
+}
+
+void net_stop(net *n, int exit)
+{
+    n->exit = n->exit == PEER_EXIT_OK ? exit : n->exit;
+    if (n->stopping) {
+        return;
+    }
+    n->stopping = true;
+    for (size_t i = 0; i < n->options->url_count; i++) {
+        lws_sul_cancel(&n->follows[i].retry);
+    }
+    if (n->listener != NULL) {
+        lws_set_timeout(n->listener, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+        n->listener = NULL;
+    }
+    if (!n->room_ended) {
+        peer_room_post(n->room, peer_message_new(PEER_STOP, 0));
+        peer_room_hurry(n->room);
+    }
+}
+
+static void room_ready(net *n, const peer_message *m)
+{
+    n->site = m->site;
+    n->ready = true;
+    if (n->stopping) {
+        return;
+    }
+    if (n->options->command == PEER_SERVE && !net_begin_listening(n)) {
+        net_stop(n, PEER_EXIT_NETWORK);
+        return;
+    }
+    if (n->options->command != PEER_SERVE) {
+        peer_event("ready", (peer_field[]){PEER_TEXT("file", n->options->file), PEER_END});
+    }
+    for (size_t i = 0; i < n->options->url_count; i++) {
+        net_follow_begin(&n->follows[i]);
+    }
+}
+
+static void room_ended(net *n, const peer_message *m)
+{
+    n->room_ended = true;
+    if (m->exit != PEER_EXIT_OK) {
+        peer_error(m->exit, "%s", m->text);
+        n->exit = m->exit;
+    }
+    net_stop(n, m->exit);
+    close_links(n, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY, "this peer stops");
+}
+
+static void take_messages(net *n)
+{
+    if (signal_came != 0) {
+        signal_came = 0;
+        net_stop(n, PEER_EXIT_OK);
+    }
+    for (peer_message *m = peer_queue_take_all(n->inbox), *next; m != NULL; m = next) {
+        next = m->next;
+        switch (m->kind) {
+        case PEER_ROOM_READY:
+            room_ready(n, m);
+            break;
+        case PEER_ROOM_ENDED:
+            room_ended(n, m);
+            break;
+        case PEER_RESOLVED:
+            net_follow_resolved(n, m);
+            break;
+        default:
+            net_link_deliver(n, m);
+            continue;
+        }
+        peer_message_free(m);
+    }
+}
+
+static void accepted(net *n, struct lws *wsi)
+{
+    char peer[64] = "?";
+    lws_get_peer_simple(wsi, peer, sizeof peer);
+    net_link *l = net_link_new(n, NULL, peer);
+    lws_set_opaque_user_data(wsi, l);
+    net_link_open(l, wsi);
+}
+
+static void gone(net *n, struct lws *wsi)
+{
+    net_link *l = lws_get_opaque_user_data(wsi);
+    if (l != NULL) {
+        lws_set_opaque_user_data(wsi, NULL);
+        net_link_gone(l);
+        check_finished(n);
+    }
+}
+
+/* The other side closes: what it says about that. */
+static void note_close(net_link *l, const unsigned char *data, size_t bytes)
+{
+    if (l->follow == NULL || bytes < 2) {
+        return;
+    }
+    char text[160];
+    unsigned status = (unsigned)data[0] << 8 | data[1];
+    lws_snprintf(text, sizeof text, "it closed the connection: %.*s (%u)", (int)(bytes - 2),
+                 (const char *)data + 2, status);
+    net_follow_blame(l->follow, PEER_EXIT_NETWORK, false, text);
+}
+
+static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    net *n = lws_context_user(lws_get_context(wsi));
+    net_link *l = NULL;
+    (void)user;
+    if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED) {
+        take_messages(n);
+        return 0;
+    }
+    if (reason == LWS_CALLBACK_ESTABLISHED) {
+        accepted(n, wsi);
+        return 0;
+    }
+    switch (reason) {
+    case LWS_CALLBACK_CLIENT_ESTABLISHED:
+    case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+    case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_CLIENT_RECEIVE:
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_CLOSED:
+    case LWS_CALLBACK_CLIENT_CLOSED:
+    case LWS_CALLBACK_WSI_DESTROY:
+        l = lws_get_opaque_user_data(wsi);
+        break;
+    default:
+        break;
+    }
+    if (l == NULL) {
+        return 0;
+    }
+    switch (reason) {
+    case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
+        l->follow->http_status = (int)lws_http_client_http_response(wsi);
+        return 0;
+    case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        net_link_open(l, wsi);
+        return 0;
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+        lws_set_opaque_user_data(wsi, NULL);
+        net_follow_failed(l->follow, in != NULL ? (const char *)in : "no answer");
+        check_finished(n);
+        return 0;
+    case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_CLIENT_RECEIVE:
+        return net_link_receive(l, wsi, in, len);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_CLIENT_WRITEABLE:
+        return net_link_write(l);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        note_close(l, in, len);
+        return 0;
+    default:
+        gone(n, wsi);
+        return 0;
+    }
+}
+
+static const struct lws_protocols protocols[] = {
+    {.name = "http", .callback = net_on_http},
+    {.name = PEER_PROTOCOL_NAME, .callback = on_sync, .rx_buffer_size = 65536},
+    {.name = "listen", .callback = net_on_listener},
+    {0}};
+
+static void wake(void *context)
+{
+    const net *n = context;
+    lws_cancel_service(n->context);
+}
+
+static bool open_context(net *n)
+{
+    struct lws_context_creation_info info = {0};
+    lws_set_log_level(0, NULL);
+    info.port = CONTEXT_PORT_NO_LISTEN;
+    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+    info.protocols = protocols;
+    info.user = n;
+    info.gid = -1;
+    info.uid = -1;
+    info.pt_serv_buf_size = 65536;
+    info.fd_limit_per_thread = 1024; /* PEER_LINKS_MAX, and connections that are not yet links */
+    n->context = lws_create_context(&info);
+    n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;
+    if (n->vhost == NULL) {
+        n->exit = PEER_EXIT_ERROR;
+        peer_error(n->exit, "the network cannot be set up: %s", strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void watch_signals(net *n)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    signal_context = n->context;
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL); /* a write beyond a file size limit is an error like a full disk */
+}
+
+static void run(net *n)
+{
+    for (size_t i = 0; i < n->options->url_count; i++) {
+        n->follows[i] = (net_follow){.net = n, .url = &n->options->urls[i]};
+    }
+    n->room = peer_room_start(n->options, n->inbox);
+    if (n->room == NULL) {
+        n->exit = PEER_EXIT_ERROR;
+        return;
+    }
+    while (!n->finished && lws_service(n->context, 0) >= 0) {
+        if (signal_came != 0) {
+            take_messages(n);
+        }
+    }
+    if (!n->room_ended) {
+        peer_room_post(n->room, peer_message_new(PEER_STOP, 0));
+        peer_room_hurry(n->room);
+    }
+    n->room_ended = true; /* for what lws still says about links */
+    n->stopping = true;
+    peer_room_join(n->room);
+}
+
+int peer_net_run(const peer_options *options)
+{
+    net *n = peer_new(sizeof *n);
+    n->options = options;
+    n->listen_fd = -1;
+    n->spare_fd = -1;
+    n->inbox = peer_queue_new(wake, n);
+    if ((options->command != PEER_SERVE || net_listen(n)) && open_context(n)) {
+        watch_signals(n);
+        run(n);
+    }
+    n->stopping = true;
+    signal_context = NULL;
+    if (n->context != NULL) {
+        lws_context_destroy(n->context);
+    }
+    if (n->listen_fd >= 0) {
+        close(n->listen_fd);
+    }
+    if (n->spare_fd >= 0) {
+        close(n->spare_fd);
+    }
+    int exit = n->exit;
+    if (n->resolving == 0) { /* otherwise a name is still being looked up, and its thread will write there */
+        peer_queue_free(n->inbox);
+        free(n->listen_address);
+        free(n);
+    }
+    return exit;
+}

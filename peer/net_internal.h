@@ -1,0 +1,117 @@
+/* What the parts of the network thread share. Network thread only. */
+#ifndef PEER_NET_INTERNAL_H
+#define PEER_NET_INTERNAL_H
+
+#include "backoff.h"
+#include "message.h"
+#include "net.h"
+#include "resolve.h"
+#include "room.h"
+#include "session.h"
+
+#include <libwebsockets.h>
+#include <signal.h>
+
+#define PEER_PROTOCOL_NAME "sync.v1"
+
+typedef struct net net;
+typedef struct net_link net_link;
+
+/* A URL that is followed: it has a link, or waits for the next attempt, or is finished. */
+typedef struct net_follow {
+    net *net;
+    const peer_url *url;
+    peer_backoff backoff;
+    lws_sorted_usec_list_t retry;
+    net_link *link; /* NULL: none now */
+    peer_addresses addresses;
+    size_t next_address;
+    bool ever_up;
+    bool complained; /* about the present trouble */
+    bool finished;   /* nothing more is attempted */
+    int http_status; /* of the last attempt's answer; 0: none */
+    int exit;        /* why the link ended, as far as known: exit code, permanent or not, words */
+    bool permanent;
+    char why[SYNC_ERROR_BYTES];
+} net_follow;
+
+/* One websocket. Lives from the connection's opening (ours: from the attempt) to lws's last callback about it. */
+struct net_link {
+    net_link *next;
+    net *net;
+    net_follow *follow; /* NULL: accepted */
+    uint64_t id;
+    struct lws *wsi;
+    bool open; /* the websocket is: before that, nothing can be sent */
+    char *name;
+    peer_session session;
+    int64_t up_ms;     /* when the other side had announced itself; 0: not yet */
+    bool told_room;    /* PEER_LINK_UP was posted, PEER_LINK_DOWN not yet */
+    sync_buf incoming; /* a message that is coming in */
+    peer_debt *debt;
+    peer_message *out; /* frames to be sent */
+    peer_message **out_end;
+    bool ending; /* after `out`: close with status and text */
+    int status;
+    char text[124]; /* RFC 6455: at most 123 bytes */
+    lws_sorted_usec_list_t tick;
+};
+
+struct net {
+    const peer_options *options;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    peer_queue *inbox;
+    peer_room *room;
+    sync_frame_site site;
+    bool ready;    /* the room is open */
+    bool stopping; /* the room has been told to end */
+    bool room_ended;
+    bool finished;
+    int exit;
+    net_link *links;
+    size_t link_count;
+    uint64_t last_id;
+    int resolving; /* names being looked up */
+    net_follow follows[PEER_FOLLOW_MAX];
+    lws_sorted_usec_list_t deadline;
+    struct lws *listener;
+    int listen_fd;
+    int spare_fd; /* given up for a moment when there are no others, to refuse a connection */
+    char *listen_address;
+    int listen_port;
+    uint8_t scratch[LWS_PRE + SYNC_FRAME_BYTES_MAX]; /* lws masks what it sends in place */
+};
+
+/* ---- net.c */
+
+void net_stop(net *n, int exit); /* the process is to end; the first exit code other than 0 stays */
+
+/* ---- link.c */
+
+net_link *net_link_new(net *n, net_follow *follow, const char *name);
+void net_link_open(net_link *l, struct lws *wsi); /* the websocket is open */
+void net_link_end(net_link *l, int code, int status,
+                  const char *text); /* sends Error (code 0: none), then closes */
+void net_link_gone(net_link *l);     /* lws is done with it; frees */
+int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes); /* for lws: -1 closes */
+int net_link_write(net_link *l);
+void net_link_deliver(net *n, peer_message *m); /* a worker's message about a link; takes it */
+
+/* ---- serve.c */
+
+bool net_listen(net *n); /* binds; false: it has been said why, and n->exit is set */
+bool net_begin_listening(net *n);
+int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+/* ---- follow.c */
+
+void net_follow_begin(net_follow *f);
+void net_follow_resolved(net *n, peer_message *m);
+void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why); /* the first reason stays */
+void net_follow_lost(net_follow *f, bool was_up);                                /* its link is gone */
+void net_follow_failed(net_follow *f, const char *why); /* no websocket came about; frees the link */
+void net_follow_done(net_follow *f);                    /* --once: it has done all it had to */
+
+#endif

@@ -1,0 +1,338 @@
+/* A room's outgoing side: deltas are cut for each link and sent in parts, as far as the other side keeps up. */
+#include "room_internal.h"
+
+#include "codec.h"
+#include "log.h"
+#include "seen.h"
+
+#include <string.h>
+
+void peer_outgoing_end(peer_link *l)
+{
+    sync_stream_close(l->stream);
+    l->stream = NULL;
+    l->part = NULL;
+    if (l->reader != NULL) {
+        peer_database_return(l->reader);
+        l->reader = NULL;
+    }
+}
+
+/* Forgets the delta that is out; the next cut starts from l->theirs. */
+static void begin_anew(peer_link *l)
+{
+    peer_outgoing_end(l);
+    l->out_delta = false;
+    l->dirty = true;
+    l->told = false;
+    l->caught_up = false;
+}
+
+void peer_outgoing_dirty(peer_room *r)
+{
+    for (peer_link *l = r->links; l != NULL; l = l->next) {
+        l->dirty = true;
+    }
+}
+
+/* Is it a sync_seen()? An empty one is: a file that tracks nothing. */
+static bool is_seen(const sync_buf *blob)
+{
+    sync_head head = {0};
+    sync_error error = {0};
+    bool good = blob->len == 0 || sync_seen_get(blob->data, blob->len, &head, &error) == SYNC_OK;
+    sync_head_free(&head);
+    return good;
+}
+
+/* Takes a sync_seen() that the other side sent. */
+static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
+{
+    if (!is_seen(theirs)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "what it says it holds cannot be read");
+        return false;
+    }
+    if (!peer_buf_set(&l->theirs, theirs->data, theirs->len)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory");
+        return false;
+    }
+    return true;
+}
+
+void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
+{
+    if (take_seen(r, l, theirs)) {
+        l->asked = true;
+        begin_anew(l);
+    }
+}
+
+void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
+{
+    sync_buf joined = {0};
+    if (theirs->len == 0 || l->theirs.len == 0) {
+        return;
+    }
+    if (peer_seen_join(theirs, &l->theirs, &joined) != SYNC_OK) {
+        sync_buf_free(&joined);
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "what it says it holds cannot be read");
+        return;
+    }
+    sync_buf_free(&l->theirs);
+    l->theirs = joined;
+    joined = (sync_buf){0};
+    if (l->implied.len > 0 && peer_seen_join(theirs, &l->implied, &joined) == SYNC_OK) {
+        sync_buf_free(&l->implied);
+        l->implied = joined;
+    } else {
+        sync_buf_free(&joined);
+    }
+}
+
+void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs)
+{
+    if (frame->reject.stream != l->out_stream || !l->out_delta || !take_seen(r, l, theirs)) {
+        return;
+    }
+    begin_anew(l);
+    if (frame->reject.reason == SYNC_REJECT_EARLY) {
+        l->retry_ms = peer_now_ms() + PEER_EARLY_RETRY_MS;
+        if (r->options->once) {
+            peer_room_close_link(r, l, SYNC_PEER_ERROR_STOPPING, PEER_EXIT_ERROR,
+                                 "it refuses changes from the future; set this machine's clock: %.*s",
+                                 (int)frame->reject.text.bytes, frame->reject.text.at);
+            return;
+        }
+        peer_notice("%s refuses changes for now, they are ahead of its clock: %.*s", l->name,
+                    (int)frame->reject.text.bytes, frame->reject.text.at);
+    } else if (++l->rejects > PEER_REJECTS_MAX) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR,
+                             "changes were refused %d times in a row: %.*s", l->rejects,
+                             (int)frame->reject.text.bytes, frame->reject.text.at);
+    }
+}
+
+void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
+{
+    const sync_frame_ack *ack = &frame->ack;
+    bool current = l->out_delta && ack->stream == l->out_stream;
+    if (ack->bytes > l->out_weight || ack->bytes < l->out_weight_acked || ack->stream > l->out_stream ||
+        (current && ack->parts > l->out_parts)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "an Ack for what was never sent");
+        return;
+    }
+    l->out_weight_acked = ack->bytes;
+    l->heard_ms = peer_now_ms();
+    if (current && ack->parts == l->out_parts && l->stream == NULL) {
+        sync_buf swap = l->theirs;
+        l->theirs = l->implied;
+        l->implied = swap;
+        sync_buf_reset(&l->implied);
+        l->out_delta = false;
+        l->rejects = 0;
+    }
+}
+
+/* ---- cutting and sending */
+
+/* An error of a stream. Busy: again later. Damage of the file or anything else: the room ends. */
+static void stream_failed(peer_room *r, peer_link *l, const char *what, int rc, char *error)
+{
+    if ((rc & 0xff) == SQLITE_BUSY && rc < SYNC_EXT_BEHIND) {
+        begin_anew(l);
+        l->retry_ms = peer_now_ms() + PEER_BUSY_RETRY_MS;
+    } else {
+        peer_fail(&r->failure, peer_exit_of(rc), "%s: %s: %s", r->database.path, what,
+                  error != NULL ? error : sqlite3_errstr(rc));
+        peer_outgoing_end(l);
+    }
+    sqlite3_free(error);
+}
+
+/* What the other side will hold once it has merged the delta whose last part is at hand. */
+static int imply(peer_link *l)
+{
+    void *seen = NULL;
+    size_t bytes = 0;
+    int rc = sync_stream_seen(l->stream, &seen, &bytes);
+    if (rc == SQLITE_OK && !peer_buf_set(&l->implied, seen, bytes)) {
+        rc = SQLITE_NOMEM;
+    }
+    sqlite3_free(seen);
+    return rc;
+}
+
+/* Fetches the next part of the open stream. False: there is none (l->stream is closed then) or it failed. */
+static bool next_part(peer_room *r, peer_link *l)
+{
+    const void *part = NULL;
+    char *error = NULL;
+    int rc = sync_stream_next(l->stream, &part, &l->part_bytes, &l->part_last, &error);
+    if (rc == SQLITE_DONE) {
+        peer_outgoing_end(l);
+        return false;
+    }
+    rc = rc == SQLITE_ROW && l->part_last ? imply(l) : rc;
+    if (rc != SQLITE_ROW && rc != SQLITE_OK) {
+        stream_failed(r, l, "changes cannot be read", rc, error);
+        return false;
+    }
+    l->part = part;
+    l->part_at = 0;
+    return true;
+}
+
+static void begin_delta(peer_link *l, int64_t now_ms)
+{
+    l->dirty = false;
+    l->told = false;
+    l->caught_up = false;
+    l->out_delta = true;
+    l->out_stream++;
+    l->out_parts = 0;
+    l->heard_ms = now_ms;
+}
+
+/* Opens a stream for the link, up to its first part. False: there is nothing to send, or not now. */
+static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
+{
+    if (l->theirs.len == 0) {
+        l->dirty = false;
+        return false;
+    }
+    if (!peer_database_same(&r->database, &r->failure)) {
+        return false;
+    }
+    l->reader = peer_database_reader(&r->database, &r->failure);
+    if (l->reader == NULL) {
+        return false;
+    }
+    char *error = NULL;
+    l->dirty = false; /* before the snapshot is taken: what comes later counts again */
+    int rc = sync_stream_open(l->reader->db, l->theirs.data, l->theirs.len, PEER_PART_BYTES, PEER_PART_ROWS,
+                              &l->stream, &error);
+    if (rc != SQLITE_OK) {
+        stream_failed(r, l, "changes cannot be read", rc, error);
+        return false;
+    }
+    if (!next_part(r, l)) {
+        return false;
+    }
+    begin_delta(l, now_ms);
+    return true;
+}
+
+/* After a delta, and when there was nothing to send: what we hold, and whether that was all. */
+static void tell(peer_room *r, peer_link *l)
+{
+    if (!peer_room_seen(r)) {
+        return;
+    }
+    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = r->seen.data, .payload_bytes = r->seen.len};
+    frame.changes.stream = l->out_stream;
+    frame.changes.part = l->out_parts;
+    frame.changes.kind = l->dirty ? SYNC_CHANGES_HOLDS : SYNC_CHANGES_CAUGHT_UP;
+    peer_room_send(r, l, &frame);
+    l->told = !l->dirty;
+}
+
+/* Sends the next piece of the current part, if the window has room. */
+static bool send_piece(peer_room *r, peer_link *l)
+{
+    size_t left = l->part_bytes - l->part_at;
+    size_t piece = left < SYNC_FRAME_PAYLOAD_MAX ? left : SYNC_FRAME_PAYLOAD_MAX;
+    uint64_t in_flight = l->out_weight - l->out_weight_acked;
+    if (in_flight > 0 && in_flight + piece + PEER_CHANGES_WEIGHT > PEER_WINDOW_BYTES) {
+        return false;
+    }
+    sync_frame frame = {.type = SYNC_FRAME_CHANGES,
+                        .more = piece < left,
+                        .payload = l->part + l->part_at,
+                        .payload_bytes = piece};
+    frame.changes.stream = l->out_stream;
+    frame.changes.part = l->out_parts;
+    frame.changes.kind = l->part_last ? SYNC_CHANGES_LAST : SYNC_CHANGES_PART;
+    peer_room_send(r, l, &frame);
+    r->sent_bytes += (int64_t)piece;
+    l->part_at += piece;
+    if (l->part_at == l->part_bytes) {
+        l->part = NULL;
+        l->out_parts++;
+        if (l->part_last) {
+            peer_outgoing_end(l);
+            tell(r, l);
+        }
+    }
+    return true;
+}
+
+static bool may_cut(const peer_link *l, int64_t now_ms)
+{
+    return l->dirty && l->asked && !l->closing && !l->done && !l->out_delta && !l->in_delta &&
+           now_ms >= l->retry_ms;
+}
+
+/* A delta that is one message serves every link that is known to hold the same: it is cut and compressed once. */
+static void share_part(peer_room *r, peer_link *from, int64_t now_ms)
+{
+    if (!from->part_last || from->part_bytes > SYNC_FRAME_PAYLOAD_MAX) {
+        return;
+    }
+    for (peer_link *l = from->next; l != NULL; l = l->next) {
+        if (!may_cut(l, now_ms) || l->theirs.len != from->theirs.len ||
+            memcmp(l->theirs.data, from->theirs.data, l->theirs.len) != 0 ||
+            !peer_buf_set(&l->implied, from->implied.data, from->implied.len)) {
+            continue;
+        }
+        begin_delta(l, now_ms);
+        sync_frame frame = {
+            .type = SYNC_FRAME_CHANGES, .payload = from->part, .payload_bytes = from->part_bytes};
+        frame.changes.stream = l->out_stream;
+        frame.changes.kind = SYNC_CHANGES_LAST;
+        l->out_parts = 1;
+        peer_room_send(r, l, &frame);
+        tell(r, l);
+    }
+}
+
+/* The other side has not answered for long: the snapshot is let go, and cut again once it does. */
+static void check_stall(peer_link *l, int64_t now_ms)
+{
+    if (l->stream != NULL && now_ms - l->heard_ms > PEER_STALL_MS) {
+        peer_notice("%s has not merged anything for %d s; what it lacks is sent again when it does", l->name,
+                    PEER_STALL_MS / 1000);
+        begin_anew(l);
+        l->retry_ms = now_ms + PEER_STALL_MS;
+    }
+}
+
+/* One step for one link. True: another may follow at once. */
+static bool pump_link(peer_room *r, peer_link *l, int64_t now_ms)
+{
+    if (may_cut(l, now_ms) && cut(r, l, now_ms)) {
+        share_part(r, l, now_ms);
+    }
+    check_stall(l, now_ms);
+    if (l->stream != NULL && (l->part != NULL || next_part(r, l)) && send_piece(r, l)) {
+        return r->failure.code == PEER_EXIT_OK;
+    }
+    if (l->asked && !l->closing && !l->dirty && l->stream == NULL && !l->told) {
+        tell(r, l);
+    }
+    peer_room_check_done(r, l);
+    return false;
+}
+
+bool peer_outgoing_pump(peer_room *r, int64_t now_ms)
+{
+    bool more = false;
+    for (peer_link *l = r->links; l != NULL && r->failure.code == PEER_EXIT_OK; l = l->next) {
+        if (!l->closing) {
+            more = pump_link(r, l, now_ms) || more;
+        }
+    }
+    return more;
+}

@@ -1,0 +1,438 @@
+/* A room's worker: one thread, one file. It waits for messages, for hints of the file system and for its own deadlines, and lets
+** the two directions do their work. */
+#include "room_internal.h"
+
+#include "log.h"
+#include "seen.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* ---- to the network */
+
+void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame)
+{
+    sync_frame piece = *frame;
+    size_t at = 0;
+    if (l->closing) {
+        return;
+    }
+    do {
+        size_t left = frame->payload_bytes - at;
+        piece.payload_bytes = left < SYNC_FRAME_PAYLOAD_MAX ? left : SYNC_FRAME_PAYLOAD_MAX;
+        piece.payload = piece.payload_bytes > 0 ? frame->payload + at : NULL;
+        piece.more = frame->more || piece.payload_bytes < left;
+        sync_buf buf = {0};
+        if (sync_frame_put(&buf, &piece) != SYNC_OK) {
+            sync_buf_free(&buf);
+            peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "%s cannot be sent",
+                                 sync_frame_name(frame->type));
+            return;
+        }
+        if (frame->type == SYNC_FRAME_CHANGES) {
+            l->out_weight += piece.payload_bytes + PEER_CHANGES_WEIGHT;
+        }
+        peer_message *m = peer_message_new(PEER_FRAME_OUT, l->id);
+        m->bytes = peer_bytes_take(&buf);
+        peer_queue_put(r->network, m);
+        at += piece.payload_bytes;
+    } while (at < frame->payload_bytes);
+}
+
+void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const char *format, ...)
+{
+    char text[SYNC_FRAME_TEXT_MAX];
+    va_list arguments;
+    if (l->closing) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    peer_message *m = peer_message_new(PEER_LINK_CLOSE, l->id);
+    m->code = code;
+    m->exit = exit;
+    m->text = peer_strdup(text);
+    peer_queue_put(r->network, m);
+    l->closing = true;
+    peer_outgoing_end(l);
+}
+
+bool peer_room_seen(peer_room *r)
+{
+    void *seen = NULL;
+    size_t bytes = 0;
+    if (r->seen_fresh) {
+        return true;
+    }
+    if (!peer_database_seen(&r->database, &seen, &bytes, &r->failure)) {
+        return false;
+    }
+    r->seen_fresh = peer_buf_set(&r->seen, seen, bytes);
+    sqlite3_free(seen);
+    return r->seen_fresh || peer_fail(&r->failure, PEER_EXIT_ERROR, "out of memory");
+}
+
+static void ask_for_changes(peer_room *r, peer_link *l)
+{
+    if (peer_room_seen(r)) {
+        sync_frame frame = {.type = SYNC_FRAME_START, .payload = r->seen.data, .payload_bytes = r->seen.len};
+        peer_room_send(r, l, &frame);
+    }
+}
+
+void peer_room_check_done(peer_room *r, peer_link *l)
+{
+    if (!r->options->once || l->done || l->closing || !l->asked || !l->told || !l->caught_up || l->dirty ||
+        l->out_delta || l->in_delta) {
+        return;
+    }
+    for (const peer_part *p = r->parts; p != NULL; p = p->next) {
+        if (p->link == l) {
+            return;
+        }
+    }
+    l->done = true;
+    r->finished = true;
+    peer_queue_put(r->network, peer_message_new(PEER_LINK_DONE, l->id));
+}
+
+/* ---- messages */
+
+static peer_link *find_link(const peer_room *r, uint64_t id)
+{
+    peer_link *l = r->links;
+    while (l != NULL && l->id != id) {
+        l = l->next;
+    }
+    return l;
+}
+
+static void link_up(peer_room *r, const peer_message *m)
+{
+    peer_link *l = peer_new(sizeof *l);
+    l->id = m->link;
+    l->name = peer_strdup(m->text);
+    l->next = r->links;
+    r->links = l;
+    if (r->open) {
+        ask_for_changes(r, l);
+    } else {
+        peer_room_send(r, l, &(sync_frame){.type = SYNC_FRAME_SCHEMA_REQUEST});
+    }
+}
+
+static void link_down(peer_room *r, peer_link *l)
+{
+    peer_link **at = &r->links;
+    while (*at != l) {
+        at = &(*at)->next;
+    }
+    *at = l->next;
+    peer_outgoing_end(l);
+    peer_incoming_forget(r, l);
+    sync_buf_free(&l->theirs);
+    sync_buf_free(&l->implied);
+    free(l->name);
+    free(l);
+}
+
+static void take_message(peer_room *r, peer_message *m)
+{
+    peer_link *l = m->link != 0 ? find_link(r, m->link) : NULL;
+    switch (m->kind) {
+    case PEER_LINK_UP:
+        link_up(r, m);
+        break;
+    case PEER_LINK_DOWN:
+        if (l != NULL) {
+            link_down(r, l);
+        }
+        break;
+    case PEER_FRAME_IN:
+        if (l != NULL) {
+            peer_incoming_frame(r, l, m);
+            return;
+        }
+        break;
+    case PEER_STOP:
+        r->ended = true;
+        break;
+    default:
+        break;
+    }
+    peer_message_free(m);
+}
+
+static void take_messages(peer_room *r)
+{
+    uint64_t count;
+    ssize_t got = read(r->event_fd, &count, sizeof count);
+    (void)got; /* nothing there is fine */
+    for (peer_message *m = peer_queue_take_all(r->inbox), *next; m != NULL; m = next) {
+        next = m->next;
+        take_message(r, m);
+    }
+}
+
+/* ---- changes by other programs */
+
+/* The schema moved: new tables to adopt, or another set of tracked tables, which the other sides must know. */
+static void schema_changed(peer_room *r)
+{
+    sync_buf before = r->seen;
+    r->seen = (sync_buf){0};
+    r->seen_fresh = false;
+    if (r->options->track == PEER_TRACK_ALL) {
+        peer_database_track(&r->database, PEER_TRACK_ALL, NULL, &r->failure);
+    }
+    r->schema_version = peer_database_schema_version(&r->database);
+    if (peer_room_seen(r) && !peer_seen_same_tables(&before, &r->seen)) {
+        for (peer_link *l = r->links; l != NULL; l = l->next) {
+            ask_for_changes(r, l);
+        }
+    }
+    sync_buf_free(&before);
+}
+
+/* Asks SQLite whether anybody else has committed. */
+static void check_foreign(peer_room *r, int64_t now_us)
+{
+    if (!peer_database_same(&r->database, &r->failure)) {
+        return;
+    }
+    int64_t version = peer_database_data_version(&r->database);
+    if (version >= 0 && version != r->data_version) {
+        r->data_version = version;
+        r->foreign_ms = now_us / 1000;
+        r->unfolded = true;
+        if (peer_database_schema_version(&r->database) != r->schema_version) {
+            schema_changed(r);
+        }
+        r->seen_fresh = false;
+        peer_outgoing_dirty(r);
+    }
+}
+
+/* The file system hints at a write. It may be heard before the commit can be seen, so the question is asked again at growing
+** distances until it is clear that nothing comes. */
+static void hint(peer_room *r, int64_t now_us)
+{
+    r->doubt_us = PEER_DOUBT_US_MIN;
+    r->doubt_sum = 0;
+    check_foreign(r, now_us);
+    r->check_us = now_us + r->doubt_us;
+}
+
+static void check_again(peer_room *r, int64_t now_us)
+{
+    check_foreign(r, now_us);
+    r->doubt_sum += r->doubt_us;
+    r->doubt_us = r->doubt_us * 2 < PEER_DOUBT_US_MAX ? r->doubt_us * 2 : PEER_DOUBT_US_MAX;
+    if (r->doubt_sum >= PEER_DOUBT_US_SUM || r->doubt_us == 0) {
+        r->doubt_us = 0;
+    }
+    r->check_us = now_us + (r->doubt_us > 0 ? r->doubt_us : PEER_SLOW_POLL_MS * 1000);
+}
+
+/* ---- quiet moments */
+
+static void use_quiet(peer_room *r, int64_t now_ms)
+{
+    peer_database *d = &r->database;
+    if (r->unfolded && now_ms - r->foreign_ms >= PEER_QUIET_MS) {
+        r->unfolded = false;
+        peer_database_fold(d);
+        r->seen_fresh = false;
+    }
+    int grown = d->wal_pages - d->wal_pages_done;
+    if (grown >= PEER_CHECKPOINT_PAGES) {
+        peer_database_checkpoint(d);
+    }
+}
+
+/* ---- the thread */
+
+static bool open_file(peer_room *r)
+{
+    const peer_options *o = r->options;
+    return peer_database_open(&r->database, o->file, o->keep_journal_mode, &r->stopping, &r->failure) &&
+           peer_database_track(&r->database, o->track, o->track_list, &r->failure);
+}
+
+/* The database is open and tracked: from now on it is watched. */
+static bool begin(peer_room *r)
+{
+    r->open = true;
+    r->watch = peer_watch_new(r->database.path);
+    if (r->watch == NULL) {
+        peer_notice("%s cannot be watched (%s); other programs' changes are looked for every %d s",
+                    r->database.path, strerror(errno), PEER_SLOW_POLL_MS / 1000);
+    }
+    peer_database_fold(&r->database);
+    r->schema_version = peer_database_schema_version(&r->database);
+    r->data_version = peer_database_data_version(&r->database);
+    r->foreign_ms = -PEER_NEIGHBOUR_MS;
+    r->check_us = peer_now_us() + PEER_SLOW_POLL_MS * 1000;
+    return peer_room_seen(r);
+}
+
+bool peer_room_adopt(peer_room *r)
+{
+    if (!begin(r)) {
+        return false;
+    }
+    for (peer_link *l = r->links; l != NULL; l = l->next) {
+        ask_for_changes(r, l);
+    }
+    return true;
+}
+
+/* Microseconds until something is due by itself; -1: nothing. */
+static int64_t wait_us(const peer_room *r, int64_t now_us)
+{
+    int64_t due = r->open ? r->check_us : INT64_MAX;
+    if (r->parts != NULL && r->merge_ms * 1000 < due) {
+        due = r->merge_ms * 1000;
+    }
+    if (r->unfolded && (r->foreign_ms + PEER_QUIET_MS) * 1000 < due) {
+        due = (r->foreign_ms + PEER_QUIET_MS) * 1000;
+    }
+    for (const peer_link *l = r->links; l != NULL; l = l->next) {
+        if (l->dirty && l->retry_ms * 1000 > now_us && l->retry_ms * 1000 < due) {
+            due = l->retry_ms * 1000;
+        }
+    }
+    return due == INT64_MAX ? -1 : due > now_us ? due - now_us : 0;
+}
+
+static void wait_for_work(peer_room *r, bool at_once)
+{
+    struct pollfd fds[2] = {{.fd = r->event_fd, .events = POLLIN},
+                            {.fd = peer_watch_fd(r->watch), .events = POLLIN}};
+    int64_t us = at_once ? 0 : wait_us(r, peer_now_us());
+    struct timespec timeout = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    if (ppoll(fds, 2, us >= 0 ? &timeout : NULL, NULL) < 0) {
+        return; /* interrupted */
+    }
+    if ((fds[0].revents & POLLIN) != 0) {
+        take_messages(r);
+    }
+    if ((fds[1].revents & POLLIN) != 0 && peer_watch_read(r->watch)) {
+        hint(r, peer_now_us());
+    }
+}
+
+static void serve(peer_room *r)
+{
+    bool more = false;
+    while (!r->ended && r->failure.code == PEER_EXIT_OK) {
+        wait_for_work(r, more);
+        more = false;
+        if (!r->open || r->ended || r->failure.code != PEER_EXIT_OK) {
+            continue;
+        }
+        int64_t now_us = peer_now_us();
+        if (now_us >= r->check_us) {
+            check_again(r, now_us);
+        }
+        more = peer_incoming_merge(r, now_us / 1000);
+        more = peer_outgoing_pump(r, now_us / 1000) || more;
+        if (!more && r->failure.code == PEER_EXIT_OK) {
+            use_quiet(r, now_us / 1000);
+        }
+    }
+}
+
+static void *run(void *context)
+{
+    peer_room *r = context;
+    peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
+    bool good =
+        r->options->command == PEER_CLONE
+            ? peer_schema_may_clone(r->options->file, &r->failure)
+            : open_file(r) && begin(r) && peer_database_site(&r->database, ready->site.id, &r->failure);
+    if (good) {
+        peer_queue_put(r->network, ready);
+        serve(r);
+    } else {
+        peer_message_free(ready);
+    }
+    while (r->links != NULL) {
+        link_down(r, r->links);
+    }
+    peer_watch_free(r->watch);
+    peer_database_close(&r->database);
+    if (r->created && !r->finished) {
+        peer_schema_undo(r);
+    }
+    if (r->options->once && r->open) {
+        peer_progress(r->received_bytes, r->received_rows, r->sent_bytes, true);
+    }
+    peer_message *ended = peer_message_new(PEER_ROOM_ENDED, 0);
+    ended->exit = r->failure.code;
+    ended->text = r->failure.code != PEER_EXIT_OK ? peer_strdup(r->failure.text) : NULL;
+    peer_queue_put(r->network, ended);
+    return NULL;
+}
+
+static void wake(void *context)
+{
+    const uint64_t one = 1;
+    const peer_room *r = context;
+    ssize_t written = write(r->event_fd, &one, sizeof one);
+    (void)written; /* full means that it is awake */
+}
+
+peer_room *peer_room_start(const peer_options *options, peer_queue *network)
+{
+    peer_room *r = peer_new(sizeof *r);
+    sigset_t all, before;
+    r->options = options;
+    r->network = network;
+    r->parts_end = &r->parts;
+    atomic_init(&r->stopping, false);
+    r->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    r->inbox = peer_queue_new(wake, r);
+    sigfillset(&all); /* signals belong to the network thread */
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int rc = r->event_fd >= 0 ? pthread_create(&r->thread, NULL, run, r) : errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        peer_error(PEER_EXIT_ERROR, "no thread for %s: %s", options->file, strerror(rc));
+        peer_queue_free(r->inbox);
+        if (r->event_fd >= 0) {
+            close(r->event_fd);
+        }
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void peer_room_post(peer_room *room, peer_message *m)
+{
+    peer_queue_put(room->inbox, m);
+}
+
+void peer_room_hurry(peer_room *room)
+{
+    atomic_store(&room->stopping, true);
+}
+
+void peer_room_join(peer_room *room)
+{
+    pthread_join(room->thread, NULL);
+    peer_queue_free(room->inbox);
+    sync_buf_free(&room->seen);
+    close(room->event_fd);
+    free(room);
+}

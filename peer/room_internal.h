@@ -1,0 +1,150 @@
+/* What the parts of a room's worker share: the room, its links, and what each part does for the others. Worker's thread only. */
+#ifndef PEER_ROOM_INTERNAL_H
+#define PEER_ROOM_INTERNAL_H
+
+#include "database.h"
+#include "message.h"
+#include "peer_limits.h"
+#include "room.h"
+#include "sync_ext.h"
+#include "watch.h"
+
+#include <pthread.h>
+
+/* One link as the worker sees it. Made by PEER_LINK_UP, freed by PEER_LINK_DOWN. */
+typedef struct peer_link {
+    struct peer_link *next;
+    uint64_t id;
+    char *name;   /* for people */
+    bool closing; /* the network was asked to close it: nothing more is read or sent */
+    bool done;    /* --once: both sides hold the same */
+
+    /* incoming */
+    sync_buf assembly;     /* payload of a message that comes in pieces */
+    sync_frame assembling; /* its fields; type 0: nothing is being assembled */
+    uint64_t in_stream;    /* delta that is coming in, or came last */
+    uint64_t in_parts;     /* parts of it that came */
+    uint64_t in_merged;    /* parts of it that are merged */
+    bool in_ended;         /* its last part came */
+    uint64_t refused;      /* deltas up to this one are dropped */
+    bool
+        in_delta; /* part of a delta is here, and the other side has not yet said what it holds: cut nothing for it,
+                            ** it would get back what it sends */
+    uint64_t in_weight; /* of Changes consumed */
+    bool ack_due;
+
+    /* outgoing */
+    bool asked;       /* `theirs` is known */
+    sync_buf theirs;  /* what the other side holds for certain: its sync_seen(); empty: it tracks nothing */
+    sync_buf implied; /* ... and will hold when it has merged the delta that is out */
+    bool dirty;       /* there may be something for it */
+    bool told;        /* it knows that we had nothing more */
+    bool out_delta;   /* a delta is being sent, or not wholly merged over there */
+    uint64_t out_stream;
+    uint64_t out_parts;  /* sent */
+    peer_reader *reader; /* of the open stream */
+    sync_stream *stream;
+    const uint8_t *part; /* being sent; borrowed from the stream. NULL: the next one is due */
+    size_t part_bytes;
+    size_t part_at;
+    int part_last;
+    uint64_t out_weight; /* of Changes sent */
+    uint64_t out_weight_acked;
+    int64_t retry_ms; /* no cut before this */
+    int64_t heard_ms; /* an Ack came, or the delta was begun */
+    int rejects;
+    bool caught_up; /* it has nothing more, and holds all that was sent to it */
+} peer_link;
+
+/* Something complete that came and waits for the next merge. */
+typedef struct peer_part {
+    struct peer_part *next;
+    peer_link *link;
+    peer_message *message; /* holds the payload of a message in one piece */
+    sync_buf whole;        /* ... or of one in several */
+    sync_changes_kind kind;
+    uint64_t stream;
+    int result; /* of its merge */
+    int64_t changed;
+    char *error; /* sqlite3_malloc'd */
+} peer_part;
+
+struct peer_room {
+    const peer_options *options;
+    peer_queue *network;
+    peer_queue *inbox;
+    int event_fd;
+    _Atomic bool stopping;
+    pthread_t thread;
+
+    peer_failure failure; /* set: the worker ends */
+    bool ended;
+    bool open;     /* database is open */
+    bool created;  /* ... and was made by this clone */
+    bool finished; /* --once: some link has done all it had to */
+    peer_database database;
+    peer_watch *watch;
+    peer_link *links;
+    peer_part *parts; /* in order of arrival */
+    peer_part **parts_end;
+
+    sync_buf seen; /* sync_seen(), valid while seen_fresh */
+    bool seen_fresh;
+    int64_t data_version;
+    int64_t schema_version;
+    int64_t doubt_us;   /* distance to the next check; 0: no doubt */
+    int64_t doubt_sum;  /* of the distances since the last hint */
+    int64_t check_us;   /* when that check is due */
+    int64_t foreign_ms; /* last commit by another program */
+    bool unfolded;      /* there was one since the last fold */
+    int64_t merge_ms;   /* no merge before this */
+    int64_t busy_ms;    /* since when merges find the file locked; 0: they do not */
+    int64_t received_bytes, received_rows, sent_bytes; /* for the progress line */
+};
+
+/* ---- room.c */
+
+/* Sends one frame; payload larger than a frame goes in pieces. */
+void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame);
+
+/* Ends a link: Error{code, text} and a close. `exit`: what it means for a process that has no other link. */
+void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* The current sync_seen() in r->seen. False: the room has failed. */
+bool peer_room_seen(peer_room *r);
+
+/* --once: tells the network if this link has nothing left to do. */
+void peer_room_check_done(peer_room *r, peer_link *l);
+
+/* ---- incoming.c */
+
+void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m); /* takes m */
+
+/* Merges what has come, in one transaction of bounded size. True: there is more to do at once. */
+bool peer_incoming_merge(peer_room *r, int64_t now_ms);
+void peer_incoming_forget(peer_room *r, peer_link *l); /* drops what waits for a link that is gone */
+
+/* ---- outgoing.c */
+
+void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs); /* StartStreaming */
+void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs);
+void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame);
+void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs); /* it holds this too */
+void peer_outgoing_dirty(peer_room *r); /* there may be something for everybody */
+
+/* Cuts and sends what may be sent now. True: there is more to do at once. */
+bool peer_outgoing_pump(peer_room *r, int64_t now_ms);
+void peer_outgoing_end(peer_link *l); /* lets go of the stream */
+
+/* The file of a clone is there: opens up the room. False: the room has failed. */
+bool peer_room_adopt(peer_room *r);
+
+/* ---- cloning.c: a room's schema, for the other side and from it */
+
+void peer_schema_send(peer_room *r, peer_link *l);
+void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /* makes the file */
+bool peer_schema_may_clone(const char *file, peer_failure *f); /* false: something is there already */
+void peer_schema_undo(peer_room *r); /* removes the file of a clone that did not come to its end */
+
+#endif

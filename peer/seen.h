@@ -1,0 +1,17 @@
+/* What another file holds, learned twice: joined. Pure. */
+#ifndef PEER_SEEN_H
+#define PEER_SEEN_H
+
+#include "mem.h"
+
+/* Two sync_seen() blobs that are both true of one file: `newer` decides which tables it tracks and who it is, numbers are the
+** higher of the two. Fills *out (emptied first). SYNC_OK or the error of a blob that is none; *out is empty then. */
+int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out);
+
+/* Do the two name the same tables with the same keys, in any order? Blobs that are none differ from everything. */
+bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b);
+
+/* Copies; false when out of memory. */
+bool peer_buf_set(sync_buf *to, const void *data, size_t bytes);
+
+#endif

@@ -1,0 +1,192 @@
+/* The listening socket, and what is refused before a websocket is opened. */
+#include "net_internal.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BACKLOG = 128 };
+
+static int bind_one(const struct addrinfo *a)
+{
+    const int one = 1;
+    int fd = socket(a->ai_family, a->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, a->ai_protocol);
+    if (fd < 0) {
+        return -1;
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(fd, a->ai_addr, a->ai_addrlen) != 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+bool net_listen(net *n)
+{
+    const peer_options *o = n->options;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *list = NULL;
+    struct sockaddr_storage name;
+    socklen_t name_bytes = sizeof name;
+    char port[8], host[64];
+    lws_snprintf(port, sizeof port, "%d", o->listen_port);
+    n->listen_fd = -1;
+    int rc = getaddrinfo(o->listen_host, port, &hints, &list);
+    const char *why = rc != 0 ? gai_strerror(rc) : "no address";
+    for (const struct addrinfo *a = list; n->listen_fd < 0 && a != NULL; a = a->ai_next) {
+        n->listen_fd = bind_one(a);
+        why = strerror(errno);
+    }
+    if (list != NULL) {
+        freeaddrinfo(list);
+    }
+    if (n->listen_fd < 0 || getsockname(n->listen_fd, (struct sockaddr *)&name, &name_bytes) != 0 ||
+        getnameinfo((struct sockaddr *)&name, name_bytes, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        n->exit = PEER_EXIT_NETWORK;
+        peer_error(n->exit, "cannot listen on %s:%d: %s; choose another with --listen", o->listen_host,
+                   o->listen_port, why);
+        return false;
+    }
+    n->listen_address = peer_strdup(host);
+    n->listen_port = atoi(port);
+    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return true;
+}
+
+bool net_begin_listening(net *n)
+{
+    const char *format = strchr(n->listen_address, ':') != NULL ? "ws://[%s]:%d/%s" : "ws://%s:%d/%s";
+    lws_sock_file_fd_type fd = {.filefd = n->listen_fd};
+    char url[192];
+    if (listen(n->listen_fd, BACKLOG) == 0) {
+        n->listener = lws_adopt_descriptor_vhost(n->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "listen", NULL);
+    }
+    if (n->listener == NULL) {
+        peer_error(PEER_EXIT_NETWORK, "cannot listen on %s:%d: %s", n->listen_address, n->listen_port,
+                   strerror(errno));
+        return false;
+    }
+    n->listen_fd = -1; /* it is the listener's now */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    lws_snprintf(url, sizeof url, format, n->listen_address, n->listen_port, n->options->room);
+#pragma GCC diagnostic pop
+    peer_notice("serving %s as %s", n->options->file, url);
+    peer_event("listening",
+               (peer_field[]){PEER_TEXT("host", n->listen_address), PEER_NUMBER("port", n->listen_port),
+                              PEER_TEXT("room", n->options->room), PEER_TEXT("url", url), PEER_END});
+    return true;
+}
+
+/* Takes one connection. False: there is none (for now). */
+static bool accept_one(net *n, int listen_fd)
+{
+    const int one = 1;
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && n->spare_fd >= 0) {
+        /* nothing is left to take it with: it is taken with the spare one, and closed, or poll() would never rest */
+        close(n->spare_fd);
+        fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0) {
+            close(fd);
+        }
+        n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        return fd >= 0;
+    }
+    if (fd < 0) {
+        return errno == EINTR || errno == ECONNABORTED;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    lws_adopt_socket_vhost(n->vhost, fd); /* closes it if it fails */
+    return true;
+}
+
+int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    (void)user;
+    (void)in;
+    (void)len;
+    if (reason == LWS_CALLBACK_RAW_RX_FILE) {
+        net *n = lws_context_user(lws_get_context(wsi));
+        while (accept_one(n, lws_get_socket_fd(wsi))) {
+        }
+    }
+    return 0;
+}
+
+/* ---- before the upgrade */
+
+static int refuse(struct lws *wsi, unsigned status, const char *text)
+{
+    return lws_return_http_status(wsi, status, text) != 0 ? -1 : 1;
+}
+
+/* Is `name` one of the comma-separated names of the header? */
+static bool offers(const char *header, const char *name)
+{
+    size_t bytes = strlen(name);
+    while (*header != 0) {
+        header += strspn(header, " \t,");
+        size_t token = strcspn(header, " \t,");
+        if (token == bytes && memcmp(header, name, bytes) == 0) {
+            return true;
+        }
+        header += token;
+    }
+    return false;
+}
+
+static int judge_upgrade(net *n, struct lws *wsi, const char *to)
+{
+    char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 32];
+    if (strcasecmp(to, "websocket") != 0) {
+        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only websockets are served here");
+    }
+    /* a browser sends its Origin with every upgrade; as long as nobody says which ones are welcome, none is */
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0 ||
+        lws_hdr_total_length(wsi, WSI_TOKEN_SWORIGIN) > 0) {
+        return refuse(wsi, HTTP_STATUS_FORBIDDEN, "connections from web pages are not admitted");
+    }
+    if (lws_hdr_copy(wsi, protocols, sizeof protocols, WSI_TOKEN_PROTOCOL) <= 0 ||
+        !offers(protocols, PEER_PROTOCOL_NAME)) {
+        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "this peer speaks " PEER_PROTOCOL_NAME);
+    }
+    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 1 || path[0] != '/' ||
+        !peer_room_name_ok(path + 1, strlen(path + 1))) {
+        return refuse(wsi, HTTP_STATUS_NOT_FOUND, "the path is not the name of a room");
+    }
+    if (strcmp(path + 1, n->options->room) != 0) {
+        lws_snprintf(text, sizeof text, "there is no room %s here", path + 1);
+        return refuse(wsi, HTTP_STATUS_NOT_FOUND, text);
+    }
+    if (n->link_count >= PEER_LINKS_MAX || n->stopping) {
+        return refuse(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "no more connections are taken just now");
+    }
+    return 0;
+}
+
+int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+    switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return judge_upgrade(lws_context_user(lws_get_context(wsi)), wsi, in);
+    case LWS_CALLBACK_HTTP:
+        lws_return_http_status(wsi, 426, "only websockets are served here");
+        return -1;
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        return -1; /* an upgrade to no protocol of ours */
+    default:
+        return lws_callback_http_dummy(wsi, reason, user, in, len);
+    }
+}
