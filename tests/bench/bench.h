@@ -1,0 +1,121 @@
+/* The benchmark: what tracking, folding, exchanging and merging cost, as ratios to plain SQLite in the same run.
+** One program, one thread; a failure of any call ends it with a message, so nothing here returns an error. */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum { KEY_BYTES = 32, TEXT_BYTES_MAX = 40, ROW_VERSIONS = 3 };
+
+typedef enum key_kind { KEY_INTEGER, KEY_TEXT, KEY_KINDS } key_kind;
+
+typedef struct row_values {
+    char a[TEXT_BYTES_MAX], b[TEXT_BYTES_MAX];
+    int c;
+    double d;
+} row_values;
+
+/* All values, made before anything is timed. row[v * count + i] is row i as written the v-th time. */
+typedef struct workload {
+    int count;
+    char (*key)[KEY_BYTES + 1];
+    row_values *row;
+} workload;
+
+typedef struct bytes {
+    unsigned char *data; /* malloc'd */
+    size_t size, cap;
+} bytes;
+
+/* How one extension is driven. */
+typedef struct driver {
+    const char *name;   /* of --against NAME=PATH */
+    const char *entry;  /* its init function */
+    bool writer_loads;  /* the writer cannot write without the extension */
+    const char *adopt;  /* SQL that tracks table t */
+    const char *forget; /* SQL that undoes adopt; NULL: cannot */
+    const char *fold;   /* SQL for work deferred by the writes; NULL: none is */
+    const char *finish; /* SQL before a connection with the extension is closed; NULL: none */
+    void (*gather)(sqlite3 *db, bytes *out);      /* all changes, compressed, as they would be sent */
+    void (*merge)(sqlite3 *db, const bytes *all); /* into a file with the same empty table */
+} driver;
+
+/* An extension to measure: a driver and where its library is. `path` is borrowed. */
+typedef struct contender {
+    const driver *driver;
+    const char *path;
+} contender;
+
+typedef enum phase {
+    PHASE_INSERT,
+    PHASE_UPDATE_1,
+    PHASE_UPDATE_4,
+    PHASE_DELETE,
+    PHASE_ONE_ROW,
+    PHASE_FOLD,
+    PHASE_GATHER,
+    PHASE_MERGE,
+    PHASES
+} phase;
+
+/* One run of everything on fresh files. Microseconds per row (per transaction: PHASE_ONE_ROW); 0 where not done. */
+typedef struct run_result {
+    double us[PHASES];
+    double file_bytes;   /* after insert, fold and checkpoint */
+    double change_bytes; /* of all rows, compressed */
+} run_result;
+
+typedef struct options {
+    const char *dir;  /* for the files; exists */
+    const char *json; /* NULL: none */
+    int rows, runs, one_row_transactions, adopt_rows;
+    bool key[KEY_KINDS];
+    contender contenders[8]; /* [0] is ours */
+    int contender_count;
+} options;
+
+/* bench_db.c: SQLite without error paths */
+_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+sqlite3 *db_open(const char *dir, const char *file, const contender *loaded); /* WAL, synchronous=NORMAL */
+void db_close(sqlite3 *db, const contender *loaded);
+void db_run(sqlite3 *db, const char *sql);
+double db_number(sqlite3 *db, const char *sql); /* first column of the first row */
+sqlite3_stmt *db_prepare(sqlite3 *db, const char *sql);
+void db_step(sqlite3 *db, sqlite3_stmt *stmt); /* to the end, and resets */
+void db_checkpoint(sqlite3 *db);
+void db_remove(const char *dir, const char *file);
+double file_size(const char *dir, const char *file);
+double now_us(void);
+
+/* bench_drivers.c */
+const driver *driver_find(const char *name); /* NULL: unknown */
+void driver_names(FILE *out);
+void *bytes_grow(bytes *b, size_t more); /* where `more` bytes can be written; adds them to size */
+void bytes_free(bytes *b);
+void compress_like_everyone(const bytes *in, bytes *out); /* zstd -3 */
+
+/* bench_work.c */
+workload workload_make(int count);
+void workload_free(workload *w);
+double workload_csv_bytes(const workload *w, key_kind key); /* zstd -3 of the rows as CSV */
+run_result run_once(const options *o, const workload *w, key_kind key,
+                    const contender *who); /* NULL: plain */
+double adopt_ms(const options *o,
+                const contender *who); /* median of adopting a table of o->adopt_rows rows */
+
+/* bench_report.c */
+typedef struct report {
+    FILE *json; /* NULL: none */
+    bool comma;
+} report;
+report report_begin(const options *o);
+/* plain[runs] and tracked[contender * runs + run] belong together pairwise. */
+void report_key(report *r, const options *o, key_kind key, const run_result *plain, const run_result *tracked,
+                double csv_bytes);
+void report_adopt(report *r, const options *o, const double *ms);
+void report_end(report *r);
+
+#endif

@@ -1,0 +1,207 @@
+/* One driver per extension. Those that hand out changes as rows and leave the rest to the application get what
+** any application would do: the rows one after the other, length-prefixed, through zstd -3. */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+enum { ZSTD_LEVEL = 3 };
+
+void *bytes_grow(bytes *b, size_t more)
+{
+    if (b->cap - b->size < more) {
+        b->cap = b->cap * 2 + more;
+        b->data = realloc(b->data, b->cap);
+        if (b->data == NULL) {
+            die("out of memory");
+        }
+    }
+    b->size += more;
+    return b->data + b->size - more;
+}
+
+void bytes_free(bytes *b)
+{
+    free(b->data);
+    *b = (bytes){0};
+}
+
+void compress_like_everyone(const bytes *in, bytes *out)
+{
+    size_t bound = ZSTD_compressBound(in->size);
+    out->size = 0;
+    void *to = bytes_grow(out, bound);
+    size_t size = ZSTD_compress(to, bound, in->data, in->size, ZSTD_LEVEL);
+    if (ZSTD_isError(size)) {
+        die("zstd: %s", ZSTD_getErrorName(size));
+    }
+    out->size = size;
+}
+
+static void decompress(const bytes *in, bytes *out)
+{
+    unsigned long long size = ZSTD_getFrameContentSize(in->data, in->size);
+    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) {
+        die("zstd: not one frame");
+    }
+    size_t got = ZSTD_decompress(bytes_grow(out, (size_t)size), (size_t)size, in->data, in->size);
+    if (ZSTD_isError(got)) {
+        die("zstd: %s", ZSTD_getErrorName(got));
+    }
+}
+
+/* ---- sync_ext ---- */
+
+static void sync_gather(sqlite3 *db, bytes *out)
+{
+    sqlite3_stmt *stmt = db_prepare(db, "SELECT sync_changeset()");
+    if (sqlite3_step(stmt) != SQLITE_ROW || sqlite3_column_type(stmt, 0) != SQLITE_BLOB) {
+        die("sync_changeset: %s", sqlite3_errmsg(db));
+    }
+    size_t size = (size_t)sqlite3_column_bytes(stmt, 0);
+    memcpy(bytes_grow(out, size), sqlite3_column_blob(stmt, 0), size);
+    sqlite3_finalize(stmt);
+}
+
+static void sync_merge(sqlite3 *db, const bytes *all)
+{
+    sqlite3_stmt *stmt = db_prepare(db, "SELECT sync_apply(?1)");
+    sqlite3_bind_blob64(stmt, 1, all->data, all->size, SQLITE_STATIC);
+    db_step(db, stmt);
+    sqlite3_finalize(stmt);
+}
+
+/* ---- extensions with a table of changes ---- */
+
+static void put_value(bytes *out, sqlite3_stmt *stmt, int column)
+{
+    int type = sqlite3_column_type(stmt, column);
+    *(unsigned char *)bytes_grow(out, 1) = (unsigned char)type;
+    if (type == SQLITE_INTEGER) {
+        sqlite3_int64 v = sqlite3_column_int64(stmt, column);
+        memcpy(bytes_grow(out, sizeof v), &v, sizeof v);
+    } else if (type == SQLITE_FLOAT) {
+        double v = sqlite3_column_double(stmt, column);
+        memcpy(bytes_grow(out, sizeof v), &v, sizeof v);
+    } else if (type != SQLITE_NULL) {
+        const void *v = sqlite3_column_blob(stmt, column);
+        unsigned size = (unsigned)sqlite3_column_bytes(stmt, column);
+        memcpy(bytes_grow(out, sizeof size), &size, sizeof size);
+        if (size) {
+            memcpy(bytes_grow(out, size), v, size);
+        }
+    }
+}
+
+static const unsigned char *bind_value(sqlite3_stmt *stmt, int index, const unsigned char *at)
+{
+    int type = *at++;
+    sqlite3_int64 i;
+    double d;
+    unsigned size;
+    switch (type) {
+    case SQLITE_INTEGER:
+        memcpy(&i, at, sizeof i);
+        sqlite3_bind_int64(stmt, index, i);
+        return at + sizeof i;
+    case SQLITE_FLOAT:
+        memcpy(&d, at, sizeof d);
+        sqlite3_bind_double(stmt, index, d);
+        return at + sizeof d;
+    case SQLITE_NULL:
+        sqlite3_bind_null(stmt, index);
+        return at;
+    default:
+        memcpy(&size, at, sizeof size);
+        at += sizeof size;
+        if (type == SQLITE_TEXT) {
+            sqlite3_bind_text(stmt, index, (const char *)at, (int)size, SQLITE_STATIC);
+        } else {
+            sqlite3_bind_blob(stmt, index, at, (int)size, SQLITE_STATIC);
+        }
+        return at + size;
+    }
+}
+
+static void rows_gather(sqlite3 *db, const char *select, bytes *out)
+{
+    bytes rows = {0};
+    sqlite3_stmt *stmt = db_prepare(db, select);
+    int rc, columns = sqlite3_column_count(stmt);
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        for (int c = 0; c < columns; c++) {
+            put_value(&rows, stmt, c);
+        }
+    }
+    if (rc != SQLITE_DONE) {
+        die("%s: %s", select, sqlite3_errmsg(db));
+    }
+    sqlite3_finalize(stmt);
+    compress_like_everyone(&rows, out);
+    bytes_free(&rows);
+}
+
+static void rows_merge(sqlite3 *db, const char *insert, const bytes *all)
+{
+    bytes rows = {0};
+    decompress(all, &rows);
+    db_run(db, "BEGIN");
+    sqlite3_stmt *stmt = db_prepare(db, insert);
+    int columns = sqlite3_bind_parameter_count(stmt);
+    for (const unsigned char *at = rows.data; at < rows.data + rows.size;) {
+        for (int c = 1; c <= columns; c++) {
+            at = bind_value(stmt, c, at);
+        }
+        db_step(db, stmt);
+    }
+    sqlite3_finalize(stmt);
+    db_run(db, "COMMIT");
+    bytes_free(&rows);
+}
+
+#define CRSQLITE_COLUMNS "\"table\", pk, cid, val, col_version, db_version, site_id, cl, seq"
+
+static void crsqlite_gather(sqlite3 *db, bytes *out)
+{
+    rows_gather(db, "SELECT " CRSQLITE_COLUMNS " FROM crsql_changes", out);
+}
+
+static void crsqlite_merge(sqlite3 *db, const bytes *all)
+{
+    rows_merge(db, "INSERT INTO crsql_changes(" CRSQLITE_COLUMNS ") VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", all);
+}
+
+static const driver drivers[] = {
+    {.name = "sync_ext",
+     .entry = "sqlite3_syncext_init",
+     .adopt = "SELECT sync_track('t')",
+     .forget = "SELECT sync_untrack('t')",
+     .fold = "SELECT sync_fold()",
+     .gather = sync_gather,
+     .merge = sync_merge},
+    {.name = "crsqlite",
+     .entry = "sqlite3_crsqlite_init",
+     .writer_loads = true,
+     .adopt = "SELECT crsql_as_crr('t')",
+     .finish = "SELECT crsql_finalize()",
+     .gather = crsqlite_gather,
+     .merge = crsqlite_merge},
+};
+
+const driver *driver_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {
+        if (strcmp(drivers[i].name, name) == 0) {
+            return &drivers[i];
+        }
+    }
+    return NULL;
+}
+
+void driver_names(FILE *out)
+{
+    for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {
+        fprintf(out, " %s", drivers[i].name);
+    }
+}
