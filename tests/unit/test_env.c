@@ -1,0 +1,262 @@
+/* The real environment, in a directory of its own. */
+#include "leaf_rows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "env.h"
+
+#define WITNESS_BYTES 80
+
+typedef struct place {
+    char directory[64];
+    char file[96];
+    char witness[96];
+} place;
+
+static int set_up(void **state)
+{
+    static place p;
+    strcpy(p.directory, "/tmp/sync-env-XXXXXX");
+    if (mkdtemp(p.directory) == NULL) {
+        return -1;
+    }
+    snprintf(p.file, sizeof p.file, "%s/a.db", p.directory);
+    snprintf(p.witness, sizeof p.witness, "%s/a.db-sync", p.directory);
+    int fd = open(p.file, O_CREAT | O_WRONLY | O_CLOEXEC, 0640);
+    *state = &p;
+    return fd < 0 || fchmod(fd, 0640) != 0 || close(fd) != 0 ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    place *p = *state;
+    (void)unlink(p->witness);
+    (void)unlink(p->file);
+    return rmdir(p->directory); /* fails if anything was left behind */
+}
+
+static sync_witness make_witness(uint64_t count, bool clean)
+{
+    sync_witness w = {.site = "0123456789abcde", .count = count, .clean = clean};
+    strcpy(w.boot, "5b1f3d4e-0000-1111-2222-333344445555");
+    return w;
+}
+
+static void assert_witness(const place *p, const sync_witness *w)
+{
+    const sync_env *env = sync_env_get();
+    sync_witness got;
+    memset(&got, 0xee, sizeof got);
+    assert_int_equal(env->witness_read(env->context, p->file, &got), 1);
+    assert_memory_equal(got.site, w->site, sizeof got.site);
+    assert_int_equal(got.count, w->count);
+    assert_string_equal(got.boot, w->boot);
+    assert_int_equal(got.clean, w->clean);
+}
+
+static void put_file(const char *path, const void *bytes, size_t count)
+{
+    (void)unlink(path);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, count), (ssize_t)count);
+    assert_int_equal(close(fd), 0);
+}
+
+static void test_witness_round_trip(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, false);
+    sync_witness got;
+    assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+    for (int i = 0; i < 4; i++) {
+        w = make_witness(UINT64_C(1) << (20 * i), i % 2 == 1);
+        assert_int_equal(env->witness_write(env->context, p->file, &w, i >= 2), 0);
+        assert_witness(p, &w);
+        struct stat info;
+        assert_int_equal(stat(p->witness, &info), 0);
+        assert_int_equal(info.st_mode & 0777, 0640);
+        assert_int_equal(info.st_size, WITNESS_BYTES);
+        if (i == 1) {
+            assert_int_equal(env->witness_remove(env->context, p->file), 0);
+            assert_int_equal(env->witness_remove(env->context, p->file), 0);
+            assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+        }
+    }
+    memset(w.boot, 'x', sizeof w.boot - 1);
+    w.boot[sizeof w.boot - 1] = '\0';
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    assert_witness(p, &w);
+    w.boot[0] = '\0';
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    assert_witness(p, &w);
+}
+
+static void test_witness_layout(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(0x0102, true);
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    uint8_t bytes[WITNESS_BYTES] = {0};
+    int fd = open(p->witness, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, bytes, sizeof bytes), WITNESS_BYTES);
+    assert_int_equal(close(fd), 0);
+    assert_memory_equal(bytes, "SYNW\x01\x01\0\0", 8);
+    assert_memory_equal(bytes + 8, w.site, 16);
+    assert_memory_equal(bytes + 24, "\0\0\0\0\0\0\x01\x02", 8);
+    assert_string_equal((const char *)bytes + 32, w.boot);
+}
+
+static void test_torn_or_foreign_is_none(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true);
+    sync_witness got;
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    uint8_t bytes[WITNESS_BYTES + 1] = {0};
+    int fd = open(p->witness, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(read(fd, bytes, WITNESS_BYTES), WITNESS_BYTES);
+    assert_int_equal(close(fd), 0);
+    for (size_t cut = 0; cut < WITNESS_BYTES; cut++) {
+        put_file(p->witness, bytes, cut);
+        assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+    }
+    put_file(p->witness, bytes, WITNESS_BYTES + 1);
+    assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+    for (size_t bit = 0; bit < WITNESS_BYTES * 8; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        put_file(p->witness, bytes, WITNESS_BYTES);
+        assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    /* What is in the way is replaced. */
+    put_file(p->witness, "something else", 14);
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    assert_witness(p, &w);
+}
+
+static void test_never_through_a_link(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true);
+    sync_witness got;
+    assert_int_equal(symlink(p->file, p->witness), 0);
+    assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    assert_witness(p, &w);
+    struct stat info;
+    assert_int_equal(stat(p->file, &info), 0);
+    assert_int_equal(info.st_size, 0);
+    assert_int_equal(unlink(p->witness), 0);
+    assert_int_equal(mkfifo(p->witness, 0600), 0);
+    assert_int_equal(env->witness_read(env->context, p->file, &got), 0); /* and does not wait */
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    assert_witness(p, &w);
+}
+
+static void test_no_file(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true);
+    uint64_t device = 0;
+    uint64_t inode = 0;
+    char path[128];
+    snprintf(path, sizeof path, "%s/none.db", p->directory);
+    assert_int_equal(env->identity(env->context, path, &device, &inode), -1);
+    assert_int_equal(env->witness_write(env->context, path, &w, false), -1);
+    assert_int_equal(errno, ENOENT);
+    assert_int_equal(env->sync_file(env->context, path), 0);
+    assert_int_equal(env->sync_file(env->context, p->file), 0);
+}
+
+static void test_too_long_a_path(void **state)
+{
+    (void)state;
+    const sync_env *env = sync_env_get();
+    static char path[5000];
+    memset(path, 'x', sizeof path - 1);
+    sync_witness w = make_witness(7, true);
+    assert_int_equal(env->witness_read(env->context, path, &w), -1);
+    assert_int_equal(env->witness_write(env->context, path, &w, false), -1);
+    assert_int_equal(errno, ENAMETOOLONG);
+    assert_int_equal(env->witness_remove(env->context, path), -1);
+}
+
+static void test_identity(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    struct stat info;
+    uint64_t device = 0;
+    uint64_t inode = 0;
+    assert_int_equal(stat(p->file, &info), 0);
+    assert_int_equal(env->identity(env->context, p->file, &device, &inode), 0);
+    assert_true(device == (uint64_t)info.st_dev && inode == (uint64_t)info.st_ino);
+}
+
+static void test_clock_and_randomness(void **state)
+{
+    (void)state;
+    const sync_env *env = sync_env_get();
+    int64_t seconds = (int64_t)time(NULL);
+    int64_t now = env->now_ms(env->context);
+    assert_true(now / 1000 >= seconds && now / 1000 <= (int64_t)time(NULL));
+    uint8_t a[32] = {0};
+    uint8_t b[32] = {0};
+    assert_int_equal(env->random(env->context, a, sizeof a), 0);
+    assert_int_equal(env->random(env->context, b, sizeof b), 0);
+    assert_memory_not_equal(a, b, sizeof a);
+    char boot[40];
+    memset(boot, 'x', sizeof boot);
+    int rc = env->boot(env->context, boot);
+    assert_non_null(memchr(boot, '\0', sizeof boot));
+    assert_int_equal(rc, boot[0] != '\0' ? 0 : -1);
+    assert_null(strchr(boot, '\n'));
+}
+
+static int64_t noon(void *context)
+{
+    return *(int64_t *)context;
+}
+
+static void test_another_environment(void **state)
+{
+    (void)state;
+    const sync_env *real = sync_env_get();
+    int64_t at = 12;
+    sync_env other = *real;
+    other.context = &at;
+    other.now_ms = noon;
+    sync_env_set(&other);
+    const sync_env *env = sync_env_get();
+    assert_int_equal(env->now_ms(env->context), 12);
+    sync_env_set(NULL);
+    assert_ptr_equal(sync_env_get(), real);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_witness_round_trip, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_witness_layout, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_torn_or_foreign_is_none, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_never_through_a_link, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_identity, set_up, tear_down),
+        cmocka_unit_test(test_too_long_a_path),
+        cmocka_unit_test(test_clock_and_randomness),
+        cmocka_unit_test(test_another_environment),
+    };
+    return cmocka_run_group_tests_name("env", tests, NULL, NULL);
+}
