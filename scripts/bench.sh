@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Measures speed and size against plain SQLite in the same run, then two peers on loopback; docs/BENCHMARKS.md explains.
+# usage: scripts/bench.sh [--quick] [--no-peers] [options of the engine's benchmark, such as --against NAME=PATH]
+# The figures also go to build/bench-engine.json and build/bench-peers.json.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+engine=()
+peers=()
+with_peers=1
+while [ $# -gt 0 ]; do
+    case $1 in
+    -h | --help)
+        sed -n '2,4s/^# //p' "$0"
+        exit 0
+        ;;
+    --quick)
+        engine+=(--rows 20000 --runs 3 --transactions 500 --adopt-rows 100000)
+        peers+=(--commits 100 --seconds 3 --backlog 100000)
+        ;;
+    --no-peers) with_peers=0 ;;
+    *) engine+=("$1") ;;
+    esac
+    shift
+done
+
+scripts/deps.sh
+scripts/build.sh release
+build/release/bench/bench build/release/sync_ext.so --json build/bench-engine.json "${engine[@]}"
+if [ $with_peers = 1 ]; then
+    echo
+    /usr/bin/python3 tests/bench/peers.py --json build/bench-peers.json "${peers[@]}"
+fi
