@@ -5,19 +5,24 @@ cd "$(dirname "$0")/.." || exit 1
 
 # ext/: leaves know neither SQLite nor sockets; only mem.c asks SQLite for memory.
 leaves="limits status mem arena value clock row merge vector codec codec_internal codec_head codec_read codec_write
-    frame env"
+    frame json env"
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
     "engine sql meta schema"
     "capture track"
+    "key clocks base"
     "fold"
-    "changes"
-    "apply"
+    "changes request"
+    "merging find write conflict apply"
+    "clone"
     "sync_ext"
 )
-# peer/: the side of the network thread, which never touches SQLite.
-network="listen admit session proto link"
+# peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and
+# what both sides use, which touches neither.
+network="net net_internal serve follow link session resolve backoff"
+workers="room room_internal incoming outgoing cloning database seen watch"
+both="main options log message exits peer_limits"
 
 declare -A edges # file -> what it includes, as paths for our own headers and as <name> for others
 problems=""
@@ -35,8 +40,7 @@ resolve() { # including file, text between the quotes
 
 read_edges() {
     local file line
-    for file in ext/*.[ch] peer/*.[ch] peer/*/*.[ch]; do
-        [ -f "$file" ] || continue
+    for file in ext/*.[ch] peer/*.[ch]; do
         edges[$file]=""
         while read -r line; do
             case $line in
@@ -141,15 +145,14 @@ for file in ext/*.[ch]; do
 done
 report "the engine knows no sockets"
 
-for file in "${!edges[@]}"; do
-    [[ $file == peer/* ]] || continue
-    side=worker
-    is_in "$(module_of "$file")" "$network" && side=network
+for file in peer/*.[ch]; do
+    module=$(module_of "$file")
+    is_in "$module" "$network $workers $both" || complain "$file: not in the table of layers in $0"
     for included in $(closure "$file"); do
-        if [ $side = network ] && is_sqlite "$included"; then
-            complain "$file is on the network's side and includes $included"
-        elif [ $side = worker ] && is_lws "$included"; then
-            complain "$file is on the workers' side and includes $included"
+        if is_sqlite "$included" && ! is_in "$module" "$workers"; then
+            complain "$file is not on the workers' side and includes $included"
+        elif is_lws "$included" && ! is_in "$module" "$network"; then
+            complain "$file is not on the network's side and includes $included"
         fi
     done
 done
