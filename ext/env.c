@@ -185,7 +185,7 @@ static void encode(uint8_t to[WITNESS_BYTES], const sync_witness *w)
 static bool decode(const uint8_t from[WITNESS_BYTES], sync_witness *w)
 {
     if (memcmp(from + MAGIC_AT, WITNESS_MAGIC, MAGIC_BYTES) != 0 || from[VERSION_AT] != WITNESS_VERSION ||
-        from[CLEAN_AT] > 1 || get_u64(from + CHECK_AT) != check_of(from)) {
+        get_u64(from + CHECK_AT) != check_of(from)) {
         return false;
     }
     memset(w, 0, sizeof *w);

@@ -217,6 +217,44 @@ static void test_noise(void **state)
     sync_row_free(&got);
 }
 
+static void test_malformed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        sync_identity identity;
+        uint8_t bytes[8];
+        size_t count;
+        int rc;
+    } cases[] = {
+        {"well formed: two columns", SYNC_BY_KEY, {0x00, 2, 2}, 3, SYNC_OK},
+        {"an unused flag", SYNC_BY_KEY, {0x80, 2, 2}, 3, SYNC_CORRUPT},
+        {"an unused extra flag", SYNC_BY_KEY, {0x40, 0x10, 2, 2}, 4, SYNC_CORRUPT},
+        {"well formed: column 1 unset", SYNC_BY_KEY, {0x20, 2, 2, 1, 0x0a}, 5, SYNC_OK},
+        {"unset, yet carried", SYNC_BY_KEY, {0x20, 2, 2, 1, 0x0e}, 5, SYNC_CORRUPT},
+        {"repeats no stamp", SYNC_BY_KEY, {0x20, 2, 2, 1, 0x0b}, 5, SYNC_CORRUPT},
+        {"a column beyond all", SYNC_BY_KEY, {0x20, 2, 2, 1, 0xf8, 0xff, 0x0f}, 7, SYNC_CORRUPT},
+        {"covers more than there can be", SYNC_BY_KEY, {0x00, 2, 0x80, 0x80, 0x02}, 5, SYNC_CORRUPT},
+        {"well formed: dead", SYNC_BY_KEY, {0x01, 2}, 2, SYNC_OK},
+        {"dead, with cells", SYNC_BY_KEY, {0x21, 2}, 2, SYNC_CORRUPT},
+        {"dead, but odd", SYNC_BY_KEY, {0x09, 2, 3}, 3, SYNC_CORRUPT},
+        {"alive, but even", SYNC_BY_KEY, {0x08, 2, 2, 0}, 4, SYNC_CORRUPT},
+        {"well formed: a second life", SYNC_BY_KEY, {0x08, 2, 3, 0}, 4, SYNC_OK},
+        {"a second life by row", SYNC_BY_ROW, {0x08, 2, 3, 0}, 4, SYNC_CORRUPT},
+        {"well formed: born by row", SYNC_BY_ROW, {0x10, 2, 0, 0}, 4, SYNC_OK},
+        {"born by key", SYNC_BY_KEY, {0x10, 2, 0, 0}, 4, SYNC_CORRUPT},
+        {"no stamp, but a site", SYNC_BY_KEY, {0x42, 0x08, 1}, 3, SYNC_CORRUPT},
+    };
+    sync_row got = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int rc = sync_clock_get(&got, cases[i].bytes, cases[i].count, cases[i].identity, epochs[1], SITES);
+        if (rc != cases[i].rc) {
+            fail_msg("%s: %d", cases[i].what, rc);
+        }
+    }
+    sync_row_free(&got);
+}
+
 static void test_unknown_site_is_corrupt(void **state)
 {
     (void)state;
@@ -321,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_flipped_bits),
         cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_unknown_site_is_corrupt),
         cmocka_unit_test(test_insert_is_the_same_and_small),
         cmocka_unit_test(test_overrides_are_small),

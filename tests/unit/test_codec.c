@@ -273,9 +273,10 @@ static void test_long_changeset(void **state)
     const void *out = NULL;
     size_t bytes = 0;
     assert_int_equal(sync_encoder_begin(e, &c.head, NULL), SYNC_OK);
-    size_t before = 0;
+    size_t before = sync_encoder_size(e);
     for (uint32_t i = 0; i < c.count; i++) {
         assert_int_equal(sync_encoder_row(e, c.table[i], c.key[i], &c.rows[i], NULL), SYNC_OK);
+        assert_true(i > 0 || sync_encoder_size(e) > before);
         before = sync_encoder_size(e) > before ? sync_encoder_size(e) : before;
     }
     assert_int_equal(sync_encoder_finish(e, &c.closing, &out, &bytes, NULL), SYNC_OK);
@@ -363,6 +364,41 @@ static void test_large_values(void **state)
     assert_int_equal(rows, 1);
     sync_encoder_free(e);
     free(noise);
+}
+
+/* A buffer that one large row needed is not kept for the small ones after it. */
+static void test_memory_is_given_back(void **state)
+{
+    (void)state;
+    enum { ROWS = 40 };
+    size_t large = 4 << 20;
+    size_t small = 100000;
+    uint8_t *zeros = calloc(1, large);
+    assert_non_null(zeros);
+    sync_value blobs[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++) {
+        blobs[i] = (sync_value){.type = SYNC_BLOB, .bytes = i == 0 ? large : small, .data = zeros};
+    }
+    sync_encoder *e = sync_encoder_new(SYNC_ZSTD_LEVEL);
+    assert_non_null(e);
+    const void *out = NULL;
+    size_t bytes = 0;
+    encode_blobs(e, blobs, ROWS, &out, &bytes);
+    free(zeros);
+    sync_decoder *d = NULL;
+    sqlite3_int64 before = sqlite3_memory_used();
+    assert_int_equal(sync_decoder_open(out, bytes, large, &d, NULL), SYNC_OK);
+    uint32_t table = 0;
+    const sync_value *key = NULL;
+    const sync_row *row = NULL;
+    assert_int_equal(sync_decoder_next(d, &table, &key, &row, NULL), SYNC_ROW);
+    assert_true(sqlite3_memory_used() - before > (sqlite3_int64)large);
+    for (uint32_t i = 1; i < ROWS; i++) {
+        assert_int_equal(sync_decoder_next(d, &table, &key, &row, NULL), SYNC_ROW);
+    }
+    assert_true(sqlite3_memory_used() - before < 1 << 20);
+    sync_decoder_close(d);
+    sync_encoder_free(e);
 }
 
 /* A frame of a few bytes that says it is a large value, and one that is. */
@@ -726,6 +762,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_long_changeset),
         cmocka_unit_test(test_large_values),
+        cmocka_unit_test(test_memory_is_given_back),
         cmocka_unit_test(test_memory_follows_what_arrives),
         cmocka_unit_test(test_malformed_contents),
         cmocka_unit_test(test_damaged_on_the_way),

@@ -157,6 +157,18 @@ static void test_never_through_a_link(void **state)
     struct stat info;
     assert_int_equal(stat(p->file, &info), 0);
     assert_int_equal(info.st_size, 0);
+    /* Not even to what would be a witness. */
+    char other[128];
+    snprintf(other, sizeof other, "%s/b.db-sync", p->directory);
+    assert_int_equal(rename(p->witness, other), 0);
+    assert_int_equal(symlink(other, p->witness), 0);
+    assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+    w.count++;
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
+    assert_witness(p, &w);
+    assert_int_equal(rename(other, p->witness), 0);
+    w.count--;
+    assert_witness(p, &w);
     assert_int_equal(unlink(p->witness), 0);
     assert_int_equal(mkfifo(p->witness, 0600), 0);
     assert_int_equal(env->witness_read(env->context, p->file, &got), 0); /* and does not wait */
