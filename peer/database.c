@@ -151,8 +151,17 @@ static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
             peer_notice("%s cannot be switched to WAL mode and stays in %s mode", d->path, mode);
         }
     }
-    d->wal = strcmp(mode, "wal") == 0;
     return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
+}
+
+/* The inode of FILE-wal; 0: there is none. */
+static ino_t wal_inode(const peer_database *d)
+{
+    struct stat st;
+    char *path = peer_format("%s-wal", d->path);
+    ino_t inode = stat(path, &st) == 0 && st.st_dev == d->device ? st.st_ino : 0;
+    free(path);
+    return inode;
 }
 
 /* Takes and gives back the write lock: what is wrong with writing shows now, not at the first merge. */
@@ -193,6 +202,17 @@ static bool open_main(peer_database *d, peer_failure *f)
     return good;
 }
 
+/* May the file be written, and its directory, where SQLite keeps its journals? */
+static bool is_allowed(const char *path)
+{
+    char *dir = peer_strdup(path);
+    char *slash = strrchr(dir, '/');
+    slash[slash == dir] = 0;
+    bool allowed = access(path, R_OK | W_OK) == 0 && access(dir, W_OK | X_OK) == 0;
+    free(dir);
+    return allowed;
+}
+
 /* The path is absolute and leads to a regular file. */
 static bool remember_identity(peer_database *d, const char *file, peer_failure *f)
 {
@@ -207,7 +227,10 @@ static bool remember_identity(peer_database *d, const char *file, peer_failure *
     d->path = real;
     d->device = st.st_dev;
     d->inode = st.st_ino;
-    return S_ISREG(st.st_mode) || peer_fail(f, PEER_EXIT_NOTADB, "%s is not a SQLite database", file);
+    if (!S_ISREG(st.st_mode)) {
+        return peer_fail(f, PEER_EXIT_NOTADB, "%s is not a SQLite database", file);
+    }
+    return is_allowed(real) || peer_database_fail(d, f, "open", SQLITE_READONLY);
 }
 
 static bool open_known(peer_database *d, bool keep_journal_mode, peer_failure *f)
@@ -246,29 +269,27 @@ bool peer_database_create(peer_database *d, const char *file, atomic_bool *stopp
     return peer_database_open(d, file, false, stopping, f);
 }
 
-/* Is the WAL at the path still the one of the file that was opened? If the file is another, SQLite's close must not remove it. */
-static void forbid_cleaning(sqlite3 *db)
+/* The last connection to close moves the WAL into the file, wherever that is by now, and removes FILE-wal. That is right as long as
+** FILE-wal is still the one of this file: left behind, SQLite would replay it into whatever comes to stand at the path. If it is another
+** file's, it is not touched. */
+static void close_connection(sqlite3 *db, bool clean)
 {
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (db != NULL && !clean) {
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+    sqlite3_close(db);
 }
 
 void peer_database_close(peer_database *d)
 {
-    peer_failure ignored = {0};
-    bool same = d->path != NULL && peer_database_same(d, &ignored);
+    bool clean = d->path != NULL && wal_inode(d) == d->wal_inode;
     sqlite3_finalize(d->data_version);
     sqlite3_finalize(d->schema_version);
     sqlite3_finalize(d->seen);
     for (size_t i = 0; i < PEER_READERS_MAX; i++) {
-        if (d->readers[i].db != NULL && !same) {
-            forbid_cleaning(d->readers[i].db);
-        }
-        sqlite3_close(d->readers[i].db);
+        close_connection(d->readers[i].db, clean);
     }
-    if (d->db != NULL && !same) {
-        forbid_cleaning(d->db);
-    }
-    sqlite3_close(d->db);
+    close_connection(d->db, clean);
     free(d->path);
     *d = (peer_database){0};
 }

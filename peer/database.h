@@ -35,7 +35,7 @@ typedef struct peer_database {
     peer_reader readers[PEER_READERS_MAX]; /* opened when first needed */
     dev_t device;
     ino_t inode;
-    bool wal;
+    ino_t wal_inode;       /* of the WAL file; 0: none */
     int wal_pages_done;    /* wal_pages at the last checkpoint */
     int wal_pages;         /* after the last commit of ours */
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */

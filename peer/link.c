@@ -85,7 +85,6 @@ void net_link_end(net_link *l, int code, int status, const char *text)
     }
     if (code != 0 && l->open) {
         sync_frame frame = {.type = SYNC_FRAME_ERROR};
-        l->session.state = l->session.state == PEER_ENDED ? PEER_GREETING : l->session.state;
         frame.error.code = (uint64_t)code;
         frame.error.text = sync_frame_text_of(text);
         frame.error.text.bytes =

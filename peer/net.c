@@ -91,7 +91,7 @@ static void room_ended(net *n, const peer_message *m)
         n->exit = m->exit;
     }
     net_stop(n, m->exit);
-    close_links(n, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY, "this peer stops");
+    close_links(n, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY, "sync-peer is stopping");
 }
 
 static void take_messages(net *n)

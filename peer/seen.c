@@ -3,6 +3,7 @@
 
 #include "codec.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define NOWHERE UINT32_MAX
@@ -14,14 +15,43 @@ bool peer_buf_set(sync_buf *to, const void *data, size_t bytes)
     return !to->oom;
 }
 
-static uint32_t find_site(const sync_head *head, const uint8_t id[SYNC_SITE_BYTES])
+/* The sites of a head in order, so that a blob with many costs little. */
+typedef struct site_index {
+    uint32_t count;
+    struct site_place {
+        const uint8_t *id;
+        uint32_t at;
+    } * places;
+} site_index;
+
+static int compare_places(const void *a, const void *b)
 {
-    for (uint32_t s = 0; s < head->site_count; s++) {
-        if (memcmp(head->sites[s], id, SYNC_SITE_BYTES) == 0) {
-            return s;
-        }
+    return memcmp(((const struct site_place *)a)->id, ((const struct site_place *)b)->id, SYNC_SITE_BYTES);
+}
+
+/* Borrows from head. SYNC_OK or SYNC_NOMEM. */
+static int index_sites(site_index *index, const sync_head *head)
+{
+    index->places = sync_alloc(head->site_count * sizeof index->places[0]);
+    if (index->places == NULL) {
+        return head->site_count > 0 ? SYNC_NOMEM : SYNC_OK;
     }
-    return NOWHERE;
+    index->count = head->site_count;
+    for (uint32_t s = 0; s < head->site_count; s++) {
+        index->places[s].id = head->sites[s];
+        index->places[s].at = s;
+    }
+    qsort(index->places, index->count, sizeof index->places[0], compare_places);
+    return SYNC_OK;
+}
+
+static uint32_t find_site(const site_index *index, const uint8_t id[SYNC_SITE_BYTES])
+{
+    const struct site_place wanted = {id, 0};
+    const struct site_place *found =
+        index->count > 0 ? bsearch(&wanted, index->places, index->count, sizeof wanted, compare_places)
+                         : NULL;
+    return found != NULL ? found->at : NOWHERE;
 }
 
 static bool same_table(const sync_table_head *a, const sync_table_head *b)
@@ -47,62 +77,71 @@ static uint32_t find_table(const sync_head *head, const sync_table_head *like)
     return NOWHERE;
 }
 
-/* Makes room in `head` for sites of `other` that it lacks, keeping what it holds. */
-static int widen(sync_head *head, const sync_head *other)
+/* Gives `head` the sites `sites` of which the first are its own, keeping what it holds. */
+static int widen(sync_head *head, const uint8_t (*sites)[SYNC_SITE_BYTES], uint32_t count)
 {
-    uint32_t before = head->site_count, count = before;
-    for (uint32_t s = 0; s < other->site_count; s++) {
-        count += find_site(head, other->sites[s]) == NOWHERE;
-    }
-    if (count == before) {
-        return SYNC_OK;
-    }
-    sync_head wide = {0};
+    uint32_t before = head->site_count;
     sync_matrix base = {0}, start = {0};
-    int rc = sync_head_set_sites(&wide, count);
-    rc = rc == SYNC_OK ? sync_matrix_init(&base, head->table_count, count) : rc;
+    int rc = sync_matrix_init(&base, head->table_count, count);
     rc = rc == SYNC_OK ? sync_matrix_init(&start, head->table_count, count) : rc;
+    rc = rc == SYNC_OK ? sync_head_set_sites(head, count) : rc;
     if (rc != SYNC_OK) {
         sync_matrix_free(&base);
-        sync_head_free(&wide);
+        sync_matrix_free(&start);
         return rc;
     }
-    memcpy(wide.sites, head->sites, (size_t)before * SYNC_SITE_BYTES);
-    uint32_t at = before;
-    for (uint32_t s = 0; s < other->site_count; s++) {
-        if (find_site(head, other->sites[s]) == NOWHERE) {
-            memcpy(wide.sites[at++], other->sites[s], SYNC_SITE_BYTES);
-        }
-    }
+    memcpy(head->sites, sites, (size_t)count * SYNC_SITE_BYTES);
     for (uint32_t t = 0; t < head->table_count; t++) {
         for (uint32_t s = 0; s < before; s++) {
             sync_matrix_set(&base, t, s, sync_matrix_at(&head->base, t, s));
             sync_matrix_set(&start, t, s, sync_matrix_at(&head->start, t, s));
         }
     }
-    sync_free(head->sites);
     sync_matrix_free(&head->base);
     sync_matrix_free(&head->start);
-    head->sites = wide.sites;
-    head->site_count = count;
     head->base = base;
     head->start = start;
     return SYNC_OK;
 }
 
-static void raise_to(sync_head *head, const sync_head *other)
+/* Makes room in `head` for sites of `other` that it lacks. to[s]: where site s of `other` is in `head`. */
+static int place_sites(sync_head *head, const sync_head *other, uint32_t *to)
 {
-    for (uint32_t t = 0; t < head->table_count; t++) {
-        uint32_t from = find_table(other, &head->tables[t]);
-        if (from == NOWHERE) {
-            continue;
-        }
+    site_index index = {0};
+    uint32_t count = head->site_count;
+    uint8_t(*sites)[SYNC_SITE_BYTES] =
+        sync_alloc(((size_t)head->site_count + other->site_count) * SYNC_SITE_BYTES);
+    int rc = sites != NULL ? index_sites(&index, head) : SYNC_NOMEM;
+    if (rc == SYNC_OK) {
+        memcpy(sites, head->sites, (size_t)count * SYNC_SITE_BYTES);
         for (uint32_t s = 0; s < other->site_count; s++) {
-            uint32_t to = find_site(head, other->sites[s]);
-            sync_matrix_raise(&head->base, t, to, sync_matrix_at(&other->base, from, s));
-            sync_matrix_raise(&head->start, t, to, sync_matrix_at(&other->start, from, s));
+            to[s] = find_site(&index, other->sites[s]);
+            if (to[s] == NOWHERE) {
+                memcpy(sites[count], other->sites[s], SYNC_SITE_BYTES);
+                to[s] = count++;
+            }
+        }
+        rc =
+            count > head->site_count ? widen(head, (const uint8_t(*)[SYNC_SITE_BYTES])sites, count) : SYNC_OK;
+    }
+    sync_free(index.places);
+    sync_free(sites);
+    return rc;
+}
+
+static int raise_to(sync_head *head, const sync_head *other)
+{
+    uint32_t *to = sync_alloc(other->site_count * sizeof to[0]);
+    int rc = to != NULL ? place_sites(head, other, to) : SYNC_NOMEM;
+    for (uint32_t t = 0; rc == SYNC_OK && t < head->table_count; t++) {
+        uint32_t from = find_table(other, &head->tables[t]);
+        for (uint32_t s = 0; from != NOWHERE && s < other->site_count; s++) {
+            sync_matrix_raise(&head->base, t, to[s], sync_matrix_at(&other->base, from, s));
+            sync_matrix_raise(&head->start, t, to[s], sync_matrix_at(&other->start, from, s));
         }
     }
+    sync_free(to);
+    return rc;
 }
 
 int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out)
@@ -112,12 +151,9 @@ int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out)
     sync_buf_reset(out);
     int rc = sync_seen_get(newer->data, newer->len, &a, &error);
     rc = rc == SYNC_OK ? sync_seen_get(older->data, older->len, &b, &error) : rc;
-    rc = rc == SYNC_OK ? widen(&a, &b) : rc;
-    if (rc == SYNC_OK) {
-        raise_to(&a, &b);
-        rc = sync_seen_put(out, &a);
-        rc = rc == SYNC_OK && out->oom ? SYNC_NOMEM : rc;
-    }
+    rc = rc == SYNC_OK ? raise_to(&a, &b) : rc;
+    rc = rc == SYNC_OK ? sync_seen_put(out, &a) : rc;
+    rc = rc == SYNC_OK && out->oom ? SYNC_NOMEM : rc;
     if (rc != SYNC_OK) {
         sync_buf_reset(out);
     }

@@ -147,7 +147,7 @@ bool peer_session_may_send(const peer_session *s, sync_frame_type type)
     case SYNC_FRAME_ANNOUNCE:
         return s->state == PEER_GREETING;
     case SYNC_FRAME_ERROR:
-        return s->state != PEER_ENDED;
+        return true; /* the last word */
     case SYNC_FRAME_CHANGES:
         return s->state == PEER_STREAMING;
     default:

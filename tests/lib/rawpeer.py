@@ -1,0 +1,183 @@
+"""A websocket client and sync.v1's frames in plain Python, to say to a peer what no peer would say.
+
+Written from docs/PROTOCOL.md, not from the C sources, so that the two check each other.
+"""
+import base64
+import os
+import socket
+import struct
+
+MASK = (1 << 64) - 1
+ANNOUNCE, START, CHANGES, REJECT, ACK, PING, PONG, ERROR, SCHEMA_REQUEST, SCHEMA, CREATE_DB, APPLY = range(1, 13)
+PART, LAST, HOLDS, CAUGHT_UP = range(4)
+FRAME_MAX = 256 * 1024
+
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def text(value):
+    raw = value.encode() if isinstance(value, str) else value
+    return varint(len(raw)) + raw
+
+
+def check(data):
+    h = 0x9E3779B97F4A7C15 ^ len(data)
+    whole = len(data) // 8 * 8
+    words = [word for (word,) in struct.iter_unpack("<Q", data[:whole])]
+    words.append(int.from_bytes(data[whole:], "little"))
+    for word in words:
+        h = (h ^ word) * 0xFF51AFD7ED558CCD & MASK
+        h ^= h >> 32
+    return h
+
+
+def frame(kind, fields=b"", payload=b"", flags=0):
+    body = bytes([kind, flags]) + fields + payload
+    return body + check(body).to_bytes(8, "big")
+
+
+def announce(room, site=None, protocol=1, software="raw"):
+    return frame(ANNOUNCE, varint(protocol) + (site or os.urandom(16)) + text(room) + text(software))
+
+
+def changes(stream, part, kind, payload=b"", flags=0):
+    return frame(CHANGES, varint(stream) + varint(part) + varint(kind), payload, flags)
+
+
+def ack(stream, parts, weight):
+    return frame(ACK, varint(stream) + varint(parts) + varint(weight))
+
+
+class Refused(Exception):
+    """The upgrade was answered with another status than 101."""
+
+    def __init__(self, status):
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+
+
+class Closed(Exception):
+    """The other side closed: `code` and `reason` of the websocket close, or code None."""
+
+    def __init__(self, code, reason):
+        super().__init__(f"closed with {code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class RawPeer:
+    """One websocket. `room=None` leaves the announcement to the test."""
+
+    def __init__(self, port, path, protocol="sync.v1", headers=(), timeout=30):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        key = base64.b64encode(os.urandom(16)).decode()
+        lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Upgrade: websocket", "Connection: Upgrade",
+                 f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", *headers]
+        if protocol:
+            lines.append(f"Sec-WebSocket-Protocol: {protocol}")
+        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self._in = bytearray()
+        head = self._until(b"\r\n\r\n")
+        status = int(head.split(b" ", 2)[1])
+        if status != 101:
+            self.socket.close()
+            raise Refused(status)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.socket.close()
+
+    def _more(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise Closed(None, "")
+        self._in += data
+
+    def _until(self, end):
+        while end not in self._in:
+            try:
+                self._more()
+            except (Closed, ConnectionError):
+                raise Refused(0) from None
+        at = self._in.index(end) + len(end)
+        head, self._in = bytes(self._in[:at]), self._in[at:]
+        return head
+
+    def _take(self, count):
+        while len(self._in) < count:
+            self._more()
+        head, self._in = bytes(self._in[:count]), self._in[count:]
+        return head
+
+    def send_ws(self, opcode, payload, fin=True):
+        """One websocket frame, masked as a client's must be."""
+        head = bytearray([opcode | (0x80 if fin else 0)])
+        if len(payload) < 126:
+            head.append(0x80 | len(payload))
+        elif len(payload) < 65536:
+            head += bytes([0x80 | 126]) + struct.pack(">H", len(payload))
+        else:
+            head += bytes([0x80 | 127]) + struct.pack(">Q", len(payload))
+        self.socket.sendall(bytes(head) + bytes(4) + payload)  # a mask of zeros is a mask
+
+    def send(self, message):
+        self.send_ws(2, message)
+
+    def receive(self):
+        """The next message's bytes; raises Closed."""
+        whole = b""
+        while True:
+            first, second = self._take(2)
+            size = second & 0x7F
+            if size == 126:
+                (size,) = struct.unpack(">H", self._take(2))
+            elif size == 127:
+                (size,) = struct.unpack(">Q", self._take(8))
+            payload = self._take(size)
+            opcode = first & 0x0F
+            if opcode == 8:
+                code = struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else None
+                raise Closed(code, payload[2:].decode("utf-8", "replace"))
+            if opcode == 9:
+                self.send_ws(10, payload)
+                continue
+            if opcode == 10:
+                continue
+            whole += payload
+            if first & 0x80:
+                return whole
+
+    def expect(self, kind):
+        """The next message of that kind, its body behind type and flags; others are passed over. Raises Closed."""
+        while True:
+            message = self.receive()
+            body = message[:-8]
+            if int.from_bytes(message[-8:], "big") != check(body):
+                raise AssertionError("a message whose check is wrong")
+            if body[0] == kind:
+                return body[2:]
+
+    def until_closed(self):
+        """Reads up to the close and returns it, and the text of the Error message before it (or None)."""
+        error = None
+        while True:
+            try:
+                body = self.receive()[:-8]
+            except Closed as closed:
+                return closed, error
+            except ConnectionError:
+                return Closed(None, "reset"), error
+            if body[0] == ERROR:
+                error = body[2:]
