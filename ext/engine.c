@@ -1,6 +1,7 @@
 /* The engine's state on one connection: loading metadata, and the frame of one operation. */
 #include "engine.h"
 
+#include "keeper.h"
 #include "schema.h"
 
 #include <string.h>
@@ -22,6 +23,9 @@ static void finalize_tables(sync_db *s)
         for (int slot = 0; slot < SYNC_STMT_COUNT; slot++) {
             sqlite3_finalize(s->tables[i].stmts[slot]);
         }
+    }
+    for (uint32_t i = 0; i < s->fk_count; i++) {
+        sqlite3_finalize(s->fks[i].parent_stmt);
     }
     s->table_count = 0;
     s->tables = NULL;
@@ -421,8 +425,8 @@ int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
     if (mode == SYNC_WRITE && sqlite3_db_readonly(s->db, "main") == 1) {
         return sync_fail(error, SYNC_READONLY, "the database is open read-only");
     }
-    int rc = SYNC_OK;
-    if (!writing) {
+    int rc = sync_keeper_watch(s, error);
+    if (rc == SYNC_OK && !writing) {
         op->transaction = sqlite3_get_autocommit(s->db) != 0;
         op->open = true;
         rc = sync_exec(s, error, "%s",

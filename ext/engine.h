@@ -49,12 +49,13 @@ typedef struct sync_fk {
     uint32_t child_tid;
     uint32_t parent_tid;
     uint32_t count;
-    bool to_key;       /* refers to exactly the parent's primary key */
-    bool to_row;       /* refers to the number of a row table: travels as an identity */
-    char **from;       /* child column names */
-    char **to;         /* parent column names */
-    uint32_t from_col; /* to_row: child's column id, or SYNC_REF_KEY + key index */
-    bool acts;         /* ON DELETE CASCADE, SET NULL or SET DEFAULT */
+    bool to_key;               /* refers to exactly the parent's primary key */
+    bool to_row;               /* refers to the number of a row table: travels as an identity */
+    char **from;               /* child column names */
+    char **to;                 /* parent column names */
+    uint32_t from_col;         /* to_row: child's column id, or SYNC_REF_KEY + key index */
+    bool acts;                 /* ON DELETE CASCADE, SET NULL or SET DEFAULT */
+    sqlite3_stmt *parent_stmt; /* is there a parent row? prepared when first needed */
 } sync_fk;
 
 /* Statements kept per table; each module prepares its own when first needed. */
@@ -126,6 +127,13 @@ typedef struct sync_overlay {
     int64_t entries; /* in it */
 } sync_overlay;
 
+/* The delta whose parts are arriving from a site. */
+typedef struct sync_part_mark {
+    uint8_t site[SYNC_SITE_BYTES];
+    uint64_t mark; /* of its base and start */
+    uint32_t next; /* the part that is expected */
+} sync_part_mark;
+
 typedef struct sync_db {
     sqlite3 *db;
     char *path; /* of the main database; NULL for in-memory and temporary ones */
@@ -147,6 +155,7 @@ typedef struct sync_db {
     uint32_t fk_count;
     sync_fk *fks;
     sync_overlay overlay;
+    sync_part_mark parts[SYNC_PARTS_OPEN_MAX];
     sqlite3_stmt *meta_stmt;
     sqlite3_stmt *schema_stmt;
     sqlite3_stmt *save_stmt;
@@ -155,7 +164,7 @@ typedef struct sync_db {
     sync_encoder *encoder;
     bool witness_written; /* by this connection: close cleanly */
     bool witness_complained;
-    bool busy; /* an operation is under way: user triggers must not re-enter */
+    bool kept; /* see keeper.h */
 } sync_db;
 
 /* ---- SQL helpers: all texts are sqlite3_mprintf formats (%w quotes identifiers inside "...", %Q values) ---------------------- */

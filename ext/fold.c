@@ -2,6 +2,7 @@
 
 #include "capture.h"
 #include "clocks.h"
+#include "key.h"
 
 #include <string.h>
 
@@ -62,7 +63,7 @@ static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *
 {
     (void)s;
     bool by_row = t->identity == SYNC_BY_ROW;
-    sqlite3_str_appendall(sql, "SELECT j.seq, iif(x.known, o.seq, c.seq), iif(x.known, o.clock, c.clock), ");
+    sqlite3_str_appendall(sql, "SELECT j.seq, iif(j.known, o.seq, c.seq), iif(j.known, o.clock, c.clock), ");
     sqlite3_str_appendf(sql, "b.\"%w\" IS NOT NULL, ", t->key_names[0]);
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendf(sql, " FROM (SELECT *, EXISTS (SELECT 1 FROM temp.sync_row_%u AS e WHERE ", t->tid);

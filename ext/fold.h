@@ -23,8 +23,4 @@ int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error);
 /* Journal entries above sync_meta.folded. */
 int sync_fold_tail(sync_db *s, int64_t *entries, sync_error *error);
 
-/* Bytes that are equal exactly for keys that the table's collations hold equal; false where a collation is unknown to us (then
-** nothing is appended). */
-bool sync_key_normal(sync_buf *buf, const sync_table *t, const sync_value *key);
-
 #endif

@@ -1,5 +1,4 @@
-/* Keys under their collations, outside SQLite. */
-#include "fold.h"
+#include "key.h"
 
 #include <string.h>
 

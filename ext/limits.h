@@ -45,6 +45,9 @@
 /* A delta without rows is sent all the same if this many journal entries had to be looked at to know it: it moves the cursor. */
 #define SYNC_SCAN_QUIET_MAX 1000
 
+/* Deltas in parts that one connection keeps apart by sender; two senders that share a slot make each other start again. */
+#define SYNC_PARTS_OPEN_MAX 64
+
 /* Text of one error message, including the terminating zero. */
 #define SYNC_ERROR_BYTES 512
 

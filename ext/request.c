@@ -87,7 +87,9 @@ int sync_changes_seen(sync_db *s, sync_buf *buf, sync_error *error)
         }
         rc = sync_head_own_table(&s->tables[t], &head.tables[to], false, error);
         for (uint32_t sid = 1; sid < s->sites.count; sid++) {
-            sync_matrix_set(&head.base, to, wire[sid], sync_matrix_at(&seen, t, sid));
+            uint64_t hlc =
+                sid == s->own_site && s->overlay.valid ? s->overlay.hlc : sync_matrix_at(&seen, t, sid);
+            sync_matrix_set(&head.base, to, wire[sid], hlc);
             sync_matrix_set(&head.start, to, wire[sid], sync_matrix_at(&cursors, t, sid));
         }
         to++;

@@ -383,10 +383,10 @@ static int learn_table(sync_db *s, const sync_table *t, sync_error *error)
         }
         if (cid == t->col_count) {
             rc = sync_exec(s, error,
-                           "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, 1)",
+                           "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, 2)",
                            t->tid, next++, base.cols[b].name);
         } else if (!t->cols[cid].present) {
-            rc = sync_exec(s, error, "UPDATE main.sync_column SET present = 1 WHERE tid = %u AND cid = %u",
+            rc = sync_exec(s, error, "UPDATE main.sync_column SET present = 2 WHERE tid = %u AND cid = %u",
                            t->tid, cid);
         }
     }

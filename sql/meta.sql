@@ -15,7 +15,8 @@ CREATE TABLE sync_table(
     genesis_hlc INTEGER NOT NULL, genesis_site INTEGER NOT NULL, genesis_covers INTEGER NOT NULL, genesis_seq INTEGER NOT NULL,
     key TEXT NOT NULL, pending INTEGER NOT NULL DEFAULT 0, null_keys INTEGER NOT NULL DEFAULT 0);
 
--- Stable column ids. present: the base table has it and the triggers know it; otherwise values of other files wait for it.
+-- Stable column ids. present: 1, the base table has it and the triggers know it; 2, they have just come to know it; 0, values of other
+-- files wait for it.
 CREATE TABLE sync_column(
     tid INTEGER NOT NULL, cid INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, present INTEGER NOT NULL,
     PRIMARY KEY(tid, cid), UNIQUE(tid, name)) WITHOUT ROWID;
@@ -32,5 +33,5 @@ CREATE TABLE sync_applying(x INTEGER PRIMARY KEY);
 CREATE TABLE sync_conflict(
     id INTEGER PRIMARY KEY, tbl TEXT NOT NULL, key TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT, held INTEGER NOT NULL,
     ours TEXT, theirs TEXT, our_stamp TEXT, their_stamp TEXT, our_site TEXT, their_site TEXT, at INTEGER NOT NULL,
-    tid INTEGER NOT NULL, clock_key BLOB NOT NULL);
+    tid INTEGER NOT NULL, clock_key BLOB NOT NULL, raw_key BLOB NOT NULL);
 CREATE INDEX sync_conflict_row ON sync_conflict(tid, clock_key);

@@ -1,0 +1,384 @@
+#include "apply.h"
+
+#include "base.h"
+#include "merging.h"
+#include "request.h"
+#include "site.h"
+
+#include <string.h>
+
+/* A table of the changeset, and what it is here. */
+typedef struct arriving {
+    sync_table *t; /* NULL: not tracked here, its rows are passed over */
+    uint32_t *cid; /* wire column -> stable column id; UINT32_MAX until its name is first needed */
+} arriving;
+
+typedef struct apply {
+    sync_merging m;
+    sync_decoder *decoder;
+    const sync_head *head;
+    uint32_t *site; /* wire site -> local number */
+    arriving *tables;
+    sync_part_mark part; /* what follows this part */
+    sync_row local, remote;
+    int64_t changed;
+} apply;
+
+/* ---- the head ---- */
+
+static int map_tables(apply *a, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    a->tables = sync_alloc((a->head->table_count + 1) * sizeof *a->tables);
+    if (a->tables == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(a->tables, 0, (a->head->table_count + 1) * sizeof *a->tables);
+    for (uint32_t h = 0; h < a->head->table_count; h++) {
+        const sync_table_head *theirs = &a->head->tables[h];
+        sync_table *t = sync_engine_table(s, theirs->name);
+        if (t == NULL || t->missing) {
+            continue;
+        }
+        int rc = sync_head_match(t, theirs, error);
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+        a->tables[h].t = t;
+        a->tables[h].cid = sync_alloc((theirs->col_count + 1) * sizeof(uint32_t));
+        if (a->tables[h].cid == NULL) {
+            return sync_fail_nomem(error);
+        }
+        for (uint32_t c = 0; c < theirs->col_count; c++) {
+            uint32_t cid = 0;
+            while (cid < t->col_count && sqlite3_stricmp(t->cols[cid].name, theirs->col_names[c]) != 0) {
+                cid++;
+            }
+            a->tables[h].cid[c] = cid < t->col_count ? cid : UINT32_MAX;
+        }
+    }
+    return SYNC_OK;
+}
+
+/* The delta presumes a vector and a journal position: a file that holds less must not raise its own by it. */
+static int check_base(apply *a, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    sync_matrix seen = {0}, cursors = {0};
+    uint32_t sender = 0;
+    for (uint32_t i = 1; i < s->sites.count; i++) {
+        sender = memcmp(s->site_ids[i], a->head->site, SYNC_SITE_BYTES) == 0 ? i : sender;
+    }
+    int rc = sync_engine_seen(s, &seen, error);
+    rc = rc == SYNC_OK ? sync_engine_cursors(s, &cursors, error) : rc;
+    for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
+        const sync_table *t = a->tables[h].t;
+        if (t == NULL) {
+            continue;
+        }
+        uint32_t at = (uint32_t)(t - s->tables);
+        uint64_t start = sync_matrix_at(&a->head->start, h, 0);
+        if (start > (sender ? sync_matrix_at(&cursors, at, sender) : 0)) {
+            rc = sync_fail(error, SYNC_BEHIND,
+                           "this changeset continues one that this file does not have (table %s, from "
+                           "version %llu of the other file): ask"
+                           " for changes with this file's sync_seen()",
+                           t->name, (unsigned long long)start);
+        }
+        for (uint32_t w = 0; rc == SYNC_OK && w < a->head->site_count; w++) {
+            uint32_t sid = 0;
+            uint64_t presumed = sync_matrix_at(&a->head->base, h, w);
+            for (uint32_t i = 1; presumed && i < s->sites.count; i++) {
+                sid = memcmp(s->site_ids[i], a->head->sites[w], SYNC_SITE_BYTES) == 0 ? i : sid;
+            }
+            if (presumed > (sid ? sync_matrix_at(&seen, at, sid) : 0)) {
+                rc = sync_fail(error, SYNC_BEHIND,
+                               "this changeset was cut for a file that holds more than this one (table %s): "
+                               "ask for changes with this file's"
+                               " sync_seen()",
+                               t->name);
+            }
+        }
+    }
+    sync_matrix_free(&seen);
+    sync_matrix_free(&cursors);
+    return rc;
+}
+
+/* Parts of one delta must come in order: only then does the last one close it. */
+static int check_part(apply *a, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    sync_buf head = {0};
+    sync_matrix_put(&head, &a->head->base);
+    sync_matrix_put(&head, &a->head->start);
+    uint64_t mark = 14695981039346656037u;
+    for (size_t i = 0; i < head.len; i++) {
+        mark = (mark ^ head.data[i]) * 1099511628211u;
+    }
+    bool oom = head.oom;
+    sync_buf_free(&head);
+    if (oom) {
+        return sync_fail_nomem(error);
+    }
+    sync_part_mark *slot = &s->parts[a->head->site[0] % SYNC_PARTS_OPEN_MAX];
+    bool follows = memcmp(slot->site, a->head->site, SYNC_SITE_BYTES) == 0 && slot->mark == mark &&
+                   slot->next == a->head->part;
+    if (a->head->part > 0 && !follows) {
+        return sync_fail(
+            error, SYNC_BEHIND,
+            "part %u of a delta without the parts before it: ask for changes with this file's sync_seen()",
+            a->head->part);
+    }
+    memcpy(a->part.site, a->head->site, SYNC_SITE_BYTES);
+    a->part.mark = mark;
+    a->part.next = a->head->part + 1;
+    return SYNC_OK;
+}
+
+static int map_sites(apply *a, sync_error *error)
+{
+    a->site = sync_alloc((a->head->site_count + 1) * sizeof *a->site);
+    if (a->site == NULL) {
+        return sync_fail_nomem(error);
+    }
+    for (uint32_t w = 0; w < a->head->site_count; w++) {
+        a->site[w] = sync_engine_site(a->m.s, a->head->sites[w], error);
+        if (a->site[w] == 0) {
+            return error->code;
+        }
+    }
+    return SYNC_OK;
+}
+
+/* ---- rows ---- */
+
+static bool take_stamp(apply *a, sync_stamp *stamp)
+{
+    if (sync_stamp_is_none(*stamp)) {
+        return true;
+    }
+    stamp->site = a->site[stamp->site];
+    a->m.hlc = stamp->hlc > a->m.hlc ? stamp->hlc : a->m.hlc;
+    return (int64_t)(stamp->hlc >> 16) <= a->m.now_ms + SYNC_DRIFT_MS_MAX;
+}
+
+/* The wire row with this file's site numbers and column ids, into a->remote. */
+static int translate(apply *a, arriving *at, const sync_table_head *theirs, const sync_row *wire,
+                     sync_error *error)
+{
+    sync_row *row = &a->remote;
+    bool timely = true;
+    sync_row_reset(row);
+    row->cl = wire->cl;
+    row->born = wire->born;
+    row->stamp = wire->stamp;
+    row->moved = wire->moved;
+    row->number = wire->number;
+    row->since = wire->since;
+    timely = take_stamp(a, &row->born) && take_stamp(a, &row->stamp) && take_stamp(a, &row->since);
+    for (uint32_t i = 0; i < wire->count; i++) {
+        uint32_t *cid = &at->cid[wire->cells[i].col];
+        if (*cid == UINT32_MAX) {
+            int rc = sync_engine_add_column(a->m.s, at->t, theirs->col_names[wire->cells[i].col], cid, error);
+            if (rc != SYNC_OK) {
+                return rc;
+            }
+        }
+        sync_stamp stamp = wire->cells[i].stamp;
+        timely = take_stamp(a, &stamp) && timely;
+        sync_cell *cell = sync_row_set(row, *cid, stamp);
+        if (cell == NULL) {
+            return sync_fail_nomem(error);
+        }
+        cell->carried = true;
+        cell->fresh = false;
+        cell->value = wire->cells[i].value;
+    }
+    for (uint32_t i = 0; i < wire->ref_count; i++) {
+        sync_ref ref = wire->refs[i];
+        timely = take_stamp(a, &ref.born) && timely;
+        if (ref.col < SYNC_REF_KEY) {
+            ref.col = at->cid[ref.col];
+        }
+        if (ref.col != UINT32_MAX && sync_row_add_ref(row, ref) != SYNC_OK) {
+            return sync_fail_nomem(error);
+        }
+    }
+    return timely ? SYNC_OK
+                  : sync_fail(error, SYNC_EARLY,
+                              "table %s has a change stamped more than %d minutes ahead of this machine's "
+                              "clock: nothing was merged; check"
+                              " both clocks, then try again",
+                              at->t->name, SYNC_DRIFT_MS_MAX / 60000);
+}
+
+/* Genesis rows of one number are taken for the same row; where they differ, what loses is listed. */
+static int note_genesis(apply *a, sync_table *t, const sync_value *key, const sync_slot *slot)
+{
+    sync_merging *m = &a->m;
+    bool differs = false, exists = false;
+    if (t->identity != SYNC_BY_ROW || slot->in_clock || !slot->shown || a->remote.stamp.written ||
+        sync_stamp_is_none(a->remote.stamp)) {
+        return SYNC_OK;
+    }
+    sync_row mine = {0};
+    int rc = sync_row_copy(&mine, &a->local) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &mine, NULL, &m->arena, &exists, m->error) : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && exists && i < a->remote.count; i++) {
+        const sync_cell *theirs = &a->remote.cells[i], *ours = sync_row_find(&mine, theirs->col);
+        differs = differs || (ours && ours->carried && !theirs->stamp.written &&
+                              !sync_value_same(&ours->value, &theirs->value));
+    }
+    if (rc == SYNC_OK && differs) {
+        bool lost = sync_stamp_compare(&m->s->sites, a->local.stamp, a->remote.stamp) < 0;
+        rc = sync_conflict_add(m, t, key, lost ? &mine : &a->remote, lost ? &a->remote : &mine, false,
+                               "genesis",
+                               "both files had this row before they were tracked, with different content");
+    }
+    sync_row_free(&mine);
+    return rc;
+}
+
+static bool may_respell(const sync_table *t)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        if (t->key_affinity[i] == 'b' || sqlite3_stricmp(t->key_collations[i], "BINARY") != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int merge_row(apply *a, sync_table *t, const sync_value *key)
+{
+    sync_merging *m = &a->m;
+    sync_slot slot;
+    sync_arena_reset(&m->arena);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        if (key[i].type == SYNC_NULL) {
+            return sync_fail(m->error, SYNC_CORRUPT, "the changeset is damaged: a key of table %s is NULL",
+                             t->name);
+        }
+    }
+    int rc = sync_find(m, t, key, a->remote.born, &a->local, &slot);
+    rc = rc == SYNC_OK ? note_genesis(a, t, key, &slot) : rc;
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    sync_stamp existed = a->local.stamp;
+    bool was_alive = sync_row_alive(&a->local);
+    sync_merged what = sync_row_merge(&m->s->sites, t->identity, &a->local, &a->remote);
+    if (what == SYNC_MERGE_NOMEM) {
+        return sync_fail_nomem(m->error);
+    }
+    if (what == SYNC_MERGE_NOTHING) {
+        return SYNC_OK;
+    }
+    slot.respell = was_alive && sync_row_alive(&a->local) && !sync_stamp_equal(existed, a->local.stamp) &&
+                   may_respell(t);
+    a->changed++;
+    return sync_show(m, t, key, &a->local, &slot, what);
+}
+
+static int merge_rows(apply *a, sync_error *error)
+{
+    int rc;
+    uint32_t table = 0;
+    const sync_value *key = NULL;
+    const sync_row *wire = NULL;
+    while ((rc = sync_decoder_next(a->decoder, &table, &key, &wire, error)) == SYNC_ROW) {
+        arriving *at = &a->tables[table];
+        if (at->t == NULL) {
+            continue;
+        }
+        rc = translate(a, at, &a->head->tables[table], wire, error);
+        rc = rc == SYNC_OK ? merge_row(a, at->t, key) : rc;
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+    }
+    return rc == SYNC_DONE ? SYNC_OK : rc;
+}
+
+/* ---- the closing ---- */
+
+/* A whole delta is merged: this file now holds what its maker held. */
+static int raise_seen(apply *a, const sync_closing *closing, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    sync_matrix seen = {0}, cursors = {0};
+    uint64_t own = 0;
+    int rc = sync_engine_seen(s, &seen, error);
+    rc = rc == SYNC_OK ? sync_engine_cursors(s, &cursors, error) : rc;
+    for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
+        if (a->tables[h].t == NULL) {
+            continue;
+        }
+        uint32_t at = (uint32_t)(a->tables[h].t - s->tables);
+        for (uint32_t w = 0; w < a->head->site_count; w++) {
+            uint64_t hlc = sync_matrix_at(&closing->seen, h, w);
+            own = a->site[w] == s->own_site && hlc > own ? hlc : own;
+            sync_matrix_raise(&seen, at, a->site[w], hlc);
+        }
+        sync_matrix_set(&cursors, at, a->site[0], closing->end);
+    }
+    if (rc == SYNC_OK &&
+        own > s->hlc) { /* somebody holds more of our writes than we do: this file was restored */
+        rc = sync_site_renew(s, error);
+        s->hlc = own > s->hlc ? own : s->hlc;
+    }
+    rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &cursors, error) : rc;
+    sync_matrix_free(&seen);
+    sync_matrix_free(&cursors);
+    return rc;
+}
+
+static void apply_free(apply *a)
+{
+    for (uint32_t h = 0; a->tables && a->head && h < a->head->table_count; h++) {
+        sync_free(a->tables[h].cid);
+    }
+    sync_free(a->tables);
+    sync_free(a->site);
+    sync_row_free(&a->local);
+    sync_row_free(&a->remote);
+    sync_decoder_close(a->decoder);
+}
+
+int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed, sync_error *error)
+{
+    apply a = {0};
+    *changed = 0;
+    a.m.s = s;
+    int rc = sync_decoder_open(changeset, bytes, (uint64_t)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, -1),
+                               &a.decoder, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    a.head = sync_decoder_head(a.decoder);
+    rc = map_tables(&a, error);
+    rc = rc == SYNC_OK ? check_base(&a, error) : rc;
+    rc = rc == SYNC_OK ? check_part(&a, error) : rc;
+    rc = rc == SYNC_OK ? map_sites(&a, error) : rc;
+    if (rc == SYNC_OK) {
+        rc = sync_merging_begin(&a.m, s, error);
+        rc = rc == SYNC_OK ? merge_rows(&a, error) : rc;
+        rc = rc == SYNC_OK && a.changed ? sync_settle(&a.m) : rc;
+        rc = sync_merging_end(&a.m, rc);
+    }
+    const sync_closing *closing = rc == SYNC_OK ? sync_decoder_closing(a.decoder) : NULL;
+    if (closing) {
+        rc = raise_seen(&a, closing, error);
+    }
+    if (rc == SYNC_OK) {
+        s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
+        s->folded = a.m.newest;
+        s->parts[a.head->site[0] % SYNC_PARTS_OPEN_MAX] = a.part;
+        rc = sync_engine_save(s, error);
+    }
+    *changed = rc == SYNC_OK ? a.changed : 0;
+    apply_free(&a);
+    return rc;
+}

@@ -1,0 +1,148 @@
+/* Finding and writing the state of a key during a merge. */
+#include "base.h"
+#include "clocks.h"
+#include "merging.h"
+
+static void build_find(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    sqlite3_str_appendf(sql, "SELECT seq, clock, %s FROM main.sync_row_%u WHERE ", by_row ? "j" : "0",
+                        t->tid);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "%sk%d = ?%d", i ? " AND " : "", (int)i + 1, (int)i + 4);
+    }
+    sqlite3_str_appendall(sql, by_row ? " ORDER BY j" : "");
+}
+
+/* The clock that stmt stands on, its bytes copied to the arena: cells of `row` may borrow from them. */
+static int take_clock(sync_merging *m, const sync_table *t, sqlite3_stmt *stmt, sync_row *row,
+                      sync_slot *slot)
+{
+    sync_value blob = sync_column_value(stmt, 1), kept = {0};
+    if (blob.type != SYNC_BLOB) {
+        return sync_fail(m->error, SYNC_CORRUPT, "sync_row_%u: a clock is damaged", t->tid);
+    }
+    if (!sync_arena_value(&m->arena, &blob, &kept)) {
+        return sync_fail_nomem(m->error);
+    }
+    int rc = sync_clock_get(row, kept.data, kept.bytes, t->identity, t->epoch, m->s->sites.count);
+    if (rc != SYNC_OK) {
+        return sync_fail(m->error, rc, "sync_row_%u: a clock is damaged", t->tid);
+    }
+    *slot = (sync_slot){
+        .in_clock = true, .seq = sqlite3_column_int64(stmt, 0), .j = sqlite3_column_int64(stmt, 2)};
+    slot->shown = sync_row_alive(row) && !row->held;
+    slot->was_held = row->held;
+    for (uint32_t i = 0; i < row->count; i++) {
+        slot->was_held = slot->was_held || (row->cells[i].carried && row->cells[i].col < t->col_count &&
+                                            t->cols[row->cells[i].col].present);
+    }
+    return SYNC_OK;
+}
+
+static int take_genesis(sync_merging *m, const sync_table *t, sync_row *row, sync_slot *slot)
+{
+    sync_stamp stamp = {t->epoch, t->genesis_site, 0};
+    sync_row_reset(row);
+    row->cl = 1;
+    row->stamp = stamp;
+    for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
+        if (sync_row_set(row, c, stamp) == NULL) {
+            return sync_fail_nomem(m->error);
+        }
+    }
+    *slot = (sync_slot){.shown = true};
+    return SYNC_OK;
+}
+
+int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
+              sync_slot *slot)
+{
+    sqlite3_stmt *stmt;
+    bool by_row = t->identity == SYNC_BY_ROW, found = false, somebody = false, exists = false;
+    sync_row_reset(row);
+    *slot = (sync_slot){0};
+    if (by_row) {
+        sync_row_reset(&m->other);
+        m->other_slot = (sync_slot){0};
+    }
+    int rc = sync_table_stmt(m->s, t, SYNC_STMT_CLOCK_FIND, build_find, &stmt, m->error);
+    rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, stmt, t, key, m->error) : rc;
+    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = take_clock(m, t, stmt, row, slot);
+        found = rc == SYNC_OK && (!by_row || sync_stamp_equal(row->born, born));
+        if (rc == SYNC_OK && slot->shown) {
+            somebody = true;
+            if (!found && sync_row_copy(&m->other, row) != SYNC_OK) {
+                rc = sync_fail_nomem(m->error);
+            }
+            if (!found) {
+                m->other_slot = *slot;
+            }
+        }
+        if (found) {
+            break;
+        }
+    }
+    sqlite3_reset(stmt);
+    if (rc != SYNC_OK && rc != SQLITE_DONE) {
+        return rc;
+    }
+    if (!found) {
+        sync_row_reset(row);
+        *slot = (sync_slot){0};
+    }
+    if (somebody || (found && !by_row)) {
+        return SYNC_OK;
+    }
+    rc = sync_base_exists(m->s, t, key, &exists, m->error); /* a base row without a clock is a genesis row */
+    if (rc == SYNC_OK && exists && !found && (!by_row || sync_stamp_is_none(born))) {
+        rc = take_genesis(m, t, row, slot);
+    } else if (rc == SYNC_OK && exists && by_row) {
+        rc = take_genesis(m, t, &m->other, &m->other_slot);
+    }
+    return rc;
+}
+
+int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot)
+{
+    if (t->identity == SYNC_BY_KEY) {
+        return sync_find(m, t, key, SYNC_STAMP_NONE, row, slot);
+    }
+    sync_stamp nobody = {UINT64_MAX, 0, 1};
+    int rc = sync_find(m, t, key, nobody, row, slot);
+    if (rc == SYNC_OK && m->other_slot.shown) {
+        *slot = m->other_slot;
+        rc = sync_row_copy(row, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    }
+    return rc;
+}
+
+int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot, int64_t j,
+             int64_t seq)
+{
+    bool by_row = t->identity == SYNC_BY_ROW, moves = by_row && slot->in_clock && slot->j != j;
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; i < row->count && !m->pending_marked; i++) {
+        if (row->cells[i].carried && !t->cols[row->cells[i].col].present) {
+            m->pending_marked = true;
+            rc = sync_exec(m->s, m->error, "UPDATE main.sync_table SET pending = 1 WHERE tid = %u", t->tid);
+        }
+    }
+    if (rc == SYNC_OK && moves) {
+        rc = sync_clocks_delete(m->s, t, SYNC_IN_FILE, key, slot->j, m->error);
+    }
+    sync_buf_reset(&m->clock);
+    sync_clock_put(&m->clock, row, t->identity, t->epoch);
+    rc = rc == SYNC_OK ? sync_clocks_put(m->s, t, SYNC_IN_FILE, key, j, seq, &m->clock,
+                                         !slot->in_clock || moves, m->error)
+                       : rc;
+    if (rc == SYNC_OK && slot->in_clock && slot->seq != seq && slot->seq != m->newest) {
+        rc = sync_clocks_drop_entry(m->s, slot->seq, m->error);
+    }
+    slot->in_clock = true;
+    slot->j = j;
+    slot->seq = seq;
+    return rc;
+}

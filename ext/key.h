@@ -1,0 +1,11 @@
+/* Keys under their collations, outside SQLite. */
+#ifndef SYNC_KEY_H
+#define SYNC_KEY_H
+
+#include "engine.h"
+
+/* Bytes that are equal exactly for keys that the table's collations hold equal; false where a collation is unknown to us (then
+** nothing is appended). */
+bool sync_key_normal(sync_buf *buf, const sync_table *t, const sync_value *key);
+
+#endif

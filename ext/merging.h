@@ -1,0 +1,93 @@
+/* One merge under way: what the modules that write its rows share. */
+#ifndef SYNC_MERGING_H
+#define SYNC_MERGING_H
+
+#include "engine.h"
+#include "merge.h"
+
+/* Where a row state is kept now. */
+typedef struct sync_slot {
+    bool in_clock; /* a clock of it is in sync_row_N */
+    bool shown;    /* its row is in the base table */
+    int64_t j;     /* identity row: of that clock */
+    int64_t seq;   /* live journal entry */
+    bool was_held; /* the clock says held, or some cells are refused */
+    bool respell;  /* the existence cell moved on: the key may be spelled anew */
+} sync_slot;
+
+typedef struct sync_merging {
+    sync_db *s;
+    sync_error *error;
+    int64_t newest; /* newest journal entry: all above the start are this merge's */
+    int64_t now_ms;
+    uint64_t hlc;      /* highest stamp met */
+    bool foreign_keys; /* PRAGMA foreign_keys is on */
+    bool *touched;     /* per table: rows went, came or changed in this merge */
+    bool pending_marked;
+    bool retry;     /* settling: what is held already and cannot be shown stays as it is */
+    sync_row other; /* see sync_find */
+    sync_slot other_slot;
+    int64_t rowid;    /* the host's last_insert_rowid(), given back at the end */
+    int depth;        /* of rows held because of rows */
+    sync_arena arena; /* values of rows in hand; reset between rows of the changeset */
+    sync_buf clock;
+    sync_buf text;
+} sync_merging;
+
+/* Starts writing inside a SYNC_WRITE operation; sync_merging_end must follow, whatever the result. */
+int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error);
+int sync_merging_end(sync_merging *m, int result);
+
+/* Writes a merged state to the base table and its clock, or puts it aside where a constraint is in the way (with what hangs on it).
+** `row`: carried cells are to be written, others are in the base table already; changed by this call. what: how it came about. */
+int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
+              sync_merged what);
+
+/* Takes a shown or new row out of sight: state kept whole, row gone from the base table, listed in sync_conflict. */
+int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
+              const char *reason, const char *detail);
+
+/* Holds the children of a shown row that is about to go. */
+int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key);
+
+/* Finds the state of a key (identity row: the incarnation `born`; genesis: none) into row and slot. No state: row->cl is 0.
+** Identity row: if another incarnation shows the number, m->other and m->other_slot are that; otherwise m->other_slot.shown is false. */
+int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
+              sync_slot *slot);
+
+/* The state that the base row of a key shows; slot->shown is false if there is none. */
+int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot);
+
+/* Packs row and writes it as the clock; seq is its new live journal entry; the old one is deleted. */
+int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot, int64_t j,
+             int64_t seq);
+
+/* A journal entry for a row whose base row is not written. */
+int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int64_t *seq);
+
+typedef enum sync_write {
+    SYNC_WRITE_INSERT,
+    SYNC_WRITE_UPDATE,
+    SYNC_WRITE_RESET,
+    SYNC_WRITE_DELETE
+} sync_write;
+
+/* Writes one base row and takes back what triggers and cascades did to other tracked rows. *seq: the row's new journal entry.
+** Refusals of constraints are returned with the message in `why` (may be NULL). RESET is an UPDATE that sets absent columns to their default. */
+int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                    const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES]);
+
+/* Tries to show what is held, as far as this merge (or fold) may have removed the obstacle. */
+int sync_settle(sync_merging *m);
+
+/* ---- sync_conflict ---- */
+
+/* Lists (or updates the entry of) a row. `ours`: the row was written here, otherwise elsewhere. lost: content that lost, not held. */
+int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                      const sync_row *against, bool held, const char *reason, const char *detail);
+int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row);
+
+/* Is there any held entry at all? */
+int sync_conflict_any(sync_db *s, bool *any, sync_error *error);
+
+#endif

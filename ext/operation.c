@@ -1,0 +1,105 @@
+#include "operation.h"
+
+#include "apply.h"
+#include "fold.h"
+
+static int not_tracked(sync_error *error)
+{
+    return sync_fail(
+        error, SYNC_ERROR,
+        "no table of this file is tracked: SELECT sync_track('table') or sync_track_all() first");
+}
+
+int sync_operation_end(sync_db *s, sync_operation *o, int result, sync_error *error)
+{
+    return sync_op_end(s, &o->op, result, error);
+}
+
+int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_error *error)
+{
+    int64_t folded = 0;
+    sync_site_look(s, &o->outside);
+    int rc = sync_op_begin(s, &o->op, SYNC_WRITE, error);
+    if (rc == SYNC_OK && s->has_meta) {
+        if (sync_site_stale(s, &o->outside)) {
+            rc = sync_site_renew(s, error);
+        }
+        rc = rc == SYNC_OK ? sync_local(s, &folded, error) : rc;
+        rc = rc == SYNC_OK ? SYNC_OK : sync_operation_end(s, o, rc, error);
+    }
+    if (entries) {
+        *entries = folded;
+    }
+    return rc;
+}
+
+/* Writes what must be durable before it may be told. */
+static int settle_first(sync_db *s, sync_error *error)
+{
+    sync_operation w = {0};
+    if (!sqlite3_get_autocommit(s->db)) {
+        return sync_fail(
+            error, SYNC_BUSY,
+            "something must be written before this file can be told of: end the transaction first");
+    }
+    if (sqlite3_db_readonly(s->db, "main") == 1) {
+        return sync_fail(error, SYNC_READONLY,
+                         "this file must be opened for writing once before it can be told of (it is a copy, "
+                         "or its schema changed)");
+    }
+    int rc = sync_operation_write(s, &w, NULL, error);
+    return rc == SYNC_OK ? sync_operation_end(s, &w, SYNC_OK, error) : rc;
+}
+
+/* One attempt: *must_write if the snapshot cannot be told of as it is. */
+static int try_read(sync_db *s, sync_operation *o, bool *must_write, sync_error *error)
+{
+    int64_t tail = 0;
+    *must_write = false;
+    sync_site_look(s, &o->outside);
+    int rc = sync_op_begin(s, &o->op, SYNC_READ, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (!s->has_meta) {
+        rc = not_tracked(error);
+    } else if (sync_site_stale(s, &o->outside)) {
+        *must_write = true;
+    } else {
+        bool may_write = sqlite3_get_autocommit(s->db) == 0 ? o->op.transaction : true;
+        may_write = may_write && sqlite3_db_readonly(s->db, "main") == 0;
+        rc = may_write ? sync_fold_tail(s, &tail, error) : SYNC_OK;
+        if (rc == SYNC_OK && tail > SYNC_VIRTUAL_TAIL_MAX) {
+            *must_write = true;
+        } else if (rc == SYNC_OK) {
+            rc = sync_fold_virtual(s, must_write, error);
+        }
+    }
+    if (rc != SYNC_OK || *must_write) {
+        return sync_operation_end(s, o, rc, error);
+    }
+    return SYNC_OK;
+}
+
+int sync_operation_read(sync_db *s, sync_operation *o, bool telling, sync_error *error)
+{
+    bool must_write = false;
+    if (telling && sqlite3_txn_state(s->db, "main") == SQLITE_TXN_WRITE) {
+        return sync_fail(error, SYNC_MISUSE,
+                         "this transaction has written and may still be rolled back: COMMIT before changes "
+                         "leave the file");
+    }
+    int rc = try_read(s, o, &must_write, error);
+    if (rc == SYNC_OK && must_write) {
+        rc = settle_first(s, error);
+        rc = rc == SYNC_OK ? try_read(s, o, &must_write, error) : rc;
+        if (rc == SYNC_OK &&
+            must_write) { /* somebody wrote in between what must be settled again: the caller tries later */
+            rc = sync_fail(error, SYNC_BUSY, "the file changes faster than it can be read: try again");
+        }
+    }
+    if (rc == SYNC_OK && telling) {
+        sync_site_testify(s, &o->outside);
+    }
+    return rc;
+}

@@ -1,0 +1,24 @@
+/* What every function of the extension does before its own work: identity of the file, a snapshot, the tail folded. */
+#ifndef SYNC_OPERATION_H
+#define SYNC_OPERATION_H
+
+#include "engine.h"
+#include "site.h"
+
+typedef struct sync_operation {
+    sync_op op;
+    sync_outside outside;
+} sync_operation;
+
+/* Opens a snapshot to tell of: nothing of the file is written, unless something must be durable before it may be told (then that is
+** written in a transaction of its own first). On success s->overlay.hlc is the clock that may be told, and sync_operation_end must follow.
+** telling: what is read leaves the file: refused inside a transaction that has written. A file that is not tracked gives an error. */
+int sync_operation_read(sync_db *s, sync_operation *o, bool telling, sync_error *error);
+
+/* Opens a writing operation: identity checked, tail folded for real if the file is tracked (s->has_meta). *entries: folded; may be NULL. */
+int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_error *error);
+
+/* Commits or rolls back; returns `result` or the commit's failure. */
+int sync_operation_end(sync_db *s, sync_operation *o, int result, sync_error *error);
+
+#endif

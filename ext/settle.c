@@ -1,0 +1,295 @@
+/* What is held gets another chance; and the local half of every writing operation. */
+#include "apply.h"
+#include "base.h"
+#include "capture.h"
+#include "merging.h"
+
+#include <string.h>
+
+enum { SETTLE_ROUNDS_MAX = 64 };
+
+int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
+{
+    const sync_env *env = sync_env_get();
+    int64_t on = 0;
+    *m = (sync_merging){.s = s, .error = error, .now_ms = env->now_ms(env->context), .hlc = s->hlc};
+    m->rowid = sqlite3_last_insert_rowid(s->db);
+    m->touched = sync_alloc(s->table_count + 1);
+    if (m->touched == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(m->touched, 0, s->table_count + 1);
+    int rc = sync_query_int(s, &on, 0, error, "PRAGMA foreign_keys");
+    m->foreign_keys = on != 0;
+    if (rc == SYNC_OK && on) {
+        rc = sync_exec(s, error, "PRAGMA defer_foreign_keys = 1");
+    }
+    rc = rc == SYNC_OK ? sync_query_int(s, &m->newest, 0, error, "SELECT max(seq) FROM main.sync_journal")
+                       : rc;
+    return rc == SYNC_OK ? sync_exec(s, error, "INSERT INTO main.sync_applying(x) VALUES(1)") : rc;
+}
+
+int sync_merging_end(sync_merging *m, int result)
+{
+    int64_t newest = 0;
+    int rc = result;
+    rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "DELETE FROM main.sync_applying") : rc;
+    rc = rc == SYNC_OK ? sync_query_int(m->s, &newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal")
+                       : rc;
+    if (rc == SYNC_OK && newest != m->newest) {
+        rc = sync_fail(
+            m->error, SYNC_ERROR,
+            "the merge wrote journal entry %lld where %lld was expected: a trigger wrote to sync_journal",
+            (long long)newest, (long long)m->newest);
+    }
+    sqlite3_set_last_insert_rowid(m->s->db, m->rowid); /* the host's, not ours to change */
+    sync_arena_free(&m->arena);
+    sync_row_free(&m->other);
+    sync_buf_free(&m->clock);
+    sync_buf_free(&m->text);
+    sync_free(m->touched);
+    m->touched = NULL;
+    return rc;
+}
+
+/* One held entry of sync_conflict. */
+typedef struct held {
+    sync_table *t;
+    sync_value *key;
+    sync_stamp born;
+} held;
+
+/* Could what happened in this merge have made room for a row held for this reason? */
+static bool may_show(const sync_merging *m, const sync_table *t, const char *reason)
+{
+    const sync_db *s = m->s;
+    bool may = m->touched[t - s->tables];
+    for (uint32_t i = 0; !may && strcmp(reason, "foreign key") == 0 && i < s->fk_count; i++) {
+        const sync_table *parent =
+            s->fks[i].child_tid == t->tid ? sync_engine_tid(m->s, s->fks[i].parent_tid) : NULL;
+        may = parent && m->touched[parent - s->tables];
+    }
+    return may;
+}
+
+/* Key and birth of the entry that stmt stands on: tid, reason, raw_key, clock_key. */
+static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, held *to)
+{
+    sync_span raw = sync_span_of(sqlite3_column_blob(stmt, 2), (size_t)sqlite3_column_bytes(stmt, 2));
+    to->key = sync_arena_alloc(arena, to->t->key_count * sizeof *to->key);
+    for (uint32_t i = 0; to->key && i < to->t->key_count; i++) {
+        sync_value v = sync_value_get(&raw);
+        to->key = sync_arena_value(arena, &v, &to->key[i]) ? to->key : NULL;
+    }
+    if (to->key == NULL) {
+        return sync_fail_nomem(m->error);
+    }
+    size_t bytes = (size_t)sqlite3_column_bytes(stmt, 3);
+    const uint8_t *id = sqlite3_column_blob(stmt, 3);
+    to->born = SYNC_STAMP_NONE;
+    if (to->t->identity == SYNC_BY_ROW && bytes > 8 + SYNC_SITE_BYTES) {
+        sync_span tail = sync_span_of(id + bytes - 8 - SYNC_SITE_BYTES, 8);
+        to->born.hlc = sync_span_u64(&tail);
+        for (uint32_t i = 1; i < m->s->sites.count; i++) {
+            if (memcmp(m->s->site_ids[i], id + bytes - SYNC_SITE_BYTES, SYNC_SITE_BYTES) == 0) {
+                to->born.site = i;
+            }
+        }
+        to->born.written = to->born.hlc != 0;
+    }
+    return raw.bad ? sync_fail(m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
+                               to->t->name)
+                   : SYNC_OK;
+}
+
+static int list_held(sync_merging *m, sync_arena *arena, held **list, uint32_t *count)
+{
+    sqlite3_stmt *stmt;
+    uint32_t cap = 0;
+    *list = NULL;
+    *count = 0;
+    int rc =
+        sync_prepare(m->s, &stmt, m->error,
+                     "SELECT tid, reason, raw_key, clock_key FROM main.sync_conflict WHERE held ORDER BY id");
+    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        sync_table *t = sync_engine_tid(m->s, (uint32_t)sqlite3_column_int64(stmt, 0));
+        const char *reason = (const char *)sqlite3_column_text(stmt, 1);
+        if (t == NULL || t->missing || reason == NULL || !may_show(m, t, reason)) {
+            continue;
+        }
+        if (*count == cap) {
+            cap = cap ? cap * 2 : 16;
+            held *wider = sync_realloc(*list, cap * sizeof *wider);
+            if (wider == NULL) {
+                rc = sync_fail_nomem(m->error);
+                break;
+            }
+            *list = wider;
+        }
+        (*list)[*count] = (held){.t = t};
+        rc = read_held(m, arena, stmt, &(*list)[(*count)++]);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static int retry(sync_merging *m, const held *h, bool *shown)
+{
+    sync_row row = {0};
+    sync_slot slot;
+    sync_arena_reset(&m->arena);
+    int rc = sync_find(m, h->t, h->key, h->born, &row, &slot);
+    if (rc == SYNC_OK && !slot.was_held) {
+        rc = sync_conflict_clear(m, h->t, h->key, &(sync_row){.born = h->born}); /* settled meanwhile */
+    } else if (rc == SYNC_OK) {
+        rc = sync_show(m, h->t, h->key, &row, &slot, SYNC_MERGE_CELLS);
+        *shown = *shown || (rc == SYNC_OK && !slot.was_held);
+    }
+    sync_row_free(&row);
+    return rc;
+}
+
+int sync_settle(sync_merging *m)
+{
+    bool any = false, shown = true;
+    int rc = sync_conflict_any(m->s, &any, m->error);
+    m->retry = true;
+    for (int round = 0; rc == SYNC_OK && any && shown && round < SETTLE_ROUNDS_MAX; round++) {
+        sync_arena arena = {0};
+        held *list = NULL;
+        uint32_t count = 0;
+        shown = false;
+        rc = list_held(m, &arena, &list, &count);
+        for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+            rc = retry(m, &list[i], &shown);
+        }
+        sync_free(list);
+        sync_arena_free(&arena);
+    }
+    m->retry = false;
+    return rc;
+}
+
+/* ---- the local half ---- */
+
+/* Gives values that waited for a column their place in it. */
+static int release_pending(sync_merging *m, sync_table *t)
+{
+    sync_db *s = m->s;
+    sync_arena arena = {0};
+    held *list = NULL;
+    uint32_t count = 0, cap = 0;
+    sqlite3_stmt *stmt;
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    sqlite3_str_appendall(sql, "SELECT clock, ");
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendf(sql, " FROM main.sync_row_%u", t->tid);
+    sync_row row = {0};
+    int rc = sync_prepare_text(s, &stmt, m->error, sqlite3_str_finish(sql));
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, m->error)) == SQLITE_ROW) {
+        bool waits = false;
+        rc = sync_clock_get(&row, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
+                            t->identity, t->epoch, s->sites.count);
+        for (uint32_t i = 0; rc == SYNC_OK && !row.held && i < row.count; i++) {
+            waits = waits || (row.cells[i].carried && t->cols[row.cells[i].col].present);
+        }
+        if (!waits) {
+            continue;
+        }
+        if (count == cap) {
+            cap = cap ? cap * 2 : 64;
+            held *wider = sync_realloc(list, cap * sizeof *wider);
+            if (wider == NULL) {
+                rc = sync_fail_nomem(m->error);
+                break;
+            }
+            list = wider;
+        }
+        list[count] = (held){
+            .t = t, .born = row.born, .key = sync_arena_alloc(&arena, t->key_count * sizeof(sync_value))};
+        for (uint32_t i = 0; list[count].key && i < t->key_count; i++) {
+            sync_value v = sync_column_value(stmt, (int)i + 1);
+            list[count].key = sync_arena_value(&arena, &v, &list[count].key[i]) ? list[count].key : NULL;
+        }
+        rc = list[count++].key ? SYNC_OK : sync_fail_nomem(m->error);
+    }
+    sqlite3_finalize(stmt);
+    rc = rc == SQLITE_DONE ? SYNC_OK : rc;
+    bool shown = false;
+    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+        rc = retry(m, &list[i], &shown);
+    }
+    sync_row_free(&row);
+    sync_free(list);
+    sync_arena_free(&arena);
+    return rc;
+}
+
+/* Names what learning will make known: present in the base table, unknown to the triggers. */
+static int list_late(sync_db *s, sync_learned **list, uint32_t *count, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    *list = NULL;
+    *count = 0;
+    int rc =
+        sync_prepare(s, &stmt, error, "SELECT c.tid, c.cid FROM main.sync_column AS c WHERE c.present = 2");
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        sync_learned *wider = sync_realloc(*list, (*count + 1) * sizeof *wider);
+        rc = wider ? SYNC_OK : sync_fail_nomem(error);
+        if (wider) {
+            *list = wider;
+            wider[(*count)++] = (sync_learned){(uint32_t)sqlite3_column_int64(stmt, 0),
+                                               (uint32_t)sqlite3_column_int64(stmt, 1)};
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static int show_held(sync_db *s, const sync_learned *learned, uint32_t learned_count, sync_error *error)
+{
+    sync_merging m = {0};
+    int rc = sync_merging_begin(&m, s, error);
+    m.retry = true;
+    memset(m.touched, 1, rc == SYNC_OK ? s->table_count : 0);
+    for (uint32_t i = 0; rc == SYNC_OK && i < learned_count; i++) {
+        sync_table *t = sync_engine_tid(s, learned[i].tid);
+        if (t && t->pending && (i == 0 || learned[i - 1].tid != t->tid)) {
+            rc = release_pending(&m, t);
+        }
+    }
+    rc = rc == SYNC_OK ? sync_settle(&m) : rc;
+    int64_t newest = m.newest;
+    rc = sync_merging_end(&m, rc);
+    if (rc == SYNC_OK && newest != s->folded) {
+        s->folded = newest;
+        rc = sync_engine_save(s, error);
+    }
+    return rc;
+}
+
+int sync_local(sync_db *s, int64_t *entries, sync_error *error)
+{
+    sync_learned *learned = NULL;
+    uint32_t count = 0;
+    bool late = false, any = false;
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        late = late || (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
+    }
+    int rc = SYNC_OK;
+    if (late) {
+        rc = sync_capture_learn(s, error);
+        rc = rc == SYNC_OK ? list_late(s, &learned, &count, error) : rc;
+    }
+    rc = rc == SYNC_OK ? sync_fold_real(s, learned, count, entries, error) : rc;
+    rc = rc == SYNC_OK && *entries ? sync_conflict_any(s, &any, error) : rc;
+    if (rc == SYNC_OK && (count || any)) {
+        rc = show_held(s, learned, count, error);
+    }
+    if (rc == SYNC_OK && count) {
+        rc = sync_exec(s, error, "UPDATE main.sync_column SET present = 1 WHERE present = 2");
+    }
+    sync_free(learned);
+    return rc;
+}

@@ -1,0 +1,128 @@
+#include "site.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const char *file_path(sync_db *s)
+{
+    const char *path = sqlite3_db_filename(s->db, "main");
+    return path && *path ? path : NULL;
+}
+
+void sync_site_look(sync_db *s, sync_outside *outside)
+{
+    const sync_env *env = sync_env_get();
+    const char *path = file_path(s);
+    *outside = (sync_outside){0};
+    if (path == NULL || env->identity(env->context, path, &outside->device, &outside->inode) != 0) {
+        return;
+    }
+    sync_witness w;
+    char boot[40];
+    outside->known = true;
+    outside->witness = env->witness_read(env->context, path, &w);
+    if (outside->witness == 1) {
+        memcpy(outside->site, w.site, SYNC_SITE_BYTES);
+        outside->count = w.count;
+        outside->clean = w.clean;
+        outside->same_boot = env->boot(env->context, boot) != 0 || strcmp(boot, w.boot) == 0;
+    }
+}
+
+bool sync_site_stale(const sync_db *s, const sync_outside *outside)
+{
+    if (!outside->known) {
+        return false;
+    }
+    if (outside->inode != s->inode) {
+        return true; /* the device number alone proves nothing */
+    }
+    if (outside->witness != 1) {
+        return false;
+    }
+    return memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) != 0 ||
+           outside->count > s->count || (!outside->same_boot && !outside->clean);
+}
+
+int sync_site_renew(sync_db *s, sync_error *error)
+{
+    const sync_env *env = sync_env_get();
+    const char *path = file_path(s);
+    uint8_t site[SYNC_SITE_BYTES];
+    uint64_t device = 0, inode = 0;
+    sync_matrix seen = {0};
+    if (env->random(env->context, site, sizeof site) != 0) {
+        return sync_fail(error, SYNC_ERROR, "no random numbers for a site id");
+    }
+    if (path) {
+        (void)env->identity(env->context, path, &device, &inode); /* without one it stays 0, 0 */
+    }
+    int rc = sync_engine_seen(s, &seen, error); /* of the old site it holds what it has */
+    rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
+    sync_matrix_free(&seen);
+    uint32_t sid = rc == SYNC_OK ? sync_engine_site(s, site, error) : 0;
+    if (sid == 0) {
+        return rc == SYNC_OK ? error->code : rc;
+    }
+    s->own_site = sid;
+    s->device = device;
+    s->inode = inode;
+    s->overlay.valid = false;
+    return sync_exec(s, error,
+                     "UPDATE main.sync_meta SET site = %u, device = %lld, inode = %lld, count = count + 1",
+                     sid, (long long)device, (long long)inode);
+}
+
+void sync_site_testify(sync_db *s, const sync_outside *outside)
+{
+    const sync_env *env = sync_env_get();
+    const char *path = file_path(s);
+    if (path == NULL || !outside->known) {
+        return;
+    }
+    if (outside->witness == 1 && outside->same_boot && !outside->clean && outside->count == s->count &&
+        memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0) {
+        return;
+    }
+    sync_witness w = {.count = s->count, .clean = false};
+    memcpy(w.site, s->site_ids[s->own_site], SYNC_SITE_BYTES);
+    if (env->boot(env->context, w.boot) != 0) {
+        w.boot[0] = 0;
+    }
+    if (env->witness_write(env->context, path, &w, false) == 0) {
+        s->witness_written = true;
+        if (s->path == NULL && (s->path = sync_alloc(strlen(path) + 1)) != NULL) {
+            memcpy(s->path, path, strlen(path) + 1);
+        }
+    } else if (!s->witness_complained) {
+        s->witness_complained = true;
+        sqlite3_log(
+            SQLITE_WARNING,
+            "sync_ext: no witness file can be written beside %s (%s): a restored backup may go unnoticed",
+            path, strerror(errno));
+    }
+}
+
+void sync_site_close(sync_db *s)
+{
+    const sync_env *env = sync_env_get();
+    sync_witness w;
+    if (!s->witness_written || s->path == NULL || env->witness_read(env->context, s->path, &w) != 1) {
+        return;
+    }
+    size_t bytes = strlen(s->path);
+    char *wal = sync_alloc(bytes + 5);
+    if (wal == NULL) {
+        return;
+    }
+    memcpy(wal, s->path, bytes);
+    memcpy(wal + bytes, "-wal", 5);
+    /* The log alone: SQLite itself syncs the database before it gives up a log, and opening the database here would drop its locks. */
+    bool on_disk = env->sync_file(env->context, wal) == 0;
+    sync_free(wal);
+    if (on_disk) {
+        w.clean = true;
+        (void)env->witness_write(env->context, s->path, &w,
+                                 false); /* unclean is merely the cautious answer */
+    }
+}

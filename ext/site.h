@@ -1,0 +1,34 @@
+/* Is this still the file that its site id was made for? Copies, restores and moves. */
+#ifndef SYNC_SITE_H
+#define SYNC_SITE_H
+
+#include "engine.h"
+
+/* What the directory says of the file, read before a snapshot is opened (a later commit may only make the file newer). */
+typedef struct sync_outside {
+    bool known; /* there is a file */
+    uint64_t device, inode;
+    int witness; /* 1 read, 0 none, -1 unreadable */
+    uint8_t site[SYNC_SITE_BYTES];
+    uint64_t count;
+    bool same_boot;
+    bool clean;
+} sync_outside;
+
+void sync_site_look(sync_db *s, sync_outside *outside);
+
+/* Inside an operation: does the file need a new site id? A copy (another inode), a restore (witness ahead, or of another site),
+** or a start after a crash of the machine that may have lost what was sent. */
+bool sync_site_stale(const sync_db *s, const sync_outside *outside);
+
+/* Takes a new site id (SYNC_WRITE operation); the old one becomes just another known site. */
+int sync_site_renew(sync_db *s, sync_error *error);
+
+/* Writes the witness, if what it says is not true already. Called before anything leaves the file. Where it cannot be written this is
+** logged once and things go on. */
+void sync_site_testify(sync_db *s, const sync_outside *outside);
+
+/* When the connection closes: what was told is on disk now. */
+void sync_site_close(sync_db *s);
+
+#endif

@@ -1,0 +1,160 @@
+/* Deltas in parts, and merging, for programs that link the engine. */
+#include "sqlite.h"
+
+#include "stream.h"
+
+#include "apply.h"
+#include "changes.h"
+#include "operation.h"
+
+struct sync_stream {
+    sync_db *s;
+    sync_operation operation;
+    sync_changes *changes;
+    size_t part_bytes_max;
+    uint32_t part_rows_max;
+};
+
+static char *text_of(const sync_error *error)
+{
+    return sqlite3_mprintf("%s", error->text);
+}
+
+/* The engine of a connection, or NULL if sqlite3_syncext_init was not called on it. */
+static sync_db *engine_of(sqlite3 *db)
+{
+    sync_db *s = NULL;
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(db, "SELECT sync_engine(?1)", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_bind_pointer(stmt, 1, &s, SYNC_ENGINE_POINTER, NULL) == SQLITE_OK) {
+        (void)sqlite3_step(stmt); /* failure leaves s NULL */
+    }
+    sqlite3_finalize(stmt);
+    return s;
+}
+
+static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
+{
+    *s = engine_of(db);
+    return *s ? SYNC_OK
+              : sync_fail(error, SYNC_MISUSE, "sqlite3_syncext_init() was not called on this connection");
+}
+
+/* Somebody who holds more of our writes than we do knows that this file was restored: a new site id, before anything is told. */
+static int check_receiver(sync_db *s, const void *seen, size_t bytes, sync_error *error)
+{
+    sync_operation o = {0};
+    bool behind = false;
+    int rc = sync_operation_read(s, &o, true, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_changes_behind(s, seen, bytes, &behind, error);
+    rc = sync_operation_end(s, &o, rc, error);
+    if (rc != SYNC_OK || !behind) {
+        return rc;
+    }
+    rc = sync_operation_write(s, &o, NULL, error);
+    if (rc == SYNC_OK) {
+        rc = sync_site_renew(s, error);
+        rc = sync_operation_end(s, &o, rc, error);
+    }
+    return rc;
+}
+
+int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t part_bytes_max,
+                     uint32_t part_rows_max, sync_stream **out, char **error)
+{
+    sync_error why = {0};
+    sync_db *s = NULL;
+    *out = NULL;
+    *error = NULL;
+    int rc = find_engine(db, &s, &why);
+    sync_stream *stream = rc == SYNC_OK ? sync_alloc(sizeof *stream) : NULL;
+    if (rc == SYNC_OK && stream == NULL) {
+        rc = sync_fail(&why, SYNC_NOMEM, "out of memory");
+    }
+    if (rc == SYNC_OK) {
+        *stream = (sync_stream){.s = s, .part_bytes_max = part_bytes_max, .part_rows_max = part_rows_max};
+        rc = seen ? check_receiver(s, seen, seen_bytes, &why) : SYNC_OK;
+    }
+    if (rc == SYNC_OK) {
+        rc = sync_operation_read(s, &stream->operation, true, &why);
+    }
+    if (rc == SYNC_OK) {
+        sync_request request = {.seen = seen, .seen_bytes = seen_bytes, .skip_refused = true};
+        rc = sync_changes_open(s, &request, &stream->changes, &why);
+        if (rc != SYNC_OK) {
+            rc = sync_operation_end(s, &stream->operation, rc, &why);
+        }
+    }
+    if (rc != SYNC_OK) {
+        sync_free(stream);
+        *error = text_of(&why);
+        return rc;
+    }
+    *out = stream;
+    return SQLITE_OK;
+}
+
+int sync_stream_next(sync_stream *stream, const void **part, size_t *bytes, int *last, char **error)
+{
+    sync_error why = {0};
+    bool is_last = false;
+    *error = NULL;
+    int rc = sync_changes_part(stream->changes, stream->part_bytes_max, stream->part_rows_max, part, bytes,
+                               &is_last, &why);
+    *last = is_last;
+    if (rc != SYNC_ROW && rc != SYNC_DONE) {
+        *error = text_of(&why);
+    }
+    return rc;
+}
+
+int sync_stream_seen(sync_stream *stream, void **seen, size_t *bytes)
+{
+    sync_error why = {0};
+    sync_buf buf = {0};
+    *seen = NULL;
+    *bytes = 0;
+    int rc = sync_changes_receiver(stream->changes, &buf, &why);
+    if (rc != SYNC_OK) {
+        sync_buf_free(&buf);
+        return rc;
+    }
+    *seen = buf.data; /* sync_alloc is sqlite3_malloc64 */
+    *bytes = buf.len;
+    return SQLITE_OK;
+}
+
+void sync_stream_close(sync_stream *stream)
+{
+    if (stream) {
+        sync_error ignored = {0};
+        sync_changes_close(stream->changes);
+        (void)sync_operation_end(stream->s, &stream->operation, SYNC_OK,
+                                 &ignored); /* ends a read transaction */
+        sync_free(stream);
+    }
+}
+
+int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error)
+{
+    sync_error why = {0};
+    sync_operation o = {0};
+    sync_db *s = NULL;
+    *changed = 0;
+    *error = NULL;
+    int rc = find_engine(db, &s, &why);
+    rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &why) : rc;
+    if (rc == SYNC_OK) {
+        rc = s->has_meta ? sync_apply(s, changeset, bytes, changed, &why)
+                         : sync_fail(&why, SYNC_ERROR, "no table of this file is tracked");
+        rc = sync_operation_end(s, &o, rc, &why);
+    }
+    if (rc != SYNC_OK) {
+        *changed = 0;
+        *error = text_of(&why);
+    }
+    return rc;
+}

@@ -1,0 +1,277 @@
+/* One base row written during a merge, and nothing beside it: what triggers of the application and cascades change in other tracked
+** rows is put back, since those rows arrive as changes of their own. */
+#include "base.h"
+#include "clocks.h"
+#include "key.h"
+#include "merging.h"
+
+#include <string.h>
+
+enum { BYSTANDERS_MAX = 4096, PUT_BACK_ROUNDS = 4 };
+
+/* Another tracked row that the write changed, as it was before. */
+typedef struct bystander {
+    sync_table *t;
+    sync_value *key;
+    bool existed;
+    sync_row row; /* every present column, carried */
+} bystander;
+
+typedef struct bystanders {
+    uint32_t count, cap;
+    bystander *list;
+    sync_arena arena;
+} bystanders;
+
+static void bystanders_free(bystanders *b)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        sync_row_free(&b->list[i].row);
+    }
+    sync_free(b->list);
+    sync_arena_free(&b->arena);
+}
+
+/* May a write to this table touch rows of others? */
+static bool is_watched(const sync_merging *m, const sync_table *t)
+{
+    bool watched = t->user_triggers;
+    for (uint32_t i = 0; !watched && i < t->unique_count; i++) {
+        watched = !t->uniques[i].plain; /* its hints may name rows that are not displaced */
+    }
+    for (uint32_t i = 0; !watched && m->foreign_keys && i < m->s->fk_count; i++) {
+        watched = m->s->fks[i].parent_tid == t->tid;
+    }
+    return watched;
+}
+
+static int write_once(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                      const sync_row *row, bool respell)
+{
+    switch (how) {
+    case SYNC_WRITE_INSERT:
+        return sync_base_insert(m->s, t, key, row, m->error);
+    case SYNC_WRITE_DELETE:
+        return sync_base_delete(m->s, t, key, m->error);
+    default:
+        return sync_base_update(m->s, t, key, row, respell, how == SYNC_WRITE_RESET, m->error);
+    }
+}
+
+static int read_newest(sync_merging *m, int64_t *newest)
+{
+    return sync_query_int(m->s, newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal");
+}
+
+static bool same_key(const sync_table *t, const sync_value *a, const sync_value *b)
+{
+    sync_buf x = {0}, y = {0};
+    bool known = sync_key_normal(&x, t, a) && sync_key_normal(&y, t, b);
+    bool same = known && x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
+    for (uint32_t i = 0; !known && i < t->key_count; i++) {
+        same = (i == 0 || same) && sync_value_same(&a[i], &b[i]);
+    }
+    sync_buf_free(&x);
+    sync_buf_free(&y);
+    return same;
+}
+
+static int add_bystander(sync_merging *m, bystanders *b, sync_table *t, sqlite3_stmt *stmt)
+{
+    if (b->count == BYSTANDERS_MAX) {
+        return sync_fail(m->error, SYNC_TOOBIG,
+                         "a trigger on a merged table changes more than %d rows of tracked tables",
+                         BYSTANDERS_MAX);
+    }
+    if (b->count == b->cap) {
+        uint32_t cap = b->cap ? b->cap * 2 : 8;
+        bystander *wider = sync_realloc(b->list, cap * sizeof *wider);
+        if (wider == NULL) {
+            return sync_fail_nomem(m->error);
+        }
+        b->list = wider;
+        b->cap = cap;
+    }
+    bystander *one = &b->list[b->count];
+    *one = (bystander){.t = t, .key = sync_arena_alloc(&b->arena, t->key_count * sizeof *one->key)};
+    for (uint32_t i = 0; one->key && i < t->key_count; i++) {
+        sync_value v = sync_column_value(stmt, (int)i + 1);
+        if (!sync_arena_value(&b->arena, &v, &one->key[i])) {
+            return sync_fail_nomem(m->error);
+        }
+    }
+    if (one->key == NULL) {
+        return sync_fail_nomem(m->error);
+    }
+    b->count++;
+    return SYNC_OK;
+}
+
+/* Collects the rows that journal entries above `after` name, other than the written one. */
+static int find_bystanders(sync_merging *m, bystanders *b, const sync_table *t, const sync_value *key,
+                           int64_t after)
+{
+    sync_db *s = m->s;
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        sync_table *other = &s->tables[i];
+        if (other->missing) {
+            continue;
+        }
+        sqlite3_str *sql = sqlite3_str_new(s->db);
+        sqlite3_str_appendall(sql, "SELECT DISTINCT 0, ");
+        sync_str_numbers(sql, other, "k%d", ", ");
+        sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid & %d = %u",
+                            (long long)after, SYNC_TID_MASK, other->tid);
+        sqlite3_stmt *stmt;
+        rc = sync_prepare_text(s, &stmt, m->error, sqlite3_str_finish(sql));
+        while (rc == SYNC_OK && (rc = sync_step(s, stmt, m->error)) == SQLITE_ROW) {
+            rc = add_bystander(m, b, other, stmt);
+            if (rc == SYNC_OK && other == t && same_key(t, b->list[b->count - 1].key, key)) {
+                b->count--;
+            }
+        }
+        sqlite3_finalize(stmt);
+        rc = rc == SQLITE_DONE ? SYNC_OK : rc;
+    }
+    return rc;
+}
+
+static int load_bystander(sync_merging *m, bystanders *b, bystander *one)
+{
+    for (uint32_t c = 0; c < one->t->col_count; c++) {
+        if (one->t->cols[c].present && sync_row_set(&one->row, c, SYNC_STAMP_NONE) == NULL) {
+            return sync_fail_nomem(m->error);
+        }
+    }
+    return sync_base_load(m->s, one->t, one->key, &one->row, NULL, &b->arena, &one->existed, m->error);
+}
+
+/* Makes one row again what it was; *changed if it was not. */
+static int put_back(sync_merging *m, bystander *one, bool *changed)
+{
+    sync_row now = {0};
+    sync_arena arena = {0};
+    bool exists = false, same = true;
+    int rc = SYNC_OK;
+    for (uint32_t c = 0; rc == SYNC_OK && c < one->t->col_count; c++) {
+        if (one->t->cols[c].present && sync_row_set(&now, c, SYNC_STAMP_NONE) == NULL) {
+            rc = sync_fail_nomem(m->error);
+        }
+    }
+    rc = rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &now, NULL, &arena, &exists, m->error) : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && exists && one->existed && i < now.count; i++) {
+        same = same && sync_value_same(&now.cells[i].value, &one->row.cells[i].value);
+    }
+    same = same && exists == one->existed;
+    sync_row_free(&now);
+    sync_arena_free(&arena);
+    if (rc != SYNC_OK || same) {
+        return rc;
+    }
+    *changed = true;
+    sync_write how = !one->existed ? SYNC_WRITE_DELETE : exists ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
+    return write_once(m, one->t, how, one->key, &one->row, false);
+}
+
+/* The write again, this time knowing whom it touches. */
+static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                             const sync_row *row, bool respell, bystanders *b)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < b->count; i++) {
+        rc = load_bystander(m, b, &b->list[i]);
+    }
+    rc = rc == SYNC_OK ? write_once(m, t, how, key, row, respell) : rc;
+    bool changed = true;
+    for (int round = 0; rc == SYNC_OK && changed && round < PUT_BACK_ROUNDS; round++) {
+        changed = false;
+        for (uint32_t i = 0; rc == SYNC_OK && i < b->count; i++) {
+            rc = put_back(m, &b->list[i], &changed);
+        }
+    }
+    return rc;
+}
+
+static void keep_reason(sync_merging *m, char why[SYNC_ERROR_BYTES])
+{
+    if (why) {
+        sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s", sqlite3_errmsg(m->s->db));
+    }
+}
+
+static int write_watched(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                         const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
+{
+    bystanders b = {0};
+    int64_t after = m->newest, newest = 0;
+    int rc = sync_exec(m->s, m->error, "SAVEPOINT sync_write");
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = write_once(m, t, how, key, row, respell);
+    if (sync_base_refused(rc)) {
+        keep_reason(m, why);
+    }
+    rc = rc == SYNC_OK ? read_newest(m, &newest) : rc;
+    if (rc == SYNC_OK && newest != after + 1) {
+        rc = find_bystanders(m, &b, t, key, after);
+        rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "ROLLBACK TO sync_write") : rc;
+        rc = rc == SYNC_OK ? write_and_restore(m, t, how, key, row, respell, &b) : rc;
+        if (sync_base_refused(rc)) {
+            keep_reason(m, why);
+        }
+        rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "DELETE FROM main.sync_journal WHERE seq > %lld",
+                                       (long long)after)
+                           : rc;
+        rc = rc == SYNC_OK ? sync_enter(m, t, key, &newest) : rc;
+    }
+    bystanders_free(&b);
+    if (rc == SYNC_OK) {
+        m->newest = *seq = newest;
+        return sync_exec(m->s, m->error, "RELEASE sync_write");
+    }
+    if (sync_base_refused(rc)) {
+        m->newest = after;
+        int undo = sync_exec(m->s, m->error, "ROLLBACK TO sync_write; RELEASE sync_write");
+        return undo == SYNC_OK ? rc : undo;
+    }
+    return rc;
+}
+
+int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                    const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
+{
+    m->touched[t - m->s->tables] = true;
+    if (is_watched(m, t)) {
+        return write_watched(m, t, how, key, row, respell, seq, why);
+    }
+    int rc = write_once(m, t, how, key, row, respell);
+    if (rc == SYNC_OK) {
+        *seq = ++m->newest; /* its trigger writes exactly one entry */
+    } else if (sync_base_refused(rc)) {
+        keep_reason(m, why);
+    }
+    return rc;
+}
+
+int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int64_t *seq)
+{
+    sqlite3_str *sql = sqlite3_str_new(m->s->db);
+    sqlite3_str_appendf(sql, "INSERT INTO main.sync_journal(tid, op, at, ");
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendf(sql, ") VALUES(%u, 0, %lld", t->tid, (long long)m->now_ms);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, ", ?%d", (int)i + 4);
+    }
+    sqlite3_str_appendall(sql, ")");
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
+    rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, stmt, t, key, m->error) : rc;
+    rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
+    sqlite3_finalize(stmt);
+    if (rc == SYNC_OK) {
+        m->newest = *seq = sqlite3_last_insert_rowid(m->s->db);
+    }
+    return rc;
+}
