@@ -1,0 +1,310 @@
+"""What can go wrong is said in one line that begins with `sync-peer:`, with the exit code that --help lists, and loses nothing."""
+import json
+import os
+import resource
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import synctest  # noqa: E402
+from synctest import Case, eventually, plain  # noqa: E402
+
+NOBODY = 65534
+
+
+class Errors(Case):
+    def make(self, name, rows=1):
+        db = self.path(name)
+        plain(db, "CREATE TABLE t(id TEXT PRIMARY KEY, v);"
+                  f"WITH c(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM c WHERE i < {rows})"
+                  " INSERT INTO t SELECT 'k'||i, hex(randomblob(100)) FROM c;")
+        return db
+
+    def fails(self, status, *arguments, says="", **options):
+        got, out, err = self.run_peer(*arguments, **options)
+        self.assertEqual(status, got, out + err)
+        lines = err.strip().splitlines()
+        self.assertTrue(all(line.startswith("sync-peer: ") for line in lines), err)
+        self.assertIn(says, lines[-1] if lines else "")
+        return lines
+
+    def one_line(self, *arguments, **options):
+        self.assertEqual(1, len(self.fails(*arguments, **options)))
+
+    def run_peer(self, *arguments, user=None, limit=None):
+        if user is None and limit is None:
+            return super().run_peer(*arguments)
+        done = subprocess.run([str(synctest.PEER), *map(str, arguments)], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, env=synctest.PEER_ENV, timeout=60, check=False, user=user,
+                              preexec_fn=limit)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_usage(self):
+        url = "ws://127.0.0.1:1/room"
+        for arguments in ([], ["dance"], ["serve"], ["serve", "a.db", "b.db"], ["sync", "a.db"], ["clone", url],
+                          ["serve", "a.db", "--nonsense"], ["serve", "a.db", "--room", "No Good"],
+                          ["serve", "a.db", "--listen", "127.0.0.1:99999"], ["serve", "a.db", "--once"],
+                          ["sync", "a.db", url, "--listen", "127.0.0.1:0"], ["serve", "a.db", "--room"],
+                          ["clone", url, "a.db", "--track", "all"]):
+            with self.subTest(arguments):
+                self.one_line(2, *arguments, says="--help")
+
+    def test_malformed_urls(self):
+        for url in ("http://127.0.0.1/room", "127.0.0.1:7420/room", "ws://127.0.0.1:7420", "ws://127.0.0.1:7420/",
+                    "ws://127.0.0.1:port/room", "ws:///room", "ws://127.0.0.1/Room", "ws://127.0.0.1/a/b",
+                    "wss://127.0.0.1/room", "ws://[::1/room", "ws://me@127.0.0.1/room", "ws://127.0.0.1:0/room"):
+            with self.subTest(url):
+                self.one_line(2, "sync", self.path("a.db"), url, says=url)
+
+    def test_help_and_version(self):
+        status, out, err = self.run_peer("--help")
+        self.assertEqual((0, ""), (status, err))
+        for word in ("serve", "sync", "clone", "--once", "--follow", "Exit codes", "7420"):
+            self.assertIn(word, out)
+        status, out, err = self.run_peer("--version")
+        self.assertEqual((0, ""), (status, err))
+        self.assertRegex(out, r"^sync-peer \d+\.\d+\.\d+\n$")
+
+    def test_missing_file(self):
+        missing = self.path("missing.db")
+        self.one_line(3, "serve", missing, "--listen", "127.0.0.1:0", says="missing.db")
+        self.one_line(3, "sync", missing, "ws://127.0.0.1:1/room", says="missing.db")
+        self.assertFalse(missing.exists())
+
+    def test_not_a_database(self):
+        db = self.path("letter.db")
+        db.write_text("Dear Sir or Madam, " * 100, encoding="utf-8")
+        self.one_line(4, "serve", db, "--listen", "127.0.0.1:0", says="not a SQLite database")
+        self.one_line(4, "serve", self.dir, "--room", "r", "--listen", "127.0.0.1:0", says="not a SQLite database")
+        self.assertTrue(db.read_text(encoding="utf-8").startswith("Dear Sir"))
+
+    def test_read_only_file(self):
+        db = self.make("a.db")
+        before = db.read_bytes()
+        db.chmod(0o444)
+        user = NOBODY if os.geteuid() == 0 else None
+        self.dir.chmod(0o777)
+        self.one_line(5, "serve", db, "--listen", "127.0.0.1:0", says="cannot be written", user=user)
+        db.chmod(0o666)
+        self.dir.chmod(0o555)  # SQLite needs its journals beside the file
+        self.one_line(5, "serve", db, "--listen", "127.0.0.1:0", says="cannot be written", user=user)
+        self.dir.chmod(0o755)
+        self.assertEqual(before, db.read_bytes())
+
+    def test_busy_file(self):
+        db = self.make("a.db")
+        holder = sqlite3.connect(db, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        try:
+            self.one_line(6, "serve", db, "--listen", "127.0.0.1:0", says="locked by another program")
+        finally:
+            holder.close()
+
+    def test_a_lock_delays_a_merge_and_loses_nothing(self):
+        a, b = self.make("a.db"), self.path("b.db")
+        plain(b, "CREATE TABLE t(id TEXT PRIMARY KEY, v);")
+        server = self.serve(a)
+        self.sync(b, server.url)
+        self.wait_same(a, b)
+        holder = sqlite3.connect(b, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        plain(a, "INSERT INTO t VALUES('later', 1);")
+        threading.Event().wait(0.5)
+        self.assertEqual("0", plain(b, "SELECT count(*) FROM t WHERE id='later'"))
+        holder.execute("ROLLBACK")
+        holder.close()
+        self.wait_same(a, b)
+
+    def test_sigterm_does_not_wait_for_a_lock(self):
+        a, b = self.make("a.db"), self.path("b.db")
+        plain(b, "CREATE TABLE t(id TEXT PRIMARY KEY, v);")
+        server = self.serve(a)
+        client = self.sync(b, server.url)
+        self.wait_same(a, b)
+        holder = sqlite3.connect(b, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        try:
+            plain(a, "INSERT INTO t VALUES('later', 1);")
+            threading.Event().wait(0.2)
+            self.assertEqual(0, client.stop())
+        finally:
+            holder.close()
+
+    def full(self, a, b):
+        """Syncs a's rows into b, whose disk is too small for them."""
+        server = self.serve(a)
+        lines = self.fails(7, "sync", b, server.url, "--once", says="full")
+        self.assertEqual(1, sum("full" in line for line in lines))
+        return server
+
+    def test_full_disk(self):
+        small = self.path("small")
+        small.mkdir()
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)],
+                                               capture_output=True, check=False).returncode != 0:
+            self.skipTest("needs the right to mount a small file system")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(small)], check=False)
+        a, b = self.make("a.db", rows=5000), small / "b.db"
+        plain(b, "CREATE TABLE t(id TEXT PRIMARY KEY, v); INSERT INTO t VALUES('mine', 1);")
+        server = self.full(a, b)
+        self.assert_sound(b)
+        self.assertEqual("1", plain(b, "SELECT count(*) FROM t WHERE id='mine'"))
+        # with room again, everything arrives
+        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+        status, _, err = self.run_peer("sync", b, server.url, "--once")
+        self.assertEqual(0, status, err)
+        self.assert_same(a, b)
+
+    def test_file_size_limit(self):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        a, b = self.make("a.db", rows=5000), self.path("b.db")
+        plain(b, "CREATE TABLE t(id TEXT PRIMARY KEY, v);")
+        server = self.serve(a)
+        status, _, err = self.run_peer("sync", b, server.url, "--once", limit=limit)
+        self.assertIn(status, (1, 7), err)  # SQLite calls it an I/O error or a full disk
+        self.assert_sound(b)
+        self.assertEqual(0, self.run_peer("sync", b, server.url, "--once")[0])
+        self.assert_same(a, b)
+
+    def test_refused_connection(self):
+        db = self.make("a.db")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        lines = self.fails(8, "sync", db, f"ws://127.0.0.1:{port}/room", "--once", says="not reachable")
+        self.assertEqual(1, sum("not reachable" in line for line in lines))
+        self.fails(8, "clone", f"ws://127.0.0.1:{port}/room", self.path("new.db"), says="not reachable")
+        self.assertFalse(self.path("new.db").exists())
+
+    def test_unknown_host(self):
+        self.fails(8, "sync", self.make("a.db"), "ws://no-such-host.invalid/room", "--once", says="no-such-host")
+
+    def test_localhost_is_tried_at_all_its_addresses(self):
+        a, b = self.make("a.db"), self.make("b.db")
+        server = self.serve(a)
+        status, _, err = self.run_peer("sync", b, f"ws://localhost:{server.port}/{server.room}", "--once")
+        self.assertEqual(0, status, err)
+
+    def test_address_taken(self):
+        a, b = self.make("a.db"), self.make("b.db")
+        server = self.serve(a)
+        self.one_line(8, "serve", b, "--listen", f"127.0.0.1:{server.port}", says=str(server.port))
+
+    def test_not_a_peer(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def answer():
+                connection, _ = listener.accept()
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+                connection.close()
+            thread = threading.Thread(target=answer)
+            thread.start()
+            self.fails(9, "sync", self.make("a.db"), f"ws://127.0.0.1:{listener.getsockname()[1]}/room", "--once",
+                       says="is it a sync-peer?")
+            thread.join()
+
+    def test_unknown_room(self):
+        a, b = self.make("a.db"), self.make("b.db")
+        server = self.serve(a)
+        url = server.url.replace("/a", "/other")
+        self.fails(9, "sync", b, url, "--once", says="no room other")
+        self.fails(9, "sync", b, url, says="no room other")  # it would not come by waiting
+
+    def test_the_same_file_at_both_ends(self):
+        a = self.make("a.db")
+        server = self.serve(a)
+        self.fails(9, "sync", a, server.url, "--once", says="same file")
+
+    def test_table_that_does_not_fit(self):
+        a, b = self.make("a.db"), self.path("b.db")
+        plain(b, "CREATE TABLE t(id TEXT, part TEXT, v, PRIMARY KEY(id, part));")
+        server = self.serve(a)
+        self.fails(11, "sync", b, server.url, "--once", says="t")
+        self.assertEqual("0", plain(b, "SELECT count(*) FROM t"))
+
+    def test_table_that_cannot_be_tracked(self):
+        db = self.path("a.db")
+        plain(db, "CREATE TABLE keyless(v);")
+        self.one_line(11, "serve", db, "--listen", "127.0.0.1:0", "--track", "keyless", says="keyless")
+        self.one_line(11, "serve", db, "--listen", "127.0.0.1:0", "--track", "nothing", says="nothing")
+
+    def test_metadata_from_the_future(self):
+        db = self.make("a.db")
+        self.serve(db).stop()
+        plain(db, "UPDATE sync_meta SET format = 99;")
+        self.one_line(10, "serve", db, "--listen", "127.0.0.1:0", says="newer")
+
+    def replaced(self, change, says):
+        a, b = self.make("a.db"), self.path("b.db")
+        plain(b, "CREATE TABLE t(id TEXT PRIMARY KEY, v);")
+        server = self.serve(a)
+        client = self.sync(b, server.url)
+        self.wait_same(a, b)
+        other = self.path("other.db")
+        plain(other, "CREATE TABLE t(id TEXT PRIMARY KEY, v); INSERT INTO t VALUES('another file', 1);")
+        change(b, other)
+        self.assertEqual(12, client.wait())
+        self.assertEqual(1, sum(says in line for line in client.stderr.splitlines()), client.stderr)
+        plain(a, "INSERT INTO t VALUES('goes nowhere', 1);")
+        self.assert_sound(a)
+        return b
+
+    def test_replaced_file(self):
+        b = self.replaced(lambda b, other: os.replace(other, b), "replaced")
+        self.assert_sound(b)
+        self.assertEqual("another file", plain(b, "SELECT group_concat(id) FROM t"))
+
+    def test_deleted_file(self):
+        b = self.replaced(lambda b, other: b.unlink(), "deleted")
+        self.assertFalse(b.exists())
+        self.assertFalse(Path(f"{b}-wal").exists())
+
+    def test_moved_file(self):
+        moved = self.path("moved.db")
+        self.replaced(lambda b, other: os.rename(b, moved), "moved")
+        self.assert_sound(moved)
+        self.assertEqual("1", plain(moved, "SELECT count(*) FROM t"))
+
+    def test_replaced_with_its_journals(self):
+        def change(b, other):
+            plain(other, "PRAGMA journal_mode=WAL;")
+            keeper = sqlite3.connect(other, isolation_level=None)
+            keeper.execute("INSERT INTO t VALUES('only in the wal', 2)")
+            self.addCleanup(keeper.close)
+            for suffix in ("-wal", "-shm"):
+                os.replace(f"{other}{suffix}", f"{b}{suffix}")
+            os.replace(other, b)
+        b = self.replaced(change, "replaced")
+        self.assertTrue(Path(f"{b}-wal").exists(), "the other file's WAL is not ours to remove")
+        self.assertEqual("another file,only in the wal", plain(b, "SELECT group_concat(id) FROM t"))
+
+    def test_quiet_and_json(self):
+        a = self.make("a.db")
+        status, out, err = self.run_peer("sync", a, "ws://127.0.0.1:1/room", "--once", "--json", "--quiet")
+        self.assertEqual(8, status)
+        events = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual(8, [e for e in events if e["event"] == "error"][0]["code"])
+        self.assertEqual(1, len(err.strip().splitlines()))
+
+    def test_json_escapes(self):
+        odd = self.path('o"d\\\n.db')
+        shutil.copy(self.make("a.db"), odd)
+        server = self.serve(odd, "--room", "odd")
+        self.assertEqual("odd", server.room)
+        self.assertNotIn("not-json", [event["event"] for event in server.events])
+
+    def test_room_name_from_the_file(self):
+        server = self.serve(self.make("My Data.2024.SQLITE"))
+        self.assertEqual("my-data-2024", server.room)
+        eventually(lambda: "/my-data-2024" in server.stderr, "its URL in a notice")
+
+
+if __name__ == "__main__":
+    unittest.main()

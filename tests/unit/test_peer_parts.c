@@ -1,0 +1,261 @@
+/* Small parts of the peer: URLs and room names, delays, what two seen blobs say together, queues. */
+#include "backoff.h"
+#include "codec.h"
+#include "message.h"
+#include "options.h"
+#include "seen.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void check_url(const char *text, const char *host, int port, const char *room)
+{
+    peer_url url = {0};
+    assert_null(peer_url_read(text, &url));
+    assert_string_equal(url.text, text);
+    assert_string_equal(url.host, host);
+    assert_int_equal(url.port, port);
+    assert_string_equal(url.room, room);
+    peer_url_free(&url);
+}
+
+static void test_urls(void **state)
+{
+    (void)state;
+    check_url("ws://localhost:7420/room", "localhost", 7420, "room");
+    check_url("ws://example.org/r", "example.org", 80, "r");
+    check_url("ws://[::1]:1/a-b_c9", "::1", 1, "a-b_c9");
+    check_url("ws://[fe80::1]/x", "fe80::1", 80, "x");
+    static const char *const bad[] = {"",
+                                      "ws:/",
+                                      "ws://",
+                                      "ws:///room",
+                                      "ws://h",
+                                      "ws://h/",
+                                      "ws://h/A",
+                                      "ws://h/a/",
+                                      "ws://h/a?b",
+                                      "ws://h:/a",
+                                      "ws://h:0/a",
+                                      "ws://h:65536/a",
+                                      "ws://h:12x/a",
+                                      "ws://u@h/a",
+                                      "ws://[::1/a",
+                                      "ws://[::1]x/a",
+                                      "ws://[]/a",
+                                      "wss://h/a",
+                                      "http://h/a"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        peer_url url = {0};
+        assert_non_null(peer_url_read(bad[i], &url));
+        assert_null(url.text);
+        assert_null(url.host);
+    }
+}
+
+static void check_room(const char *path, const char *room)
+{
+    char *name = peer_room_name_of(path);
+    if (room == NULL) {
+        assert_null(name);
+    } else {
+        assert_non_null(name);
+        assert_string_equal(name, room);
+    }
+    free(name);
+}
+
+static void test_room_names(void **state)
+{
+    (void)state;
+    check_room("chinook.sqlite", "chinook");
+    check_room("/x.y/My File.db", "my-file");
+    check_room("a", "a");
+    check_room("a_b-c.tar.gz", "a_b-c-tar");
+    check_room(".hidden", "hidden");
+    check_room("/", NULL);
+    check_room("...", NULL);
+    char long_name[PEER_ROOM_NAME_MAX + 2];
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = 0;
+    assert_false(peer_room_name_ok(long_name, sizeof long_name - 1));
+    assert_true(peer_room_name_ok(long_name, PEER_ROOM_NAME_MAX));
+    assert_false(peer_room_name_ok("", 0));
+    assert_false(peer_room_name_ok("-a", 2));
+    assert_false(peer_room_name_ok("_a", 2));
+    assert_false(peer_room_name_ok("a.b", 3));
+}
+
+static void test_backoff(void **state)
+{
+    (void)state;
+    peer_backoff b = {0};
+    int64_t expected = PEER_BACKOFF_MS_MIN;
+    for (int i = 0; i < 40; i++) {
+        peer_backoff low = b, high = b;
+        assert_int_equal(peer_backoff_next(&low, 0), expected / 2);
+        int64_t most = peer_backoff_next(&high, UINT32_MAX);
+        assert_true(most <= expected && most >= expected - 1);
+        b = high;
+        expected = expected * 2 < PEER_BACKOFF_MS_MAX ? expected * 2 : PEER_BACKOFF_MS_MAX;
+    }
+    peer_backoff_reset(&b);
+    assert_int_equal(peer_backoff_next(&b, 0), PEER_BACKOFF_MS_MIN / 2);
+}
+
+/* A seen blob of site `maker` with the named tables; cell (t, s) of its matrix is base + 10 t + s, its cursor one more. */
+static sync_buf seen(const char *const *tables, uint32_t table_count, const char *sites, uint64_t base)
+{
+    sync_head head = {0};
+    sync_buf buf = {0};
+    uint32_t site_count = (uint32_t)strlen(sites);
+    assert_int_equal(sync_head_set_sites(&head, site_count), SYNC_OK);
+    for (uint32_t s = 0; s < site_count; s++) {
+        memset(head.sites[s], sites[s], SYNC_SITE_BYTES);
+    }
+    memset(head.site, sites[0], sizeof head.site);
+    assert_int_equal(sync_head_set_tables(&head, table_count), SYNC_OK);
+    assert_int_equal(sync_matrix_init(&head.base, table_count, site_count), SYNC_OK);
+    assert_int_equal(sync_matrix_init(&head.start, table_count, site_count), SYNC_OK);
+    for (uint32_t t = 0; t < table_count; t++) {
+        assert_int_equal(sync_table_head_init(&head.tables[t], tables[t], SYNC_BY_KEY, 1, 0), SYNC_OK);
+        assert_int_equal(sync_table_head_key(&head.tables[t], 0, "id"), SYNC_OK);
+        for (uint32_t s = 0; s < site_count; s++) {
+            sync_matrix_set(&head.base, t, s, base + 10 * t + s);
+            sync_matrix_set(&head.start, t, s, base + 10 * t + s + 1);
+        }
+    }
+    assert_int_equal(sync_seen_put(&buf, &head), SYNC_OK);
+    sync_head_free(&head);
+    return buf;
+}
+
+/* The numbers of (table, site) in a blob, or 0 and 0. */
+static void numbers(const sync_buf *blob, const char *table, char site, uint64_t *base, uint64_t *start)
+{
+    sync_head head = {0};
+    sync_error error = {0};
+    *base = *start = 0;
+    assert_int_equal(sync_seen_get(blob->data, blob->len, &head, &error), SYNC_OK);
+    for (uint32_t t = 0; t < head.table_count; t++) {
+        for (uint32_t s = 0; s < head.site_count; s++) {
+            if (strcmp(head.tables[t].name, table) == 0 && head.sites[s][0] == (uint8_t)site) {
+                *base = sync_matrix_at(&head.base, t, s);
+                *start = sync_matrix_at(&head.start, t, s);
+            }
+        }
+    }
+    sync_head_free(&head);
+}
+
+static void check_numbers(const sync_buf *blob, const char *table, char site, uint64_t base)
+{
+    uint64_t got, start;
+    numbers(blob, table, site, &got, &start);
+    assert_int_equal(got, base);
+    assert_int_equal(start, base > 0 ? base + 1 : 0);
+}
+
+static void test_seen_join(void **state)
+{
+    (void)state;
+    static const char *const new_tables[] = {"a", "b"};
+    static const char *const old_tables[] = {"b", "c"};
+    sync_buf newer = seen(new_tables, 2, "RSX", 100);  /* a: 100 101 102; b: 110 111 112 */
+    sync_buf older = seen(old_tables, 2, "YXRZ", 111); /* b: Y 111, X 112, R 113, Z 114 */
+    sync_buf joined = {0};
+    assert_int_equal(peer_seen_join(&newer, &older, &joined), SYNC_OK);
+    check_numbers(&joined, "a", 'R', 100); /* the older one does not know the table */
+    check_numbers(&joined, "b", 'R', 113); /* the higher one of both */
+    check_numbers(&joined, "b", 'S', 111);
+    check_numbers(&joined, "b", 'X', 112);
+    check_numbers(&joined, "b", 'Y', 111); /* a site that only the older one knows */
+    check_numbers(&joined, "b", 'Z', 114);
+    check_numbers(&joined, "c", 'X', 0); /* no longer tracked */
+    assert_true(peer_seen_same_tables(&newer, &joined));
+    assert_false(peer_seen_same_tables(&older, &joined));
+    sync_buf again = {0};
+    assert_int_equal(peer_seen_join(&joined, &joined, &again), SYNC_OK);
+    assert_int_equal(again.len, joined.len);
+    assert_memory_equal(again.data, joined.data, joined.len);
+    sync_buf_free(&again);
+    sync_buf_free(&newer);
+    sync_buf_free(&older);
+    sync_buf_free(&joined);
+}
+
+static void test_seen_join_of_nonsense(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"a"};
+    sync_buf good = seen(tables, 1, "R", 1), bad = {0}, joined = {0};
+    assert_true(peer_buf_set(&bad, "nonsense", 8));
+    assert_int_not_equal(peer_seen_join(&good, &bad, &joined), SYNC_OK);
+    assert_int_equal(joined.len, 0);
+    assert_int_not_equal(peer_seen_join(&bad, &good, &joined), SYNC_OK);
+    assert_int_equal(joined.len, 0);
+    assert_false(peer_seen_same_tables(&bad, &bad));
+    sync_buf_free(&good);
+    sync_buf_free(&bad);
+    sync_buf_free(&joined);
+}
+
+static void count_wake(void *context)
+{
+    ++*(int *)context;
+}
+
+static void test_queue(void **state)
+{
+    (void)state;
+    int wakes = 0;
+    peer_queue *q = peer_queue_new(count_wake, &wakes);
+    assert_null(peer_queue_take_all(q));
+    for (uint64_t i = 1; i <= 3; i++) {
+        peer_queue_put(q, peer_message_new(PEER_LINK_UP, i));
+    }
+    assert_int_equal(wakes, 1); /* it was empty only once */
+    peer_message *m = peer_queue_take_all(q);
+    for (uint64_t i = 1; i <= 3; i++) {
+        assert_int_equal(m->link, i);
+        peer_message *next = m->next;
+        peer_message_free(m);
+        m = next;
+    }
+    assert_null(m);
+    peer_queue_put(q, peer_message_new(PEER_STOP, 0));
+    assert_int_equal(wakes, 2);
+    peer_queue_free(q); /* with the message in it */
+}
+
+static void test_debt(void **state)
+{
+    (void)state;
+    peer_debt *debt = peer_debt_new();
+    sync_buf buf = {0};
+    sync_buf_put(&buf, "12345", 5);
+    peer_message *m = peer_message_new(PEER_FRAME_IN, 1);
+    m->bytes = peer_bytes_take(&buf);
+    assert_null(buf.data);
+    peer_message_owe(m, debt);
+    assert_int_equal(atomic_load(&debt->bytes), 5 + sizeof *m);
+    peer_message_free(m);
+    assert_int_equal(atomic_load(&debt->bytes), 0);
+    peer_debt_drop(debt);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_urls),    cmocka_unit_test(test_room_names),
+        cmocka_unit_test(test_backoff), cmocka_unit_test(test_seen_join),
+        cmocka_unit_test(test_queue),   cmocka_unit_test(test_seen_join_of_nonsense),
+        cmocka_unit_test(test_debt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
