@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-enum { ARENA_BLOCK_BYTES = 64 * 1024, ARENA_ALIGN = 16 };
+enum { ARENA_BLOCK_BYTES = 64 * 1024, ARENA_ALIGN = 8 }; /* what sqlite3_malloc gives */
 
 struct sync_arena_block {
     sync_arena_block *older;
     size_t size;
-    _Alignas(16) unsigned char data[];
+    _Alignas(8) unsigned char data[];
 };
 
 void *sync_arena_alloc(sync_arena *arena, size_t bytes)
