@@ -25,6 +25,9 @@ SCHEMA = "CREATE TABLE t(id TEXT PRIMARY KEY NOT NULL, a TEXT, b TEXT, c INT, d 
 WAIT_S = 300  # for what must arrive; only a failure waits that long
 
 
+RUNNING = []  # peers that must not end by themselves
+
+
 class Pair:
     """Two files, each with its peer: a.db is served, b.db was cloned from it and follows."""
 
@@ -35,6 +38,7 @@ class Pair:
         insert(self.a, "seed", rows)
         self.server = Peer(self.dir, "serve", self.a, "--listen", "127.0.0.1:0", "--track", "all", "--room", "bench")
         self.url = f"ws://127.0.0.1:{self.server.wait_event('listening')['port']}/bench"
+        RUNNING.append(self.server)
         clone = Peer(self.dir, "clone", self.url, self.b)
         if clone.wait(WAIT_S) != 0:
             raise RuntimeError(f"clone failed: {clone.stderr}")
@@ -44,8 +48,10 @@ class Pair:
 
     def follow(self):
         self.follower = Peer(self.dir, "sync", self.b, self.url)
+        RUNNING.append(self.follower)
 
     def close(self):
+        RUNNING.clear()
         for peer in (self.follower, self.server):
             if peer:
                 peer.stop()
@@ -80,9 +86,16 @@ def insert(path, prefix, rows, first=0):
     connection.close()
 
 
+def check_running():
+    for peer in RUNNING:
+        if peer.process.poll() is not None:
+            raise RuntimeError(f"{peer.arguments} ended: {peer.stderr}")
+
+
 def until(condition, what, interval=0.005):
     deadline = time.monotonic() + WAIT_S
     while not condition():
+        check_running()
         if time.monotonic() > deadline:
             raise RuntimeError(f"never: {what}")
         time.sleep(interval)
@@ -123,6 +136,8 @@ def latencies_ms(source, target, prefix, count):
                 before = now
                 if reader.execute("SELECT 1 FROM t WHERE id = ?", (key,)).fetchone():
                     break
+            if time.perf_counter() - committed > 1:
+                check_running()
             if time.perf_counter() - committed > WAIT_S:
                 raise RuntimeError(f"{key} never arrived")
         taken.append((time.perf_counter() - committed) * 1000)
