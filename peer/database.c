@@ -239,8 +239,9 @@ static bool open_known(peer_database *d, bool keep_journal_mode, peer_failure *f
         !prepare_questions(d, f)) {
         return false;
     }
-    sqlite3_wal_hook(d->db, on_wal,
-                     d); /* in place of automatic checkpoints, which would stand in the way of a merge */
+    d->wal_inode = wal_inode(d); /* it stays this one as long as we are connected */
+    /* in place of automatic checkpoints, which would stand in the way of a merge */
+    sqlite3_wal_hook(d->db, on_wal, d);
     return true;
 }
 
@@ -294,6 +295,16 @@ void peer_database_close(peer_database *d)
     *d = (peer_database){0};
 }
 
+/* Has any table of the file been adopted? */
+static bool is_tracked(peer_database *d)
+{
+    char count[16];
+    return query_text(d->db,
+                      "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'sync_meta'",
+                      count, sizeof count) == SQLITE_OK &&
+           strcmp(count, "0") != 0;
+}
+
 /* Runs a query that calls one of the engine's functions, with an optional text argument. */
 static bool call(peer_database *d, const char *sql, const char *argument, peer_failure *f)
 {
@@ -328,7 +339,6 @@ static bool track_list(peer_database *d, const char *list, peer_failure *f)
 
 bool peer_database_track(peer_database *d, peer_track track, const char *list, peer_failure *f)
 {
-    char count[32];
     switch (track) {
     case PEER_TRACK_LIST:
         return track_list(d, list, f);
@@ -339,18 +349,13 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     default:
         break;
     }
-    int rc = query_text(d->db, "SELECT count(*) FROM sync_status", count, sizeof count);
-    if (rc != SQLITE_OK) {
-        return peer_database_fail(d, f, "sync_status", rc);
-    }
-    if (strcmp(count, "0") != 0) {
+    if (is_tracked(d)) {
         return true;
     }
     if (!call(d, "SELECT sync_track_all()", NULL, f)) {
         return false;
     }
-    query_text(d->db, "SELECT count(*) FROM sync_status", count, sizeof count);
-    peer_notice("%s tracked nothing; now it tracks all its tables with a key (%s)", d->path, count);
+    peer_notice("%s tracked nothing; now it tracks all its tables with a key", d->path);
     return true;
 }
 
@@ -425,11 +430,9 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
         }
         rc = SQLITE_OK;
     }
-    if (rc != SQLITE_OK) {
-        peer_database_fail(d, f, "sync_site", rc);
-    }
+    bool good = rc == SQLITE_OK || !is_tracked(d) || peer_database_fail(d, f, "sync_site", rc);
     sqlite3_finalize(stmt);
-    return rc == SQLITE_OK;
+    return good;
 }
 
 bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f)
@@ -446,11 +449,9 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
         }
         rc = size > 0 && *seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
     }
-    if (rc != SQLITE_OK) {
-        peer_database_fail(d, f, "sync_seen", rc);
-    }
+    bool good = rc == SQLITE_OK || !is_tracked(d) || peer_database_fail(d, f, "sync_seen", rc);
     sqlite3_reset(d->seen);
-    return rc == SQLITE_OK;
+    return good;
 }
 
 bool peer_database_fold(peer_database *d)

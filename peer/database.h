@@ -66,10 +66,10 @@ bool peer_database_same(const peer_database *d, peer_failure *f);
 int64_t peer_database_data_version(peer_database *d);
 int64_t peer_database_schema_version(peer_database *d);
 
-/* This file's id: 16 bytes. */
+/* This file's id: 16 bytes, zeros if it tracks nothing. */
 bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f);
 
-/* sync_seen(); sqlite3_malloc'd. */
+/* sync_seen(); sqlite3_malloc'd, NULL if the file tracks nothing. */
 bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f);
 
 /* Folds the journal for real, or not if the file is locked just now. True: there was something to fold. */

@@ -28,27 +28,42 @@ static bool same_message(const sync_frame *a, const sync_frame *b)
                                    a->changes.part == b->changes.part && a->changes.kind == b->changes.kind));
 }
 
-/* Adds a piece to l->assembly. True: the message is complete. */
-static bool assemble(peer_room *r, peer_link *l, const sync_frame *frame)
+/* Adds a piece. True: the message is complete. */
+static bool assemble(peer_room *r, peer_link *l, peer_assembly *to, const sync_frame *frame)
 {
-    if (l->assembling.type != 0 && !same_message(&l->assembling, frame)) {
+    if (to->fields.type != 0 && !same_message(&to->fields, frame)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR, "%s in the middle of %s",
-                             sync_frame_name(frame->type), sync_frame_name(l->assembling.type));
+                             sync_frame_name(frame->type), sync_frame_name(to->fields.type));
         return false;
     }
-    if (l->assembly.len + frame->payload_bytes > payload_max(frame->type)) {
+    if (to->payload.len + frame->payload_bytes > payload_max(frame->type)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR, "%s is too large",
                              sync_frame_name(frame->type));
         return false;
     }
-    l->assembling = *frame;
-    sync_buf_put(&l->assembly, frame->payload, frame->payload_bytes);
-    if (l->assembly.oom) {
+    to->fields = *frame;
+    sync_buf_put(&to->payload, frame->payload, frame->payload_bytes);
+    if (to->payload.oom) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory for %s",
                              sync_frame_name(frame->type));
         return false;
     }
     return !frame->more;
+}
+
+/* Where the pieces of this message are put together; NULL: it never has any. */
+static peer_assembly *assembly_of(peer_link *l, sync_frame_type type)
+{
+    switch (type) {
+    case SYNC_FRAME_CHANGES:
+        return &l->changes;
+    case SYNC_FRAME_START:
+    case SYNC_FRAME_REJECT:
+    case SYNC_FRAME_SCHEMA:
+        return &l->other;
+    default:
+        return NULL;
+    }
 }
 
 /* ---- deltas */
@@ -132,7 +147,8 @@ void peer_incoming_forget(peer_room *r, peer_link *l)
         }
     }
     *r->parts_end = NULL;
-    sync_buf_free(&l->assembly);
+    sync_buf_free(&l->changes.payload);
+    sync_buf_free(&l->other.payload);
 }
 
 static void send_ack(peer_room *r, peer_link *l)
@@ -198,17 +214,17 @@ void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
         r->received_bytes += (int64_t)frame->payload_bytes;
     }
     sync_buf whole = {0};
-    if (frame->more || l->assembling.type != 0) {
-        if (!assemble(r, l, frame)) {
+    peer_assembly *assembly = assembly_of(l, frame->type);
+    if (assembly != NULL && (frame->more || assembly->fields.type != 0)) {
+        if (!assemble(r, l, assembly, frame)) {
             if (!l->closing && frame->type == SYNC_FRAME_CHANGES) {
                 send_ack(r, l); /* room for the next piece */
             }
             peer_message_free(m);
             return;
         }
-        whole = l->assembly;
-        l->assembly = (sync_buf){0};
-        l->assembling = (sync_frame){0};
+        whole = assembly->payload;
+        *assembly = (peer_assembly){0};
     }
     complete(r, l, m, &whole);
 }

@@ -11,6 +11,12 @@
 
 #include <pthread.h>
 
+/* A message that comes in pieces. */
+typedef struct peer_assembly {
+    sync_buf payload;
+    sync_frame fields; /* of its latest piece; type 0: nothing is being assembled */
+} peer_assembly;
+
 /* One link as the worker sees it. Made by PEER_LINK_UP, freed by PEER_LINK_DOWN. */
 typedef struct peer_link {
     struct peer_link *next;
@@ -20,13 +26,13 @@ typedef struct peer_link {
     bool done;    /* --once: both sides hold the same */
 
     /* incoming */
-    sync_buf assembly;     /* payload of a message that comes in pieces */
-    sync_frame assembling; /* its fields; type 0: nothing is being assembled */
-    uint64_t in_stream;    /* delta that is coming in, or came last */
-    uint64_t in_parts;     /* parts of it that came */
-    uint64_t in_merged;    /* parts of it that are merged */
-    bool in_ended;         /* its last part came */
-    uint64_t refused;      /* deltas up to this one are dropped */
+    peer_assembly changes; /* its pieces come as the window allows, other messages in between */
+    peer_assembly other;
+    uint64_t in_stream; /* delta that is coming in, or came last */
+    uint64_t in_parts;  /* parts of it that came */
+    uint64_t in_merged; /* parts of it that are merged */
+    bool in_ended;      /* its last part came */
+    uint64_t refused;   /* deltas up to this one are dropped */
     bool
         in_delta; /* part of a delta is here, and the other side has not yet said what it holds: cut nothing for it,
                             ** it would get back what it sends */

@@ -8,12 +8,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import synctest  # noqa: E402
-from synctest import Case, dump, eventually, plain  # noqa: E402
+from synctest import Case, dump, eventually  # noqa: E402
 
 SCHEMA = """
 CREATE TABLE note(id TEXT PRIMARY KEY, title TEXT, body TEXT, n INT);
 CREATE TABLE tag(note TEXT, tag TEXT, PRIMARY KEY(note, tag)) WITHOUT ROWID;
 """
+
+
+def plain(db, sql):
+    """A program that knows nothing of us, but waits its turn as a program should."""
+    return synctest.plain(db, f".timeout {synctest.SECONDS_MAX}000\n{sql}")
 
 
 def rows(db, sql="SELECT count(*) FROM note"):

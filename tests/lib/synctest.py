@@ -166,6 +166,7 @@ class Peer:
     def __init__(self, directory, *arguments):
         self.arguments = [str(a) for a in arguments]
         self.events = []
+        self.killed = False
         self._new = queue.Queue()
         with tempfile.NamedTemporaryFile(prefix="peer-", suffix=".err", dir=directory, delete=False) as err:
             self._err = Path(err.name)
@@ -222,6 +223,7 @@ class Peer:
     def kill(self):
         """SIGKILL: a crash, as far as the file is concerned."""
         if self.process.poll() is None:
+            self.killed = True
             self.process.kill()
         self.process.wait()
         self._reader.join(timeout=SECONDS_MAX)
@@ -254,7 +256,7 @@ class Case(unittest.TestCase):
         try:
             if peer.process.poll() is None:
                 peer.stop()
-            else:
+            elif not peer.killed:
                 peer.wait()
         finally:
             peer.kill()
