@@ -24,6 +24,12 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 scripts/deps.sh
 scripts/build.sh release
 build/release/bench/bench build/release/sync_ext.so --json build/bench-engine.json "${engine[@]}"

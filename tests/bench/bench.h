@@ -32,13 +32,14 @@ typedef struct bytes {
 
 /* How one extension is driven. */
 typedef struct driver {
-    const char *name;   /* of --against NAME=PATH */
-    const char *entry;  /* its init function */
-    bool writer_loads;  /* the writer cannot write without the extension */
-    const char *adopt;  /* SQL that tracks table t */
-    const char *forget; /* SQL that undoes adopt; NULL: cannot */
-    const char *fold;   /* SQL for work deferred by the writes; NULL: none is */
-    const char *finish; /* SQL before a connection with the extension is closed; NULL: none */
+    const char *name;           /* of --against NAME=PATH */
+    const char *entry;          /* its init function */
+    bool writer_loads;          /* the writer cannot write without the extension */
+    void (*setup)(sqlite3 *db); /* before loading; NULL: nothing */
+    const char *adopt;          /* SQL that tracks table t */
+    const char *forget;         /* SQL that undoes adopt; NULL: cannot */
+    const char *fold;           /* SQL for work deferred by the writes; NULL: none is */
+    const char *finish;         /* SQL before a connection with the extension is closed; NULL: none */
     void (*gather)(sqlite3 *db, bytes *out);      /* all changes, compressed, as they would be sent */
     void (*merge)(sqlite3 *db, const bytes *all); /* into a file with the same empty table */
 } driver;

@@ -78,6 +78,9 @@ sqlite3 *db_open(const char *dir, const char *file, const contender *loaded)
         die("%s: %s", path, sqlite3_errmsg(db));
     }
     if (loaded) {
+        if (loaded->driver->setup) {
+            loaded->driver->setup(db);
+        }
         char *error = NULL;
         sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, NULL);
         if (sqlite3_load_extension(db, loaded->path, loaded->driver->entry, &error) != SQLITE_OK) {

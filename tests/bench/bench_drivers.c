@@ -51,25 +51,70 @@ static void decompress(const bytes *in, bytes *out)
     }
 }
 
-/* ---- sync_ext ---- */
+/* ---- extensions that make a blob of all changes ---- */
 
-static void sync_gather(sqlite3 *db, bytes *out)
+static void blob_gather(sqlite3 *db, const char *select, bytes *out)
 {
-    sqlite3_stmt *stmt = db_prepare(db, "SELECT sync_changeset()");
+    sqlite3_stmt *stmt = db_prepare(db, select);
     if (sqlite3_step(stmt) != SQLITE_ROW || sqlite3_column_type(stmt, 0) != SQLITE_BLOB) {
-        die("sync_changeset: %s", sqlite3_errmsg(db));
+        die("%s: %s", select, sqlite3_errmsg(db));
     }
     size_t size = (size_t)sqlite3_column_bytes(stmt, 0);
     memcpy(bytes_grow(out, size), sqlite3_column_blob(stmt, 0), size);
     sqlite3_finalize(stmt);
 }
 
-static void sync_merge(sqlite3 *db, const bytes *all)
+static void blob_merge(sqlite3 *db, const char *select, const bytes *all)
 {
-    sqlite3_stmt *stmt = db_prepare(db, "SELECT sync_apply(?1)");
+    sqlite3_stmt *stmt = db_prepare(db, select);
     sqlite3_bind_blob64(stmt, 1, all->data, all->size, SQLITE_STATIC);
     db_step(db, stmt);
     sqlite3_finalize(stmt);
+}
+
+static void sync_gather(sqlite3 *db, bytes *out)
+{
+    blob_gather(db, "SELECT sync_changeset()", out);
+}
+
+static void sync_merge(sqlite3 *db, const bytes *all)
+{
+    blob_merge(db, "SELECT sync_apply(?1)", all);
+}
+
+/* sqlite-sync builds its SQL with concat(), which SQLite has since 3.44. */
+static void concat(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    sqlite3_str *text = sqlite3_str_new(sqlite3_context_db_handle(context));
+    for (int i = 0; i < count; i++) {
+        const char *part = (const char *)sqlite3_value_text(values[i]);
+        sqlite3_str_appendall(text, part ? part : "");
+    }
+    sqlite3_result_text(context, sqlite3_str_finish(text), -1, sqlite3_free);
+}
+
+static void cloudsync_setup(sqlite3 *db)
+{
+    if (sqlite3_libversion_number() < 3044000 &&
+        sqlite3_create_function(db, "concat", -1, SQLITE_UTF8, NULL, concat, NULL, NULL) != SQLITE_OK) {
+        die("concat: %s", sqlite3_errmsg(db));
+    }
+}
+
+static void cloudsync_gather(sqlite3 *db, bytes *out)
+{
+    blob_gather(
+        db,
+        "SELECT cloudsync_payload_encode(tbl, pk, col_name, col_value, col_version, db_version, site_id,"
+        " cl, seq) FROM cloudsync_changes",
+        out);
+}
+
+static void cloudsync_merge(sqlite3 *db, const bytes *all)
+{
+    db_run(db, "BEGIN");
+    blob_merge(db, "SELECT cloudsync_payload_decode(?1)", all);
+    db_run(db, "COMMIT");
 }
 
 /* ---- extensions with a table of changes ---- */
@@ -187,6 +232,14 @@ static const driver drivers[] = {
      .finish = "SELECT crsql_finalize()",
      .gather = crsqlite_gather,
      .merge = crsqlite_merge},
+    {.name = "sqlite-sync",
+     .entry = "sqlite3_cloudsync_init",
+     .writer_loads = true,
+     .setup = cloudsync_setup,
+     .adopt = "SELECT cloudsync_init('t', 'cls', 1)",
+     .finish = "SELECT cloudsync_terminate()",
+     .gather = cloudsync_gather,
+     .merge = cloudsync_merge},
 };
 
 const driver *driver_find(const char *name)
