@@ -325,7 +325,7 @@ static int raise_seen(apply *a, const sync_closing *closing, sync_error *error)
     }
     if (rc == SYNC_OK &&
         own > s->hlc) { /* somebody holds more of our writes than we do: this file was restored */
-        rc = sync_site_renew(s, error);
+        rc = sync_site_renew(s, NULL, error);
         s->hlc = own > s->hlc ? own : s->hlc;
     }
     rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;

@@ -33,11 +33,11 @@ static void where_key(const sync_table *t, sqlite3_str *sql)
     }
 }
 
-static char *insert_text(sync_db *s, const sync_table *t, const sync_row *row)
+static char *insert_text(sync_db *s, const sync_table *t, const sync_row *row, const char * or)
 {
     sqlite3_str *sql = sqlite3_str_new(s->db);
     int parameters = (int)t->key_count;
-    sqlite3_str_appendf(sql, "INSERT INTO main.\"%w\"(", t->name);
+    sqlite3_str_appendf(sql, "INSERT %sINTO main.\"%w\"(", or, t->name);
     sync_str_keys(sql, t, "\"%w\"", ", ");
     for (uint32_t i = 0; i < row->count; i++) {
         if (is_set(t, row, i)) {
@@ -53,12 +53,13 @@ static char *insert_text(sync_db *s, const sync_table *t, const sync_row *row)
     return sqlite3_str_finish(sql);
 }
 
-static char *update_text(sync_db *s, const sync_table *t, const sync_row *row, bool respell, bool reset)
+static char *update_text(sync_db *s, const sync_table *t, const sync_row *row, bool respell, bool reset,
+                         const char * or)
 {
     sqlite3_str *sql = sqlite3_str_new(s->db);
     const char *comma = "";
     int parameter = (int)t->key_count;
-    sqlite3_str_appendf(sql, "UPDATE main.\"%w\" SET ", t->name);
+    sqlite3_str_appendf(sql, "UPDATE %smain.\"%w\" SET ", or, t->name);
     for (uint32_t i = 0; respell && i < t->key_count; i++) {
         sqlite3_str_appendf(sql, "%s\"%w\" = ?%d", comma, t->key_names[i], (int)i + 1);
         comma = ", ";
@@ -122,7 +123,7 @@ int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const syn
         t->insert_mask = mask;
     }
     if (*stmt == NULL) {
-        rc = sync_prepare_text(s, stmt, error, insert_text(s, t, row));
+        rc = sync_prepare_text(s, stmt, error, insert_text(s, t, row, ""));
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);
@@ -145,10 +146,22 @@ int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const syn
         t->update_mask = mask;
     }
     if (*stmt == NULL) {
-        rc = sync_prepare_text(s, stmt, error, update_text(s, t, row, respell, reset));
+        rc = sync_prepare_text(s, stmt, error, update_text(s, t, row, respell, reset, ""));
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);
+    return rc;
+}
+
+int sync_base_displace(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool update,
+                       sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare_text(s, &stmt, error,
+                               update ? update_text(s, t, row, false, false, "OR REPLACE ")
+                                      : insert_text(s, t, row, "OR REPLACE "));
+    rc = rc == SYNC_OK ? run_write(s, stmt, t, key, row, error) : rc;
+    sqlite3_finalize(stmt);
     return rc;
 }
 
@@ -180,8 +193,8 @@ static void build_load(const sync_db *s, const sync_table *t, sqlite3_str *sql)
     where_key(t, sql);
 }
 
-static int find(sync_db *s, sync_table *t, const sync_value *key, sqlite3_stmt **stmt, bool *exists,
-                sync_error *error)
+int sync_base_seek(sync_db *s, sync_table *t, const sync_value *key, sqlite3_stmt **stmt, bool *exists,
+                   sync_error *error)
 {
     *exists = false;
     int rc = sync_table_stmt(s, t, SYNC_STMT_BASE_FIND, build_load, stmt, error);
@@ -203,7 +216,7 @@ static int find(sync_db *s, sync_table *t, const sync_value *key, sqlite3_stmt *
 int sync_base_exists(sync_db *s, sync_table *t, const sync_value *key, bool *exists, sync_error *error)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = find(s, t, key, &stmt, exists, error);
+    int rc = sync_base_seek(s, t, key, &stmt, exists, error);
     sqlite3_reset(stmt);
     return rc;
 }
@@ -212,7 +225,7 @@ int sync_base_load(sync_db *s, sync_table *t, const sync_value *key, sync_row *r
                    sync_arena *arena, bool *exists, sync_error *error)
 {
     sqlite3_stmt *stmt = NULL;
-    int rc = find(s, t, key, &stmt, exists, error);
+    int rc = sync_base_seek(s, t, key, &stmt, exists, error);
     bool memory = true;
     for (uint32_t i = 0; rc == SYNC_OK && *exists && spelled && i < t->key_count; i++) {
         sync_value v = sync_column_value(stmt, (int)i);

@@ -17,7 +17,15 @@ int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const syn
 int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool respell,
                      bool reset, sync_error *error);
 
+/* Writes a row with OR REPLACE: a trial, to see whom it displaces. row: every cell carried; update: it is in the table. Results as above. */
+int sync_base_displace(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool update,
+                       sync_error *error);
+
 int sync_base_delete(sync_db *s, sync_table *t, const sync_value *key, sync_error *error);
+
+/* Stands *stmt on the row of a key: columns are the key, then the present columns in order of id. To be reset by the caller. */
+int sync_base_seek(sync_db *s, sync_table *t, const sync_value *key, sqlite3_stmt **stmt, bool *exists,
+                   sync_error *error);
 
 int sync_base_exists(sync_db *s, sync_table *t, const sync_value *key, bool *exists, sync_error *error);
 

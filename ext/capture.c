@@ -301,8 +301,8 @@ int sync_capture_drop_triggers(sync_db *s, uint32_t tid, sync_error *error)
         s, error,
         "DROP TRIGGER IF EXISTS main.sync_%u_insert; DROP TRIGGER IF EXISTS main.sync_%u_delete;"
         "DROP TRIGGER IF EXISTS main.sync_%u_update; DROP TRIGGER IF EXISTS main.sync_%u_before_insert;"
-        "DROP TRIGGER IF EXISTS main.sync_%u_before_update",
-        tid, tid, tid, tid, tid);
+        "DROP TRIGGER IF EXISTS main.sync_%u_before_update; DROP TRIGGER IF EXISTS main.sync_%u_key",
+        tid, tid, tid, tid, tid, tid);
 }
 
 int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)

@@ -1,5 +1,6 @@
 #include "changes.h"
 
+#include "base.h"
 #include "clocks.h"
 #include "request.h"
 
@@ -13,7 +14,7 @@ typedef struct run {
     int64_t lo, hi;
 } run;
 
-typedef enum stage { STAGE_GENESIS, STAGE_JOURNAL, STAGE_DONE } stage;
+typedef enum stage { STAGE_TABLES, STAGE_JOURNAL, STAGE_DONE } stage;
 
 struct sync_changes {
     sync_db *s;
@@ -27,10 +28,14 @@ struct sync_changes {
     int64_t newest;     /* journal position of the snapshot */
     uint64_t hlc;       /* this file's clock in it */
     stage stage;
-    uint32_t genesis_at; /* next head table to look at */
-    sqlite3_stmt *stmt;  /* active, between rows */
-    uint32_t table;      /* head table of stmt */
-    int64_t position;    /* journal entries up to here are in runs */
+    uint32_t tables_at; /* TABLES: next head table, and what of it is next: genesis, clocks, hidden clocks */
+    int scan;
+    bool genesis;         /* stmt gives genesis rows */
+    sqlite3_stmt *stmt;   /* active, between rows */
+    sqlite3_stmt *values; /* where the columns of its row are: stmt, or for a wide table another one */
+    uint32_t table;       /* head table of stmt */
+    bool scans;           /* some table is sent by its clocks */
+    int64_t position;     /* journal entries up to here are in runs */
     uint32_t run_count, run_at;
     run runs[RUN_ENTRIES_MAX];
     uint32_t part;
@@ -39,13 +44,23 @@ struct sync_changes {
     sync_row out; /* as sent */
     sync_value key[SYNC_KEY_COLUMNS_MAX];
     sqlite3_stmt *runs_stmt;
+    int64_t cache; /* page cache to be restored */
 };
+
+/* Too many columns for one result set with ours beside them: the values are read by a statement of their own. */
+static bool is_wide(const sync_table *t)
+{
+    return t->col_count + 2 * t->key_count + 3 > SYNC_RESULT_COLUMNS_MAX;
+}
 
 /* ---- statements: seq, clock, j, then the key from the journal, the key from the base table, the columns present ---- */
 
 static void select_base(const sync_table *t, sqlite3_str *sql)
 {
     sync_str_keys(sql, t, "b.\"%w\"", ", ");
+    if (is_wide(t)) {
+        return;
+    }
     for (uint32_t c = 0; c < t->col_count; c++) {
         if (t->cols[c].present) {
             sqlite3_str_appendf(sql, ", b.\"%w\"", t->cols[c].name);
@@ -53,38 +68,27 @@ static void select_base(const sync_table *t, sqlite3_str *sql)
     }
 }
 
-static void build_read_from(const sync_table *t, sqlite3_str *sql, bool overlay)
+/* By journal entry. Identity row: hidden clocks are joined only where there are some. */
+static void build_read_from(const sync_table *t, sqlite3_str *sql, bool hidden)
 {
-    bool by_row = t->identity == SYNC_BY_ROW;
-    const char *j = !by_row ? "0" : overlay ? "iif(o.seq IS NULL, c.j, o.j)" : "c.j";
-    sqlite3_str_appendf(sql, "SELECT j.seq, %s, %s, ",
-                        overlay ? "iif(o.seq IS NULL, c.clock, o.clock)" : "c.clock", j);
+    sqlite3_str_appendf(sql, "SELECT j.seq, %s, 0, ",
+                        hidden ? "iif(c.seq IS NULL, h.clock, c.clock)" : "c.clock");
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendall(sql, ", ");
     select_base(t, sql);
     sqlite3_str_appendf(sql,
                         " FROM main.sync_journal AS j %sJOIN main.sync_row_%u AS c ON c.seq = j.seq AND ",
-                        overlay ? "LEFT " : "CROSS ", t->tid);
+                        hidden ? "LEFT " : "CROSS ", t->tid);
     sync_str_match(sql, t, "c", "j");
-    if (overlay) {
-        sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_row_%u AS o ON o.seq = j.seq AND ", t->tid);
-        sync_str_match(sql, t, "o", "j");
+    if (hidden) {
+        sqlite3_str_appendf(sql, " LEFT JOIN main.sync_hidden_%u AS h ON h.seq = j.seq AND h.k1 = j.k1",
+                            t->tid);
     }
     sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "j");
-    if (by_row) {
-        sqlite3_str_appendf(sql, " AND %s = 0", j);
-    }
-    sqlite3_str_appendall(sql, " WHERE j.seq BETWEEN ?1 AND ?2");
-    if (overlay) {
-        sqlite3_str_appendf(sql,
-                            " AND (o.seq IS NOT NULL OR (c.seq IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "
-                            "temp.sync_row_%u AS x WHERE ",
-                            t->tid);
-        sync_str_match(sql, t, "x", "j");
-        sqlite3_str_appendall(sql, ")))");
-    }
-    sqlite3_str_appendall(sql, " ORDER BY j.seq");
+    sqlite3_str_appendf(sql, "%s WHERE j.seq BETWEEN ?1 AND ?2%s ORDER BY j.seq",
+                        hidden ? " AND c.seq IS NOT NULL" : "",
+                        hidden ? " AND (c.seq IS NOT NULL OR h.seq IS NOT NULL)" : "");
 }
 
 static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
@@ -93,35 +97,92 @@ static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
     build_read_from(t, sql, false);
 }
 
-static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+static void build_read_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
     build_read_from(t, sql, true);
 }
 
+/* By journal entry, the overlay standing before the file's clocks for the keys that it knows. */
+static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    sqlite3_str_appendf(sql, "SELECT j.seq, iif(j.known, %s), 0, ",
+                        by_row ? "coalesce(o.clock, g.clock), coalesce(c.clock, h.clock)"
+                               : "o.clock, c.clock");
+    sync_str_numbers(sql, t, "j.k%d", ", ");
+    sqlite3_str_appendall(sql, ", ");
+    select_base(t, sql);
+    sqlite3_str_appendall(sql, " FROM (SELECT *, ");
+    sync_clocks_known(sql, t, "x");
+    sqlite3_str_appendf(sql,
+                        " AS known FROM main.sync_journal AS x WHERE x.seq BETWEEN ?1 AND ?2) AS j LEFT JOIN "
+                        "main.sync_row_%u AS c ON"
+                        " c.seq = j.seq AND ",
+                        t->tid);
+    sync_str_match(sql, t, "c", "j");
+    sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_row_%u AS o ON o.seq = j.seq AND ", t->tid);
+    sync_str_match(sql, t, "o", "j");
+    if (by_row) {
+        sqlite3_str_appendf(sql, " LEFT JOIN main.sync_hidden_%u AS h ON h.seq = j.seq AND h.k1 = j.k1",
+                            t->tid);
+        sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_hidden_%u AS g ON g.seq = j.seq AND g.k1 = j.k1",
+                            t->tid);
+    }
+    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON iif(j.known, o.seq, c.seq) IS NOT NULL AND ",
+                        t->name);
+    sync_str_match_base(sql, t, "b", "j");
+    sqlite3_str_appendf(sql, " WHERE iif(j.known, %s) IS NOT NULL ORDER BY j.seq",
+                        by_row ? "coalesce(o.seq, g.seq), coalesce(c.seq, h.seq)" : "o.seq, c.seq");
+}
+
+/* All clocks in the order of their keys: what a receiver gets that has nothing yet. */
+static void build_scan_from(const sync_table *t, sqlite3_str *sql, bool hidden)
+{
+    sqlite3_str_appendall(sql, "SELECT c.seq, c.clock, 0, ");
+    sync_str_numbers(sql, t, "c.k%d", ", ");
+    sqlite3_str_appendall(sql, ", ");
+    select_base(t, sql);
+    sqlite3_str_appendf(sql, " FROM main.sync_%s_%u AS c LEFT JOIN main.\"%w\" AS b ON ",
+                        hidden ? "hidden" : "row", t->tid, t->name);
+    sync_str_match_base(sql, t, "b", "c");
+    sqlite3_str_appendall(sql, hidden ? " AND 0" : "");
+}
+
+static void build_scan(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_scan_from(t, sql, false);
+}
+
+static void build_scan_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_scan_from(t, sql, true);
+}
+
+static void not_in_clocks(const sync_table *t, sqlite3_str *sql, const char *schema)
+{
+    sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM %s.sync_row_%u AS c WHERE ", schema, t->tid);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "%sc.k%d = b.\"%w\"", i ? " AND " : "", (int)i + 1, t->key_names[i]);
+    }
+    sqlite3_str_appendall(sql, ")");
+}
+
+/* Rows that have no clock: they are as they were when the table was tracked. */
 static void build_genesis_from(const sync_table *t, sqlite3_str *sql, bool overlay)
 {
-    const char *shown = t->identity == SYNC_BY_ROW ? " AND c.j = 0" : "";
     sqlite3_str_appendall(sql, "SELECT 0, NULL, 0, ");
     sync_str_keys(sql, t, "b.\"%w\"", ", ");
     sqlite3_str_appendall(sql, ", ");
     select_base(t, sql);
-    sqlite3_str_appendf(sql,
-                        " FROM main.\"%w\" AS b WHERE NOT EXISTS (SELECT 1 FROM main.sync_row_%u AS c WHERE ",
-                        t->name, t->tid);
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        sqlite3_str_appendf(sql, "%sc.k%d = b.\"%w\"", i ? " AND " : "", (int)i + 1, t->key_names[i]);
-    }
-    sqlite3_str_appendf(sql, "%s)", shown);
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        sqlite3_str_appendf(sql, " AND b.\"%w\" IS NOT NULL", t->key_names[i]);
-    }
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" AS b WHERE ", t->name);
+    sync_str_keys(sql, t, "b.\"%w\" IS NOT NULL", " AND ");
+    not_in_clocks(t, sql, "main");
     if (overlay) {
-        sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM temp.sync_row_%u AS c WHERE ", t->tid);
-        for (uint32_t i = 0; i < t->key_count; i++) {
-            sqlite3_str_appendf(sql, "%sc.k%d = b.\"%w\"", i ? " AND " : "", (int)i + 1, t->key_names[i]);
-        }
-        sqlite3_str_appendf(sql, "%s)", shown);
+        not_in_clocks(t, sql, "temp");
     }
 }
 
@@ -138,6 +199,34 @@ static void build_genesis_temp(const sync_db *s, const sync_table *t, sqlite3_st
 }
 
 /* ---- opening ---- */
+
+/* Sorts c->local so that tables come after those they refer to (cycles stay as they are), and numbers them. A row is shown only where
+** its parents are: this way most are at once. */
+static void order_parents_first(sync_changes *c, uint32_t count)
+{
+    const sync_db *s = c->s;
+    for (uint32_t done = 0; done < count; done++) {
+        uint32_t pick = done;
+        for (uint32_t i = done; i < count; i++) {
+            bool waits = false;
+            for (uint32_t f = 0; !waits && f < s->fk_count; f++) {
+                const sync_fk *fk = &s->fks[f];
+                for (uint32_t p = done; !waits && fk->child_tid == s->tables[c->local[i]].tid && p < count;
+                     p++) {
+                    waits = p != i && s->tables[c->local[p]].tid == fk->parent_tid;
+                }
+            }
+            if (!waits) {
+                pick = i;
+                break;
+            }
+        }
+        uint32_t table = c->local[pick];
+        memmove(&c->local[done + 1], &c->local[done], (pick - done) * sizeof *c->local);
+        c->local[done] = table;
+        c->place[table] = done;
+    }
+}
 
 /* The tables of the delta: those that both have, by name; rows are sent of those with news only, so others need no columns. */
 static int choose_tables(sync_changes *c, const sync_request *request, sync_error *error)
@@ -162,11 +251,12 @@ static int choose_tables(sync_changes *c, const sync_request *request, sync_erro
             }
             wanted = rc == SYNC_OK;
         }
-        c->place[t] = wanted ? count : UINT32_MAX;
+        c->place[t] = UINT32_MAX;
         if (wanted) {
             c->local[count++] = t;
         }
     }
+    order_parents_first(c, count);
     int rc = sync_head_set_tables(&c->head, count);
     return rc == SYNC_OK ? SYNC_OK : sync_fail(error, rc, "too many tables for one changeset");
 }
@@ -198,6 +288,12 @@ static bool genesis_due(const sync_changes *c, uint32_t h)
            (c->receiver.table_count > 0 || (uint64_t)t->genesis_seq > sync_matrix_at(&c->head.start, h, 0));
 }
 
+/* Is this table sent by its clocks rather than by the journal? */
+static bool is_scanned(const sync_changes *c, uint32_t h)
+{
+    return !c->overlay && c->newest > 0 && sync_matrix_at(&c->head.start, h, 0) == 0;
+}
+
 /* Columns are named for tables that may send rows. */
 static int name_tables(sync_changes *c, sync_error *error)
 {
@@ -207,13 +303,16 @@ static int name_tables(sync_changes *c, sync_error *error)
         return sync_fail_nomem(error);
     }
     memset(news, 0, s->table_count + 1);
-    uint64_t lowest = UINT64_MAX;
+    uint64_t lowest = (uint64_t)c->newest;
     for (uint32_t h = 0; h < c->head.table_count; h++) {
         uint64_t start = sync_matrix_at(&c->head.start, h, 0);
-        lowest = start < lowest ? start : lowest;
-        news[c->local[h]] = genesis_due(c, h);
+        news[c->local[h]] = start == 0 || genesis_due(c, h);
+        c->scans = c->scans || is_scanned(c, h);
+        if (!is_scanned(c, h) && start < lowest) {
+            lowest = start;
+        }
     }
-    c->position = lowest == UINT64_MAX ? c->newest : (int64_t)lowest;
+    c->position = (int64_t)lowest;
     sqlite3_stmt *stmt = NULL;
     int rc = sync_prepare(s, &stmt, error, "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > %lld",
                           SYNC_TID_MASK, (long long)c->position);
@@ -284,6 +383,9 @@ int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **ou
                            "SELECT seq, tid & %d FROM main.sync_journal WHERE seq > ?1 ORDER BY seq LIMIT %d",
                            SYNC_TID_MASK, RUN_ENTRIES_MAX)
             : rc;
+    if (rc == SYNC_OK && c->newest - c->position + (c->scans ? c->newest : 0) > SYNC_LONG_ENTRIES) {
+        rc = sync_engine_cache_widen(s, &c->cache, error);
+    }
     if (rc != SYNC_OK) {
         sync_changes_close(c);
         return rc;
@@ -297,7 +399,9 @@ void sync_changes_close(sync_changes *c)
     if (c == NULL) {
         return;
     }
-    sqlite3_reset(c->stmt); /* belongs to its table */
+    sync_error ignored = {0};
+    sqlite3_reset(c->stmt);                                    /* belongs to its table */
+    (void)sync_engine_cache_restore(c->s, c->cache, &ignored); /* a larger cache harms nobody */
     sqlite3_finalize(c->runs_stmt);
     sync_head_free(&c->head);
     sync_head_free(&c->receiver);
@@ -388,8 +492,9 @@ static int reduce(sync_changes *c, const sync_table *t, bool genesis, bool *any,
         out->number = row->number;
         out->since = on_wire(c, row->since);
     }
-    int column = 3 + 2 * (int)t->key_count; /* of the statement: the present columns in order of id */
-    uint32_t passed = 0;                    /* ids below it are counted in column */
+    int column =
+        is_wide(t) ? (int)t->key_count : 3 + 2 * (int)t->key_count; /* the present columns in order of id */
+    uint32_t passed = 0;                                            /* ids below it are counted in column */
     for (uint32_t i = 0; i < row->count; i++) {
         const sync_cell *cell = &row->cells[i];
         for (; passed < cell->col; passed++) {
@@ -406,7 +511,7 @@ static int reduce(sync_changes *c, const sync_table *t, bool genesis, bool *any,
             return sync_fail_nomem(error);
         }
         copy->carried = true;
-        copy->value = cell->carried ? cell->value : sync_column_value(c->stmt, column);
+        copy->value = cell->carried ? cell->value : sync_column_value(c->values, column);
     }
     *any = out->count > 0 || !sync_stamp_is_none(out->stamp);
     return SYNC_OK;
@@ -426,6 +531,17 @@ static int genesis_row(sync_changes *c, const sync_table *t, sync_error *error)
     return SYNC_OK;
 }
 
+static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
+{
+    int rc = SYNC_OK;
+    if (sync_row_alive(&c->row)) {
+        rc = c->row.held ? copy_refs(c, error) : add_refs(c, t, error);
+    }
+    rc = rc == SYNC_OK ? sync_encoder_row(c->s->encoder, c->table, c->key, &c->out, error) : rc;
+    c->rows += rc == SYNC_OK;
+    return rc;
+}
+
 /* Encodes the row that c->stmt stands on, if the receiver may lack something of it. */
 static int send_row(sync_changes *c, bool genesis, sync_error *error)
 {
@@ -433,6 +549,7 @@ static int send_row(sync_changes *c, bool genesis, sync_error *error)
     sync_table *t = &s->tables[c->local[c->table]];
     bool any = false;
     int rc;
+    c->scanned++;
     if (genesis) {
         rc = genesis_row(c, t, error);
     } else {
@@ -452,31 +569,53 @@ static int send_row(sync_changes *c, bool genesis, sync_error *error)
     for (uint32_t i = 0; i < t->key_count; i++) {
         c->key[i] = sync_column_value(c->stmt, (shown ? key : 3) + (int)i);
     }
+    c->values = c->stmt;
+    if (rc == SYNC_OK && shown && is_wide(t)) {
+        rc = sync_base_seek(s, t, c->key, &c->values, &shown, error);
+    }
     rc = rc == SYNC_OK ? reduce(c, t, genesis, &any, error) : rc;
-    if (rc != SYNC_OK || !any) {
-        return rc;
+    if (rc == SYNC_OK && any) {
+        rc = encode_row(c, t, error);
     }
-    if (sync_row_alive(&c->row)) {
-        rc = c->row.held ? copy_refs(c, error) : add_refs(c, t, error);
+    if (c->values != c->stmt) {
+        sqlite3_reset(c->values);
     }
-    rc = rc == SYNC_OK ? sync_encoder_row(s->encoder, c->table, c->key, &c->out, error) : rc;
-    c->rows += rc == SYNC_OK;
     return rc;
 }
 
-/* ---- the order of rows: genesis of each table, then the journal ---- */
+/* ---- the order of rows: tables that the receiver has nothing of, and genesis rows; then the journal ---- */
 
-static int open_genesis(sync_changes *c, sync_error *error)
+enum { SCAN_GENESIS, SCAN_CLOCKS, SCAN_HIDDEN, SCAN_END };
+
+/* Opens the next scan of whole tables; leaves stmt NULL, and the stage at the journal, when there is none. */
+static int open_scan(sync_changes *c, sync_error *error)
 {
-    while (c->genesis_at < c->head.table_count) {
-        uint32_t h = c->genesis_at++;
-        if (genesis_due(c, h)) {
-            c->table = h;
-            return sync_table_stmt(c->s, &c->s->tables[c->local[h]],
-                                   c->overlay ? SYNC_STMT_GENESIS_READ_TEMP : SYNC_STMT_GENESIS_READ,
-                                   c->overlay ? build_genesis_temp : build_genesis, &c->stmt, error);
+    while (c->tables_at < c->head.table_count) {
+        uint32_t h = c->tables_at;
+        sync_table *t = &c->s->tables[c->local[h]];
+        int scan = c->scan++;
+        if (scan == SCAN_END) {
+            c->tables_at++;
+            c->scan = SCAN_GENESIS;
+            continue;
+        }
+        c->table = h;
+        c->genesis = scan == SCAN_GENESIS;
+        if (scan == SCAN_GENESIS && genesis_due(c, h)) {
+            return c->overlay
+                       ? sync_table_stmt(c->s, t, SYNC_STMT_GENESIS_READ_TEMP, build_genesis_temp, &c->stmt,
+                                         error)
+                       : sync_table_stmt(c->s, t, SYNC_STMT_GENESIS_READ, build_genesis, &c->stmt, error);
+        }
+        if (scan == SCAN_CLOCKS && is_scanned(c, h)) {
+            return sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_SCAN, build_scan, &c->stmt, error);
+        }
+        if (scan == SCAN_HIDDEN && is_scanned(c, h) && t->identity == SYNC_BY_ROW) {
+            return sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_SCAN_HIDDEN, build_scan_hidden, &c->stmt,
+                                   error);
         }
     }
+    c->genesis = false;
     c->stage = STAGE_JOURNAL;
     return SYNC_OK;
 }
@@ -500,7 +639,6 @@ static int read_runs(sync_changes *c, sync_error *error)
         entries++;
     }
     sqlite3_reset(c->runs_stmt);
-    c->scanned += entries;
     if (rc == SQLITE_DONE && entries == 0) {
         c->stage = STAGE_DONE;
     }
@@ -513,13 +651,18 @@ static int open_run(sync_changes *c, sync_error *error)
         run *r = &c->runs[c->run_at++];
         sync_table *t = sync_engine_tid(c->s, r->tid);
         uint32_t h = t ? c->place[t - c->s->tables] : UINT32_MAX;
-        int64_t start = h == UINT32_MAX ? INT64_MAX : (int64_t)sync_matrix_at(&c->head.start, h, 0);
+        int64_t start =
+            h == UINT32_MAX || is_scanned(c, h) ? INT64_MAX : (int64_t)sync_matrix_at(&c->head.start, h, 0);
         if (start >= r->hi) {
             continue;
         }
         c->table = h;
-        int rc = sync_table_stmt(c->s, t, c->overlay ? SYNC_STMT_CHANGES_READ_TEMP : SYNC_STMT_CHANGES_READ,
-                                 c->overlay ? build_read_temp : build_read, &c->stmt, error);
+        int rc =
+            c->overlay
+                ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_TEMP, build_read_temp, &c->stmt, error)
+            : t->identity == SYNC_BY_ROW
+                ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_HIDDEN, build_read_hidden, &c->stmt, error)
+                : sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ, build_read, &c->stmt, error);
         if (rc == SYNC_OK && (sqlite3_bind_int64(c->stmt, 1, r->lo > start ? r->lo : start + 1) ||
                               sqlite3_bind_int64(c->stmt, 2, r->hi))) {
             rc = sync_fail_db(c->s, error, NULL);
@@ -535,12 +678,12 @@ static int send_rows(sync_changes *c, size_t bytes_max, uint64_t rows_max, sync_
     int rc = SYNC_OK;
     while (rc == SYNC_OK && c->stage != STAGE_DONE) {
         if (c->stmt == NULL) {
-            rc = c->stage == STAGE_GENESIS ? open_genesis(c, error) : open_run(c, error);
+            rc = c->stage == STAGE_TABLES ? open_scan(c, error) : open_run(c, error);
             continue;
         }
         rc = sync_step(c->s, c->stmt, error);
         if (rc == SQLITE_ROW) {
-            rc = send_row(c, c->stage == STAGE_GENESIS, error);
+            rc = send_row(c, c->genesis, error);
             bool full = (rows_max && sync_encoder_rows(c->s->encoder) >= rows_max) ||
                         (bytes_max && sync_encoder_size(c->s->encoder) >= bytes_max);
             if (rc == SYNC_OK && full) {

@@ -1,90 +1,126 @@
 #include "clocks.h"
 
-static void build_insert_in(const sync_table *t, sqlite3_str *sql, const char *verb, const char *schema)
+/* Statements are one text in four places: the shown clocks or, for identity row, the hidden ones; in the file or in the overlay. */
+static void build_insert_into(const sync_table *t, sqlite3_str *sql, const char *verb, const char *table,
+                              bool with_j)
 {
-    sqlite3_str_appendf(sql, "%s INTO %s.sync_row_%u(seq, clock, %s", verb, schema, t->tid,
-                        t->identity == SYNC_BY_ROW ? "j, " : "");
+    sqlite3_str_appendf(sql, "%s INTO %s_%u(seq, clock, %s", verb, table, t->tid, with_j ? "j, " : "");
     sync_str_numbers(sql, t, "k%d", ", ");
-    sqlite3_str_appendf(sql, ") VALUES(?1, ?2, %s", t->identity == SYNC_BY_ROW ? "?3, " : "");
+    sqlite3_str_appendf(sql, ") VALUES(?1, ?2, %s", with_j ? "?3, " : "");
     for (uint32_t i = 0; i < t->key_count; i++) {
         sqlite3_str_appendf(sql, "%s?%d", i ? ", " : "", (int)i + 4);
     }
     sqlite3_str_appendall(sql, ")");
 }
 
+static void where_key(const sync_table *t, sqlite3_str *sql)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "%sk%d = ?%d", i ? " AND " : " WHERE ", (int)i + 1, (int)i + 4);
+    }
+}
+
 static void build_insert(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_insert_in(t, sql, "INSERT", "main");
+    build_insert_into(t, sql, "INSERT", "main.sync_row", false);
 }
 
 static void build_insert_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_insert_in(t, sql, "INSERT OR REPLACE", "temp");
+    build_insert_into(t, sql, "INSERT OR REPLACE", "temp.sync_row", false);
 }
 
-static void where_key(const sync_table *t, sqlite3_str *sql)
+static void build_insert_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        sqlite3_str_appendf(sql, "%sk%d = ?%d", i ? " AND " : "", (int)i + 1, (int)i + 4);
-    }
+    (void)s;
+    build_insert_into(t, sql, "INSERT OR REPLACE", "main.sync_hidden", true);
+}
+
+static void build_insert_hidden_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_insert_into(t, sql, "INSERT OR REPLACE", "temp.sync_hidden", true);
 }
 
 static void build_update(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "UPDATE main.sync_row_%u SET seq = ?1, clock = ?2 WHERE ", t->tid);
+    sqlite3_str_appendf(sql, "UPDATE main.sync_row_%u SET seq = ?1, clock = ?2", t->tid);
     where_key(t, sql);
-    sqlite3_str_appendall(sql, t->identity == SYNC_BY_ROW ? " AND j = ?3" : "");
-}
-
-static void build_delete_in(const sync_table *t, sqlite3_str *sql, const char *schema)
-{
-    sqlite3_str_appendf(sql, "DELETE FROM %s.sync_row_%u WHERE ", schema, t->tid);
-    where_key(t, sql);
-    sqlite3_str_appendall(sql, t->identity == SYNC_BY_ROW ? " AND j = ?3" : "");
 }
 
 static void build_delete(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_delete_in(t, sql, "main");
+    sqlite3_str_appendf(sql, "DELETE FROM main.sync_row_%u", t->tid);
+    where_key(t, sql);
 }
 
 static void build_delete_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_delete_in(t, sql, "temp");
-}
-
-static void build_next_j_in(const sync_table *t, sqlite3_str *sql, const char *schema)
-{
-    sqlite3_str_appendf(sql, "SELECT max(j) FROM %s.sync_row_%u WHERE ", schema, t->tid);
+    sqlite3_str_appendf(sql, "DELETE FROM temp.sync_row_%u", t->tid);
     where_key(t, sql);
 }
 
-static void build_next_j(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+static void build_delete_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_next_j_in(t, sql, "main");
+    sqlite3_str_appendf(sql, "DELETE FROM main.sync_hidden_%u", t->tid);
+    where_key(t, sql);
+    sqlite3_str_appendall(sql, " AND j = ?3");
 }
 
-static void build_next_j_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+static void build_highest(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_next_j_in(t, sql, "temp");
+    sqlite3_str_appendf(sql, "SELECT max(j) FROM main.sync_hidden_%u", t->tid);
+    where_key(t, sql);
 }
 
-/* Brings all rows of a number into the overlay, unless it has some already. */
-static void build_overlay_copy(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+static void build_highest_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "INSERT INTO temp.sync_row_%u SELECT * FROM main.sync_row_%u WHERE ", t->tid,
+    sqlite3_str_appendf(sql, "SELECT max(j) FROM temp.sync_hidden_%u", t->tid);
+    where_key(t, sql);
+}
+
+static void build_overlay_knows(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql, "SELECT EXISTS (SELECT 1 FROM temp.sync_row_%u", t->tid);
+    where_key(t, sql);
+    sqlite3_str_appendf(sql, ") OR EXISTS (SELECT 1 FROM temp.sync_hidden_%u", t->tid);
+    where_key(t, sql);
+    sqlite3_str_appendall(sql, ")");
+}
+
+static void build_overlay_shown(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql, "INSERT INTO temp.sync_row_%u SELECT * FROM main.sync_row_%u", t->tid, t->tid);
+    where_key(t, sql);
+}
+
+static void build_overlay_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql, "INSERT INTO temp.sync_hidden_%u SELECT * FROM main.sync_hidden_%u", t->tid,
                         t->tid);
     where_key(t, sql);
-    sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM temp.sync_row_%u WHERE ", t->tid);
-    where_key(t, sql);
+}
+
+void sync_clocks_known(sqlite3_str *sql, const sync_table *t, const char *journal)
+{
+    sqlite3_str_appendf(sql, "(EXISTS (SELECT 1 FROM temp.sync_row_%u AS e WHERE ", t->tid);
+    sync_str_match(sql, t, "e", journal);
+    sqlite3_str_appendall(sql, ")");
+    if (t->identity == SYNC_BY_ROW) {
+        sqlite3_str_appendf(sql, " OR EXISTS (SELECT 1 FROM temp.sync_hidden_%u AS e WHERE e.k1 = %s.k1)",
+                            t->tid, journal);
+    }
     sqlite3_str_appendall(sql, ")");
 }
 
@@ -99,26 +135,33 @@ int sync_clocks_bind_key(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, co
     return SYNC_OK;
 }
 
+/* The statement that writes a clock at that place. */
+static int put_statement(sync_db *s, sync_table *t, sync_place place, int64_t j, bool fresh,
+                         sqlite3_stmt **stmt, sync_error *error)
+{
+    if (place == SYNC_IN_OVERLAY) {
+        return j ? sync_table_stmt(s, t, SYNC_STMT_HIDDEN_INSERT_TEMP, build_insert_hidden_temp, stmt, error)
+                 : sync_table_stmt(s, t, SYNC_STMT_CLOCK_INSERT_TEMP, build_insert_temp, stmt, error);
+    }
+    if (j) {
+        return sync_table_stmt(s, t, SYNC_STMT_HIDDEN_INSERT, build_insert_hidden, stmt, error);
+    }
+    return fresh ? sync_table_stmt(s, t, SYNC_STMT_CLOCK_INSERT, build_insert, stmt, error)
+                 : sync_table_stmt(s, t, SYNC_STMT_CLOCK_UPDATE, build_update, stmt, error);
+}
+
 int sync_clocks_put(sync_db *s, sync_table *t, sync_place place, const sync_value *key, int64_t j,
                     int64_t seq, const sync_buf *clock, bool fresh, sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc;
-    if (place == SYNC_IN_OVERLAY) {
-        rc = sync_table_stmt(s, t, SYNC_STMT_CLOCK_INSERT_TEMP, build_insert_temp, &stmt, error);
-    } else if (fresh) {
-        rc = sync_table_stmt(s, t, SYNC_STMT_CLOCK_INSERT, build_insert, &stmt, error);
-    } else {
-        rc = sync_table_stmt(s, t, SYNC_STMT_CLOCK_UPDATE, build_update, &stmt, error);
-    }
-    rc = rc == SYNC_OK && clock->oom ? sync_fail_nomem(error) : rc;
+    int rc = clock->oom ? sync_fail_nomem(error) : put_statement(s, t, place, j, fresh, &stmt, error);
     rc = rc == SYNC_OK ? sync_clocks_bind_key(s, stmt, t, key, error) : rc;
     if (rc != SYNC_OK) {
         return rc;
     }
     if (sqlite3_bind_int64(stmt, 1, seq) ||
         sqlite3_bind_blob64(stmt, 2, clock->data, clock->len, SQLITE_STATIC) ||
-        (t->identity == SYNC_BY_ROW && sqlite3_bind_int64(stmt, 3, j))) {
+        (j && sqlite3_bind_int64(stmt, 3, j))) {
         return sync_fail_db(s, error, NULL);
     }
     return sync_run(s, stmt, error);
@@ -128,11 +171,16 @@ int sync_clocks_delete(sync_db *s, sync_table *t, sync_place place, const sync_v
                        sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc = place == SYNC_IN_FILE
+    int rc;
+    if (j) { /* only a merge moves a hidden clock */
+        rc = sync_table_stmt(s, t, SYNC_STMT_HIDDEN_DELETE, build_delete_hidden, &stmt, error);
+    } else {
+        rc = place == SYNC_IN_FILE
                  ? sync_table_stmt(s, t, SYNC_STMT_CLOCK_DELETE, build_delete, &stmt, error)
                  : sync_table_stmt(s, t, SYNC_STMT_CLOCK_DELETE_TEMP, build_delete_temp, &stmt, error);
+    }
     rc = rc == SYNC_OK ? sync_clocks_bind_key(s, stmt, t, key, error) : rc;
-    if (rc == SYNC_OK && t->identity == SYNC_BY_ROW && sqlite3_bind_int64(stmt, 3, j)) {
+    if (rc == SYNC_OK && j && sqlite3_bind_int64(stmt, 3, j)) {
         rc = sync_fail_db(s, error, NULL);
     }
     return rc == SYNC_OK ? sync_run(s, stmt, error) : rc;
@@ -143,8 +191,8 @@ int sync_clocks_highest(sync_db *s, sync_table *t, sync_place place, const sync_
 {
     sqlite3_stmt *stmt;
     int rc = place == SYNC_IN_FILE
-                 ? sync_table_stmt(s, t, SYNC_STMT_CLOCK_NEXT_J, build_next_j, &stmt, error)
-                 : sync_table_stmt(s, t, SYNC_STMT_CLOCK_NEXT_J_TEMP, build_next_j_temp, &stmt, error);
+                 ? sync_table_stmt(s, t, SYNC_STMT_HIDDEN_HIGHEST, build_highest, &stmt, error)
+                 : sync_table_stmt(s, t, SYNC_STMT_HIDDEN_HIGHEST_TEMP, build_highest_temp, &stmt, error);
     rc = rc == SYNC_OK ? sync_clocks_bind_key(s, stmt, t, key, error) : rc;
     if (rc != SYNC_OK) {
         return rc;
@@ -157,26 +205,43 @@ int sync_clocks_highest(sync_db *s, sync_table *t, sync_place place, const sync_
 
 int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_error *error)
 {
-    sqlite3_stmt *stmt;
-    int rc = sync_table_stmt(s, t, SYNC_STMT_OVERLAY_COPY, build_overlay_copy, &stmt, error);
-    rc = rc == SYNC_OK ? sync_clocks_bind_key(s, stmt, t, key, error) : rc;
-    return rc == SYNC_OK ? sync_run(s, stmt, error) : rc;
+    static const struct {
+        sync_stmt_slot slot;
+        sync_build *build;
+    } steps[] = {{SYNC_STMT_OVERLAY_KNOWS, build_overlay_knows},
+                 {SYNC_STMT_OVERLAY_HIDDEN, build_overlay_hidden},
+                 {SYNC_STMT_OVERLAY_SHOWN, build_overlay_shown}};
+    int rc = SYNC_OK;
+    for (size_t i = 0; rc == SYNC_OK && i < sizeof steps / sizeof *steps; i++) {
+        sqlite3_stmt *stmt;
+        rc = sync_table_stmt(s, t, steps[i].slot, steps[i].build, &stmt, error);
+        rc = rc == SYNC_OK ? sync_clocks_bind_key(s, stmt, t, key, error) : rc;
+        int step = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
+        bool known = step == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
+        sqlite3_reset(stmt);
+        rc = step == SQLITE_ROW || step == SQLITE_DONE ? SYNC_OK : step;
+        if (known) {
+            break;
+        }
+    }
+    return rc;
 }
 
 static void build_parent(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "SELECT clock FROM main.sync_row_%u WHERE k1 = ?1 AND j = 0", t->tid);
+    sqlite3_str_appendf(sql, "SELECT clock FROM main.sync_row_%u WHERE k1 = ?1", t->tid);
 }
 
 static void build_parent_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
     sqlite3_str_appendf(sql,
-                        "SELECT iif(EXISTS (SELECT 1 FROM temp.sync_row_%u WHERE k1 = ?1),"
-                        " (SELECT clock FROM temp.sync_row_%u WHERE k1 = ?1 AND j = 0),"
-                        " (SELECT clock FROM main.sync_row_%u WHERE k1 = ?1 AND j = 0))",
-                        t->tid, t->tid, t->tid);
+                        "SELECT iif(EXISTS (SELECT 1 FROM temp.sync_row_%u WHERE k1 = ?1) OR EXISTS (SELECT "
+                        "1 FROM temp.sync_hidden_%u WHERE"
+                        " k1 = ?1), (SELECT clock FROM temp.sync_row_%u WHERE k1 = ?1), (SELECT clock FROM "
+                        "main.sync_row_%u WHERE k1 = ?1))",
+                        t->tid, t->tid, t->tid, t->tid);
 }
 
 int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,

@@ -52,6 +52,7 @@ void sync_engine_forget(sync_db *s)
     s->has_meta = false;
     s->schema_version = -1;
     s->overlay.valid = false;
+    s->overlay_made = false;
 }
 
 void sync_engine_free(void *context)
@@ -358,9 +359,9 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
         }
     }
     sync_engine_forget(s);
-    rc =
-        sync_query_int(s, &found, 0, error,
-                       "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'sync_meta'");
+    rc = sync_query_int(s, &found, 0, error,
+                        "SELECT count(*) = 2 FROM pragma_table_info('sync_meta', 'main') WHERE name IN "
+                        "('format', 'generation')");
     if (rc == SYNC_OK && found) {
         s->has_meta = true;
         rc = read_meta(s, &generation, error);
@@ -445,6 +446,7 @@ int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
 int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
 {
     if (!op->open) {
+        s->overlay.valid = s->overlay_made = false;
         return result;
     }
     op->open = false;
@@ -452,11 +454,14 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
     if (result == SYNC_OK) {
         rc = sync_exec(s, error, "%s", op->transaction ? "COMMIT" : "RELEASE sync_operation");
         if (rc == SYNC_OK) {
+            if (!op->transaction) { /* the caller may yet roll the overlay back */
+                s->overlay.valid = s->overlay_made = false;
+            }
             return SYNC_OK;
         }
         result = rc;
     }
-    s->overlay.valid = false;
+    s->overlay.valid = s->overlay_made = false;
     sync_error ignored = {0};
     if (op->transaction) {
         if (!sqlite3_get_autocommit(s->db)) {

@@ -68,11 +68,21 @@ typedef enum sync_stmt_slot {
     SYNC_STMT_CLOCK_UPDATE_TEMP,
     SYNC_STMT_CLOCK_DELETE,
     SYNC_STMT_CLOCK_DELETE_TEMP,
-    SYNC_STMT_CLOCK_NEXT_J,
-    SYNC_STMT_CLOCK_NEXT_J_TEMP,
+    SYNC_STMT_HIDDEN_INSERT,
+    SYNC_STMT_HIDDEN_INSERT_TEMP,
+    SYNC_STMT_HIDDEN_DELETE,
+    SYNC_STMT_HIDDEN_HIGHEST,
+    SYNC_STMT_HIDDEN_HIGHEST_TEMP,
+    SYNC_STMT_HIDDEN_FIND,
+    SYNC_STMT_CLOCK_BULK,
     SYNC_STMT_CLOCK_FIND,
-    SYNC_STMT_OVERLAY_COPY,
+    SYNC_STMT_OVERLAY_KNOWS,
+    SYNC_STMT_OVERLAY_SHOWN,
+    SYNC_STMT_OVERLAY_HIDDEN,
     SYNC_STMT_CHANGES_READ,
+    SYNC_STMT_CHANGES_READ_HIDDEN,
+    SYNC_STMT_CHANGES_SCAN,
+    SYNC_STMT_CHANGES_SCAN_HIDDEN,
     SYNC_STMT_CHANGES_READ_TEMP,
     SYNC_STMT_GENESIS_READ,
     SYNC_STMT_GENESIS_READ_TEMP,
@@ -155,6 +165,7 @@ typedef struct sync_db {
     uint32_t fk_count;
     sync_fk *fks;
     sync_overlay overlay;
+    bool overlay_made; /* its tables are of this schema */
     sync_part_mark parts[SYNC_PARTS_OPEN_MAX];
     sqlite3_stmt *meta_stmt;
     sqlite3_stmt *schema_stmt;
@@ -162,8 +173,12 @@ typedef struct sync_db {
     sqlite3_stmt *journal_delete_stmt;
     sqlite3_stmt *journal_runs_stmt;
     sync_encoder *encoder;
+    uint8_t forsaken_site[SYNC_SITE_BYTES]; /* the witness that made us take a new id: it says nothing new */
+    uint64_t forsaken_count;
     bool witness_written; /* by this connection: close cleanly */
     bool witness_complained;
+    const struct sync_chunk *chunk; /* being written, see chunk.h */
+    uint32_t chunk_keys;
     bool kept; /* see keeper.h */
 } sync_db;
 
@@ -253,6 +268,10 @@ int sync_engine_save_seen(sync_db *s, const sync_matrix *seen, sync_error *error
 int sync_engine_cursors(sync_db *s, sync_matrix *cursors,
                         sync_error *error); /* column: the journal of that site */
 int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error);
+
+/* Gives a long operation a page cache that does not thrash: *before is what sync_engine_cache_restore wants back (0: nothing changed). */
+int sync_engine_cache_widen(sync_db *s, int64_t *before, sync_error *error);
+int sync_engine_cache_restore(sync_db *s, int64_t before, sync_error *error);
 
 sync_db *sync_engine_new(sqlite3 *db);
 void sync_engine_free(void *s);

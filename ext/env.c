@@ -27,10 +27,12 @@ enum {
     SITE_AT = 8,
     SITE_BYTES = 16,
     COUNT_AT = 24,
-    BOOT_AT = 32,
+    TOLD_AT = 32,
+    TOLD_TIME_AT = 40,
+    BOOT_AT = 48,
     BOOT_BYTES = 40,
-    CHECK_AT = 72,
-    WITNESS_BYTES = 80,
+    CHECK_AT = 88,
+    WITNESS_BYTES = 96,
     WITNESS_VERSION = 1
 };
 
@@ -178,6 +180,8 @@ static void encode(uint8_t to[WITNESS_BYTES], const sync_witness *w)
     to[CLEAN_AT] = w->clean;
     memcpy(to + SITE_AT, w->site, SITE_BYTES);
     put_u64(to + COUNT_AT, w->count);
+    put_u64(to + TOLD_AT, w->told);
+    put_u64(to + TOLD_TIME_AT, w->told_at);
     memcpy(to + BOOT_AT, w->boot, strnlen(w->boot, BOOT_BYTES - 1));
     put_u64(to + CHECK_AT, check_of(to));
 }
@@ -191,6 +195,8 @@ static bool decode(const uint8_t from[WITNESS_BYTES], sync_witness *w)
     memset(w, 0, sizeof *w);
     memcpy(w->site, from + SITE_AT, SITE_BYTES);
     w->count = get_u64(from + COUNT_AT);
+    w->told = get_u64(from + TOLD_AT);
+    w->told_at = get_u64(from + TOLD_TIME_AT);
     memcpy(w->boot, from + BOOT_AT, BOOT_BYTES - 1);
     w->clean = from[CLEAN_AT] != 0;
     return true;

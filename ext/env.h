@@ -11,9 +11,11 @@
 /* What the witness file FILE-sync says (docs/FORMAT.md, "Witness"). */
 typedef struct sync_witness {
     uint8_t site[16];
-    uint64_t count; /* the extension's own transactions in that file when it was written */
-    char boot[40];  /* boot id of the machine, zero-terminated, "" where there is none */
-    bool clean;     /* the last use ended with everything on disk */
+    uint64_t count;   /* the extension's own transactions in that file when it was written */
+    uint64_t told;    /* newest journal entry that was told of */
+    uint64_t told_at; /* and its time: a restored file has another entry there, or none */
+    char boot[40];    /* boot id of the machine, zero-terminated, "" where there is none */
+    bool clean;       /* the last use ended with everything on disk */
 } sync_witness;
 
 typedef struct sync_env {

@@ -3,16 +3,24 @@
 #include "clocks.h"
 #include "merging.h"
 
-static void build_find(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+static void build_find_in(const sync_table *t, sqlite3_str *sql, const char *what)
 {
-    (void)s;
-    bool by_row = t->identity == SYNC_BY_ROW;
-    sqlite3_str_appendf(sql, "SELECT seq, clock, %s FROM main.sync_row_%u WHERE ", by_row ? "j" : "0",
-                        t->tid);
+    sqlite3_str_appendf(sql, "SELECT seq, clock, %s_%u WHERE ", what, t->tid);
     for (uint32_t i = 0; i < t->key_count; i++) {
         sqlite3_str_appendf(sql, "%sk%d = ?%d", i ? " AND " : "", (int)i + 1, (int)i + 4);
     }
-    sqlite3_str_appendall(sql, by_row ? " ORDER BY j" : "");
+}
+
+static void build_find(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_find_in(t, sql, "0 FROM main.sync_row");
+}
+
+static void build_find_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_find_in(t, sql, "j FROM main.sync_hidden");
 }
 
 /* The clock that stmt stands on, its bytes copied to the arena: cells of `row` may borrow from them. */
@@ -56,45 +64,43 @@ static int take_genesis(sync_merging *m, const sync_table *t, sync_row *row, syn
     return SYNC_OK;
 }
 
+/* Looks through the clocks of a key that stmt gives. *found: row and slot are the state that was asked for. */
+static int look_through(sync_merging *m, sync_table *t, sqlite3_stmt *stmt, const sync_value *key,
+                        sync_stamp born, sync_row *row, sync_slot *slot, bool *found)
+{
+    bool by_row = t->identity == SYNC_BY_ROW;
+    int rc = sync_clocks_bind_key(m->s, stmt, t, key, m->error);
+    while (rc == SYNC_OK && !*found && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = take_clock(m, t, stmt, row, slot);
+        *found = rc == SYNC_OK && (!by_row || sync_stamp_equal(row->born, born));
+        if (rc == SYNC_OK && slot->shown && !*found) {
+            m->other_slot = *slot;
+            rc = sync_row_copy(&m->other, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+        }
+    }
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
               sync_slot *slot)
 {
     sqlite3_stmt *stmt;
-    bool by_row = t->identity == SYNC_BY_ROW, found = false, somebody = false, exists = false;
-    sync_row_reset(row);
-    *slot = (sync_slot){0};
-    if (by_row) {
-        sync_row_reset(&m->other);
-        m->other_slot = (sync_slot){0};
-    }
+    bool by_row = t->identity == SYNC_BY_ROW, found = false, exists = false;
+    m->other_slot = (sync_slot){0};
     int rc = sync_table_stmt(m->s, t, SYNC_STMT_CLOCK_FIND, build_find, &stmt, m->error);
-    rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, stmt, t, key, m->error) : rc;
-    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
-        rc = take_clock(m, t, stmt, row, slot);
-        found = rc == SYNC_OK && (!by_row || sync_stamp_equal(row->born, born));
-        if (rc == SYNC_OK && slot->shown) {
-            somebody = true;
-            if (!found && sync_row_copy(&m->other, row) != SYNC_OK) {
-                rc = sync_fail_nomem(m->error);
-            }
-            if (!found) {
-                m->other_slot = *slot;
-            }
-        }
-        if (found) {
-            break;
-        }
+    rc = rc == SYNC_OK ? look_through(m, t, stmt, key, born, row, slot, &found) : rc;
+    bool shown = found || m->other_slot.shown;
+    if (rc == SYNC_OK && by_row && !found) {
+        rc = sync_table_stmt(m->s, t, SYNC_STMT_HIDDEN_FIND, build_find_hidden, &stmt, m->error);
+        rc = rc == SYNC_OK ? look_through(m, t, stmt, key, born, row, slot, &found) : rc;
     }
-    sqlite3_reset(stmt);
-    if (rc != SYNC_OK && rc != SQLITE_DONE) {
-        return rc;
-    }
-    if (!found) {
+    if (rc == SYNC_OK && !found) {
         sync_row_reset(row);
         *slot = (sync_slot){0};
     }
-    if (somebody || (found && !by_row)) {
-        return SYNC_OK;
+    if (rc != SYNC_OK || shown) {
+        return rc;
     }
     rc = sync_base_exists(m->s, t, key, &exists, m->error); /* a base row without a clock is a genesis row */
     if (rc == SYNC_OK && exists && !found && (!by_row || sync_stamp_is_none(born))) {

@@ -1,6 +1,7 @@
 #include "fold.h"
 
 #include "capture.h"
+#include "chunk.h"
 #include "clocks.h"
 #include "key.h"
 
@@ -36,6 +37,7 @@ typedef struct fold {
     sync_row row;
     sync_buf buf;
     sync_buf keys;
+    sync_chunk chunk; /* fresh clocks of the run in hand */
     uint32_t count;
     entry entries[SYNC_FOLD_CHUNK];
     int32_t slots[HASH_SLOTS];
@@ -48,12 +50,11 @@ typedef struct fold {
 static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    bool by_row = t->identity == SYNC_BY_ROW;
     sqlite3_str_appendf(sql, "SELECT j.seq, c.seq, c.clock, b.\"%w\" IS NOT NULL, ", t->key_names[0]);
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendf(sql, " FROM main.sync_journal AS j LEFT JOIN main.sync_row_%u AS c ON ", t->tid);
     sync_str_match(sql, t, "c", "j");
-    sqlite3_str_appendf(sql, "%s LEFT JOIN main.\"%w\" AS b ON ", by_row ? " AND c.j = 0" : "", t->name);
+    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "j");
     sqlite3_str_appendall(sql, " WHERE j.seq BETWEEN ?1 AND ?2 ORDER BY j.seq");
 }
@@ -62,20 +63,21 @@ static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    bool by_row = t->identity == SYNC_BY_ROW;
-    sqlite3_str_appendall(sql, "SELECT j.seq, iif(j.known, o.seq, c.seq), iif(j.known, o.clock, c.clock), ");
-    sqlite3_str_appendf(sql, "b.\"%w\" IS NOT NULL, ", t->key_names[0]);
+    sqlite3_str_appendf(
+        sql,
+        "SELECT j.seq, iif(j.known, o.seq, c.seq), iif(j.known, o.clock, c.clock), b.\"%w\" IS NOT NULL, ",
+        t->key_names[0]);
     sync_str_numbers(sql, t, "j.k%d", ", ");
-    sqlite3_str_appendf(sql, " FROM (SELECT *, EXISTS (SELECT 1 FROM temp.sync_row_%u AS e WHERE ", t->tid);
-    sync_str_match(sql, t, "e", "h");
+    sqlite3_str_appendall(sql, " FROM (SELECT *, ");
+    sync_clocks_known(sql, t, "h");
     sqlite3_str_appendf(sql,
-                        ") AS known FROM main.sync_journal AS h WHERE h.seq BETWEEN ?1 AND ?2) AS j LEFT "
-                        "JOIN main.sync_row_%u AS c ON ",
+                        " AS known FROM main.sync_journal AS h WHERE h.seq BETWEEN ?1 AND ?2) AS j LEFT JOIN "
+                        "main.sync_row_%u AS c ON ",
                         t->tid);
     sync_str_match(sql, t, "c", "j");
-    sqlite3_str_appendf(sql, "%s LEFT JOIN temp.sync_row_%u AS o ON ", by_row ? " AND c.j = 0" : "", t->tid);
+    sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_row_%u AS o ON ", t->tid);
     sync_str_match(sql, t, "o", "j");
-    sqlite3_str_appendf(sql, "%s LEFT JOIN main.\"%w\" AS b ON ", by_row ? " AND o.j = 0" : "", t->name);
+    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "j");
     sqlite3_str_appendall(sql, " ORDER BY j.seq");
 }
@@ -186,11 +188,8 @@ static int stamp_learned(fold *f, const sync_table *t, const entry *e, sync_stam
             continue;
         }
         sqlite3_str *sql = sqlite3_str_new(f->s->db);
-        sqlite3_str_appendf(sql,
-                            "SELECT 1 FROM main.\"%w\" WHERE \"%w\" IS NOT (SELECT dflt_value FROM "
-                            "pragma_table_info(%Q, 'main') WHERE"
-                            " name = %Q COLLATE NOCASE)",
-                            t->name, t->cols[cid].name, t->name, t->cols[cid].name);
+        sqlite3_str_appendf(sql, "SELECT 1 FROM main.\"%w\" WHERE \"%w\" IS NOT (%s)", t->name,
+                            t->cols[cid].name, t->cols[cid].preset ? t->cols[cid].preset : "NULL");
         for (uint32_t k = 0; k < t->key_count; k++) {
             sqlite3_str_appendf(sql, " AND \"%w\" = ?%d", t->key_names[k], (int)k + 4);
         }
@@ -325,6 +324,20 @@ static int drop_chain(fold *f, const sync_table *t, const entry *e, int64_t keep
     return rc;
 }
 
+/* The commonest key: inserted, and that is all that the tail says of it. */
+static int fold_insert(fold *f, sync_table *t, const entry *e)
+{
+    if (f->place == SYNC_IN_FILE) {
+        size_t before = f->chunk.clocks.len;
+        sync_clock_put_insert(&f->chunk.clocks, stamp_of(f, e), t->col_count, t->epoch);
+        return sync_chunk_add(&f->chunk, e->key, e->seq, f->chunk.clocks.len - before, f->error);
+    }
+    sync_buf_reset(&f->buf);
+    sync_clock_put_insert(&f->buf, stamp_of(f, e), t->col_count, t->epoch);
+    int rc = t->identity == SYNC_BY_ROW ? sync_clocks_overlay(f->s, t, e->key, f->error) : SYNC_OK;
+    return rc == SYNC_OK ? put_clock(f, t, e, 0, e->seq, true) : rc;
+}
+
 static int fold_key(fold *f, sync_table *t, const entry *first)
 {
     bool only_looks = true;
@@ -338,13 +351,7 @@ static int fold_key(fold *f, sync_table *t, const entry *first)
     }
     if (first == last && first->op == SYNC_OP_INSERT && first->exists && !first->has_clock &&
         t->all_present) {
-        sync_buf_reset(&f->buf);
-        sync_clock_put_insert(&f->buf, stamp_of(f, first), t->col_count, t->epoch);
-        if (f->place == SYNC_IN_OVERLAY && t->identity == SYNC_BY_ROW) {
-            int rc = sync_clocks_overlay(f->s, t, first->key, f->error);
-            return rc == SYNC_OK ? put_clock(f, t, first, 0, first->seq, true) : rc;
-        }
-        return put_clock(f, t, first, 0, first->seq, true);
+        return fold_insert(f, t, first);
     }
     outcome o;
     int rc = f->place == SYNC_IN_OVERLAY && t->identity == SYNC_BY_ROW
@@ -381,7 +388,11 @@ static int fold_key(fold *f, sync_table *t, const entry *first)
 /* Chains the entries of a run by key. Without a normal form of the key each entry must be a run of its own. */
 static int chain_keys(fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
 {
-    memset(f->slots, 0xff, sizeof f->slots);
+    uint32_t slots = 16; /* a power of two, twice the entries */
+    while (slots < 2 * (hi - lo)) {
+        slots *= 2;
+    }
+    memset(f->slots, 0xff, slots * sizeof *f->slots);
     for (uint32_t i = lo; i < hi; i++) {
         entry *e = &f->entries[i];
         e->next = -1;
@@ -398,10 +409,10 @@ static int chain_keys(fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
         for (size_t b = 0; b < f->keys.len; b++) {
             hash = (hash ^ f->keys.data[b]) * 16777619u;
         }
-        uint32_t at = hash % HASH_SLOTS;
+        uint32_t at = (hash ^ hash >> 15) & (slots - 1);
         while (f->slots[at] >= 0 && (f->slot_key[at].bytes != f->keys.len ||
                                      memcmp(f->slot_key[at].data, f->keys.data, f->keys.len) != 0)) {
-            at = (at + 1) % HASH_SLOTS;
+            at = (at + 1) & (slots - 1);
         }
         if (f->slots[at] >= 0) {
             f->entries[f->slot_last[at]].next = (int32_t)i;
@@ -483,6 +494,7 @@ static int fold_run(fold *f, sync_table *t, uint32_t lo, uint32_t hi)
             rc = fold_key(f, t, e);
         }
     }
+    rc = rc == SYNC_OK ? sync_chunk_write(f->s, t, &f->chunk, f->error) : rc;
     if (rc == SYNC_OK && nulls && f->place == SYNC_IN_FILE) {
         rc = sync_exec(f->s, f->error,
                        "UPDATE main.sync_table SET null_keys = null_keys + %lld WHERE tid = %u",
@@ -578,6 +590,7 @@ static fold *fold_new(sync_db *s, sync_place place, sync_error *error)
     f->arena = (sync_arena){0};
     f->row = (sync_row){0};
     f->buf = f->keys = (sync_buf){0};
+    f->chunk = (sync_chunk){0};
     return f;
 }
 
@@ -587,6 +600,7 @@ static void fold_free(fold *f)
     sync_row_free(&f->row);
     sync_buf_free(&f->buf);
     sync_buf_free(&f->keys);
+    sync_chunk_free(&f->chunk);
     sync_free(f);
 }
 
@@ -609,7 +623,13 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
     f->learned_count = learned_count;
     s->overlay.valid = false;
     int rc = sync_query_int(s, &f->newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
+    int64_t cache = 0;
+    if (rc == SYNC_OK && f->newest - s->folded > SYNC_LONG_ENTRIES) {
+        rc = sync_engine_cache_widen(s, &cache, error);
+    }
     rc = rc == SYNC_OK ? fold_tail(f, s->folded, &hlc, &end, entries) : rc;
+    int restored = sync_engine_cache_restore(s, cache, error);
+    rc = rc == SYNC_OK ? restored : rc;
     if (rc == SYNC_OK && *entries > 0) {
         s->hlc = hlc;
         s->folded = end;
@@ -619,14 +639,28 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
     return rc;
 }
 
+/* An empty overlay for one table. What an earlier schema left under its name is dropped. */
+static int overlay_table(sync_db *s, const sync_table *t, sync_error *error)
+{
+    if (s->overlay_made) {
+        int rc = sync_exec(s, error, "DELETE FROM temp.sync_row_%u", t->tid);
+        return rc == SYNC_OK && t->identity == SYNC_BY_ROW
+                   ? sync_exec(s, error, "DELETE FROM temp.sync_hidden_%u", t->tid)
+                   : rc;
+    }
+    int rc =
+        sync_exec(s, error, "DROP TABLE IF EXISTS temp.sync_row_%u; DROP TABLE IF EXISTS temp.sync_hidden_%u",
+                  t->tid, t->tid);
+    return rc == SYNC_OK ? sync_capture_overlay_table(s, t, error) : rc;
+}
+
 /* Empties the overlay and makes its tables. */
 static int overlay_begin(sync_db *s, sync_error *error)
 {
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         if (!s->tables[i].missing) {
-            rc = sync_capture_overlay_table(s, &s->tables[i], error);
-            rc = rc == SYNC_OK ? sync_exec(s, error, "DELETE FROM temp.sync_row_%u", s->tables[i].tid) : rc;
+            rc = overlay_table(s, &s->tables[i], error);
         }
     }
     s->overlay = (sync_overlay){

@@ -18,7 +18,8 @@ static void give_error(sqlite3_context *context, const sync_error *error)
         return;
     }
     sqlite3_result_error(context, error->text, -1);
-    if (error->code < SYNC_BEHIND) {
+    /* a result of SQLITE_CORRUPT would make SQLite distrust the whole database and refuse the caller's COMMIT */
+    if (error->code < SYNC_BEHIND && (error->code & 0xff) != SQLITE_CORRUPT) {
         sqlite3_result_error_code(context, error->code);
     }
 }
@@ -262,7 +263,7 @@ static void fn_fold(sqlite3_context *context, int argc, sqlite3_value **argv)
     (void)argv;
     int rc = sync_operation_write(s, &o, &entries, &error);
     if (rc == SYNC_OK) {
-        finish_int(context, &o, SYNC_OK, entries, &error);
+        finish_int(context, &o, s->has_meta ? SYNC_OK : sync_not_tracked(&error), entries, &error);
     } else {
         give_error(context, &error);
     }
@@ -361,9 +362,7 @@ static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
     rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &error) : rc;
     if (rc == SYNC_OK) {
         if (!s->has_meta) {
-            rc = sync_fail(
-                &error, SYNC_ERROR,
-                "no table of this file is tracked: SELECT sync_track('table') or sync_track_all() first");
+            rc = sync_not_tracked(&error);
         }
         rc = rc == SYNC_OK ? sync_apply(s, blob ? blob : "", bytes, &changed, &error) : rc;
         if (rc == SYNC_OK && dry) {

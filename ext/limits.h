@@ -35,8 +35,15 @@
 /* How far ahead of the wall clock a remote stamp may be before its delta is refused for now. */
 #define SYNC_DRIFT_MS_MAX (5 * 60 * 1000)
 
-/* Journal entries folded at a time: bounds memory, long enough to amortise the statements. */
-#define SYNC_FOLD_CHUNK 1024
+/* Journal entries folded at a time: bounds memory (about 2 MiB), long enough to amortise the statements and to sort random keys. */
+#define SYNC_FOLD_CHUNK 8192
+
+/* Page cache of long operations in KiB: SQLite's default of 2 MiB is read over and over by random keys; 24 MiB is not, and is little. */
+#define SYNC_CACHE_KIB 24576
+
+/* Journal entries, or bytes of a changeset, from which an operation is long. */
+#define SYNC_LONG_ENTRIES 4096
+#define SYNC_LONG_BYTES   (128 * 1024)
 
 /* A tail longer than this is folded for real even by a reader that may write: an overlay is for short tails.
  */
@@ -47,6 +54,9 @@
 
 /* Deltas in parts that one connection keeps apart by sender; two senders that share a slot make each other start again. */
 #define SYNC_PARTS_OPEN_MAX 64
+
+/* Columns of one result set in a SQLite built with its defaults. */
+#define SYNC_RESULT_COLUMNS_MAX 2000
 
 /* Text of one error message, including the terminating zero. */
 #define SYNC_ERROR_BYTES 512

@@ -15,6 +15,13 @@ typedef struct sync_slot {
     bool respell;  /* the existence cell moved on: the key may be spelled anew */
 } sync_slot;
 
+/* A row that is being held, on the stack of those that hold it. */
+typedef struct sync_holding {
+    const sync_table *t;
+    const sync_value *key;
+    const struct sync_holding *outer;
+} sync_holding;
+
 typedef struct sync_merging {
     sync_db *s;
     sync_error *error;
@@ -27,8 +34,9 @@ typedef struct sync_merging {
     bool retry;     /* settling: what is held already and cannot be shown stays as it is */
     sync_row other; /* see sync_find */
     sync_slot other_slot;
-    int64_t rowid;    /* the host's last_insert_rowid(), given back at the end */
-    int depth;        /* of rows held because of rows */
+    int64_t rowid; /* the host's last_insert_rowid(), given back at the end */
+    int depth;     /* of rows held because of rows */
+    const sync_holding *holding;
     sync_arena arena; /* values of rows in hand; reset between rows of the changeset */
     sync_buf clock;
     sync_buf text;
@@ -43,12 +51,10 @@ int sync_merging_end(sync_merging *m, int result);
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               sync_merged what);
 
-/* Takes a shown or new row out of sight: state kept whole, row gone from the base table, listed in sync_conflict. */
+/* Takes a shown or new row out of sight: state kept whole, row gone from the base table, listed in sync_conflict beside what is shown in
+** its place (`against`, values carried; may be NULL). */
 int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
-              const char *reason, const char *detail);
-
-/* Holds the children of a shown row that is about to go. */
-int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key);
+              const char *reason, const char *detail, const sync_row *against);
 
 /* Finds the state of a key (identity row: the incarnation `born`; genesis: none) into row and slot. No state: row->cl is 0.
 ** Identity row: if another incarnation shows the number, m->other and m->other_slot are that; otherwise m->other_slot.shown is false. */

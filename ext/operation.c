@@ -3,7 +3,7 @@
 #include "apply.h"
 #include "fold.h"
 
-static int not_tracked(sync_error *error)
+int sync_not_tracked(sync_error *error)
 {
     return sync_fail(
         error, SYNC_ERROR,
@@ -12,7 +12,15 @@ static int not_tracked(sync_error *error)
 
 int sync_operation_end(sync_db *s, sync_operation *o, int result, sync_error *error)
 {
-    return sync_op_end(s, &o->op, result, error);
+    bool ours = o->op.transaction;
+    int rc = sync_op_end(s, &o->op, result, error);
+    if (rc == SYNC_OK && o->renewed &&
+        ours) { /* until the witness says so too, others would take yet another id */
+        sync_operation again = {0};
+        rc = sync_operation_read(s, &again, true, error);
+        rc = rc == SYNC_OK ? sync_op_end(s, &again.op, rc, error) : rc;
+    }
+    return rc;
 }
 
 int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_error *error)
@@ -21,8 +29,11 @@ int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_e
     sync_site_look(s, &o->outside);
     int rc = sync_op_begin(s, &o->op, SYNC_WRITE, error);
     if (rc == SYNC_OK && s->has_meta) {
-        if (sync_site_stale(s, &o->outside)) {
-            rc = sync_site_renew(s, error);
+        bool stale = false;
+        rc = sync_site_stale(s, &o->outside, &stale, error);
+        if (rc == SYNC_OK && stale) {
+            rc = sync_site_renew(s, &o->outside, error);
+            o->renewed = true;
         }
         rc = rc == SYNC_OK ? sync_local(s, &folded, error) : rc;
         rc = rc == SYNC_OK ? SYNC_OK : sync_operation_end(s, o, rc, error);
@@ -62,10 +73,8 @@ static int try_read(sync_db *s, sync_operation *o, bool *must_write, sync_error 
         return rc;
     }
     if (!s->has_meta) {
-        rc = not_tracked(error);
-    } else if (sync_site_stale(s, &o->outside)) {
-        *must_write = true;
-    } else {
+        rc = sync_not_tracked(error);
+    } else if ((rc = sync_site_stale(s, &o->outside, must_write, error)) == SYNC_OK && !*must_write) {
         bool may_write = sqlite3_get_autocommit(s->db) == 0 ? o->op.transaction : true;
         may_write = may_write && sqlite3_db_readonly(s->db, "main") == 0;
         rc = may_write ? sync_fold_tail(s, &tail, error) : SYNC_OK;
@@ -99,7 +108,8 @@ int sync_operation_read(sync_db *s, sync_operation *o, bool telling, sync_error 
         }
     }
     if (rc == SYNC_OK && telling) {
-        sync_site_testify(s, &o->outside);
+        rc = sync_site_testify(s, &o->outside, error);
+        rc = rc == SYNC_OK ? rc : sync_operation_end(s, o, rc, error);
     }
     return rc;
 }

@@ -8,6 +8,7 @@
 typedef struct sync_operation {
     sync_op op;
     sync_outside outside;
+    bool renewed; /* the file took a new site id in it */
 } sync_operation;
 
 /* Opens a snapshot to tell of: nothing of the file is written, unless something must be durable before it may be told (then that is
@@ -17,6 +18,9 @@ int sync_operation_read(sync_db *s, sync_operation *o, bool telling, sync_error 
 
 /* Opens a writing operation: identity checked, tail folded for real if the file is tracked (s->has_meta). *entries: folded; may be NULL. */
 int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_error *error);
+
+/* The error of a file that has nothing of ours. */
+int sync_not_tracked(sync_error *error);
 
 /* Commits or rolls back; returns `result` or the commit's failure. */
 int sync_operation_end(sync_db *s, sync_operation *o, int result, sync_error *error);

@@ -24,27 +24,44 @@ void sync_site_look(sync_db *s, sync_outside *outside)
     if (outside->witness == 1) {
         memcpy(outside->site, w.site, SYNC_SITE_BYTES);
         outside->count = w.count;
+        outside->told = w.told;
+        outside->told_at = w.told_at;
         outside->clean = w.clean;
         outside->same_boot = env->boot(env->context, boot) != 0 || strcmp(boot, w.boot) == 0;
     }
 }
 
-bool sync_site_stale(const sync_db *s, const sync_outside *outside)
+/* Time of a journal entry, or 0. */
+static int entry_time(sync_db *s, uint64_t seq, uint64_t *at, sync_error *error)
 {
-    if (!outside->known) {
-        return false;
-    }
-    if (outside->inode != s->inode) {
-        return true; /* the device number alone proves nothing */
-    }
-    if (outside->witness != 1) {
-        return false;
-    }
-    return memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) != 0 ||
-           outside->count > s->count || (!outside->same_boot && !outside->clean);
+    int64_t found = 0;
+    int rc = sync_query_int(s, &found, 0, error, "SELECT at FROM main.sync_journal WHERE seq = %lld",
+                            (long long)seq);
+    *at = (uint64_t)found;
+    return rc;
 }
 
-int sync_site_renew(sync_db *s, sync_error *error)
+int sync_site_stale(sync_db *s, const sync_outside *outside, bool *stale, sync_error *error)
+{
+    uint64_t at = 0;
+    *stale = outside->known && outside->inode != s->inode; /* the device number alone proves nothing */
+    bool forsaken =
+        outside->count == s->forsaken_count && memcmp(outside->site, s->forsaken_site, SYNC_SITE_BYTES) == 0;
+    if (!outside->known || *stale || outside->witness != 1 || forsaken) {
+        return SYNC_OK;
+    }
+    *stale = memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) != 0 ||
+             outside->count > s->count || (!outside->same_boot && !outside->clean);
+    /* what was told from a virtual fold is still in the tail, unless somebody put an older file in its place */
+    if (*stale || outside->count != s->count || outside->told <= (uint64_t)s->folded) {
+        return SYNC_OK;
+    }
+    int rc = entry_time(s, outside->told, &at, error);
+    *stale = at != outside->told_at;
+    return rc;
+}
+
+int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
 {
     const sync_env *env = sync_env_get();
     const char *path = file_path(s);
@@ -64,6 +81,10 @@ int sync_site_renew(sync_db *s, sync_error *error)
     if (sid == 0) {
         return rc == SYNC_OK ? error->code : rc;
     }
+    if (outside && outside->witness == 1) {
+        memcpy(s->forsaken_site, outside->site, SYNC_SITE_BYTES);
+        s->forsaken_count = outside->count;
+    }
     s->own_site = sid;
     s->device = device;
     s->inode = inode;
@@ -73,18 +94,23 @@ int sync_site_renew(sync_db *s, sync_error *error)
                      sid, (long long)device, (long long)inode);
 }
 
-void sync_site_testify(sync_db *s, const sync_outside *outside)
+int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error)
 {
     const sync_env *env = sync_env_get();
     const char *path = file_path(s);
+    sync_witness w = {.count = s->count, .told = (uint64_t)s->overlay.folded, .clean = false};
     if (path == NULL || !outside->known) {
-        return;
+        return SYNC_OK;
     }
-    if (outside->witness == 1 && outside->same_boot && !outside->clean && outside->count == s->count &&
+    int rc = entry_time(s, w.told, &w.told_at, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (outside->witness == 1 && outside->same_boot && !outside->clean && outside->count == w.count &&
+        outside->told == w.told && outside->told_at == w.told_at &&
         memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0) {
-        return;
+        return SYNC_OK;
     }
-    sync_witness w = {.count = s->count, .clean = false};
     memcpy(w.site, s->site_ids[s->own_site], SYNC_SITE_BYTES);
     if (env->boot(env->context, w.boot) != 0) {
         w.boot[0] = 0;
@@ -101,6 +127,7 @@ void sync_site_testify(sync_db *s, const sync_outside *outside)
             "sync_ext: no witness file can be written beside %s (%s): a restored backup may go unnoticed",
             path, strerror(errno));
     }
+    return SYNC_OK;
 }
 
 void sync_site_close(sync_db *s)

@@ -10,7 +10,7 @@ typedef struct sync_outside {
     uint64_t device, inode;
     int witness; /* 1 read, 0 none, -1 unreadable */
     uint8_t site[SYNC_SITE_BYTES];
-    uint64_t count;
+    uint64_t count, told, told_at;
     bool same_boot;
     bool clean;
 } sync_outside;
@@ -19,14 +19,15 @@ void sync_site_look(sync_db *s, sync_outside *outside);
 
 /* Inside an operation: does the file need a new site id? A copy (another inode), a restore (witness ahead, or of another site),
 ** or a start after a crash of the machine that may have lost what was sent. */
-bool sync_site_stale(const sync_db *s, const sync_outside *outside);
+int sync_site_stale(sync_db *s, const sync_outside *outside, bool *stale, sync_error *error);
 
-/* Takes a new site id (SYNC_WRITE operation); the old one becomes just another known site. */
-int sync_site_renew(sync_db *s, sync_error *error);
+/* Takes a new site id (SYNC_WRITE operation); the old one becomes just another known site. outside: what made it necessary, or NULL: the
+** witness found there is not believed again by this connection. */
+int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error);
 
 /* Writes the witness, if what it says is not true already. Called before anything leaves the file. Where it cannot be written this is
-** logged once and things go on. */
-void sync_site_testify(sync_db *s, const sync_outside *outside);
+** logged once and things go on. An error is one of reading the file. */
+int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error);
 
 /* When the connection closes: what was told is on disk now. */
 void sync_site_close(sync_db *s);

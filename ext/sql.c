@@ -95,24 +95,26 @@ int sync_query_int(sync_db *s, int64_t *out, int64_t otherwise, sync_error *erro
 sync_value sync_column_value(sqlite3_stmt *stmt, int column)
 {
     sync_value v = {.type = SYNC_NULL};
-    switch (sqlite3_column_type(stmt, column)) {
+    sqlite3_value *from =
+        sqlite3_column_value(stmt, column); /* once: each sqlite3_column call takes the mutex */
+    switch (sqlite3_value_type(from)) {
     case SQLITE_INTEGER:
         v.type = SYNC_INTEGER;
-        v.i = sqlite3_column_int64(stmt, column);
+        v.i = sqlite3_value_int64(from);
         break;
     case SQLITE_FLOAT:
         v.type = SYNC_REAL;
-        v.r = sqlite3_column_double(stmt, column);
+        v.r = sqlite3_value_double(from);
         break;
     case SQLITE_TEXT:
         v.type = SYNC_TEXT;
-        v.data = sqlite3_column_text(stmt, column);
-        v.bytes = (size_t)sqlite3_column_bytes(stmt, column);
+        v.data = sqlite3_value_text(from);
+        v.bytes = (size_t)sqlite3_value_bytes(from);
         break;
     case SQLITE_BLOB:
         v.type = SYNC_BLOB;
-        v.data = sqlite3_column_blob(stmt, column);
-        v.bytes = (size_t)sqlite3_column_bytes(stmt, column);
+        v.data = sqlite3_value_blob(from);
+        v.bytes = (size_t)sqlite3_value_bytes(from);
         break;
     default:
         break;
@@ -185,4 +187,23 @@ void sync_str_match_base(sqlite3_str *str, const sync_table *t, const char *base
         sqlite3_str_appendf(str, "%s%s.\"%w\" = %s.k%d", i ? " AND " : "", base, t->key_names[i], b,
                             (int)i + 1);
     }
+}
+
+int sync_engine_cache_widen(sync_db *s, int64_t *before, sync_error *error)
+{
+    int64_t now = 0, page = 0;
+    *before = 0;
+    int rc = sync_query_int(s, &now, 0, error, "PRAGMA main.cache_size");
+    rc = rc == SYNC_OK ? sync_query_int(s, &page, 4096, error, "PRAGMA main.page_size") : rc;
+    int64_t kib = now < 0 ? -now : now * page / 1024;
+    if (rc == SYNC_OK && kib < SYNC_CACHE_KIB) {
+        *before = now;
+        rc = sync_exec(s, error, "PRAGMA main.cache_size = %d", -SYNC_CACHE_KIB);
+    }
+    return rc;
+}
+
+int sync_engine_cache_restore(sync_db *s, int64_t before, sync_error *error)
+{
+    return before ? sync_exec(s, error, "PRAGMA main.cache_size = %lld", (long long)before) : SYNC_OK;
 }

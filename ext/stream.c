@@ -56,7 +56,7 @@ static int check_receiver(sync_db *s, const void *seen, size_t bytes, sync_error
     }
     rc = sync_operation_write(s, &o, NULL, error);
     if (rc == SYNC_OK) {
-        rc = sync_site_renew(s, error);
+        rc = sync_site_renew(s, NULL, error);
         rc = sync_operation_end(s, &o, rc, error);
     }
     return rc;
@@ -148,8 +148,7 @@ int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64
     int rc = find_engine(db, &s, &why);
     rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &why) : rc;
     if (rc == SYNC_OK) {
-        rc = s->has_meta ? sync_apply(s, changeset, bytes, changed, &why)
-                         : sync_fail(&why, SYNC_ERROR, "no table of this file is tracked");
+        rc = s->has_meta ? sync_apply(s, changeset, bytes, changed, &why) : sync_not_tracked(&why);
         rc = sync_operation_end(s, &o, rc, &why);
     }
     if (rc != SYNC_OK) {

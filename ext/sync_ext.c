@@ -4,6 +4,7 @@ SQLITE_EXTENSION_INIT1
 
 #include "sync_ext.h"
 
+#include "chunk.h"
 #include "functions.h"
 #include "keeper.h"
 #include "site.h"
@@ -50,6 +51,9 @@ __attribute__((visibility("default")))
                                         NULL, NULL, engine_closed);
     if (rc == SQLITE_OK) {
         rc = sync_keeper_register(s);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sync_chunk_register(s);
     }
     if (rc == SQLITE_OK) {
         rc = sync_functions_register(s);

@@ -8,10 +8,24 @@ int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *er
         return sync_fail(error, SYNC_ERROR, "table %s is not tracked", table);
     }
     bool array = t->key_count > 1;
-    if (array && (sqlite3_value_type(key) != SQLITE_TEXT)) {
+    int64_t parts = 0;
+    if (sqlite3_value_type(key) == SQLITE_NULL) {
+        return sync_fail(error, SYNC_ERROR, "sync_touch: a key of NULL names no row of table %s", table);
+    }
+    if (array && sqlite3_value_type(key) == SQLITE_TEXT) {
+        int rc = sync_query_int(
+            s, &parts, 0, error,
+            "SELECT count(*) FROM json_each(iif(json_valid(%Q), %Q, '[]')) WHERE type <> 'null'",
+            sqlite3_value_text(key), sqlite3_value_text(key));
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+    }
+    if (array && parts != t->key_count) {
         return sync_fail(error, SYNC_ERROR,
-                         "sync_touch: table %s has a key of %u columns: give it as a JSON array", table,
-                         t->key_count);
+                         "sync_touch: table %s has a key of %u columns: give it as a JSON array of as many "
+                         "values, none of them null",
+                         table, t->key_count);
     }
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "INSERT INTO main.sync_journal(tid, op, at, ");

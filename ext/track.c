@@ -20,9 +20,10 @@ bool sync_capture_owns_table(const sync_db *s, const char *name)
         }
     }
     for (uint32_t i = 0; i < s->table_count; i++) {
-        char clock[32];
+        char clock[32], hidden[32];
         sqlite3_snprintf(sizeof clock, clock, "sync_row_%u", s->tables[i].tid);
-        if (sqlite3_stricmp(name, clock) == 0) {
+        sqlite3_snprintf(sizeof hidden, hidden, "sync_hidden_%u", s->tables[i].tid);
+        if (sqlite3_stricmp(name, clock) == 0 || sqlite3_stricmp(name, hidden) == 0) {
             return true;
         }
     }
@@ -59,8 +60,9 @@ int sync_capture_candidates(sync_db *s, char **names, sync_error *error)
             sqlite3_str_appendf(sql, " AND name <> %Q", own_tables[i]);
         }
         for (uint32_t i = 0; i < s->table_count; i++) {
-            sqlite3_str_appendf(sql, " AND name <> 'sync_row_%u' AND name <> %Q COLLATE NOCASE",
-                                s->tables[i].tid, s->tables[i].name);
+            sqlite3_str_appendf(
+                sql, " AND name NOT IN ('sync_row_%u', 'sync_hidden_%u') AND name <> %Q COLLATE NOCASE",
+                s->tables[i].tid, s->tables[i].tid, s->tables[i].name);
         }
     }
     sqlite3_stmt *stmt;
@@ -202,27 +204,36 @@ static const char *affinity_name(char affinity)
     }
 }
 
-/* The clock table of a tracked table, key types and collations copied; also its twin in the TEMP schema. */
-static char *clock_table_sql(sync_db *s, const char *prefix, uint32_t tid, uint32_t key_count,
+/* The clock table of a tracked table, key types and collations copied. Identity row: by number, with the clocks of rows that do not show
+** their number (tombstones, held rows) in a table of their own. */
+static char *clock_table_sql(sync_db *s, const char *create, uint32_t tid, uint32_t key_count,
                              const char *affinity, char *const *collations, bool by_row)
 {
     sqlite3_str *sql = sqlite3_str_new(s->db);
-    sqlite3_str_appendf(sql, "CREATE %s.sync_row_%u(", prefix, tid);
+    if (by_row) {
+        sqlite3_str_appendf(
+            sql,
+            "%s.sync_row_%u(k1 INTEGER PRIMARY KEY, seq INT, clock BLOB);"
+            "%s.sync_hidden_%u(k1 INT, j INT, seq INT, clock BLOB, PRIMARY KEY(k1, j)) WITHOUT ROWID",
+            create, tid, create, tid);
+        return sqlite3_str_finish(sql);
+    }
+    sqlite3_str_appendf(sql, "%s.sync_row_%u(", create, tid);
     for (uint32_t i = 0; i < key_count; i++) {
         sqlite3_str_appendf(sql, "k%d %s COLLATE \"%w\", ", (int)i + 1, affinity_name(affinity[i]),
                             collations[i]);
     }
-    sqlite3_str_appendf(sql, "%sseq INT, clock BLOB, PRIMARY KEY(", by_row ? "j INT, " : "");
+    sqlite3_str_appendall(sql, "seq INT, clock BLOB, PRIMARY KEY(");
     for (uint32_t i = 0; i < key_count; i++) {
         sqlite3_str_appendf(sql, "%sk%d", i ? ", " : "", (int)i + 1);
     }
-    sqlite3_str_appendf(sql, "%s)) WITHOUT ROWID", by_row ? ", j" : "");
+    sqlite3_str_appendall(sql, ")) WITHOUT ROWID");
     return sqlite3_str_finish(sql);
 }
 
 int sync_capture_overlay_table(sync_db *s, const sync_table *t, sync_error *error)
 {
-    char *sql = clock_table_sql(s, "TABLE IF NOT EXISTS temp", t->tid, t->key_count, t->key_affinity,
+    char *sql = clock_table_sql(s, "CREATE TABLE IF NOT EXISTS temp", t->tid, t->key_count, t->key_affinity,
                                 t->key_collations, t->identity == SYNC_BY_ROW);
     int rc = sql ? sync_exec(s, error, "%s", sql) : sync_fail_nomem(error);
     sqlite3_free(sql);
@@ -287,7 +298,7 @@ static int write_table(sync_db *s, const sync_base_table *base, sync_identity id
     rc = text ? sync_exec(s, error, "%s", text) : sync_fail_nomem(error);
     sqlite3_free(text);
     if (rc == SYNC_OK) {
-        text = clock_table_sql(s, "TABLE main", *tid, base->key_count, base->key_affinity,
+        text = clock_table_sql(s, "CREATE TABLE main", *tid, base->key_count, base->key_affinity,
                                base->key_collations, identity == SYNC_BY_ROW);
         rc = text ? sync_exec(s, error, "%s", text) : sync_fail_nomem(error);
         sqlite3_free(text);
@@ -361,7 +372,10 @@ int sync_capture_untrack(sync_db *s, const char *name, sync_error *error)
                            : rc;
     }
     sync_engine_forget(s); /* its statements would keep the tables locked */
-    rc = rc == SYNC_OK ? sync_exec(s, error, "DROP TABLE main.sync_row_%u", tid) : rc;
+    rc = rc == SYNC_OK
+             ? sync_exec(s, error, "DROP TABLE main.sync_row_%u; DROP TABLE IF EXISTS main.sync_hidden_%u",
+                         tid, tid)
+             : rc;
     for (size_t i = 0; rc == SYNC_OK && last && i < sizeof own_tables / sizeof *own_tables; i++) {
         rc = sync_exec(s, error, "DROP TABLE main.%s", own_tables[i]);
     }

@@ -7,14 +7,16 @@
 
 #include <string.h>
 
-enum { BYSTANDERS_MAX = 4096, PUT_BACK_ROUNDS = 4 };
+enum { BYSTANDERS_MAX = 4096, PUT_BACK_ROUNDS = 8 };
 
-/* Another tracked row that the write changed, as it was before. */
+/* A tracked row that the write touched, and what it has to be afterwards. */
 typedef struct bystander {
     sync_table *t;
     sync_value *key;
+    bool inserted; /* the write's triggers made it: it was not there before */
+    bool loaded;   /* `existed` and `row` say what it has to be */
     bool existed;
-    sync_row row; /* every present column, carried */
+    sync_row row; /* carried cells */
 } bystander;
 
 typedef struct bystanders {
@@ -35,7 +37,8 @@ static void bystanders_free(bystanders *b)
 /* May a write to this table touch rows of others? */
 static bool is_watched(const sync_merging *m, const sync_table *t)
 {
-    bool watched = t->user_triggers;
+    bool watched =
+        t->user_triggers || t->col_count > SYNC_MASK_COLUMNS; /* an UPDATE writes an entry a group */
     for (uint32_t i = 0; !watched && i < t->unique_count; i++) {
         watched = !t->uniques[i].plain; /* its hints may name rows that are not displaced */
     }
@@ -76,18 +79,19 @@ static bool same_key(const sync_table *t, const sync_value *a, const sync_value 
     return same;
 }
 
-static int add_bystander(sync_merging *m, bystanders *b, sync_table *t, sqlite3_stmt *stmt)
+static bystander *add_bystander(sync_merging *m, bystanders *b, sync_table *t, const sync_value *key)
 {
     if (b->count == BYSTANDERS_MAX) {
-        return sync_fail(m->error, SYNC_TOOBIG,
-                         "a trigger on a merged table changes more than %d rows of tracked tables",
-                         BYSTANDERS_MAX);
+        sync_fail(m->error, SYNC_TOOBIG,
+                  "a trigger on a merged table changes more than %d rows of tracked tables", BYSTANDERS_MAX);
+        return NULL;
     }
     if (b->count == b->cap) {
         uint32_t cap = b->cap ? b->cap * 2 : 8;
         bystander *wider = sync_realloc(b->list, cap * sizeof *wider);
         if (wider == NULL) {
-            return sync_fail_nomem(m->error);
+            sync_fail_nomem(m->error);
+            return NULL;
         }
         b->list = wider;
         b->cap = cap;
@@ -95,41 +99,57 @@ static int add_bystander(sync_merging *m, bystanders *b, sync_table *t, sqlite3_
     bystander *one = &b->list[b->count];
     *one = (bystander){.t = t, .key = sync_arena_alloc(&b->arena, t->key_count * sizeof *one->key)};
     for (uint32_t i = 0; one->key && i < t->key_count; i++) {
-        sync_value v = sync_column_value(stmt, (int)i + 1);
-        if (!sync_arena_value(&b->arena, &v, &one->key[i])) {
-            return sync_fail_nomem(m->error);
-        }
+        one->key = sync_arena_value(&b->arena, &key[i], &one->key[i]) ? one->key : NULL;
     }
     if (one->key == NULL) {
-        return sync_fail_nomem(m->error);
+        sync_fail_nomem(m->error);
+        return NULL;
     }
     b->count++;
-    return SYNC_OK;
+    return one;
 }
 
-/* Collects the rows that journal entries above `after` name, other than the written one. */
-static int find_bystanders(sync_merging *m, bystanders *b, const sync_table *t, const sync_value *key,
-                           int64_t after)
+static bystander *find_bystander(const bystanders *b, const sync_table *t, const sync_value *key)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        if (b->list[i].t == t && same_key(t, b->list[i].key, key)) {
+            return &b->list[i];
+        }
+    }
+    return NULL;
+}
+
+/* Collects the rows that journal entries above `after` name. Those that were there before and are not loaded yet set *unknown. */
+static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool *unknown)
 {
     sync_db *s = m->s;
     int rc = SYNC_OK;
+    *unknown = false;
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
-        sync_table *other = &s->tables[i];
-        if (other->missing) {
+        sync_table *t = &s->tables[i];
+        if (t->missing) {
             continue;
         }
         sqlite3_str *sql = sqlite3_str_new(s->db);
-        sqlite3_str_appendall(sql, "SELECT DISTINCT 0, ");
-        sync_str_numbers(sql, other, "k%d", ", ");
-        sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid & %d = %u",
-                            (long long)after, SYNC_TID_MASK, other->tid);
+        sqlite3_str_appendall(sql, "SELECT op, ");
+        sync_str_numbers(sql, t, "k%d", ", ");
+        sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid & %d = %u ORDER BY seq",
+                            (long long)after, SYNC_TID_MASK, t->tid);
         sqlite3_stmt *stmt;
         rc = sync_prepare_text(s, &stmt, m->error, sqlite3_str_finish(sql));
         while (rc == SYNC_OK && (rc = sync_step(s, stmt, m->error)) == SQLITE_ROW) {
-            rc = add_bystander(m, b, other, stmt);
-            if (rc == SYNC_OK && other == t && same_key(t, b->list[b->count - 1].key, key)) {
-                b->count--;
+            rc = SYNC_OK;
+            int64_t op = sqlite3_column_int64(stmt, 0);
+            sync_value key[SYNC_KEY_COLUMNS_MAX];
+            for (uint32_t k = 0; k < t->key_count; k++) {
+                key[k] = sync_column_value(stmt, (int)k + 1);
             }
+            bystander *one = find_bystander(b, t, key);
+            if (one == NULL && (one = add_bystander(m, b, t, key)) != NULL) {
+                one->inserted = op == SYNC_OP_INSERT || op == SYNC_OP_MOVE_TO;
+            }
+            rc = one ? SYNC_OK : m->error->code;
+            *unknown = *unknown || (one && !one->inserted && !one->loaded);
         }
         sqlite3_finalize(stmt);
         rc = rc == SQLITE_DONE ? SYNC_OK : rc;
@@ -137,59 +157,111 @@ static int find_bystanders(sync_merging *m, bystanders *b, const sync_table *t, 
     return rc;
 }
 
-static int load_bystander(sync_merging *m, bystanders *b, bystander *one)
+static int list_columns(sync_merging *m, const sync_table *t, sync_row *row)
 {
-    for (uint32_t c = 0; c < one->t->col_count; c++) {
-        if (one->t->cols[c].present && sync_row_set(&one->row, c, SYNC_STAMP_NONE) == NULL) {
+    for (uint32_t c = 0; c < t->col_count; c++) {
+        if (t->cols[c].present && sync_row_find(row, c) == NULL &&
+            sync_row_set(row, c, SYNC_STAMP_NONE) == NULL) {
             return sync_fail_nomem(m->error);
         }
     }
-    return sync_base_load(m->s, one->t, one->key, &one->row, NULL, &b->arena, &one->existed, m->error);
+    return SYNC_OK;
 }
 
-/* Makes one row again what it was; *changed if it was not. */
+/* What the rows were, with everything taken back. */
+static int load_bystanders(sync_merging *m, bystanders *b)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < b->count; i++) {
+        bystander *one = &b->list[i];
+        if (!one->loaded) {
+            sync_row_reset(&one->row);
+            rc = list_columns(m, one->t, &one->row);
+            rc = rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &one->row, NULL, &b->arena,
+                                                &one->existed, m->error)
+                               : rc;
+            one->loaded = true;
+        }
+    }
+    return rc;
+}
+
+/* Makes one row what it has to be; *changed if it was not. */
 static int put_back(sync_merging *m, bystander *one, bool *changed)
 {
     sync_row now = {0};
     sync_arena arena = {0};
-    bool exists = false, same = true;
-    int rc = SYNC_OK;
-    for (uint32_t c = 0; rc == SYNC_OK && c < one->t->col_count; c++) {
-        if (one->t->cols[c].present && sync_row_set(&now, c, SYNC_STAMP_NONE) == NULL) {
-            rc = sync_fail_nomem(m->error);
-        }
-    }
+    bool exists = false, same = true, wanted = one->loaded && one->existed;
+    int rc = list_columns(m, one->t, &now);
     rc = rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &now, NULL, &arena, &exists, m->error) : rc;
-    for (uint32_t i = 0; rc == SYNC_OK && exists && one->existed && i < now.count; i++) {
-        same = same && sync_value_same(&now.cells[i].value, &one->row.cells[i].value);
+    for (uint32_t i = 0; rc == SYNC_OK && exists && wanted && i < one->row.count; i++) {
+        const sync_cell *meant = &one->row.cells[i], *have = sync_row_find(&now, meant->col);
+        same = same && (!meant->carried || have == NULL || sync_value_same(&have->value, &meant->value));
     }
-    same = same && exists == one->existed;
+    same = same && exists == wanted;
     sync_row_free(&now);
     sync_arena_free(&arena);
     if (rc != SYNC_OK || same) {
         return rc;
     }
     *changed = true;
-    sync_write how = !one->existed ? SYNC_WRITE_DELETE : exists ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
+    sync_write how = !wanted ? SYNC_WRITE_DELETE : exists ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
     return write_once(m, one->t, how, one->key, &one->row, false);
 }
 
-/* The write again, this time knowing whom it touches. */
-static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
-                             const sync_row *row, bool respell, bystanders *b)
+/* The written row is one of them: it has to be what the write meant. */
+static int expect_written(sync_merging *m, bystanders *b, sync_table *t, sync_write how,
+                          const sync_value *key, const sync_row *row)
 {
-    int rc = SYNC_OK;
-    for (uint32_t i = 0; rc == SYNC_OK && i < b->count; i++) {
-        rc = load_bystander(m, b, &b->list[i]);
+    bystander *own = add_bystander(m, b, t, key);
+    if (own == NULL) {
+        return m->error->code;
     }
-    rc = rc == SYNC_OK ? write_once(m, t, how, key, row, respell) : rc;
-    bool changed = true;
-    for (int round = 0; rc == SYNC_OK && changed && round < PUT_BACK_ROUNDS; round++) {
-        changed = false;
-        for (uint32_t i = 0; rc == SYNC_OK && i < b->count; i++) {
-            rc = put_back(m, &b->list[i], &changed);
+    int rc = load_bystanders(m, b);
+    own->existed = how != SYNC_WRITE_DELETE;
+    if (how == SYNC_WRITE_INSERT || how == SYNC_WRITE_RESET) {
+        sync_row_reset(&own->row); /* other columns get their default, whatever that is */
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && row && i < row->count; i++) {
+        if (row->cells[i].carried) {
+            sync_cell *cell = sync_row_set(&own->row, row->cells[i].col, SYNC_STAMP_NONE);
+            if (cell == NULL) {
+                return sync_fail_nomem(m->error);
+            }
+            cell->carried = true;
+            cell->value = row->cells[i].value;
         }
     }
+    return rc;
+}
+
+/* The write again, from where nothing of it has happened, until every row that it touches beside its own is known and put back. */
+static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                             const sync_row *row, bool respell, int64_t after)
+{
+    bystanders b = {0};
+    bool settled = false;
+    int rc = expect_written(m, &b, t, how, key, row);
+    for (int round = 0; rc == SYNC_OK && !settled && round < PUT_BACK_ROUNDS; round++) {
+        bool unknown = false, changed = true;
+        rc = load_bystanders(m, &b);
+        rc = rc == SYNC_OK ? write_once(m, t, how, key, row, respell) : rc;
+        for (int pass = 0; rc == SYNC_OK && changed && pass < PUT_BACK_ROUNDS; pass++) {
+            changed = false;
+            rc = find_bystanders(m, &b, after, &unknown);
+            for (uint32_t i = 0; rc == SYNC_OK && !unknown && i < b.count; i++) {
+                rc = put_back(m, &b.list[i], &changed);
+            }
+        }
+        settled = !unknown;
+        if (rc == SYNC_OK && !settled) {
+            rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
+            for (uint32_t i = 0; i < b.count; i++) { /* made anew under other keys, perhaps */
+                b.list[i].inserted = false;
+            }
+        }
+    }
+    bystanders_free(&b);
     return rc;
 }
 
@@ -203,30 +275,28 @@ static void keep_reason(sync_merging *m, char why[SYNC_ERROR_BYTES])
 static int write_watched(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                          const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
-    bystanders b = {0};
     int64_t after = m->newest, newest = 0;
     int rc = sync_exec(m->s, m->error, "SAVEPOINT sync_write");
     if (rc != SYNC_OK) {
         return rc;
     }
     rc = write_once(m, t, how, key, row, respell);
-    if (sync_base_refused(rc)) {
-        keep_reason(m, why);
-    }
     rc = rc == SYNC_OK ? read_newest(m, &newest) : rc;
     if (rc == SYNC_OK && newest != after + 1) {
-        rc = find_bystanders(m, &b, t, key, after);
-        rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "ROLLBACK TO sync_write") : rc;
-        rc = rc == SYNC_OK ? write_and_restore(m, t, how, key, row, respell, &b) : rc;
-        if (sync_base_refused(rc)) {
-            keep_reason(m, why);
+        bool own_only = !t->user_triggers &&
+                        !m->foreign_keys; /* entries for further groups of columns, or superfluous notes */
+        if (!own_only) {
+            rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
+            rc = rc == SYNC_OK ? write_and_restore(m, t, how, key, row, respell, after) : rc;
         }
         rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "DELETE FROM main.sync_journal WHERE seq > %lld",
                                        (long long)after)
                            : rc;
         rc = rc == SYNC_OK ? sync_enter(m, t, key, &newest) : rc;
     }
-    bystanders_free(&b);
+    if (sync_base_refused(rc)) {
+        keep_reason(m, why);
+    }
     if (rc == SYNC_OK) {
         m->newest = *seq = newest;
         return sync_exec(m->s, m->error, "RELEASE sync_write");

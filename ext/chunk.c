@@ -1,0 +1,227 @@
+#include "chunk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct chunk_table {
+    sqlite3_vtab base;
+    sync_db *s;
+} chunk_table;
+
+typedef struct chunk_cursor {
+    sqlite3_vtab_cursor base;
+    uint32_t at;
+} chunk_cursor;
+
+enum { COLUMN_SEQ, COLUMN_CLOCK, COLUMN_KEY };
+
+static int chunk_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **out,
+                         char **error)
+{
+    (void)argc;
+    (void)argv;
+    (void)error;
+    sqlite3_str *sql = sqlite3_str_new(db);
+    sqlite3_str_appendall(sql, "CREATE TABLE x(seq, clock");
+    for (int i = 1; i <= SYNC_KEY_COLUMNS_MAX; i++) {
+        sqlite3_str_appendf(sql, ", k%d", i);
+    }
+    sqlite3_str_appendall(sql, ")");
+    char *text = sqlite3_str_finish(sql);
+    chunk_table *table = sqlite3_malloc(sizeof *table);
+    int rc = text && table ? sqlite3_declare_vtab(db, text) : SQLITE_NOMEM;
+    sqlite3_free(text);
+    if (rc != SQLITE_OK) {
+        sqlite3_free(table);
+        return rc;
+    }
+    *table = (chunk_table){.s = context};
+    *out = &table->base;
+    return SQLITE_OK;
+}
+
+static int chunk_disconnect(sqlite3_vtab *vtab)
+{
+    sqlite3_free(vtab);
+    return SQLITE_OK;
+}
+
+static int chunk_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
+{
+    (void)vtab;
+    info->estimatedCost = 1000;
+    return SQLITE_OK;
+}
+
+static int chunk_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
+{
+    (void)vtab;
+    chunk_cursor *cursor = sqlite3_malloc(sizeof *cursor);
+    if (cursor == NULL) {
+        return SQLITE_NOMEM;
+    }
+    *cursor = (chunk_cursor){.at = 0};
+    *out = &cursor->base;
+    return SQLITE_OK;
+}
+
+static int chunk_close(sqlite3_vtab_cursor *cursor)
+{
+    sqlite3_free(cursor);
+    return SQLITE_OK;
+}
+
+static const sync_chunk *chunk_of(sqlite3_vtab_cursor *cursor)
+{
+    return ((chunk_table *)cursor->pVtab)->s->chunk;
+}
+
+static int chunk_filter(sqlite3_vtab_cursor *cursor, int number, const char *text, int argc,
+                        sqlite3_value **argv)
+{
+    (void)number;
+    (void)text;
+    (void)argc;
+    (void)argv;
+    ((chunk_cursor *)cursor)->at = 0;
+    return SQLITE_OK;
+}
+
+static int chunk_next(sqlite3_vtab_cursor *cursor)
+{
+    ((chunk_cursor *)cursor)->at++;
+    return SQLITE_OK;
+}
+
+static int chunk_eof(sqlite3_vtab_cursor *cursor)
+{
+    const sync_chunk *chunk = chunk_of(cursor);
+    return chunk == NULL || ((chunk_cursor *)cursor)->at >= chunk->count;
+}
+
+static void give_value(sqlite3_context *context, const sync_value *v)
+{
+    switch (v->type) {
+    case SYNC_INTEGER:
+        sqlite3_result_int64(context, v->i);
+        break;
+    case SYNC_REAL:
+        sqlite3_result_double(context, v->r);
+        break;
+    case SYNC_TEXT:
+        sqlite3_result_text64(context, v->bytes ? v->data : "", v->bytes, SQLITE_STATIC, SQLITE_UTF8);
+        break;
+    case SYNC_BLOB:
+        sqlite3_result_blob64(context, v->bytes ? v->data : "", v->bytes, SQLITE_STATIC);
+        break;
+    default:
+        break;
+    }
+}
+
+static int chunk_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int column)
+{
+    const sync_chunk *chunk = chunk_of(cursor);
+    const sync_chunk_row *row = &chunk->rows[((chunk_cursor *)cursor)->at];
+    if (column == COLUMN_SEQ) {
+        sqlite3_result_int64(context, row->seq);
+    } else if (column == COLUMN_CLOCK) {
+        sqlite3_result_blob64(context, chunk->clocks.data + row->clock, row->bytes, SQLITE_STATIC);
+    } else if ((uint32_t)(column - COLUMN_KEY) < ((chunk_table *)cursor->pVtab)->s->chunk_keys) {
+        give_value(context, &row->key[column - COLUMN_KEY]);
+    }
+    return SQLITE_OK;
+}
+
+static int chunk_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid)
+{
+    *rowid = ((chunk_cursor *)cursor)->at;
+    return SQLITE_OK;
+}
+
+static const sqlite3_module chunk_module = {
+    .xConnect = chunk_connect,
+    .xBestIndex = chunk_best_index,
+    .xDisconnect = chunk_disconnect,
+    .xOpen = chunk_open,
+    .xClose = chunk_close,
+    .xFilter = chunk_filter,
+    .xNext = chunk_next,
+    .xEof = chunk_eof,
+    .xColumn = chunk_column,
+    .xRowid = chunk_rowid,
+};
+
+int sync_chunk_register(sync_db *s)
+{
+    return sqlite3_create_module_v2(s->db, "sync_chunk", &chunk_module, s, NULL);
+}
+
+int sync_chunk_add(sync_chunk *chunk, const sync_value *key, int64_t seq, size_t bytes, sync_error *error)
+{
+    if (chunk->clocks.oom) {
+        return sync_fail_nomem(error);
+    }
+    if (chunk->count == chunk->cap) {
+        uint32_t cap = chunk->cap ? chunk->cap * 2 : 256;
+        sync_chunk_row *wider = sync_realloc(chunk->rows, cap * sizeof *wider);
+        if (wider == NULL) {
+            return sync_fail_nomem(error);
+        }
+        chunk->rows = wider;
+        chunk->cap = cap;
+    }
+    chunk->rows[chunk->count++] = (sync_chunk_row){key, seq, chunk->clocks.len - bytes, bytes};
+    return SYNC_OK;
+}
+
+/* By the first key column, roughly as its b-tree has it: neighbours in the order touch the same pages. */
+static int compare_rows(const void *a, const void *b)
+{
+    const sync_value *x = ((const sync_chunk_row *)a)->key, *y = ((const sync_chunk_row *)b)->key;
+    if (x->type != y->type) {
+        return (int)x->type - (int)y->type;
+    }
+    if (x->type == SYNC_INTEGER) {
+        return (x->i > y->i) - (x->i < y->i);
+    }
+    if (x->type == SYNC_REAL || x->type == SYNC_NULL) {
+        return 0;
+    }
+    size_t least = x->bytes < y->bytes ? x->bytes : y->bytes;
+    int order = least ? memcmp(x->data, y->data, least) : 0;
+    return order ? order : (x->bytes > y->bytes) - (x->bytes < y->bytes);
+}
+
+static void build_bulk(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql, "INSERT INTO main.sync_row_%u(seq, clock, ", t->tid);
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendall(sql, ") SELECT seq, clock, ");
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendall(sql, " FROM sync_chunk");
+}
+
+int sync_chunk_write(sync_db *s, sync_table *t, sync_chunk *chunk, sync_error *error)
+{
+    if (chunk->count == 0) {
+        return SYNC_OK;
+    }
+    sqlite3_stmt *stmt;
+    int rc = sync_table_stmt(s, t, SYNC_STMT_CLOCK_BULK, build_bulk, &stmt, error);
+    qsort(chunk->rows, chunk->count, sizeof *chunk->rows, compare_rows);
+    s->chunk = chunk;
+    s->chunk_keys = t->key_count;
+    rc = rc == SYNC_OK ? sync_run(s, stmt, error) : rc;
+    s->chunk = NULL;
+    chunk->count = 0;
+    sync_buf_reset(&chunk->clocks);
+    return rc;
+}
+
+void sync_chunk_free(sync_chunk *chunk)
+{
+    sync_free(chunk->rows);
+    sync_buf_free(&chunk->clocks);
+}

@@ -1,0 +1,173 @@
+/* Rows that cannot be shown together, because a UNIQUE index forbids it: the one of highest rank is. */
+#include "clash.h"
+
+#include "base.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Rank of a row among those that clash: the highest stamp of its indexed cells. */
+static sync_stamp rank(const sync_merging *m, const sync_table *t, const sync_row *row)
+{
+    sync_stamp best = SYNC_STAMP_NONE;
+    for (uint32_t u = 0; u < t->unique_count; u++) {
+        for (uint32_t c = 0; c < t->uniques[u].count; c++) {
+            sync_stamp stamp = row->stamp; /* of a key column */
+            for (uint32_t i = 0; i < t->col_count; i++) {
+                if (sqlite3_stricmp(t->cols[i].name, t->uniques[u].cols[c]) == 0) {
+                    const sync_cell *cell = sync_row_find(row, i);
+                    stamp = cell ? cell->stamp : SYNC_STAMP_NONE;
+                }
+            }
+            best = sync_stamp_compare(&m->s->sites, stamp, best) > 0 ? stamp : best;
+        }
+    }
+    return best;
+}
+
+static int compare_keys(const sync_table *t, const sync_value *a, const sync_value *b)
+{
+    sync_buf x = {0}, y = {0};
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sync_value_put(&x, &a[i]);
+        sync_value_put(&y, &b[i]);
+    }
+    size_t least = x.len < y.len ? x.len : y.len;
+    int order = least ? memcmp(x.data, y.data, least) : 0;
+    order = order ? order : (x.len > y.len) - (x.len < y.len);
+    sync_buf_free(&x);
+    sync_buf_free(&y);
+    return order;
+}
+
+/* A UNIQUE index on an expression: any column may count. */
+static sync_stamp rank_all(const sync_merging *m, const sync_row *row)
+{
+    sync_stamp best = row->stamp;
+    for (uint32_t i = 0; i < row->count; i++) {
+        best = sync_stamp_compare(&m->s->sites, row->cells[i].stamp, best) > 0 ? row->cells[i].stamp : best;
+    }
+    return best;
+}
+
+static sync_stamp rank_of(const sync_merging *m, const sync_table *t, const sync_row *row)
+{
+    for (uint32_t u = 0; u < t->unique_count; u++) {
+        if (t->uniques[u].count == 0) {
+            return rank_all(m, row);
+        }
+    }
+    return rank(m, t, row);
+}
+
+/* Keys that the trial displaced: with recursive_triggers on, REPLACE fires delete triggers. */
+static int read_displaced(sync_merging *m, const sync_table *t, sync_value ***list, uint32_t *count)
+{
+    sqlite3_stmt *stmt;
+    sqlite3_str *sql = sqlite3_str_new(m->s->db);
+    uint32_t cap = 0;
+    sqlite3_str_appendall(sql, "SELECT DISTINCT 0, ");
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid = %u AND op = %d",
+                        (long long)m->newest, t->tid, SYNC_OP_DELETE);
+    int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
+    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        if (*count == cap) {
+            cap = cap ? cap * 2 : 8;
+            sync_value **wider = sync_realloc(*list, cap * sizeof *wider);
+            if (wider == NULL) {
+                rc = sync_fail_nomem(m->error);
+                break;
+            }
+            *list = wider;
+        }
+        sync_value *one = sync_arena_alloc(&m->arena, t->key_count * sizeof *one);
+        for (uint32_t i = 0; one && i < t->key_count; i++) {
+            sync_value v = sync_column_value(stmt, (int)i + 1);
+            one = sync_arena_value(&m->arena, &v, &one[i]) ? one : NULL;
+        }
+        (*list)[(*count)++] = one;
+        rc = one ? SYNC_OK : sync_fail_nomem(m->error);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Who is in the way? Tries to write with OR REPLACE, looks at what was displaced, and takes everything back: this finds them under indexes of
+** any kind. */
+static int find_displaced(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                          bool shown, sync_value ***list, uint32_t *count)
+{
+    int64_t recursive = 0;
+    int rc = sync_query_int(m->s, &recursive, 0, m->error, "PRAGMA recursive_triggers");
+    rc =
+        rc == SYNC_OK ? sync_exec(m->s, m->error, "SAVEPOINT sync_trial; PRAGMA recursive_triggers = 1") : rc;
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_base_displace(m->s, t, key, row, shown, m->error);
+    if (rc == SYNC_OK) {
+        rc = read_displaced(m, t, list, count);
+    } else if (sync_base_refused(rc)) {
+        rc = SYNC_OK; /* nobody can be named: the row that came later waits */
+    }
+    sync_error ignored = {0};
+    int undo = sync_exec(m->s, rc == SYNC_OK ? m->error : &ignored,
+                         "ROLLBACK TO sync_trial; RELEASE sync_trial; PRAGMA recursive_triggers = %lld",
+                         (long long)recursive);
+    return rc == SYNC_OK ? undo : rc;
+}
+
+static bool is_key(const sync_table *t, const sync_value *a, const sync_value *b)
+{
+    bool same = true;
+    for (uint32_t i = 0; same && i < t->key_count; i++) {
+        same = sync_value_same(&a[i], &b[i]);
+    }
+    return same;
+}
+
+/* Does the row rank above the shown row of that key? If not, `other` is that row's whole content. */
+static int outranks(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                    const sync_value *clash, sync_row *other, sync_slot *slot, bool *above)
+{
+    bool exists = false;
+    int rc = sync_find_shown(m, t, clash, other, slot);
+    if (rc == SYNC_OK) {
+        int order = sync_stamp_compare(&m->s->sites, rank_of(m, t, row), rank_of(m, t, other));
+        *above = (order ? order : compare_keys(t, key, clash)) > 0;
+        rc = sync_base_load(m->s, t, clash, other, NULL, &m->arena, &exists, m->error);
+    }
+    return rc;
+}
+
+int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, bool shown,
+                      bool *wins, sync_row *winner)
+{
+    sync_value **list = NULL;
+    uint32_t count = 0, others = 0;
+    *wins = true;
+    int rc = find_displaced(m, t, key, row, shown, &list, &count);
+    for (int holding = 0; rc == SYNC_OK && *wins && holding < 2; holding++) {
+        for (uint32_t i = 0; rc == SYNC_OK && *wins && i < count; i++) {
+            sync_row other = {0};
+            sync_slot slot;
+            if (is_key(t, list[i], key)) {
+                continue;
+            }
+            rc = outranks(m, t, key, row, list[i], &other, &slot, wins);
+            if (rc == SYNC_OK && !*wins) {
+                rc = sync_row_copy(winner, &other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+            } else if (rc == SYNC_OK && holding && slot.shown) {
+                rc = sync_hold(m, t, list[i], &other, &slot, "unique",
+                               "another row has the same value under a UNIQUE index", row);
+                others++;
+            }
+            sync_row_free(&other);
+        }
+    }
+    *wins = *wins && others > 0;
+    sync_free(list);
+    return rc;
+}

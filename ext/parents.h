@@ -1,0 +1,26 @@
+/* Foreign keys during a merge: parents that are not shown, children of rows that go. */
+#ifndef SYNC_PARENTS_H
+#define SYNC_PARENTS_H
+
+#include "merging.h"
+
+/* The first parent of a row that is not shown. */
+typedef struct sync_missing {
+    char why[SYNC_ERROR_BYTES]; /* "" if none is missing */
+    sync_table *parent;
+    bool has_key; /* the foreign key refers to the parent's key: which is */
+    sync_value key[SYNC_KEY_COLUMNS_MAX];
+    sync_stamp born; /* identity row: of the row that is meant */
+} sync_missing;
+
+/* Looks for a parent that is not shown. Foreign keys whose columns the row does not carry keep what they have. Values are borrowed. */
+int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                         const sync_slot *slot, sync_missing *missing);
+
+/* Sets the row's references to what its foreign keys mean now, before it leaves the base table. */
+int sync_parents_keep(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row);
+
+/* Holds the children of a shown row that is about to go; with `changing`, only those that refer to columns which it carries. */
+int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing);
+
+#endif
