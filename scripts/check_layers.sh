@@ -5,17 +5,17 @@ cd "$(dirname "$0")/.." || exit 1
 
 # ext/: leaves know neither SQLite nor sockets; only mem.c asks SQLite for memory.
 leaves="limits status mem arena value clock row merge vector codec codec_internal codec_head codec_read codec_write
-    frame json env"
+    frame json describe env"
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
-    "engine sql meta schema"
-    "capture track"
-    "key clocks base"
-    "fold"
+    "engine sql meta schema keeper"
+    "key clocks base chunk site touch tail capture track"
+    "fold cells"
     "changes request"
-    "merging find write conflict apply"
-    "clone"
+    "merging conflict find clash parents place write settle apply"
+    "operation clone"
+    "stream functions vtab_changes vtab_status tables"
     "sync_ext"
 )
 # peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and

@@ -77,7 +77,8 @@ class Install(synctest.Case):
         functions = {name for (name,) in connection.execute(
             "SELECT name FROM pragma_function_list WHERE name LIKE 'sync\\_%' ESCAPE '\\'")}
         self.assertIn("sync_track", functions)
-        self.assertEqual(set(), {name for name in functions if name not in page})
+        internal = {"sync_engine"}  # answers only a linked caller's pointer
+        self.assertEqual(set(), {name for name in functions - internal if name not in page})
         page = self.find("sync-peer.1").read_text(encoding="utf-8").replace("\\-", "-")
         status, usage, stderr = self.run_peer("--help")
         self.assertEqual(0, status, stderr)
