@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bits of a cell's id: the column, and for genesis rows the place in the scan of their table. */
-enum { COLUMN_BITS = 15, GENESIS_BITS = 39 };
+/* Bits of a cell's id: the column, with one for a delete, and for genesis rows the place in the scan of their table. */
+enum { COLUMN_BITS = 16, DELETED_BIT = 1 << 15, GENESIS_BITS = 39 };
 
 /* One table, and the statements that read it. */
 typedef struct source {
@@ -34,7 +34,9 @@ struct sync_cells {
     bool one_table, descending;
     int64_t lo, hi; /* not yet read */
     sqlite3_stmt *journal;
-    bool walking; /* journal stands between rows */
+    bool walking;  /* journal stands between rows */
+    size_t clocks; /* met of the entry it stands on; another may follow where a number changed hands */
+    bool more, in_file;
     /* the row in hand */
     source *from;
     sqlite3_stmt *values; /* its base row; NULL if it has none */
@@ -335,22 +337,34 @@ static int look_up(sync_cells *c, sqlite3_stmt *stmt, const sync_table *t, sync_
     return sync_step(c->s, stmt, error);
 }
 
-/* The clock that names the entry, if that is what holds now. It stays valid until the next entry of the table. */
+/* The next clock that names the entry, if that is what holds now. It stays valid until the next one of the table. */
 static int find_clock(sync_cells *c, source *from, int64_t seq, sync_value *clock, sync_error *error)
 {
     int rc = SYNC_OK;
+    size_t n = c->clocks++;
+    sync_tail_says says = sync_tail_find(c->tail, seq, n, clock);
+    if (n == 0) {
+        c->in_file = says == SYNC_TAIL_NOTHING && seq <= c->folded;
+    }
+    if (!c->in_file && says == SYNC_TAIL_CLOCK) {
+        return SYNC_OK;
+    }
     *clock = (sync_value){.type = SYNC_NULL};
-    if (sync_tail_find(c->tail, seq, clock) != SYNC_TAIL_NOTHING || seq > c->folded) {
+    if (!c->in_file) {
         return SYNC_OK;
     }
     if (from->clock == NULL) {
         rc = prepare_clock(c, from, error);
     }
-    sqlite3_reset(from->clock);
-    if (rc == SYNC_OK && sqlite3_bind_int64(from->clock, 1, seq)) {
-        rc = sync_fail_db(c->s, error, NULL);
+    if (n == 0) {
+        sqlite3_reset(from->clock);
+        if (rc == SYNC_OK && sqlite3_bind_int64(from->clock, 1, seq)) {
+            rc = sync_fail_db(c->s, error, NULL);
+        }
+        rc = rc == SYNC_OK ? look_up(c, from->clock, &from->t, error) : rc;
+    } else {
+        rc = sync_step(c->s, from->clock, error);
     }
-    rc = rc == SYNC_OK ? look_up(c, from->clock, &from->t, error) : rc;
     if (rc == SQLITE_ROW) {
         *clock = sync_column_value(from->clock, 0);
         if (clock->type != SYNC_BLOB) {
@@ -360,13 +374,13 @@ static int find_clock(sync_cells *c, source *from, int64_t seq, sync_value *cloc
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* The row that the journal stands on; *got false if its entry is not the live one of a row. */
+/* The next row that the journal's entry is the live one of; *got false if there is none. */
 static int take_entry(sync_cells *c, bool *got, sync_error *error)
 {
     int64_t seq = sqlite3_column_int64(c->journal, 0);
     uint32_t tid = (uint32_t)sqlite3_column_int64(c->journal, 1);
     source *from = NULL;
-    *got = false;
+    *got = c->more = false;
     for (uint32_t low = 0, high = c->count; from == NULL && low < high;) {
         uint32_t middle = low + (high - low) / 2;
         if (c->sources[middle].t.tid == tid) {
@@ -388,6 +402,7 @@ static int take_entry(sync_cells *c, bool *got, sync_error *error)
     if (rc != SYNC_OK || clock.type == SYNC_NULL) {
         return rc;
     }
+    c->more = from->t.identity == SYNC_BY_ROW;
     rc = sync_clock_get(&c->row, clock.data, clock.bytes, from->t.identity, from->t.epoch, SYNC_SITES_MAX);
     if (rc != SYNC_OK) {
         return sync_fail(error, rc, "sync_row_%u: the clock of journal entry %lld is damaged", tid,
@@ -399,7 +414,8 @@ static int take_entry(sync_cells *c, bool *got, sync_error *error)
         }
         sqlite3_reset(from->shown);
         rc = rc == SYNC_OK ? look_up(c, from->shown, &from->t, error) : rc;
-        if (rc != SQLITE_ROW) { /* gone behind the triggers' back: nothing can be said of it until sync_touch() */
+        if (rc !=
+            SQLITE_ROW) { /* gone behind the triggers' back: nothing can be said of it until sync_touch() */
             return rc == SQLITE_DONE ? SYNC_OK : rc;
         }
         take_row(c, from, from->shown, seq);
@@ -433,8 +449,11 @@ static int next_row(sync_cells *c, sync_error *error)
     for (;;) {
         bool got = false;
         int rc = SYNC_OK;
-        if (c->walking) {
+        if (c->walking && c->more) {
+            rc = take_entry(c, &got, error);
+        } else if (c->walking) {
             rc = sync_step(c->s, c->journal, error);
+            c->clocks = 0;
             if (rc == SQLITE_ROW) {
                 rc = take_entry(c, &got, error);
             } else if (rc == SQLITE_DONE) {
@@ -502,7 +521,7 @@ sync_cells_cell sync_cells_now(const sync_cells *c)
 {
     const sync_cell *cell = cell_of(c);
     const sync_table *t = &c->from->t;
-    uint64_t column = cell ? cell->col + 1 : 0;
+    uint64_t column = cell ? cell->col + 1 : sync_row_alive(&c->row) ? 0 : DELETED_BIT;
     uint64_t place = c->genesis ? (uint64_t)c->ordinal * (t->genesis_covers + 1) + column : column;
     sync_stamp stamp = cell ? cell->stamp : c->row.stamp;
     return (sync_cells_cell){
@@ -567,9 +586,10 @@ int sync_cells_site(const sync_cells *c, uint8_t id[SYNC_SITE_BYTES], sync_error
         memcpy(id, sqlite3_column_blob(stmt, 0), SYNC_SITE_BYTES);
         rc = SYNC_OK;
     } else if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
-        rc = sync_fail(error, SYNC_CORRUPT,
-                       "sync_row_%u: the clock of journal entry %lld names site %u, which is not in sync_site",
-                       c->from->t.tid, (long long)c->version, site);
+        rc =
+            sync_fail(error, SYNC_CORRUPT,
+                      "sync_row_%u: the clock of journal entry %lld names site %u, which is not in sync_site",
+                      c->from->t.tid, (long long)c->version, site);
     }
     sqlite3_finalize(stmt);
     return rc;

@@ -9,6 +9,7 @@ SQLITE_EXTENSION_INIT1
 #include "keeper.h"
 #include "site.h"
 #include "stream.h"
+#include "tables.h"
 
 /* The engine belongs to the connection: found by name, freed when the connection closes. */
 static void engine_closed(void *context)
@@ -57,6 +58,9 @@ __attribute__((visibility("default")))
     }
     if (rc == SQLITE_OK) {
         rc = sync_functions_register(s);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sync_tables_register(s);
     }
     if (rc != SQLITE_OK && error) {
         *error = sqlite3_mprintf("sync_ext: %s", sqlite3_errmsg(db));

@@ -38,8 +38,10 @@ static int try_look(sync_db *s, sync_operation *o, bool may_write, look *found, 
         return rc;
     }
     if (may_write && o->op.open && o->op.transaction && sqlite3_db_readonly(s->db, "main") == 0) {
+        bool stale = false;
         rc = sync_fold_tail(s, &tail, error);
-        if (tail > SYNC_VIRTUAL_TAIL_MAX || sync_site_stale(s, &o->outside)) {
+        rc = rc == SYNC_OK ? sync_site_stale(s, &o->outside, &stale, error) : rc;
+        if (rc == SYNC_OK && (tail > SYNC_VIRTUAL_TAIL_MAX || stale)) {
             *found = LOOK_SHOULD_WRITE;
         }
     }

@@ -62,8 +62,7 @@ static int add_key(sync_tail *tail, const sync_table *t, sqlite3_stmt *stmt, syn
         sync_value_put(buf, &v);
     }
     sync_value encoded = {.type = SYNC_BLOB, .bytes = buf->len, .data = buf->data};
-    if (buf->oom ||
-        !make_room((void **)&tail->keys, &tail->key_room, tail->key_count, sizeof *tail->keys)) {
+    if (buf->oom || !make_room((void **)&tail->keys, &tail->key_room, tail->key_count, sizeof *tail->keys)) {
         return sync_fail_nomem(error);
     }
     known *k = &tail->keys[tail->key_count];
@@ -202,7 +201,7 @@ void sync_tail_free(sync_tail *tail)
     }
 }
 
-sync_tail_says sync_tail_find(const sync_tail *tail, int64_t seq, sync_value *clock)
+sync_tail_says sync_tail_find(const sync_tail *tail, int64_t seq, size_t n, sync_value *clock)
 {
     size_t low = 0, high = tail ? tail->entry_count : 0;
     while (low < high) {
@@ -213,10 +212,10 @@ sync_tail_says sync_tail_find(const sync_tail *tail, int64_t seq, sync_value *cl
             high = middle;
         }
     }
-    if (tail == NULL || low == tail->entry_count || tail->entries[low].seq != seq) {
+    if (tail == NULL || tail->entry_count - low <= n || tail->entries[low + n].seq != seq) {
         return SYNC_TAIL_NOTHING;
     }
-    *clock = tail->entries[low].clock;
+    *clock = tail->entries[low + n].clock;
     return clock->type == SYNC_BLOB ? SYNC_TAIL_CLOCK : SYNC_TAIL_SUPERSEDED;
 }
 

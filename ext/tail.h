@@ -12,9 +12,9 @@ void sync_tail_free(sync_tail *tail); /* NULL is fine */
 
 typedef enum sync_tail_says { SYNC_TAIL_NOTHING, SYNC_TAIL_CLOCK, SYNC_TAIL_SUPERSEDED } sync_tail_says;
 
-/* About a journal entry: the clock that names it in the overlay (borrowed from the tail), or that the file's clock which names it is
+/* About a journal entry: the n-th clock that names it in the overlay (borrowed from the tail), or that the file's clocks which name it are
 ** superseded by the overlay, or nothing. tail may be NULL. */
-sync_tail_says sync_tail_find(const sync_tail *tail, int64_t seq, sync_value *clock);
+sync_tail_says sync_tail_find(const sync_tail *tail, int64_t seq, size_t n, sync_value *clock);
 
 /* Has the overlay a clock for this row of a base table? `key` as the base table spells it, `scratch` is overwritten. SYNC_OK or an error. */
 int sync_tail_knows(const sync_tail *tail, const sync_table *t, const sync_value *key, sync_buf *scratch,
