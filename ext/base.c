@@ -77,6 +77,9 @@ static char *update_text(sync_db *s, const sync_table *t, const sync_row *row, b
             comma = ", ";
         }
     }
+    if (*comma == 0) { /* nothing to set: the row is merely said to be written */
+        sqlite3_str_appendf(sql, "\"%w\" = \"%w\"", t->key_names[0], t->key_names[0]);
+    }
     where_key(t, sql);
     return sqlite3_str_finish(sql);
 }

@@ -199,6 +199,8 @@ static char *key_move(sync_db *s, const sync_table *t)
         sqlite3_str_appendall(str, ";");
         return sqlite3_str_finish(str);
     }
+    move_entry(str, t, "-5", "NEW.\"%w\""); /* becomes the tombstone's entry if the number was taken */
+    sqlite3_str_appendall(str, ";\n    ");
     move_entry(str, t, "-3", "OLD.\"%w\"");
     sqlite3_str_appendall(str, ";\n    ");
     move_entry(str, t, "-4", "NEW.\"%w\"");

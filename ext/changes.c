@@ -12,6 +12,7 @@ enum { RUN_ENTRIES_MAX = 4096 };
 typedef struct run {
     uint32_t tid;
     int64_t lo, hi;
+    bool hidden_done;
 } run;
 
 typedef enum stage { STAGE_TABLES, STAGE_JOURNAL, STAGE_DONE } stage;
@@ -68,49 +69,39 @@ static void select_base(const sync_table *t, sqlite3_str *sql)
     }
 }
 
-/* By journal entry. Identity row: hidden clocks are joined only where there are some. */
-static void build_read_from(const sync_table *t, sqlite3_str *sql, bool hidden)
+/* By journal entry: the shown clocks or, for identity row, the hidden ones, that a run of the journal names. */
+static void build_read_from(const sync_table *t, sqlite3_str *sql, const char *kind)
 {
-    sqlite3_str_appendf(sql, "SELECT j.seq, %s, 0, ",
-                        hidden ? "iif(c.seq IS NULL, h.clock, c.clock)" : "c.clock");
+    sqlite3_str_appendall(sql, "SELECT j.seq, c.clock, 0, ");
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendall(sql, ", ");
     select_base(t, sql);
     sqlite3_str_appendf(sql,
-                        " FROM main.sync_journal AS j %sJOIN main.sync_row_%u AS c ON c.seq = j.seq AND ",
-                        hidden ? "LEFT " : "CROSS ", t->tid);
+                        " FROM main.sync_journal AS j CROSS JOIN main.sync_%s_%u AS c ON c.seq = j.seq AND ",
+                        kind, t->tid);
     sync_str_match(sql, t, "c", "j");
-    if (hidden) {
-        sqlite3_str_appendf(sql, " LEFT JOIN main.sync_hidden_%u AS h ON h.seq = j.seq AND h.k1 = j.k1",
-                            t->tid);
-    }
     sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendf(sql, "%s WHERE j.seq BETWEEN ?1 AND ?2%s ORDER BY j.seq",
-                        hidden ? " AND c.seq IS NOT NULL" : "",
-                        hidden ? " AND (c.seq IS NOT NULL OR h.seq IS NOT NULL)" : "");
+    sqlite3_str_appendf(sql, "%s WHERE j.seq BETWEEN ?1 AND ?2 ORDER BY j.seq",
+                        kind[0] == 'h' ? " AND 0" : "");
 }
 
 static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_read_from(t, sql, false);
+    build_read_from(t, sql, "row");
 }
 
 static void build_read_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_read_from(t, sql, true);
+    build_read_from(t, sql, "hidden");
 }
 
-/* By journal entry, the overlay standing before the file's clocks for the keys that it knows. */
-static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+/* The same, the overlay standing before the file's clocks for the keys that it knows. */
+static void build_read_overlay(const sync_table *t, sqlite3_str *sql, const char *kind)
 {
-    (void)s;
-    bool by_row = t->identity == SYNC_BY_ROW;
-    sqlite3_str_appendf(sql, "SELECT j.seq, iif(j.known, %s), 0, ",
-                        by_row ? "coalesce(o.clock, g.clock), coalesce(c.clock, h.clock)"
-                               : "o.clock, c.clock");
+    sqlite3_str_appendall(sql, "SELECT j.seq, iif(j.known, o.clock, c.clock), 0, ");
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendall(sql, ", ");
     select_base(t, sql);
@@ -118,23 +109,28 @@ static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *
     sync_clocks_known(sql, t, "x");
     sqlite3_str_appendf(sql,
                         " AS known FROM main.sync_journal AS x WHERE x.seq BETWEEN ?1 AND ?2) AS j LEFT JOIN "
-                        "main.sync_row_%u AS c ON"
+                        "main.sync_%s_%u AS c ON"
                         " c.seq = j.seq AND ",
-                        t->tid);
+                        kind, t->tid);
     sync_str_match(sql, t, "c", "j");
-    sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_row_%u AS o ON o.seq = j.seq AND ", t->tid);
+    sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_%s_%u AS o ON o.seq = j.seq AND ", kind, t->tid);
     sync_str_match(sql, t, "o", "j");
-    if (by_row) {
-        sqlite3_str_appendf(sql, " LEFT JOIN main.sync_hidden_%u AS h ON h.seq = j.seq AND h.k1 = j.k1",
-                            t->tid);
-        sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_hidden_%u AS g ON g.seq = j.seq AND g.k1 = j.k1",
-                            t->tid);
-    }
-    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON iif(j.known, o.seq, c.seq) IS NOT NULL AND ",
-                        t->name);
+    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendf(sql, " WHERE iif(j.known, %s) IS NOT NULL ORDER BY j.seq",
-                        by_row ? "coalesce(o.seq, g.seq), coalesce(c.seq, h.seq)" : "o.seq, c.seq");
+    sqlite3_str_appendf(sql, "%s WHERE iif(j.known, o.seq, c.seq) IS NOT NULL ORDER BY j.seq",
+                        kind[0] == 'h' ? " AND 0" : "");
+}
+
+static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_read_overlay(t, sql, "row");
+}
+
+static void build_read_hidden_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_read_overlay(t, sql, "hidden");
 }
 
 /* All clocks in the order of their keys: what a receiver gets that has nothing yet. */
@@ -522,6 +518,7 @@ static int genesis_row(sync_changes *c, const sync_table *t, sync_error *error)
     sync_stamp stamp = {t->epoch, t->genesis_site, 0};
     sync_row_reset(&c->row);
     c->row.cl = 1;
+    c->row.born = sync_engine_genesis_born(t);
     c->row.stamp = stamp;
     for (uint32_t i = 0; i < t->genesis_covers && i < t->col_count; i++) {
         if (t->cols[i].present && sync_row_set(&c->row, i, stamp) == NULL) {
@@ -585,7 +582,7 @@ static int send_row(sync_changes *c, bool genesis, sync_error *error)
 
 /* ---- the order of rows: tables that the receiver has nothing of, and genesis rows; then the journal ---- */
 
-enum { SCAN_GENESIS, SCAN_CLOCKS, SCAN_HIDDEN, SCAN_END };
+enum { SCAN_HIDDEN, SCAN_GENESIS, SCAN_CLOCKS, SCAN_END };
 
 /* Opens the next scan of whole tables; leaves stmt NULL, and the stage at the journal, when there is none. */
 static int open_scan(sync_changes *c, sync_error *error)
@@ -596,7 +593,7 @@ static int open_scan(sync_changes *c, sync_error *error)
         int scan = c->scan++;
         if (scan == SCAN_END) {
             c->tables_at++;
-            c->scan = SCAN_GENESIS;
+            c->scan = SCAN_HIDDEN;
             continue;
         }
         c->table = h;
@@ -633,7 +630,7 @@ static int read_runs(sync_changes *c, sync_error *error)
         if (c->run_count && c->runs[c->run_count - 1].tid == tid) {
             c->runs[c->run_count - 1].hi = seq;
         } else {
-            c->runs[c->run_count++] = (run){tid, seq, seq};
+            c->runs[c->run_count++] = (run){tid, seq, seq, false};
         }
         c->position = seq;
         entries++;
@@ -645,24 +642,34 @@ static int read_runs(sync_changes *c, sync_error *error)
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Opens the next run; identity row: first what it says of rows that went, then of those that are shown. */
 static int open_run(sync_changes *c, sync_error *error)
 {
     while (c->run_at < c->run_count) {
-        run *r = &c->runs[c->run_at++];
+        run *r = &c->runs[c->run_at];
         sync_table *t = sync_engine_tid(c->s, r->tid);
         uint32_t h = t ? c->place[t - c->s->tables] : UINT32_MAX;
         int64_t start =
             h == UINT32_MAX || is_scanned(c, h) ? INT64_MAX : (int64_t)sync_matrix_at(&c->head.start, h, 0);
         if (start >= r->hi) {
+            c->run_at++;
             continue;
         }
+        bool hidden = t->identity == SYNC_BY_ROW && !r->hidden_done;
+        r->hidden_done = true;
+        c->run_at += !hidden;
         c->table = h;
-        int rc =
-            c->overlay
-                ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_TEMP, build_read_temp, &c->stmt, error)
-            : t->identity == SYNC_BY_ROW
-                ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_HIDDEN, build_read_hidden, &c->stmt, error)
-                : sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ, build_read, &c->stmt, error);
+        int rc;
+        if (hidden) {
+            rc = c->overlay ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_HIDDEN_TEMP,
+                                              build_read_hidden_temp, &c->stmt, error)
+                            : sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_HIDDEN, build_read_hidden,
+                                              &c->stmt, error);
+        } else {
+            rc = c->overlay
+                     ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_TEMP, build_read_temp, &c->stmt, error)
+                     : sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ, build_read, &c->stmt, error);
+        }
         if (rc == SYNC_OK && (sqlite3_bind_int64(c->stmt, 1, r->lo > start ? r->lo : start + 1) ||
                               sqlite3_bind_int64(c->stmt, 2, r->hi))) {
             rc = sync_fail_db(c->s, error, NULL);

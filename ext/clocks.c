@@ -248,7 +248,7 @@ int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t n
                      sync_error *error)
 {
     sqlite3_stmt *stmt;
-    *born = SYNC_STAMP_NONE;
+    *born = sync_engine_genesis_born(parent);
     int rc = place == SYNC_IN_FILE
                  ? sync_table_stmt(s, parent, SYNC_STMT_PARENT_FIND, build_parent, &stmt, error)
                  : sync_table_stmt(s, parent, SYNC_STMT_PARENT_FIND_TEMP, build_parent_temp, &stmt, error);
@@ -271,6 +271,48 @@ int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t n
     }
     sqlite3_reset(stmt);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static void build_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql, "SELECT clock FROM main.sync_hidden_%u", t->tid);
+    where_key(t, sql);
+}
+
+static void build_hidden_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql, "SELECT clock FROM temp.sync_hidden_%u", t->tid);
+    where_key(t, sql);
+}
+
+int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_value *key, sync_stamp born,
+                      bool *hides, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    sync_row row = {0};
+    *hides = false;
+    int rc = place == SYNC_IN_FILE
+                 ? sync_table_stmt(s, t, SYNC_STMT_HIDDEN_CLOCKS, build_hidden, &stmt, error)
+                 : sync_table_stmt(s, t, SYNC_STMT_HIDDEN_CLOCKS_TEMP, build_hidden_temp, &stmt, error);
+    rc = rc == SYNC_OK ? sync_clocks_bind_key(s, stmt, t, key, error) : rc;
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    while (!*hides && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = sync_clock_get(&row, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
+                            t->identity, t->epoch, s->sites.count);
+        if (rc != SYNC_OK) {
+            sync_fail(error, rc, "sync_hidden_%u: a clock is damaged", t->tid);
+            break;
+        }
+        *hides = sync_stamp_equal(row.born, born);
+        rc = SQLITE_DONE;
+    }
+    sqlite3_reset(stmt);
+    sync_row_free(&row);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 int sync_clocks_drop_entry(sync_db *s, int64_t seq, sync_error *error)

@@ -31,6 +31,10 @@ int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_e
 int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
                      sync_error *error);
 
+/* Identity row: is there a hidden clock of the incarnation `born` of a number? */
+int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_value *key, sync_stamp born,
+                      bool *hides, sync_error *error);
+
 /* Deletes a journal entry. The caller sees to it that the newest stays. */
 int sync_clocks_drop_entry(sync_db *s, int64_t seq, sync_error *error);
 

@@ -250,11 +250,12 @@ static int load_tables(sync_db *s, sync_error *error)
     }
     s->tables = sync_arena_alloc(&s->metadata, (size_t)(count + 1) * sizeof *s->tables);
     sqlite3_stmt *stmt;
-    rc = s->tables ? sync_prepare(s, &stmt, error,
-                                  "SELECT tid, name, identity, options, genesis_hlc, genesis_site, "
-                                  "genesis_covers, genesis_seq,"
-                                  " pending, key FROM main.sync_table ORDER BY tid")
-                   : sync_fail_nomem(error);
+    rc = s->tables
+             ? sync_prepare(
+                   s, &stmt, error,
+                   "SELECT tid, name, identity, options, genesis_hlc, genesis_site, "
+                   "genesis_covers, genesis_seq, pending, key, genesis_max FROM main.sync_table ORDER BY tid")
+             : sync_fail_nomem(error);
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -272,11 +273,13 @@ static int load_tables(sync_db *s, sync_error *error)
             .genesis_covers = (uint32_t)sqlite3_column_int64(stmt, 6),
             .genesis_seq = sqlite3_column_int64(stmt, 7),
             .pending = sqlite3_column_int64(stmt, 8),
+            .genesis_max = sqlite3_column_int64(stmt, 10),
         };
         if (!t->name || !t->options || !key) {
             rc = sync_fail_nomem(error);
             break;
         }
+        t->genesis_own = strstr(t->options, "\"genesis\":\"own\"") != NULL;
         if (t->tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count ||
             t->genesis_covers > SYNC_COLUMNS_MAX) {
             rc = sync_fail(error, SYNC_CORRUPT, "sync_table: the entry of table %s is damaged", t->name);
@@ -379,6 +382,11 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
     s->schema_version = version;
     s->generation = generation;
     return SYNC_OK;
+}
+
+sync_stamp sync_engine_genesis_born(const sync_table *t)
+{
+    return t->genesis_own ? (sync_stamp){t->epoch, t->genesis_site, 0} : SYNC_STAMP_NONE;
 }
 
 sync_table *sync_engine_table(sync_db *s, const char *name)

@@ -20,7 +20,8 @@ enum {
     SYNC_OP_DELETE = -2,
     SYNC_OP_MOVE_FROM = -3,
     SYNC_OP_MOVE_TO = -4,
-    SYNC_OP_HINT = -5
+    SYNC_OP_HINT = -5,
+    SYNC_OP_MEND = -6
 };
 
 /* journal.tid = table id | column group << SYNC_GROUP_SHIFT */
@@ -74,6 +75,8 @@ typedef enum sync_stmt_slot {
     SYNC_STMT_HIDDEN_HIGHEST,
     SYNC_STMT_HIDDEN_HIGHEST_TEMP,
     SYNC_STMT_HIDDEN_FIND,
+    SYNC_STMT_HIDDEN_CLOCKS,
+    SYNC_STMT_HIDDEN_CLOCKS_TEMP,
     SYNC_STMT_CLOCK_BULK,
     SYNC_STMT_CLOCK_FIND,
     SYNC_STMT_OVERLAY_KNOWS,
@@ -81,6 +84,7 @@ typedef enum sync_stmt_slot {
     SYNC_STMT_OVERLAY_HIDDEN,
     SYNC_STMT_CHANGES_READ,
     SYNC_STMT_CHANGES_READ_HIDDEN,
+    SYNC_STMT_CHANGES_READ_HIDDEN_TEMP,
     SYNC_STMT_CHANGES_SCAN,
     SYNC_STMT_CHANGES_SCAN_HIDDEN,
     SYNC_STMT_CHANGES_READ_TEMP,
@@ -104,6 +108,8 @@ typedef struct sync_table {
     uint64_t epoch; /* hlc of the genesis stamp; also the origin of hlc differences in clocks */
     uint32_t genesis_site;
     uint32_t genesis_covers;
+    int64_t genesis_max; /* identity row: the highest number in use when it was tracked */
+    bool genesis_own;    /* identity row: rows from before tracking are this file's alone */
     int64_t genesis_seq;
     int64_t pending; /* rows that carry values of columns that are not here */
     uint32_t key_count;
@@ -249,6 +255,9 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error);
 /* Loads tables, columns, sites afresh if the schema or the generation moved since the last time. */
 int sync_engine_refresh(sync_db *s, sync_error *error);
 void sync_engine_forget(sync_db *s); /* drops everything loaded; the next operation loads again */
+
+/* The birth of rows without a clock: none (copies of a file agree on them), or the genesis stamp itself. */
+sync_stamp sync_engine_genesis_born(const sync_table *t);
 
 sync_table *sync_engine_table(sync_db *s, const char *name); /* by name, case folded; NULL if not tracked */
 sync_table *sync_engine_tid(sync_db *s, uint32_t tid);       /* NULL if unknown */

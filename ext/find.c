@@ -54,6 +54,7 @@ static int take_genesis(sync_merging *m, const sync_table *t, sync_row *row, syn
     sync_stamp stamp = {t->epoch, t->genesis_site, 0};
     sync_row_reset(row);
     row->cl = 1;
+    row->born = sync_engine_genesis_born(t);
     row->stamp = stamp;
     for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
         if (sync_row_set(row, c, stamp) == NULL) {
@@ -103,7 +104,8 @@ int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp 
         return rc;
     }
     rc = sync_base_exists(m->s, t, key, &exists, m->error); /* a base row without a clock is a genesis row */
-    if (rc == SYNC_OK && exists && !found && (!by_row || sync_stamp_is_none(born))) {
+    if (rc == SYNC_OK && exists && !found &&
+        (!by_row || sync_stamp_equal(born, sync_engine_genesis_born(t)))) {
         rc = take_genesis(m, t, row, slot);
     } else if (rc == SYNC_OK && exists && by_row) {
         rc = take_genesis(m, t, &m->other, &m->other_slot);

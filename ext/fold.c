@@ -19,6 +19,7 @@ typedef struct entry {
     bool first;   /* first entry of its key in this run */
     bool exists;  /* the base table has the row */
     bool null_key;
+    bool kept; /* a tombstone names it */
     bool has_clock;
     int64_t live; /* journal entry that the clock names */
     sync_value clock;
@@ -30,6 +31,8 @@ typedef struct fold {
     sync_error *error;
     sync_place place;
     bool need_real;
+    bool mends; /* entries were added that this fold has still to read */
+    int64_t now_ms;
     int64_t newest; /* never deleted: seq must not go backwards */
     const sync_learned *learned;
     uint32_t learned_count;
@@ -38,6 +41,7 @@ typedef struct fold {
     sync_buf buf;
     sync_buf keys;
     sync_chunk chunk; /* fresh clocks of the run in hand */
+    bool full;        /* there may be more after it */
     uint32_t count;
     entry entries[SYNC_FOLD_CHUNK];
     int32_t slots[HASH_SLOTS];
@@ -165,6 +169,7 @@ static int genesis_state(fold *f, const sync_table *t)
 {
     sync_stamp stamp = {t->epoch, t->genesis_site, 0};
     f->row.cl = 1;
+    f->row.born = sync_engine_genesis_born(t);
     f->row.stamp = stamp;
     for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
         if (sync_row_set(&f->row, c, stamp) == NULL) {
@@ -216,8 +221,8 @@ typedef struct outcome {
     bool known;    /* f->row is a state, not "never existed" */
 } outcome;
 
-/* Identity row: the life that ends leaves a tombstone of its own. */
-static int bury(fold *f, sync_table *t, const entry *e, outcome *o)
+/* Identity row: the life that ends leaves a tombstone of its own, named by an entry that no other clock names. */
+static int bury(fold *f, sync_table *t, entry *e, entry *named, outcome *o)
 {
     int64_t j = 0;
     end_life(f, t, stamp_of(f, e));
@@ -226,7 +231,8 @@ static int bury(fold *f, sync_table *t, const entry *e, outcome *o)
         return SYNC_OK;
     }
     int rc = sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
-    rc = rc == SYNC_OK ? pack_and_put(f, t, e, j + 1, e->seq, true) : rc;
+    rc = rc == SYNC_OK ? pack_and_put(f, t, e, j + 1, named->seq, true) : rc;
+    named->kept = true;
     if (rc == SYNC_OK && o->in_table) {
         rc = sync_clocks_delete(f->s, t, f->place, e->key, 0, f->error);
     }
@@ -236,14 +242,14 @@ static int bury(fold *f, sync_table *t, const entry *e, outcome *o)
     return rc;
 }
 
-static int replay_entry(fold *f, sync_table *t, const entry *e, outcome *o)
+static int replay_entry(fold *f, sync_table *t, entry *e, entry *hint, outcome *o)
 {
     sync_row *row = &f->row;
     bool alive = o->known && sync_row_alive(row);
     bool insert = e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO;
     int rc = SYNC_OK;
     if ((e->op == SYNC_OP_DELETE || e->op == SYNC_OP_MOVE_FROM || e->op == SYNC_OP_MOVE_TO) && alive) {
-        rc = bury(f, t, e, o);
+        rc = bury(f, t, e, e->op == SYNC_OP_MOVE_TO && hint ? hint : e, o);
         alive = false;
     }
     if (rc != SYNC_OK) {
@@ -264,8 +270,31 @@ static int replay_entry(fold *f, sync_table *t, const entry *e, outcome *o)
     return rc;
 }
 
+static int append_mend(fold *f, const sync_table *t, const entry *e)
+{
+    sqlite3_str *sql = sqlite3_str_new(f->s->db);
+    sqlite3_str_appendall(sql, "INSERT INTO main.sync_journal(tid, op, at, ");
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendf(sql, ") VALUES(%u, %d, %lld", t->tid, SYNC_OP_MEND, (long long)f->now_ms);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, ", ?%d", (int)i + 4);
+    }
+    sqlite3_str_appendall(sql, ")");
+    sqlite3_stmt *stmt;
+    sqlite3_int64 rowid = sqlite3_last_insert_rowid(f->s->db);
+    int rc = sync_prepare_text(f->s, &stmt, f->error, sqlite3_str_finish(sql));
+    rc = rc == SYNC_OK ? sync_clocks_bind_key(f->s, stmt, t, e->key, f->error) : rc;
+    rc = rc == SYNC_OK ? sync_run(f->s, stmt, f->error) : rc;
+    sqlite3_finalize(stmt);
+    if (rc == SYNC_OK) {
+        f->newest = sqlite3_last_insert_rowid(f->s->db);
+    }
+    sqlite3_set_last_insert_rowid(f->s->db, rowid); /* the host's */
+    return rc;
+}
+
 /* The base table is the truth: where the journal says otherwise about existence, a real fold mends it. */
-static int mend(fold *f, sync_table *t, const entry *last, outcome *o)
+static int mend(fold *f, sync_table *t, entry *last, outcome *o)
 {
     bool alive = o->known && sync_row_alive(&f->row);
     if (alive == last->exists || (alive && f->row.held)) {
@@ -275,18 +304,29 @@ static int mend(fold *f, sync_table *t, const entry *last, outcome *o)
         f->need_real = true;
         return SYNC_OK;
     }
+    if (last->op !=
+        SYNC_OP_MEND) { /* stamps of the tail may have been told: the mend gets an entry, and so a stamp, of its own */
+        f->mends = true;
+        return append_mend(f, t, last);
+    }
     o->changed = true;
     if (last->exists) {
         o->known = true;
         return begin_life(f, t, stamp_of(f, last));
     }
-    return bury(f, t, last, o);
+    return bury(f, t, last, last, o);
+}
+
+/* INSERT OR REPLACE over a row from before tracking keeps its identity. Whether there was one is not journaled (asking would cost every
+** insert a look-up): its number was in use, or free below the highest, when the table was tracked. */
+static bool may_be_genesis(const sync_table *t, const entry *e)
+{
+    return t->identity == SYNC_BY_ROW && e->key[0].type == SYNC_INTEGER && e->key[0].i <= t->genesis_max;
 }
 
 /* The state that the chain starts from. */
 static int first_state(fold *f, sync_table *t, const entry *e, bool only_looks, outcome *o)
 {
-    int64_t j = 0;
     sync_row_reset(&f->row);
     *o = (outcome){.in_table = e->has_clock, .known = e->has_clock};
     if (e->has_clock) {
@@ -294,12 +334,14 @@ static int first_state(fold *f, sync_table *t, const entry *e, bool only_looks, 
             sync_clock_get(&f->row, e->clock.data, e->clock.bytes, t->identity, t->epoch, f->s->sites.count);
         return rc == SYNC_OK ? rc : sync_fail(f->error, rc, "sync_row_%u: a clock is damaged", t->tid);
     }
-    if (e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO) {
+    bool insert = e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO;
+    if (insert && !may_be_genesis(t, e)) {
         return SYNC_OK;
     }
-    if (t->identity == SYNC_BY_ROW && only_looks && !e->exists) {
-        int rc = sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
-        if (rc != SYNC_OK || j > 0) {
+    if (t->identity == SYNC_BY_ROW && (insert || (only_looks && !e->exists))) {
+        bool gone = false;
+        int rc = sync_clocks_hides(f->s, t, f->place, e->key, sync_engine_genesis_born(t), &gone, f->error);
+        if (rc != SYNC_OK || gone) {
             return rc;
         }
     }
@@ -308,13 +350,11 @@ static int first_state(fold *f, sync_table *t, const entry *e, bool only_looks, 
 }
 
 /* Deletes the entries of a chain that nothing names; `keep` is the live one (0: none). Tombstones keep theirs. */
-static int drop_chain(fold *f, const sync_table *t, const entry *e, int64_t keep)
+static int drop_chain(fold *f, const entry *e, int64_t keep)
 {
     int rc = SYNC_OK;
     for (; rc == SYNC_OK; e = &f->entries[e->next]) {
-        bool tomb = t->identity == SYNC_BY_ROW &&
-                    (e->op == SYNC_OP_DELETE || e->op == SYNC_OP_MOVE_FROM || e->op == SYNC_OP_MOVE_TO);
-        if (e->seq != keep && !tomb) {
+        if (e->seq != keep && !e->kept) {
             rc = drop_entry(f, e->seq);
         }
         if (e->next < 0) {
@@ -338,19 +378,24 @@ static int fold_insert(fold *f, sync_table *t, const entry *e)
     return rc == SYNC_OK ? put_clock(f, t, e, 0, e->seq, true) : rc;
 }
 
-static int fold_key(fold *f, sync_table *t, const entry *first)
+static bool is_look(int64_t op)
+{
+    return op == SYNC_OP_LOOK || op == SYNC_OP_HINT || op == SYNC_OP_MEND;
+}
+
+static int fold_key(fold *f, sync_table *t, entry *first)
 {
     bool only_looks = true;
-    const entry *last = first;
-    for (const entry *e = first;; e = &f->entries[e->next]) {
-        only_looks = only_looks && (e->op == SYNC_OP_LOOK || e->op == SYNC_OP_HINT);
+    entry *last = first;
+    for (entry *e = first;; e = &f->entries[e->next]) {
+        only_looks = only_looks && is_look(e->op);
         last = e;
         if (e->next < 0) {
             break;
         }
     }
     if (first == last && first->op == SYNC_OP_INSERT && first->exists && !first->has_clock &&
-        t->all_present) {
+        t->all_present && !may_be_genesis(t, first)) {
         return fold_insert(f, t, first);
     }
     outcome o;
@@ -359,10 +404,12 @@ static int fold_key(fold *f, sync_table *t, const entry *first)
                  : SYNC_OK;
     rc = rc == SYNC_OK ? first_state(f, t, first, only_looks, &o) : rc;
     if (rc != SYNC_OK || (only_looks && f->row.held)) {
-        return rc == SYNC_OK ? drop_chain(f, t, first, 0) : rc;
+        return rc == SYNC_OK ? drop_chain(f, first, 0) : rc;
     }
-    for (const entry *e = first; rc == SYNC_OK; e = &f->entries[e->next]) {
-        rc = replay_entry(f, t, e, &o);
+    entry *hint = NULL;
+    for (entry *e = first; rc == SYNC_OK; e = &f->entries[e->next]) {
+        rc = replay_entry(f, t, e, hint, &o);
+        hint = e->op == SYNC_OP_HINT ? e : NULL;
         if (e->next < 0) {
             break;
         }
@@ -372,7 +419,7 @@ static int fold_key(fold *f, sync_table *t, const entry *first)
         rc = stamp_learned(f, t, last, stamp_of(f, last), &o.changed);
     }
     if (rc != SYNC_OK || f->need_real || !o.changed) {
-        return rc == SYNC_OK && !f->need_real ? drop_chain(f, t, first, 0) : rc;
+        return rc == SYNC_OK && !f->need_real ? drop_chain(f, first, 0) : rc;
     }
     if (o.known) {
         rc = pack_and_put(f, t, last, 0, last->seq, !o.in_table);
@@ -380,7 +427,7 @@ static int fold_key(fold *f, sync_table *t, const entry *first)
     if (rc == SYNC_OK && first->has_clock) {
         rc = drop_entry(f, first->live);
     }
-    return rc == SYNC_OK ? drop_chain(f, t, first, last->seq) : rc;
+    return rc == SYNC_OK ? drop_chain(f, first, last->seq) : rc;
 }
 
 /* ---- chunks ---- */
@@ -486,7 +533,7 @@ static int fold_run(fold *f, sync_table *t, uint32_t lo, uint32_t hi)
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;
     rc = rc == SYNC_OK ? chain_keys(f, t, lo, at) : rc;
     for (uint32_t i = lo; rc == SYNC_OK && !f->need_real && i < at; i++) {
-        const entry *e = &f->entries[i];
+        entry *e = &f->entries[i];
         if (e->null_key) {
             nulls += e->op != SYNC_OP_LOOK;
             rc = drop_entry(f, e->seq);
@@ -501,6 +548,11 @@ static int fold_run(fold *f, sync_table *t, uint32_t lo, uint32_t hi)
                        (long long)nulls, t->tid);
     }
     return rc;
+}
+
+static bool is_first_half(int64_t op)
+{
+    return op == SYNC_OP_HINT || op == SYNC_OP_MOVE_FROM;
 }
 
 /* The next chunk of the journal above `after`, with its stamps; *hlc is the clock before and after it. */
@@ -536,6 +588,11 @@ static int read_chunk(fold *f, int64_t after, int64_t now_ms, uint64_t *hlc)
         };
     }
     sqlite3_reset(s->journal_runs_stmt);
+    f->full = f->count == SYNC_FOLD_CHUNK;
+    while (f->full && f->count > 1 && is_first_half(f->entries[f->count - 1].op)) {
+        f->count--; /* a move of a key is folded in one piece */
+        *hlc = f->entries[f->count - 1].hlc;
+    }
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
@@ -563,14 +620,16 @@ static int fold_tail(fold *f, int64_t after, uint64_t *hlc, int64_t *end, int64_
     int rc = SYNC_OK;
     *end = after;
     *entries = 0;
+    f->now_ms = now;
     do {
+        f->mends = false;
         rc = read_chunk(f, *end, now, hlc);
         rc = rc == SYNC_OK && !f->need_real ? fold_chunk(f) : rc;
         if (f->count) {
             *end = f->entries[f->count - 1].seq;
             *entries += f->count;
         }
-    } while (rc == SYNC_OK && !f->need_real && f->count == SYNC_FOLD_CHUNK);
+    } while (rc == SYNC_OK && !f->need_real && (f->full || f->mends));
     return rc;
 }
 
@@ -585,6 +644,7 @@ static fold *fold_new(sync_db *s, sync_place place, sync_error *error)
     f->error = error;
     f->place = place;
     f->need_real = false;
+    f->mends = false;
     f->learned = NULL;
     f->learned_count = 0;
     f->arena = (sync_arena){0};
@@ -639,18 +699,48 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
     return rc;
 }
 
-/* An empty overlay for one table. What an earlier schema left under its name is dropped. */
+/* Are the overlay's tables of this name still as this schema has them? */
+static int overlay_fits(sync_db *s, const sync_table *t, bool *fits, sync_error *error)
+{
+    int64_t found = 0;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    int rc = sync_query_int(
+        s, &found, 0, error,
+        "SELECT count(*) FROM temp.sqlite_schema AS o JOIN main.sqlite_schema AS m USING (name, sql)"
+        " WHERE o.name = 'sync_row_%u' OR (%d AND o.name = 'sync_hidden_%u')",
+        t->tid, by_row, t->tid);
+    *fits = found == (by_row ? 2 : 1);
+    return rc;
+}
+
+/* Clears away what an earlier schema left under a name. SQLite drops no table while a SELECT of the caller runs: then it is renamed. */
+static int overlay_clear(sync_db *s, const char *kind, uint32_t tid, sync_error *error)
+{
+    uint32_t number;
+    sync_error locked = {0};
+    int rc = sync_exec(s, &locked, "DROP TABLE IF EXISTS temp.sync_%s_%u", kind, tid);
+    if (rc == SYNC_OK || (rc & 0xff) != SQLITE_LOCKED) {
+        return rc == SYNC_OK ? rc : sync_fail(error, rc, "%s", locked.text);
+    }
+    sqlite3_randomness(sizeof number, &number);
+    return sync_exec(s, error,
+                     "DELETE FROM temp.sync_%s_%u; ALTER TABLE temp.sync_%s_%u RENAME TO sync_gone_%u", kind,
+                     tid, kind, tid, number);
+}
+
+/* An empty overlay for one table. */
 static int overlay_table(sync_db *s, const sync_table *t, sync_error *error)
 {
-    if (s->overlay_made) {
-        int rc = sync_exec(s, error, "DELETE FROM temp.sync_row_%u", t->tid);
+    bool fits = s->overlay_made;
+    int rc = fits ? SYNC_OK : overlay_fits(s, t, &fits, error);
+    if (rc == SYNC_OK && fits) {
+        rc = sync_exec(s, error, "DELETE FROM temp.sync_row_%u", t->tid);
         return rc == SYNC_OK && t->identity == SYNC_BY_ROW
                    ? sync_exec(s, error, "DELETE FROM temp.sync_hidden_%u", t->tid)
                    : rc;
     }
-    int rc =
-        sync_exec(s, error, "DROP TABLE IF EXISTS temp.sync_row_%u; DROP TABLE IF EXISTS temp.sync_hidden_%u",
-                  t->tid, t->tid);
+    rc = rc == SYNC_OK ? overlay_clear(s, "row", t->tid, error) : rc;
+    rc = rc == SYNC_OK ? overlay_clear(s, "hidden", t->tid, error) : rc;
     return rc == SYNC_OK ? sync_capture_overlay_table(s, t, error) : rc;
 }
 

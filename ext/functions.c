@@ -62,11 +62,15 @@ static const char *name_argument(sqlite3_context *context, sqlite3_value *arg, c
 
 /* ---- options ---- */
 
-/* Checks that options is a JSON object of known names; gives the value of `wanted` as text into `value` ("" if it is not there). */
-static int read_option(sync_db *s, sqlite3_value *options, const char *function, const char *wanted,
-                       char *value, size_t size, sync_error *error)
+enum { OPTION_BYTES = 16 };
+
+/* Reads a JSON object of options: names lists those that there are, values gets the value of each as text ("" where it is not given). */
+static int read_options(sync_db *s, sqlite3_value *options, const char *function, const char *const *names,
+                        uint32_t count, char (*values)[OPTION_BYTES], sync_error *error)
 {
-    value[0] = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        values[i][0] = 0;
+    }
     if (options == NULL || sqlite3_value_type(options) == SQLITE_NULL) {
         return SYNC_OK;
     }
@@ -82,14 +86,19 @@ static int read_option(sync_db *s, sqlite3_value *options, const char *function,
         rc = SYNC_OK;
         const char *key = (const char *)sqlite3_column_text(stmt, 0);
         const char *text = (const char *)sqlite3_column_text(stmt, 1);
+        uint32_t i = 0;
+        while (key && i < count && strcmp(key, names[i]) != 0) {
+            i++;
+        }
         if (!sqlite3_column_int(stmt, 2)) {
             rc = sync_fail(error, SYNC_ERROR, "%s: options are a JSON object, such as {\"%s\": ...}",
-                           function, wanted);
-        } else if (key && strcmp(key, wanted) != 0) {
-            rc = sync_fail(error, SYNC_ERROR, "%s: unknown option \"%s\"; there is only \"%s\"", function,
-                           key, wanted);
+                           function, names[0]);
+        } else if (key && i == count) {
+            rc = sync_fail(error, SYNC_ERROR, "%s: unknown option \"%s\"; known: \"%s\"%s%s%s", function, key,
+                           names[0], count > 1 ? ", \"" : "", count > 1 ? names[1] : "",
+                           count > 1 ? "\"" : "");
         } else if (key) {
-            sqlite3_snprintf((int)size, value, "%s", text ? text : "null");
+            sqlite3_snprintf(OPTION_BYTES, values[i], "%s", text ? text : "null");
         }
     }
     sqlite3_finalize(stmt);
@@ -98,31 +107,42 @@ static int read_option(sync_db *s, sqlite3_value *options, const char *function,
 
 /* ---- tracking ---- */
 
+static int one_of(const char *option, const char *value, const char *a, const char *b, int *is_b,
+                  sync_error *error)
+{
+    if (value[0] == 0 || strcmp(value, a) == 0 || strcmp(value, b) == 0) {
+        *is_b = value[0] ? strcmp(value, b) == 0 : -1;
+        return SYNC_OK;
+    }
+    return sync_fail(error, SYNC_ERROR, "sync_track: %s is \"%s\" or \"%s\", not \"%s\"", option, a, b,
+                     value);
+}
+
 static void fn_track(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
+    static const char *const names[] = {"identity", "genesis"};
+    char values[2][OPTION_BYTES];
     sync_db *s = engine_of(context);
     sync_error error = {0};
     sync_operation o = {0};
-    char text[16];
+    int identity = -1, own = -1;
     const char *name = name_argument(context, argv[0], "sync_track");
     if (name == NULL) {
         return;
     }
-    int identity = -1;
-    int rc = read_option(s, argc > 1 ? argv[1] : NULL, "sync_track", "identity", text, sizeof text, &error);
-    if (rc == SYNC_OK && text[0]) {
-        identity = strcmp(text, "key") == 0 ? SYNC_BY_KEY : strcmp(text, "row") == 0 ? SYNC_BY_ROW : -1;
-        rc = identity >= 0 ? SYNC_OK
-                           : sync_fail(&error, SYNC_ERROR,
-                                       "sync_track: identity is \"key\" or \"row\", not \"%s\"", text);
-    }
+    int rc = read_options(s, argc > 1 ? argv[1] : NULL, "sync_track", names, 2, values, &error);
+    rc = rc == SYNC_OK ? one_of(names[0], values[0], "key", "row", &identity, &error) : rc;
+    rc = rc == SYNC_OK ? one_of(names[1], values[1], "shared", "own", &own, &error) : rc;
     rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &error) : rc;
     if (rc != SYNC_OK) {
         give_error(context, &error);
         return;
     }
     uint32_t before = s->table_count;
-    char *options = identity < 0 ? sqlite3_mprintf("{}") : sqlite3_mprintf("{\"identity\":\"%s\"}", text);
+    char *options =
+        sqlite3_mprintf("{%s%s%s%s%s}", identity < 0 ? "" : "\"identity\":\"", identity < 0 ? "" : values[0],
+                        identity < 0 ? "" : "\"", identity >= 0 && own == 1 ? "," : "",
+                        own == 1 ? "\"genesis\":\"own\"" : "");
     rc = options ? sync_capture_track(s, name, identity, options, &error) : sync_fail_nomem(&error);
     sqlite3_free(options);
     finish_int(context, &o, rc, s->table_count != before, &error);
@@ -346,7 +366,7 @@ static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
     sync_error error = {0};
     sync_operation o = {0};
     int64_t changed = 0;
-    char text[16];
+    char text[OPTION_BYTES];
     if (sqlite3_value_type(argv[0]) == SQLITE_NULL) { /* what sync_changeset() gives when there is nothing */
         sqlite3_result_int(context, 0);
         return;
@@ -355,7 +375,8 @@ static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
         sqlite3_result_error(context, "sync_apply: a changeset (blob) is expected", -1);
         return;
     }
-    int rc = read_option(s, argc > 1 ? argv[1] : NULL, "sync_apply", "dry_run", text, sizeof text, &error);
+    static const char *const names[] = {"dry_run"};
+    int rc = read_options(s, argc > 1 ? argv[1] : NULL, "sync_apply", names, 1, &text, &error);
     bool dry = text[0] && strcmp(text, "0") != 0 && strcmp(text, "null") != 0;
     const void *blob = sqlite3_value_blob(argv[0]);
     size_t bytes = (size_t)sqlite3_value_bytes(argv[0]);

@@ -35,8 +35,8 @@
 /* How far ahead of the wall clock a remote stamp may be before its delta is refused for now. */
 #define SYNC_DRIFT_MS_MAX (5 * 60 * 1000)
 
-/* Journal entries folded at a time: bounds memory (about 2 MiB), long enough to amortise the statements and to sort random keys. */
-#define SYNC_FOLD_CHUNK 8192
+/* Journal entries folded at a time: bounds memory (about 6 MiB), long enough to amortise the statements and to sort random keys. */
+#define SYNC_FOLD_CHUNK 32768
 
 /* Page cache of long operations in KiB: SQLite's default of 2 MiB is read over and over by random keys; 24 MiB is not, and is little. */
 #define SYNC_CACHE_KIB 24576

@@ -1,26 +1,44 @@
 /* Foreign keys during a merge: parents that are not shown, children of rows that go. */
 #include "parents.h"
 
+#include "base.h"
 #include "clocks.h"
+#include "key.h"
+
+#include <string.h>
 
 enum { HOLD_DEPTH_MAX = 1000 };
 
-/* What the row's references mean now, before it leaves the base table. */
-int sync_parents_keep(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row)
+static void drop_ref(sync_row *row, uint32_t col)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < row->ref_count; i++) {
+        if (row->refs[i].col != col) {
+            row->refs[kept++] = row->refs[i];
+        }
+    }
+    row->ref_count = kept;
+}
+
+int sync_parents_keep(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row,
+                      const sync_row *arrived)
 {
     int rc = SYNC_OK;
-    row->ref_count = 0;
     for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
         const sync_fk *fk = &m->s->fks[i];
         if (fk->child_tid != t->tid || !fk->to_row) {
             continue;
         }
-        const sync_cell *cell = fk->from_col < SYNC_REF_KEY ? sync_row_find(row, fk->from_col) : NULL;
-        const sync_value *v = fk->from_col >= SYNC_REF_KEY ? &key[fk->from_col - SYNC_REF_KEY]
-                              : cell                       ? &cell->value
-                                                           : NULL;
+        bool by_key = fk->from_col >= SYNC_REF_KEY;
+        const sync_cell *cell = by_key ? NULL : sync_row_find(row, fk->from_col),
+                        *came = by_key ? NULL : sync_row_find(arrived, fk->from_col);
+        if (came && came->carried) {
+            continue; /* what it means came with it */
+        }
+        const sync_value *v = by_key ? &key[fk->from_col - SYNC_REF_KEY] : cell ? &cell->value : NULL;
         sync_table *parent = sync_engine_tid(m->s, fk->parent_tid);
         sync_stamp born = SYNC_STAMP_NONE;
+        drop_ref(row, fk->from_col);
         if (parent && v && v->type == SYNC_INTEGER) {
             rc = sync_clocks_born(m->s, parent, SYNC_IN_FILE, v->i, &born, m->error);
         }
@@ -105,42 +123,143 @@ static bool is_changing(const sync_table *parent, const sync_fk *fk, const sync_
     return false;
 }
 
-int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing)
+/* Rows that hang on one that goes, each once. */
+typedef struct closure {
+    uint32_t count, cap, slot_count;
+    struct {
+        sync_table *t;
+        sync_value *key;
+    } * rows;
+    uint32_t *slots; /* hash table of indexes into rows, plus one */
+    sync_buf buf;
+} closure;
+
+static uint32_t closure_hash(closure *c, const sync_table *t, const sync_value *key)
+{
+    sync_buf_reset(&c->buf);
+    sync_buf_put_varint(&c->buf, t->tid);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sync_value_put(&c->buf, &key[i]); /* as the base table spells it */
+    }
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < c->buf.len; i++) {
+        hash = (hash ^ c->buf.data[i]) * 16777619u;
+    }
+    return hash;
+}
+
+static bool closure_is(const closure *c, uint32_t row, const sync_table *t, const sync_value *key)
+{
+    bool same = c->rows[row].t == t;
+    for (uint32_t i = 0; same && i < t->key_count; i++) {
+        same = sync_value_same(&c->rows[row].key[i], &key[i]);
+    }
+    return same;
+}
+
+static int closure_grow(closure *c)
+{
+    uint32_t cap = c->cap ? c->cap * 2 : 16;
+    void *rows = sync_realloc(c->rows, cap * sizeof *c->rows);
+    uint32_t *slots = sync_alloc(2 * cap * sizeof *slots);
+    c->rows = rows ? rows : c->rows;
+    if (!rows || !slots) {
+        sync_free(slots);
+        return SYNC_NOMEM;
+    }
+    sync_free(c->slots);
+    c->cap = cap;
+    c->slot_count = 2 * cap;
+    c->slots = slots;
+    memset(slots, 0, 2 * cap * sizeof *slots);
+    for (uint32_t i = 0; i < c->count; i++) {
+        uint32_t at = closure_hash(c, c->rows[i].t, c->rows[i].key) % c->slot_count;
+        while (c->slots[at]) {
+            at = (at + 1) % c->slot_count;
+        }
+        c->slots[at] = i + 1;
+    }
+    return c->buf.oom ? SYNC_NOMEM : SYNC_OK;
+}
+
+static int closure_add(closure *c, sync_table *t, sync_value *key)
+{
+    if (c->count == c->cap && closure_grow(c) != SYNC_OK) {
+        return SYNC_NOMEM;
+    }
+    uint32_t at = closure_hash(c, t, key) % c->slot_count;
+    while (c->slots[at] && !closure_is(c, c->slots[at] - 1, t, key)) {
+        at = (at + 1) % c->slot_count;
+    }
+    if (!c->slots[at]) {
+        c->rows[c->count].t = t;
+        c->rows[c->count].key = key;
+        c->slots[at] = ++c->count;
+    }
+    return c->buf.oom ? SYNC_NOMEM : SYNC_OK;
+}
+
+/* Adds the children of one row that are in the base table. */
+static int add_children(sync_merging *m, closure *c, sync_table *parent, const sync_value *key,
+                        const sync_row *changing)
 {
     int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
+        const sync_fk *fk = &m->s->fks[i];
+        sync_table *child = fk->parent_tid == parent->tid ? sync_engine_tid(m->s, fk->child_tid) : NULL;
+        sync_value **keys = NULL;
+        uint32_t count = 0;
+        if (child == NULL || (changing && !is_changing(parent, fk, changing))) {
+            continue;
+        }
+        rc = find_children(m, fk, parent, child, key, &keys, &count);
+        for (uint32_t k = 0; rc == SYNC_OK && k < count; k++) {
+            if (!is_being_held(m, child, keys[k]) && closure_add(c, child, keys[k]) != SYNC_OK) {
+                rc = sync_fail_nomem(m->error);
+            }
+        }
+        sync_free(keys);
+    }
+    return rc;
+}
+
+/* All that hang on the row, at any depth, are collected first and then held, the last found first: so no cascade finds anything to do. */
+int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing)
+{
+    closure c = {0};
+    bool referred = false;
+    for (uint32_t i = 0; !referred && i < m->s->fk_count; i++) {
+        referred = m->s->fks[i].parent_tid == parent->tid;
+    }
+    if (!referred) {
+        return SYNC_OK;
+    }
     if (m->depth >= HOLD_DEPTH_MAX) {
-        return sync_fail(m->error, SYNC_TOOBIG, "rows of %s hang on each other more than %d deep",
-                         parent->name, HOLD_DEPTH_MAX);
+        return sync_fail(m->error, SYNC_TOOBIG, "more than %d rows of %s refer to each other in a circle",
+                         HOLD_DEPTH_MAX, parent->name);
     }
     sync_holding here = {parent, key, m->holding};
     m->holding = &here;
     m->depth++;
-    for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
-        const sync_fk *fk = &m->s->fks[i];
-        sync_table *child = fk->parent_tid == parent->tid ? sync_engine_tid(m->s, fk->child_tid) : NULL;
-        if (child == NULL || (changing && !is_changing(parent, fk, changing))) {
-            continue;
+    int rc = add_children(m, &c, parent, key, changing);
+    for (uint32_t i = 0; rc == SYNC_OK && i < c.count; i++) {
+        rc = add_children(m, &c, c.rows[i].t, c.rows[i].key, NULL);
+    }
+    for (uint32_t i = c.count; rc == SYNC_OK && i-- > 0;) {
+        sync_row row = {0};
+        sync_slot slot;
+        rc = sync_find_shown(m, c.rows[i].t, c.rows[i].key, &row, &slot);
+        if (rc == SYNC_OK && slot.shown) {
+            rc = sync_hold(m, c.rows[i].t, c.rows[i].key, &row, &slot, "foreign key",
+                           "the row that it refers to went away", NULL);
         }
-        sync_value **keys = NULL;
-        uint32_t count = 0;
-        rc = find_children(m, fk, parent, child, key, &keys, &count);
-        for (uint32_t c = 0; rc == SYNC_OK && c < count; c++) {
-            sync_row row = {0};
-            sync_slot slot;
-            if (is_being_held(m, child, keys[c])) {
-                continue;
-            }
-            rc = sync_find_shown(m, child, keys[c], &row, &slot);
-            if (rc == SYNC_OK && slot.shown) {
-                rc = sync_hold(m, child, keys[c], &row, &slot, "foreign key",
-                               "the row that it refers to went away", NULL);
-            }
-            sync_row_free(&row);
-        }
-        sync_free(keys);
+        sync_row_free(&row);
     }
     m->depth--;
     m->holding = here.outer;
+    sync_free(c.rows);
+    sync_free(c.slots);
+    sync_buf_free(&c.buf);
     return rc;
 }
 
@@ -200,41 +319,72 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
     return rc;
 }
 
-int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
-                         const sync_slot *slot, sync_missing *missing)
+/* The first missing parent among foreign keys of which the row carries a column (all, if it is not shown); `whole` has the other columns. */
+static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                            const sync_row *whole, const sync_slot *slot, sync_missing *missing)
 {
-    *missing = (sync_missing){.why = ""};
     for (uint32_t i = 0; i < m->s->fk_count; i++) {
         sync_fk *fk = &m->s->fks[i];
         sync_table *parent = fk->child_tid == t->tid ? sync_engine_tid(m->s, fk->parent_tid) : NULL;
         const sync_value *values[SYNC_KEY_COLUMNS_MAX];
-        bool fresh = !slot->shown, complete = true, own = parent == t && fk->to_key, shown = true;
+        bool fresh = !slot->shown, complete = true, own = parent == t && fk->to_key, shown = true,
+             ignored = false;
         for (uint32_t c = 0; parent && c < fk->count; c++) {
-            values[c] = value_of(t, key, row, fk->from[c], &fresh);
+            (void)value_of(t, key, row, fk->from[c], &fresh);
+            values[c] = value_of(t, key, whole, fk->from[c], &ignored);
             complete = complete && values[c] && values[c]->type != SYNC_NULL;
             own = own && complete && sync_value_same(values[c], &key[c]);
         }
         if (!parent || !fresh || !complete || own) {
-            continue; /* part of a key that is only partly carried is checked when the row is next shown */
+            continue;
         }
         int rc = parent_shown(m, fk, parent, values, row, &shown);
         if (rc != SYNC_OK) {
             return rc;
         }
-        if (!shown) {
-            missing->parent = parent;
-            missing->has_key = fk->to_key;
-            for (uint32_t c = 0; fk->to_key && c < fk->count; c++) {
-                missing->key[c] = *values[c];
-            }
-            for (uint32_t r = 0; r < row->ref_count; r++) {
-                missing->born = row->refs[r].col == fk->from_col ? row->refs[r].born : missing->born;
-            }
-            sqlite3_snprintf(SYNC_ERROR_BYTES, missing->why,
-                             "%s(%s) refers to a row of %s that is not shown here", t->name, fk->from[0],
-                             parent->name);
-            return SYNC_OK;
+        if (shown) {
+            continue;
         }
+        missing->parent = parent;
+        missing->has_key = fk->to_key;
+        for (uint32_t c = 0; fk->to_key && c < fk->count; c++) {
+            missing->key[c] = *values[c];
+        }
+        for (uint32_t r = 0; r < row->ref_count; r++) {
+            missing->born = row->refs[r].col == fk->from_col ? row->refs[r].born : missing->born;
+        }
+        sqlite3_snprintf(SYNC_ERROR_BYTES, missing->why,
+                         "%s(%s) refers to a row of %s that is not shown here", t->name, fk->from[0],
+                         parent->name);
+        return SYNC_OK;
     }
     return SYNC_OK;
+}
+
+int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                         const sync_slot *slot, sync_missing *missing)
+{
+    uint32_t columns = 0;
+    missing->why[0] = 0;
+    missing->parent = NULL;
+    missing->has_key = false;
+    missing->born = SYNC_STAMP_NONE;
+    for (uint32_t i = 0; i < m->s->fk_count; i++) {
+        if (m->s->fks[i].child_tid == t->tid && m->s->fks[i].count > columns) {
+            columns = m->s->fks[i].count;
+        }
+    }
+    if (columns == 0) {
+        return SYNC_OK;
+    }
+    if (columns == 1 || !slot->shown) {
+        return look_for_parents(m, t, key, row, row, slot, missing);
+    }
+    sync_row whole = {0}; /* some columns of a composite foreign key may have come, and others be here */
+    bool exists = false;
+    int rc = sync_row_copy(&whole, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &whole, NULL, &m->arena, &exists, m->error) : rc;
+    rc = rc == SYNC_OK ? look_for_parents(m, t, key, row, &whole, slot, missing) : rc;
+    sync_row_free(&whole);
+    return rc;
 }

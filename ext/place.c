@@ -54,9 +54,12 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
         return SYNC_OK;
     }
     if (slot->shown) {
-        rc = sync_hold_children(m, t, key, NULL);
+        sync_row arrived = {0};
+        rc = sync_row_copy(&arrived, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+        rc = rc == SYNC_OK ? sync_hold_children(m, t, key, NULL) : rc;
         rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, row, NULL, &m->arena, &exists, m->error) : rc;
-        rc = rc == SYNC_OK ? sync_parents_keep(m, t, key, row) : rc;
+        rc = rc == SYNC_OK ? sync_parents_keep(m, t, key, row, &arrived) : rc;
+        sync_row_free(&arrived);
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, key, NULL, false, &seq, NULL) : rc;
         if (sync_base_refused(rc)) {
             return sync_conflict_add(m, t, key, row, NULL, false, reason,
@@ -64,6 +67,7 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
         }
     } else {
         rc = sync_enter(m, t, key, &seq);
+        m->touched[t - m->s->tables] = true; /* it may complete a circle of references */
     }
     rc = rc == SYNC_OK ? hidden_j(m, t, key, slot, &j) : rc;
     if (rc != SYNC_OK) {
@@ -143,26 +147,21 @@ static bool sets_anything(const sync_table *t, const sync_row *row)
 
 /* Two incarnations claim one number: the older claim keeps it. *held: the row lost, and is put aside. */
 static int contest_number(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
-                          sync_slot *slot, bool *held)
+                          sync_slot *slot, sync_row *other, sync_slot *other_slot, bool *held)
 {
+    bool exists = false;
     *held = false;
-    if (t->identity == SYNC_BY_KEY || slot->shown || !m->other_slot.shown) {
+    if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
         return SYNC_OK;
     }
-    sync_row other = {0};
-    sync_slot other_slot = m->other_slot;
-    bool exists = false;
-    int rc = sync_row_copy(&other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
-    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &other, NULL, &m->arena, &exists, m->error) : rc;
-    if (rc == SYNC_OK && sync_stamp_compare(&m->s->sites, row->born, other.born) > 0) {
+    int rc = sync_base_load(m->s, t, key, other, NULL, &m->arena, &exists, m->error);
+    if (rc == SYNC_OK && sync_stamp_compare(&m->s->sites, row->born, other->born) > 0) {
         *held = true;
-        rc = sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", &other);
-    } else if (rc == SYNC_OK) {
-        rc = sync_hold(m, t, key, &other, &other_slot, "number", "another row was given this number earlier",
-                       row);
+        return sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other);
     }
-    sync_row_free(&other);
-    return rc;
+    return rc == SYNC_OK ? sync_hold(m, t, key, other, other_slot, "number",
+                                     "another row was given this number earlier", row)
+                         : rc;
 }
 
 /* Writes the row to the base table; a refusal is in *refused (0: written). */
@@ -255,19 +254,23 @@ int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     if (!sync_row_alive(row)) {
         return bury(m, t, key, row, slot);
     }
-    int rc = contest_number(m, t, key, row, slot, &done);
-    if (rc != SYNC_OK || done) {
-        return rc;
-    }
-    rc = sync_parents_missing(m, t, key, row, slot, &missing);
+    sync_row other = {0};
+    sync_slot other_slot = m->other_slot; /* what sync_find saw; looking at parents overwrites it */
+    int rc = sync_row_copy(&other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    rc = rc == SYNC_OK ? sync_parents_missing(m, t, key, row, slot, &missing) : rc;
     if (rc == SYNC_OK && missing.why[0] && m->retry && missing.has_key) {
         rc = show_in_circle(m, t, key, row, slot, &missing, &done);
     }
+    if (rc == SYNC_OK && !done && missing.why[0]) {
+        rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
+        done = true;
+    }
+    if (rc == SYNC_OK && !done) {
+        rc = contest_number(m, t, key, row, slot, &other, &other_slot, &done);
+    }
+    sync_row_free(&other);
     if (rc != SYNC_OK || done) {
         return rc;
-    }
-    if (missing.why[0]) {
-        return sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
     }
     if (slot->shown) {
         rc = sync_hold_children(m, t, key, row);

@@ -95,7 +95,9 @@ static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, hel
                 to->born.site = i;
             }
         }
-        to->born.written = to->born.hlc != 0;
+        sync_stamp genesis = sync_engine_genesis_born(to->t);
+        to->born.written =
+            to->born.hlc != 0 && (to->born.hlc != genesis.hlc || to->born.site != genesis.site);
     }
     return raw.bad ? sync_fail(m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
                                to->t->name)

@@ -270,6 +270,10 @@ static int write_table(sync_db *s, const sync_base_table *base, sync_identity id
     if (rc == SYNC_OK && (s->table_count >= SYNC_TABLES_MAX || next > SYNC_TID_MASK)) {
         rc = sync_fail(error, SYNC_TOOBIG, "more than %d tracked tables", SYNC_TABLES_MAX);
     }
+    int64_t highest = INT64_MIN;
+    if (rc == SYNC_OK && identity == SYNC_BY_ROW) {
+        rc = sync_query_int(s, &highest, INT64_MIN, error, "SELECT max(rowid) FROM main.\"%w\"", base->name);
+    }
     *tid = (uint32_t)next;
     s->hlc = sync_hlc_next(s->hlc, now, now);
     rc = rc == SYNC_OK ? widen_journal(s, base->key_count, error) : rc;
@@ -281,10 +285,10 @@ static int write_table(sync_db *s, const sync_base_table *base, sync_identity id
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendf(sql,
                         "INSERT INTO main.sync_table(tid, name, identity, options, genesis_hlc, "
-                        "genesis_site, genesis_covers, genesis_seq, key)"
-                        " VALUES(%u, %Q, %Q, json(%Q), %lld, %u, %u, %lld, json_array(",
+                        "genesis_site, genesis_covers, genesis_seq, genesis_max, key)"
+                        " VALUES(%u, %Q, %Q, json(%Q), %lld, %u, %u, %lld, %lld, json_array(",
                         *tid, base->name, identity == SYNC_BY_ROW ? "row" : "key", options, (long long)s->hlc,
-                        s->own_site, base->col_count, (long long)s->folded);
+                        s->own_site, base->col_count, (long long)s->folded, (long long)highest);
     for (uint32_t i = 0; i < base->key_count; i++) {
         sqlite3_str_appendf(sql, "%s%Q", i ? ", " : "", base->key_names[i]);
     }
@@ -320,6 +324,11 @@ int sync_capture_track(sync_db *s, const char *name, int identity, const char *o
     sync_identity wanted = identity >= 0      ? (sync_identity)identity
                            : base.rowid_alias ? SYNC_BY_ROW
                                               : SYNC_BY_KEY;
+    if (wanted != SYNC_BY_ROW && strstr(options, "\"genesis\"")) {
+        rc = sync_fail(error, SYNC_ERROR, "table %s: option genesis is for identity \"row\"", base.name);
+        sync_arena_free(&arena);
+        return rc;
+    }
     const sync_table *known = s->has_meta ? sync_engine_table(s, base.name) : NULL;
     if (known) {
         if (identity >= 0 && known->identity != wanted) {
@@ -410,23 +419,22 @@ static int learn_table(sync_db *s, const sync_table *t, sync_error *error)
 
 int sync_capture_learn(sync_db *s, sync_error *error)
 {
-    uint32_t tids[64], count = 0;
-    int rc = SYNC_OK;
-    for (uint32_t i = 0; i < s->table_count && count < 64; i++) {
+    uint32_t count = 0;
+    uint32_t *tids = sync_alloc((s->table_count + 1) * sizeof *tids);
+    int rc = tids ? SYNC_OK : sync_fail_nomem(error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         const sync_table *t = &s->tables[i];
         if (!t->missing && (t->late || t->untriggered)) {
             tids[count++] = t->tid;
-            rc = rc == SYNC_OK && t->late ? learn_table(s, t, error) : rc;
+            rc = t->late ? learn_table(s, t, error) : SYNC_OK;
         }
     }
-    if (rc != SYNC_OK || count == 0) {
-        return rc;
-    }
-    rc = sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1");
+    rc = rc == SYNC_OK ? sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1") : rc;
     rc = rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
         const sync_table *t = sync_engine_tid(s, tids[i]);
         rc = t ? sync_capture_triggers(s, t, error) : SYNC_OK;
     }
+    sync_free(tids);
     return rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
 }

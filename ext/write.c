@@ -194,19 +194,30 @@ static int put_back(sync_merging *m, bystander *one, bool *changed)
     bool exists = false, same = true, wanted = one->loaded && one->existed;
     int rc = list_columns(m, one->t, &now);
     rc = rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &now, NULL, &arena, &exists, m->error) : rc;
+    sync_row differing = {0}; /* no more is set: a trigger on other columns need not fire again */
     for (uint32_t i = 0; rc == SYNC_OK && exists && wanted && i < one->row.count; i++) {
         const sync_cell *meant = &one->row.cells[i], *have = sync_row_find(&now, meant->col);
-        same = same && (!meant->carried || have == NULL || sync_value_same(&have->value, &meant->value));
+        if (!meant->carried || have == NULL || sync_value_same(&have->value, &meant->value)) {
+            continue;
+        }
+        sync_cell *cell = sync_row_set(&differing, meant->col, meant->stamp);
+        rc = cell ? SYNC_OK : sync_fail_nomem(m->error);
+        same = false;
+        if (cell) {
+            cell->carried = true;
+            cell->value = meant->value;
+        }
     }
     same = same && exists == wanted;
     sync_row_free(&now);
     sync_arena_free(&arena);
-    if (rc != SYNC_OK || same) {
-        return rc;
+    if (rc == SYNC_OK && !same) {
+        *changed = true;
+        sync_write how = !wanted ? SYNC_WRITE_DELETE : exists ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
+        rc = write_once(m, one->t, how, one->key, exists ? &differing : &one->row, false);
     }
-    *changed = true;
-    sync_write how = !wanted ? SYNC_WRITE_DELETE : exists ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
-    return write_once(m, one->t, how, one->key, &one->row, false);
+    sync_row_free(&differing);
+    return rc;
 }
 
 /* The written row is one of them: it has to be what the write meant. */

@@ -9,10 +9,11 @@ CREATE TABLE sync_meta(
 -- Every file that ever wrote here, under a small number.
 CREATE TABLE sync_site(sid INTEGER PRIMARY KEY, site BLOB NOT NULL UNIQUE);
 
--- Tracked tables. genesis_*: the stamp of rows that have no clock, the columns it covers (ids below), the version it was taken at.
+-- Tracked tables. genesis_*: the stamp of rows that have no clock, the columns it covers (ids below), the version it was taken at, the highest number then.
 CREATE TABLE sync_table(
     tid INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, identity TEXT NOT NULL, options TEXT NOT NULL,
     genesis_hlc INTEGER NOT NULL, genesis_site INTEGER NOT NULL, genesis_covers INTEGER NOT NULL, genesis_seq INTEGER NOT NULL,
+    genesis_max INTEGER NOT NULL,
     key TEXT NOT NULL, pending INTEGER NOT NULL DEFAULT 0, null_keys INTEGER NOT NULL DEFAULT 0);
 
 -- Stable column ids. present: 1, the base table has it and the triggers know it; 2, they have just come to know it; 0, values of other
@@ -21,7 +22,8 @@ CREATE TABLE sync_column(
     tid INTEGER NOT NULL, cid INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, present INTEGER NOT NULL,
     PRIMARY KEY(tid, cid), UNIQUE(tid, name)) WITHOUT ROWID;
 
--- What happened, in order; written by the triggers. op: -1 insert, -2 delete, -3/-4 key moved from/to, -5 may be displaced, >= 0 mask of
+-- What happened, in order; written by the triggers. op: -1 insert, -2 delete, -3/-4 key moved from/to, -5 may be displaced, -6 (fold only)
+-- to be mended, >= 0 mask of
 -- changed columns of group tid >> 24.
 CREATE TABLE sync_journal(seq INTEGER PRIMARY KEY, tid, op, at, k1);
 
