@@ -17,6 +17,7 @@ static void state_key(sync_buf *buf, const sync_merging *m, const sync_table *t,
     if (t->identity == SYNC_BY_ROW) {
         sync_buf_put_u64(buf, row->born.hlc);
         sync_buf_put(buf, m->s->site_ids[row->born.site], SYNC_SITE_BYTES);
+        sync_buf_put_u8(buf, (uint8_t)row->born.written);
     }
 }
 

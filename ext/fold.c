@@ -758,7 +758,7 @@ static int overlay_begin(sync_db *s, sync_error *error)
     return rc;
 }
 
-int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error)
+static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
 {
     int64_t newest = 0, end = 0, entries = 0;
     sync_overlay *o = &s->overlay;
@@ -791,5 +791,20 @@ int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error)
     o->folded = end;
     o->entries += entries;
     o->valid = rc == SYNC_OK && !*need_real;
+    return rc;
+}
+
+int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error)
+{
+    int64_t query_only = 0;
+    int rc = sync_query_int(s, &query_only, 0, error, "PRAGMA query_only");
+    if (rc == SYNC_OK && query_only) { /* it forbids writing to TEMP too, which is all that this does */
+        rc = sync_exec(s, error, "PRAGMA query_only = 0");
+    }
+    rc = rc == SYNC_OK ? fold_virtual(s, need_real, error) : rc;
+    if (query_only) {
+        int again = sync_exec(s, error, "PRAGMA query_only = 1");
+        rc = rc == SYNC_OK ? again : rc;
+    }
     return rc;
 }

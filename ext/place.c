@@ -258,7 +258,7 @@ int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     sync_slot other_slot = m->other_slot; /* what sync_find saw; looking at parents overwrites it */
     int rc = sync_row_copy(&other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     rc = rc == SYNC_OK ? sync_parents_missing(m, t, key, row, slot, &missing) : rc;
-    if (rc == SYNC_OK && missing.why[0] && m->retry && missing.has_key) {
+    if (rc == SYNC_OK && missing.why[0] && m->retry && missing.has_key && !other_slot.shown) {
         rc = show_in_circle(m, t, key, row, slot, &missing, &done);
     }
     if (rc == SYNC_OK && !done && missing.why[0]) {

@@ -87,17 +87,17 @@ static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, hel
     size_t bytes = (size_t)sqlite3_column_bytes(stmt, 3);
     const uint8_t *id = sqlite3_column_blob(stmt, 3);
     to->born = SYNC_STAMP_NONE;
-    if (to->t->identity == SYNC_BY_ROW && bytes > 8 + SYNC_SITE_BYTES) {
-        sync_span tail = sync_span_of(id + bytes - 8 - SYNC_SITE_BYTES, 8);
+    const size_t born_bytes = 8 + SYNC_SITE_BYTES + 1;
+    if (to->t->identity == SYNC_BY_ROW && bytes > born_bytes) {
+        sync_span tail = sync_span_of(id + bytes - born_bytes, born_bytes);
         to->born.hlc = sync_span_u64(&tail);
+        const uint8_t *site = sync_span_bytes(&tail, SYNC_SITE_BYTES);
+        to->born.written = sync_span_u8(&tail);
         for (uint32_t i = 1; i < m->s->sites.count; i++) {
-            if (memcmp(m->s->site_ids[i], id + bytes - SYNC_SITE_BYTES, SYNC_SITE_BYTES) == 0) {
+            if (memcmp(m->s->site_ids[i], site, SYNC_SITE_BYTES) == 0) {
                 to->born.site = i;
             }
         }
-        sync_stamp genesis = sync_engine_genesis_born(to->t);
-        to->born.written =
-            to->born.hlc != 0 && (to->born.hlc != genesis.hlc || to->born.site != genesis.site);
     }
     return raw.bad ? sync_fail(m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
                                to->t->name)

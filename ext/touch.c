@@ -1,5 +1,77 @@
 #include "touch.h"
 
+#include <string.h>
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* Bytes that a JSON key spells in hexadecimal: {"$blob": ...} or {"$text": ...}. */
+static int bind_hex(sqlite3_stmt *to, int index, const char *hex, bool text)
+{
+    size_t bytes = strlen(hex) / 2;
+    char *data = sqlite3_malloc64(bytes + 1);
+    if (data == NULL) {
+        return SQLITE_NOMEM;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            sqlite3_free(data);
+            return SQLITE_MISMATCH;
+        }
+        data[i] = (char)(high << 4 | low);
+    }
+    return text ? sqlite3_bind_text64(to, index, data, bytes, sqlite3_free, SQLITE_UTF8)
+                : sqlite3_bind_blob64(to, index, data, bytes, sqlite3_free);
+}
+
+/* Binds the parts of a JSON array from parameter 1 on: the array must have as many as the key, none of them null. */
+static int bind_array(sync_db *s, const sync_table *t, sqlite3_stmt *to, sqlite3_value *key,
+                      sync_error *error)
+{
+    sqlite3_stmt *parts;
+    uint32_t count = 0;
+    bool good = true;
+    int rc =
+        sync_prepare(s, &parts, error,
+                     "SELECT type, value, iif(type = 'object', json_extract(value, '$.\"$blob\"'), NULL),"
+                     " iif(type = 'object', json_extract(value, '$.\"$text\"'), NULL)"
+                     " FROM json_each(iif(json_valid(?1) AND json_type(?1) = 'array', ?1, '[]'))");
+    if (rc == SYNC_OK && sqlite3_bind_value(parts, 1, key)) {
+        rc = sync_fail_db(s, error, NULL);
+    }
+    while (rc == SYNC_OK && (rc = sync_step(s, parts, error)) == SQLITE_ROW) {
+        const char *type = (const char *)sqlite3_column_text(parts, 0);
+        const char *blob = (const char *)sqlite3_column_text(parts, 2),
+                   *text = (const char *)sqlite3_column_text(parts, 3);
+        int bound = SQLITE_MISMATCH;
+        rc = SYNC_OK;
+        if (++count > t->key_count || type == NULL) {
+            good = false;
+        } else if (blob || text) {
+            bound = bind_hex(to, (int)count, blob ? blob : text, blob == NULL);
+        } else if (strcmp(type, "null") && strcmp(type, "object") && strcmp(type, "array")) {
+            bound = sqlite3_bind_value(to, (int)count, sqlite3_column_value(parts, 1));
+        }
+        good = good && bound == SQLITE_OK;
+    }
+    sqlite3_finalize(parts);
+    rc = rc == SQLITE_DONE ? SYNC_OK : rc;
+    if (rc == SYNC_OK && (!good || count != t->key_count)) {
+        rc = sync_fail(
+            error, SYNC_ERROR,
+            "sync_touch: table %s has a key of %u columns: give it as a JSON array of as many values, none of"
+            " them null",
+            t->name, t->key_count);
+    }
+    return rc;
+}
+
 int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *error)
 {
     const sync_env *env = sync_env_get();
@@ -7,25 +79,8 @@ int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *er
     if (t == NULL || t->missing) {
         return sync_fail(error, SYNC_ERROR, "table %s is not tracked", table);
     }
-    bool array = t->key_count > 1;
-    int64_t parts = 0;
     if (sqlite3_value_type(key) == SQLITE_NULL) {
         return sync_fail(error, SYNC_ERROR, "sync_touch: a key of NULL names no row of table %s", table);
-    }
-    if (array && sqlite3_value_type(key) == SQLITE_TEXT) {
-        int rc = sync_query_int(
-            s, &parts, 0, error,
-            "SELECT count(*) FROM json_each(iif(json_valid(%Q), %Q, '[]')) WHERE type <> 'null'",
-            sqlite3_value_text(key), sqlite3_value_text(key));
-        if (rc != SYNC_OK) {
-            return rc;
-        }
-    }
-    if (array && parts != t->key_count) {
-        return sync_fail(error, SYNC_ERROR,
-                         "sync_touch: table %s has a key of %u columns: give it as a JSON array of as many "
-                         "values, none of them null",
-                         table, t->key_count);
     }
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "INSERT INTO main.sync_journal(tid, op, at, ");
@@ -37,17 +92,15 @@ int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *er
     }
     sqlite3_str_appendall(sql, " FROM (SELECT ");
     for (uint32_t i = 0; i < t->key_count; i++) {
-        if (array) {
-            sqlite3_str_appendf(sql, "%sjson_extract(?1, '$[%d]') AS k%d", i ? ", " : "", (int)i, (int)i + 1);
-        } else {
-            sqlite3_str_appendall(sql, "?1 AS k1");
-        }
+        sqlite3_str_appendf(sql, "%s?%d AS k%d", i ? ", " : "", (int)i + 1, (int)i + 1);
     }
     sqlite3_str_appendf(sql, ") AS p LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "p");
     sqlite3_stmt *stmt;
     int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(sql));
-    if (rc == SYNC_OK && sqlite3_bind_value(stmt, 1, key)) {
+    if (rc == SYNC_OK && t->key_count > 1) {
+        rc = bind_array(s, t, stmt, key, error);
+    } else if (rc == SYNC_OK && sqlite3_bind_value(stmt, 1, key)) {
         rc = sync_fail_db(s, error, NULL);
     }
     rc = rc == SYNC_OK ? sync_run(s, stmt, error) : rc;

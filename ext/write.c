@@ -187,7 +187,7 @@ static int load_bystanders(sync_merging *m, bystanders *b)
 }
 
 /* Makes one row what it has to be; *changed if it was not. */
-static int put_back(sync_merging *m, bystander *one, bool *changed)
+static int put_back(sync_merging *m, bystander *one, int pass, bool *changed)
 {
     sync_row now = {0};
     sync_arena arena = {0};
@@ -214,7 +214,12 @@ static int put_back(sync_merging *m, bystander *one, bool *changed)
     if (rc == SYNC_OK && !same) {
         *changed = true;
         sync_write how = !wanted ? SYNC_WRITE_DELETE : exists ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
-        rc = write_once(m, one->t, how, one->key, exists ? &differing : &one->row, false);
+        bool bare = how == SYNC_WRITE_INSERT &&
+                    pass > 0; /* a trigger undid it: key first, values later, may pass by its WHEN */
+        rc = write_once(m, one->t, how, one->key, exists || bare ? &differing : &one->row, false);
+        if (bare && sync_base_refused(rc)) {
+            rc = write_once(m, one->t, how, one->key, &one->row, false);
+        }
     }
     sync_row_free(&differing);
     return rc;
@@ -261,10 +266,10 @@ static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, con
             changed = false;
             rc = find_bystanders(m, &b, after, &unknown);
             for (uint32_t i = 0; rc == SYNC_OK && !unknown && i < b.count; i++) {
-                rc = put_back(m, &b.list[i], &changed);
+                rc = put_back(m, &b.list[i], pass, &changed);
             }
         }
-        settled = !unknown;
+        settled = !unknown && !changed;
         if (rc == SYNC_OK && !settled) {
             rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
             for (uint32_t i = 0; i < b.count; i++) { /* made anew under other keys, perhaps */
@@ -273,13 +278,15 @@ static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, con
         }
     }
     bystanders_free(&b);
-    return rc;
+    return rc == SYNC_OK && !settled ? SQLITE_CONSTRAINT_TRIGGER : rc;
 }
 
 static void keep_reason(sync_merging *m, char why[SYNC_ERROR_BYTES])
 {
     if (why) {
-        sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s", sqlite3_errmsg(m->s->db));
+        bool said = (sqlite3_errcode(m->s->db) & 0xff) == SQLITE_CONSTRAINT;
+        sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s",
+                         said ? sqlite3_errmsg(m->s->db) : "a trigger keeps undoing it");
     }
 }
 
