@@ -42,7 +42,7 @@ void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema)
                              "a Schema that nobody asked for");
         return;
     }
-    if (!peer_database_create(&r->database, r->options->file, &r->stopping, &r->failure)) {
+    if (!peer_database_create(&r->database, r->options, &r->stopping, &r->failure)) {
         return;
     }
     r->created = true;

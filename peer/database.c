@@ -233,64 +233,34 @@ static bool remember_identity(peer_database *d, const char *file, peer_failure *
     return is_allowed(real) || peer_database_fail(d, f, "open", SQLITE_READONLY);
 }
 
-static bool open_known(peer_database *d, bool keep_journal_mode, peer_failure *f)
+/* SQLite leaves WAL and index alone when the file was moved or replaced. Left there, they would be replayed into whatever comes to stand at
+** the path, so what is in them goes into the file that they belong to, wherever that is, and they go. Another file's are not touched. */
+static void leave_moved(peer_database *d)
 {
-    if (!open_main(d, f) || !set_journal_mode(d, keep_journal_mode, f) || !check_writable(d, f) ||
-        !prepare_questions(d, f)) {
-        return false;
+    if (d->db != NULL && d->wal_inode != 0 && wal_inode(d) == d->wal_inode) {
+        char *wal = peer_format("%s-wal", d->path), *shm = peer_format("%s-shm", d->path);
+        sqlite3_busy_handler(d->db, NULL, NULL);
+        sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        unlink(wal);
+        unlink(shm);
+        free(wal);
+        free(shm);
     }
-    d->wal_inode = wal_inode(d); /* it stays this one as long as we are connected */
-    /* in place of automatic checkpoints, which would stand in the way of a merge */
-    sqlite3_wal_hook(d->db, on_wal, d);
-    return true;
-}
-
-bool peer_database_open(peer_database *d, const char *file, bool keep_journal_mode, atomic_bool *stopping,
-                        peer_failure *f)
-{
-    *d = (peer_database){.stopping = stopping};
-    if (remember_identity(d, file, f) && open_known(d, keep_journal_mode, f)) {
-        return true;
-    }
-    peer_database_close(d);
-    return false;
-}
-
-bool peer_database_create(peer_database *d, const char *file, atomic_bool *stopping, peer_failure *f)
-{
-    *d = (peer_database){.stopping = stopping};
-    int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        return peer_fail(f, errno == EACCES || errno == EROFS ? PEER_EXIT_READONLY : PEER_EXIT_MISSING,
-                         errno == EEXIST ? "%s exists already; clone makes a new file"
-                                         : "%s cannot be made: %s",
-                         file, strerror(errno));
-    }
-    close(fd);
-    return peer_database_open(d, file, false, stopping, f);
-}
-
-/* The last connection to close moves the WAL into the file, wherever that is by now, and removes FILE-wal. That is right as long as
-** FILE-wal is still the one of this file: left behind, SQLite would replay it into whatever comes to stand at the path. If it is another
-** file's, it is not touched. */
-static void close_connection(sqlite3 *db, bool clean)
-{
-    if (db != NULL && !clean) {
-        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    }
-    sqlite3_close(db);
 }
 
 void peer_database_close(peer_database *d)
 {
-    bool clean = d->path != NULL && wal_inode(d) == d->wal_inode;
+    peer_failure ignored = {0};
     sqlite3_finalize(d->data_version);
     sqlite3_finalize(d->schema_version);
     sqlite3_finalize(d->seen);
     for (size_t i = 0; i < PEER_READERS_MAX; i++) {
-        close_connection(d->readers[i].db, clean);
+        sqlite3_close(d->readers[i].db);
     }
-    close_connection(d->db, clean);
+    if (d->path != NULL && !peer_database_same(d, &ignored)) {
+        leave_moved(d);
+    }
+    sqlite3_close(d->db);
     free(d->path);
     *d = (peer_database){0};
 }
@@ -305,6 +275,23 @@ static bool is_tracked(peer_database *d)
            strcmp(count, "0") != 0;
 }
 
+/* One of the engine's SQL functions failed on the main connection. SQL errors carry no code of sync_ext.h: the C interface is asked. */
+static bool fail_engine(peer_database *d, peer_failure *f, const char *what, int rc)
+{
+    sync_stream *stream = NULL;
+    char *error = NULL;
+    if ((rc & 0xff) != SQLITE_ERROR) {
+        return peer_database_fail(d, f, what, rc);
+    }
+    char *text = peer_strdup(sqlite3_errmsg(d->db));
+    int why = is_tracked(d) ? sync_stream_open(d->db, NULL, 0, 1, 1, &stream, &error) : SQLITE_OK;
+    sync_stream_close(stream);
+    peer_fail(f, why == SYNC_EXT_FORMAT ? PEER_EXIT_VERSION : PEER_EXIT_SCHEMA, "%s: %s", d->path, text);
+    sqlite3_free(error);
+    free(text);
+    return false;
+}
+
 /* Runs a query that calls one of the engine's functions, with an optional text argument. */
 static bool call(peer_database *d, const char *sql, const char *argument, peer_failure *f)
 {
@@ -317,10 +304,8 @@ static bool call(peer_database *d, const char *sql, const char *argument, peer_f
         rc = sqlite3_step(stmt);
         rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
     }
-    if (rc != SQLITE_OK && (rc & 0xff) == SQLITE_ERROR) {
-        peer_fail(f, PEER_EXIT_SCHEMA, "%s: %s", d->path, sqlite3_errmsg(d->db));
-    } else if (rc != SQLITE_OK) {
-        peer_database_fail(d, f, "cannot be tracked", rc);
+    if (rc != SQLITE_OK) {
+        fail_engine(d, f, "cannot be tracked", rc);
     }
     sqlite3_finalize(stmt);
     return rc == SQLITE_OK;
@@ -357,6 +342,50 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     }
     peer_notice("%s tracked nothing; now it tracks all its tables with a key", d->path);
     return true;
+}
+
+/* Adopts tables while the file is as it was found: if that is not possible, nothing has been changed. */
+static bool open_known(peer_database *d, const peer_options *o, peer_track track, peer_failure *f)
+{
+    if (!open_main(d, f) || !check_writable(d, f) || !peer_database_track(d, track, o->track_list, f) ||
+        !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {
+        return false;
+    }
+    d->wal_inode = wal_inode(d); /* it stays this one as long as we are connected */
+    /* in place of automatic checkpoints, which would stand in the way of a merge */
+    sqlite3_wal_hook(d->db, on_wal, d);
+    return true;
+}
+
+static bool open_file(peer_database *d, const peer_options *o, peer_track track, atomic_bool *stopping,
+                      peer_failure *f)
+{
+    *d = (peer_database){.stopping = stopping};
+    if (remember_identity(d, o->file, f) && open_known(d, o, track, f)) {
+        return true;
+    }
+    peer_database_close(d);
+    return false;
+}
+
+bool peer_database_open(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f)
+{
+    return open_file(d, o, o->track, stopping, f);
+}
+
+bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f)
+{
+    const char *file = o->file;
+    *d = (peer_database){0};
+    int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return peer_fail(f, errno == EACCES || errno == EROFS ? PEER_EXIT_READONLY : PEER_EXIT_MISSING,
+                         errno == EEXIST ? "%s exists already; clone makes a new file"
+                                         : "%s cannot be made: %s",
+                         file, strerror(errno));
+    }
+    close(fd);
+    return open_file(d, o, PEER_TRACK_NONE, stopping, f);
 }
 
 peer_reader *peer_database_reader(peer_database *d, peer_failure *f)
@@ -423,6 +452,9 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
 {
     sqlite3_stmt *stmt = NULL;
     memset(site, 0, 16);
+    if (!is_tracked(d)) {
+        return true;
+    }
     int rc = sqlite3_prepare_v2(d->db, "SELECT sync_site()", -1, &stmt, NULL);
     if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         if (sqlite3_column_bytes(stmt, 0) == 16) {
@@ -430,7 +462,7 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
         }
         rc = SQLITE_OK;
     }
-    bool good = rc == SQLITE_OK || !is_tracked(d) || peer_database_fail(d, f, "sync_site", rc);
+    bool good = rc == SQLITE_OK || fail_engine(d, f, "sync_site", rc);
     sqlite3_finalize(stmt);
     return good;
 }
@@ -439,6 +471,9 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
 {
     *seen = NULL;
     *bytes = 0;
+    if (!is_tracked(d)) {
+        return true;
+    }
     int rc = sqlite3_step(d->seen);
     if (rc == SQLITE_ROW) {
         int size = sqlite3_column_bytes(d->seen, 0);
@@ -449,7 +484,7 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
         }
         rc = size > 0 && *seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
     }
-    bool good = rc == SQLITE_OK || !is_tracked(d) || peer_database_fail(d, f, "sync_seen", rc);
+    bool good = rc == SQLITE_OK || fail_engine(d, f, "sync_seen", rc);
     sqlite3_reset(d->seen);
     return good;
 }

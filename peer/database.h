@@ -41,15 +41,14 @@ typedef struct peer_database {
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */
 } peer_database;
 
-/* Opens FILE (which must exist), switches it to WAL unless told not to, checks that it can be written. On failure false, with
-** nothing open. */
-bool peer_database_open(peer_database *d, const char *file, bool keep_journal_mode, atomic_bool *stopping,
-                        peer_failure *f);
+/* Opens the file (which must exist), checks that it can be written, adopts tables as --track says, and switches it to WAL unless told not
+** to. On failure false, with nothing open. `o` is not kept. */
+bool peer_database_open(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f);
 
-/* Makes an empty FILE and opens it; there must be none. */
-bool peer_database_create(peer_database *d, const char *file, atomic_bool *stopping, peer_failure *f);
+/* Makes an empty file and opens it; there must be none. */
+bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f);
 
-/* Closes everything. If the path leads to another file by now, nothing at the path is touched. */
+/* Closes everything. If the path leads to another file by now, that one is not touched. */
 void peer_database_close(peer_database *d);
 
 /* Adopts tables as --track says. */

@@ -42,10 +42,13 @@ static void finish(net_follow *f, int exit)
     }
 }
 
-void net_follow_done(net_follow *f)
+void net_follow_done(net_follow *f, int exit, const char *text)
 {
     peer_event("done", (peer_field[]){PEER_TEXT("link", f->url->text), PEER_END});
-    finish(f, PEER_EXIT_OK);
+    if (exit != PEER_EXIT_OK) {
+        peer_error(exit, "%s: %s", f->url->text, text);
+    }
+    finish(f, exit);
 }
 
 void net_follow_lost(net_follow *f, bool was_up)

@@ -83,7 +83,7 @@ static bool in_order(const peer_link *l, const sync_frame_changes *c)
 /* Notes that a complete Changes came. False: it is not wanted. */
 static bool note_part(peer_room *r, peer_link *l, const sync_frame_changes *c)
 {
-    if (c->stream <= l->refused && c->kind < SYNC_CHANGES_HOLDS) {
+    if (c->stream > 0 && c->stream <= l->refused && c->kind < SYNC_CHANGES_HOLDS) {
         return false; /* the sender did not know yet when it sent this */
     }
     if (!in_order(l, c)) {

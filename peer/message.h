@@ -40,7 +40,7 @@ typedef enum peer_kind {
     PEER_ROOM_READY, /* the file is open: site is its id */
     PEER_FRAME_OUT,  /* bytes: one encoded frame */
     PEER_LINK_CLOSE, /* code: sync_peer_error, exit: for a follower, text: why; what was sent before still goes out */
-    PEER_LINK_DONE,  /* both sides hold the same, and --once asked for no more */
+    PEER_LINK_DONE,  /* both sides hold the same, and --once asked for no more; exit, text: what does not */
     PEER_ROOM_ENDED, /* last message of a worker; exit, text */
     /* name resolution to network */
     PEER_RESOLVED /* about: the request */

@@ -111,7 +111,7 @@ void net_follow_begin(net_follow *f);
 void net_follow_resolved(net *n, peer_message *m);
 void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why); /* the first reason stays */
 void net_follow_lost(net_follow *f, bool was_up);                                /* its link is gone */
-void net_follow_failed(net_follow *f, const char *why); /* no websocket came about; frees the link */
-void net_follow_done(net_follow *f);                    /* --once: it has done all it had to */
+void net_follow_failed(net_follow *f, const char *why);          /* no websocket came about; frees the link */
+void net_follow_done(net_follow *f, int exit, const char *text); /* --once: it has done all it could */
 
 #endif

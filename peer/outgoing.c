@@ -5,6 +5,7 @@
 #include "log.h"
 #include "seen.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void peer_outgoing_end(peer_link *l)
@@ -60,9 +61,26 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
     return true;
 }
 
+/* Tables that have the same name on both sides and another key or identity are not exchanged, which must be said. */
+static void name_misfits(peer_room *r, peer_link *l)
+{
+    char *name;
+    l->misfits = 0;
+    if (!r->open || !peer_room_seen(r)) {
+        return;
+    }
+    while ((name = peer_seen_misfit(&r->seen, &l->theirs, l->misfits)) != NULL) {
+        peer_notice("table %s is not exchanged with %s: its key columns or its identity differ", name,
+                    l->name);
+        l->misfits++;
+        free(name);
+    }
+}
+
 void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
     if (take_seen(r, l, theirs)) {
+        name_misfits(r, l);
         l->asked = true;
         begin_anew(l);
     }

@@ -102,7 +102,12 @@ void peer_room_check_done(peer_room *r, peer_link *l)
     }
     l->done = true;
     r->finished = true;
-    peer_queue_put(r->network, peer_message_new(PEER_LINK_DONE, l->id));
+    peer_message *m = peer_message_new(PEER_LINK_DONE, l->id);
+    if (l->misfits > 0) {
+        m->exit = PEER_EXIT_SCHEMA;
+        m->text = peer_format("%u of the tables do not fit; the others hold the same now", l->misfits);
+    }
+    peer_queue_put(r->network, m);
 }
 
 /* ---- messages */
@@ -261,13 +266,6 @@ static void use_quiet(peer_room *r, int64_t now_ms)
 
 /* ---- the thread */
 
-static bool open_file(peer_room *r)
-{
-    const peer_options *o = r->options;
-    return peer_database_open(&r->database, o->file, o->keep_journal_mode, &r->stopping, &r->failure) &&
-           peer_database_track(&r->database, o->track, o->track_list, &r->failure);
-}
-
 /* The database is open and tracked: from now on it is watched. */
 static bool begin(peer_room *r)
 {
@@ -356,10 +354,10 @@ static void *run(void *context)
 {
     peer_room *r = context;
     peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
-    bool good =
-        r->options->command == PEER_CLONE
-            ? peer_schema_may_clone(r->options->file, &r->failure)
-            : open_file(r) && begin(r) && peer_database_site(&r->database, ready->site.id, &r->failure);
+    bool good = r->options->command == PEER_CLONE
+                    ? peer_schema_may_clone(r->options->file, &r->failure)
+                    : peer_database_open(&r->database, r->options, &r->stopping, &r->failure) && begin(r) &&
+                          peer_database_site(&r->database, ready->site.id, &r->failure);
     if (good) {
         peer_queue_put(r->network, ready);
         serve(r);

@@ -59,7 +59,8 @@ typedef struct peer_link {
     int64_t retry_ms; /* no cut before this */
     int64_t heard_ms; /* an Ack came, or the delta was begun */
     int rejects;
-    bool caught_up; /* it has nothing more, and holds all that was sent to it */
+    uint32_t misfits; /* tables that differ in key or identity */
+    bool caught_up;   /* it has nothing more, and holds all that was sent to it */
 } peer_link;
 
 /* Something complete that came and waits for the next merge. */

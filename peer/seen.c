@@ -2,9 +2,11 @@
 #include "seen.h"
 
 #include "codec.h"
+#include "message.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define NOWHERE UINT32_MAX
 
@@ -174,4 +176,33 @@ bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b)
     sync_head_free(&x);
     sync_head_free(&y);
     return same;
+}
+
+/* Is there a table of that name in the head, and another one? */
+static bool is_misfit(const sync_head *head, const sync_table_head *table)
+{
+    for (uint32_t t = 0; t < head->table_count; t++) {
+        if (strcasecmp(head->tables[t].name, table->name) == 0) {
+            return !same_table(&head->tables[t], table);
+        }
+    }
+    return false;
+}
+
+char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number)
+{
+    sync_head x = {0}, y = {0};
+    sync_error error = {0};
+    char *name = NULL;
+    if (sync_seen_get(a->data, a->len, &x, &error) == SYNC_OK &&
+        sync_seen_get(b->data, b->len, &y, &error) == SYNC_OK) {
+        for (uint32_t t = 0; name == NULL && t < x.table_count; t++) {
+            if (is_misfit(&y, &x.tables[t]) && number-- == 0) {
+                name = peer_strdup(x.tables[t].name);
+            }
+        }
+    }
+    sync_head_free(&x);
+    sync_head_free(&y);
+    return name;
 }

@@ -11,6 +11,10 @@ int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out);
 /* Do the two name the same tables with the same keys, in any order? Blobs that are none differ from everything. */
 bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b);
 
+/* The name of a table that both name with different keys or identities, the `number`th of them from 0; NULL: there are no more. Owned by the
+** caller. */
+char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number);
+
 /* Copies; false when out of memory. */
 bool peer_buf_set(sync_buf *to, const void *data, size_t bytes);
 

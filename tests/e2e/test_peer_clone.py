@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import synctest  # noqa: E402
 from synctest import Case, eventually, plain, shell  # noqa: E402
 
-SCHEMA = """
+SCHEMA = '''
 PRAGMA user_version = 7;
 PRAGMA application_id = 4711;
 CREATE TABLE author(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL CHECK(length(name) > 0));
@@ -27,7 +27,7 @@ INSERT INTO "odd ""name""" VALUES('x', 1), ('y', 2);
 INSERT INTO strictly VALUES('k', x'00ff');
 INSERT INTO book(id, author, title) VALUES('b1', 1, 'One'), ('b2', 2, 'Two');
 INSERT INTO keyless VALUES(1);
-"""
+'''
 
 
 class Clone(Case):
@@ -76,7 +76,7 @@ class Clone(Case):
 
     def test_row_identity_travels(self):
         plain(self.a, "CREATE TABLE k(id INTEGER PRIMARY KEY, v);")
-        shell(self.a, """SELECT sync_track('k', '{"identity":"key"}'); INSERT INTO k VALUES(1, 'x');""")
+        shell(self.a, "SELECT sync_track('k', '{\"identity\":\"key\"}'); INSERT INTO k VALUES(1, 2);")
         self.clone(self.serve(self.a).url)
         self.assertEqual("key", plain(self.c, "SELECT identity FROM sync_table WHERE name='k'"))
         self.assert_same(self.a, self.c)

@@ -225,9 +225,13 @@ class Errors(Case):
     def test_table_that_does_not_fit(self):
         a, b = self.make("a.db"), self.path("b.db")
         plain(b, "CREATE TABLE t(id TEXT, part TEXT, v, PRIMARY KEY(id, part));")
-        server = self.serve(a)
-        self.fails(11, "sync", b, server.url, "--once", says="t")
+        plain(a, "CREATE TABLE fits(id TEXT PRIMARY KEY); INSERT INTO fits VALUES('x');")
+        plain(b, "CREATE TABLE fits(id TEXT PRIMARY KEY);")
+        server = self.serve(a, "--track", "all")
+        lines = self.fails(11, "sync", b, server.url, "--once", says="not fit")
+        self.assertEqual(1, sum("table t is not exchanged" in line for line in lines), lines)
         self.assertEqual("0", plain(b, "SELECT count(*) FROM t"))
+        self.assertEqual("1", plain(b, "SELECT count(*) FROM fits"), "the other table is exchanged")
 
     def test_table_that_cannot_be_tracked(self):
         db = self.path("a.db")

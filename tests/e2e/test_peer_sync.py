@@ -272,6 +272,7 @@ class Sync(Case):
         for db in (a, b, c):
             shutil.copy(synctest.CHINOOK, db)
             db.chmod(0o644)
+            synctest.shell(db, "SELECT sync_track_all();")
         plain(a, "PRAGMA foreign_keys=ON;"
                  "INSERT INTO Customer(CustomerId, FirstName, LastName, Email) VALUES(9001,'A','B','a@b');"
                  "INSERT INTO Invoice(InvoiceId, CustomerId, InvoiceDate, Total) VALUES(9001,9001,'2024-01-01',3);"

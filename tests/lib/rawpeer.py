@@ -84,7 +84,11 @@ class RawPeer:
             lines.append(f"Sec-WebSocket-Protocol: {protocol}")
         self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         self._in = bytearray()
-        head = self._until(b"\r\n\r\n")
+        try:
+            head = self._until(b"\r\n\r\n")
+        except Refused:
+            self.socket.close()
+            raise
         status = int(head.split(b" ", 2)[1])
         if status != 101:
             self.socket.close()
