@@ -140,6 +140,7 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
             break;
         }
         known[c - t->cols] = sqlite3_column_int(stmt, 2) != 0;
+        c->learned = sqlite3_column_int(stmt, 2) == 2;
     }
     sqlite3_finalize(stmt);
     if (rc != SQLITE_DONE) {
@@ -210,7 +211,7 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
     rc = load_columns(s, t, &base, error);
     t->all_present = true;
     for (uint32_t i = 0; i < t->col_count; i++) {
-        t->all_present = t->all_present && t->cols[i].present;
+        t->all_present = t->all_present && t->cols[i].present && !t->cols[i].learned;
     }
     t->normal_keys = true;
     for (uint32_t i = 0; i < t->key_count; i++) {

@@ -32,6 +32,7 @@ typedef struct sync_column {
     char *name;
     bool present;  /* in the base table, and known to the triggers */
     bool late;     /* in the base table, not yet known to the triggers */
+    bool learned;  /* present, but unknown to the triggers when the tail was written */
     char affinity; /* of present and late columns: 'i' 't' 'r' 'n' 'b' */
     char *preset;  /* the DEFAULT as the schema spells it, or NULL */
 } sync_column;

@@ -114,11 +114,12 @@ static sync_stamp stamp_of(const fold *f, const entry *e)
     return (sync_stamp){e->hlc, f->s->own_site, 1};
 }
 
-/* Every column that the base table has now gets the stamp; values are there. */
+/* Every column that the triggers knew gets the stamp; values are in the base table. What was told of an entry holds for it still when
+** columns have come since. */
 static int cover(fold *f, const sync_table *t, sync_stamp stamp)
 {
     for (uint32_t c = 0; c < t->col_count; c++) {
-        if (t->cols[c].present) {
+        if (t->cols[c].present && !t->cols[c].learned) {
             sync_cell *cell = sync_row_set(&f->row, c, stamp);
             if (cell == NULL) {
                 return sync_fail_nomem(f->error);

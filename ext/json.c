@@ -158,7 +158,7 @@ void sync_stamp_text(sync_buf *buf, sync_stamp stamp)
     if (gmtime_r(&seconds, &tm) == NULL || strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
         snprintf(day, sizeof day, "%lld", (long long)seconds);
     }
-    snprintf(text, sizeof text, "%s%s.%03uZ/%u", stamp.written ? "" : "genesis ", day, (unsigned)(ms % 1000),
-             (unsigned)(stamp.hlc & 0xffff));
+    snprintf(text, sizeof text, "%s%s.%03uZ/%05u", stamp.written ? "" : "(genesis) ", day,
+             (unsigned)(ms % 1000), (unsigned)(stamp.hlc & 0xffff));
     put_text(buf, text);
 }

@@ -10,7 +10,8 @@ void sync_json_value(sync_buf *buf, const sync_value *value);
 void sync_json_string(sync_buf *buf, const char *text, size_t bytes);     /* must be valid UTF-8 */
 void sync_json_key(sync_buf *buf, const sync_value *key, uint32_t count); /* a JSON array */
 
-/* Appends a stamp as "2026-11-21T04:00:00.000Z/0" (time, counter); nothing for no stamp. Genesis stamps get a leading "genesis ". */
+/* Appends a stamp as "2026-11-21T04:00:00.000Z/00000" (time, counter); nothing for no stamp. Genesis stamps get a leading "(genesis) ".
+** The texts sort as stamps do, but for equal ones of several sites. */
 void sync_stamp_text(sync_buf *buf, sync_stamp stamp);
 
 /* Valid UTF-8 without NUL? */

@@ -290,7 +290,9 @@ int sync_local(sync_db *s, int64_t *entries, sync_error *error)
         rc = show_held(s, learned, count, error);
     }
     if (rc == SYNC_OK && count) {
-        rc = sync_exec(s, error, "UPDATE main.sync_column SET present = 1 WHERE present = 2");
+        rc = sync_exec(s, error,
+                       "UPDATE main.sync_column SET present = 1 WHERE present = 2;"
+                       "UPDATE main.sync_meta SET generation = generation + 1");
     }
     sync_free(learned);
     return rc;
