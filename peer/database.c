@@ -344,6 +344,13 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     return true;
 }
 
+static int64_t ask(sqlite3_stmt *stmt)
+{
+    int64_t value = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+    sqlite3_reset(stmt);
+    return value;
+}
+
 /* Adopts tables while the file is as it was found: if that is not possible, nothing has been changed. */
 static bool open_known(peer_database *d, const peer_options *o, peer_track track, peer_failure *f)
 {
@@ -351,6 +358,7 @@ static bool open_known(peer_database *d, const peer_options *o, peer_track track
         !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {
         return false;
     }
+    ask(d->data_version);        /* reading makes the WAL, where there was none */
     d->wal_inode = wal_inode(d); /* it stays this one as long as we are connected */
     /* in place of automatic checkpoints, which would stand in the way of a merge */
     sqlite3_wal_hook(d->db, on_wal, d);
@@ -429,13 +437,6 @@ bool peer_database_same(const peer_database *d, peer_failure *f)
                          d->path);
     }
     return true;
-}
-
-static int64_t ask(sqlite3_stmt *stmt)
-{
-    int64_t value = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
-    sqlite3_reset(stmt);
-    return value;
 }
 
 int64_t peer_database_data_version(peer_database *d)

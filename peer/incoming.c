@@ -75,7 +75,7 @@ static bool in_order(const peer_link *l, const sync_frame_changes *c)
         return c->stream == l->in_stream;
     }
     if (c->stream == l->in_stream) {
-        return c->part == l->in_parts && !l->in_ended;
+        return c->stream > 0 && c->part == l->in_parts && !l->in_ended;
     }
     return c->stream > l->in_stream && c->part == 0;
 }
