@@ -199,8 +199,6 @@ static char *key_move(sync_db *s, const sync_table *t)
         sqlite3_str_appendall(str, ";");
         return sqlite3_str_finish(str);
     }
-    move_entry(str, t, "-5", "NEW.\"%w\""); /* becomes the tombstone's entry if the number was taken */
-    sqlite3_str_appendall(str, ";\n    ");
     move_entry(str, t, "-3", "OLD.\"%w\"");
     sqlite3_str_appendall(str, ";\n    ");
     move_entry(str, t, "-4", "NEW.\"%w\"");
@@ -303,8 +301,9 @@ int sync_capture_drop_triggers(sync_db *s, uint32_t tid, sync_error *error)
         s, error,
         "DROP TRIGGER IF EXISTS main.sync_%u_insert; DROP TRIGGER IF EXISTS main.sync_%u_delete;"
         "DROP TRIGGER IF EXISTS main.sync_%u_update; DROP TRIGGER IF EXISTS main.sync_%u_before_insert;"
-        "DROP TRIGGER IF EXISTS main.sync_%u_before_update; DROP TRIGGER IF EXISTS main.sync_%u_key",
-        tid, tid, tid, tid, tid, tid);
+        "DROP TRIGGER IF EXISTS main.sync_%u_before_update; DROP TRIGGER IF EXISTS main.sync_%u_key;"
+        "DROP TRIGGER IF EXISTS main.sync_%u_key_before",
+        tid, tid, tid, tid, tid, tid, tid);
 }
 
 int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
@@ -327,6 +326,10 @@ int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_delete, &vars, error) : rc;
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_update, &vars, error) : rc;
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_key, &vars, error) : rc;
+    if (t->identity == SYNC_BY_ROW) {
+        var_set(&vars, "taken", sqlite3_mprintf("t.\"%w\" = NEW.\"%w\"", t->key_names[0], t->key_names[0]));
+        rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_key_before, &vars, error) : rc;
+    }
     for (int update = 0; rc == SYNC_OK && t->hints && update < 2; update++) {
         int keep = vars.count;
         var_set(&vars, "event", sqlite3_mprintf("%s", update ? "update" : "insert"));

@@ -234,7 +234,7 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
             t->name);
     }
     t->user_triggers = others > own;
-    t->untriggered = own != (t->hints ? 6 : 4);
+    t->untriggered = own != (t->hints ? 6 : 4) + (t->identity == SYNC_BY_ROW);
     return rc;
 }
 

@@ -335,8 +335,14 @@ static int first_state(fold *f, sync_table *t, const entry *e, bool only_looks, 
             sync_clock_get(&f->row, e->clock.data, e->clock.bytes, t->identity, t->epoch, f->s->sites.count);
         return rc == SYNC_OK ? rc : sync_fail(f->error, rc, "sync_row_%u: a clock is damaged", t->tid);
     }
-    bool insert = e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO;
-    if (insert && !may_be_genesis(t, e)) {
+    const entry *does = e; /* a note says nothing of whether the row was there */
+    while (does->op == SYNC_OP_HINT && does->next >= 0) {
+        does = &f->entries[does->next];
+    }
+    bool insert = does->op == SYNC_OP_INSERT || does->op == SYNC_OP_MOVE_TO;
+    bool taken =
+        does->op == SYNC_OP_MOVE_TO && does != e; /* the number had a row: a genesis row, having no clock */
+    if (insert && !taken && (does->op == SYNC_OP_MOVE_TO || !may_be_genesis(t, e))) {
         return SYNC_OK;
     }
     if (t->identity == SYNC_BY_ROW && (insert || (only_looks && !e->exists))) {
