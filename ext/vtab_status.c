@@ -58,10 +58,18 @@ static const char counts_sql[] = "SELECT count(*), count(*) FILTER (WHERE seq > 
                                  "main.sync_meta)) FROM main.sync_journal"
                                  " WHERE tid & ?2 = ?1 AND NOT (op = 0 AND k1 IS NULL)";
 
+/* Columns of other files whose values wait here. */
+#define WAITING                                                                                              \
+    "FROM main.sync_column AS c WHERE c.tid = ?1 AND ?2 AND c.cid >= 0 AND c.present = 0 AND NOT EXISTS"     \
+    " (SELECT 1 FROM main.sync_table AS n JOIN pragma_table_xinfo(n.name, 'main') AS x WHERE n.tid = c.tid"  \
+    " AND x.name = c.name COLLATE NOCASE)"
+
+static const char waiting_sql[] = "SELECT c.name " WAITING " ORDER BY c.cid";
+
 static const char table_sql[] =
     "SELECT null_keys, strftime('%Y-%m-%dT%H:%M:%fZ', (genesis_hlc >> 16) / 1000.0, 'unixepoch'),"
-    " (SELECT count(*) FROM main.sync_conflict AS c WHERE c.tid = t.tid AND held) FROM main.sync_table AS t"
-    " WHERE tid = ?1 AND ?2";
+    " (SELECT count(*) FROM main.sync_conflict AS c WHERE c.tid = t.tid AND held), (SELECT count(*) " WAITING
+    ") FROM main.sync_table AS t WHERE tid = ?1 AND ?2";
 
 static int prepare_for(sync_db *s, const sync_table *t, const char *sql, sqlite3_stmt **stmt,
                        sync_error *error)
@@ -96,6 +104,7 @@ static int read_table(sync_db *s, status_cursor *cursor, const sync_table *t, st
         size_t bytes = at ? strlen(at) + 1 : 0;
         row->null_keys = sqlite3_column_int64(stmt, 0);
         row->held = sqlite3_column_int64(stmt, 2);
+        row->pending = sqlite3_column_int64(stmt, 3);
         row->genesis_at = at ? sync_arena_alloc(&cursor->arena, bytes) : NULL;
         if (row->genesis_at) {
             memcpy(row->genesis_at, at, bytes);
@@ -238,6 +247,17 @@ static int note_foreign_keys(sync_db *s, const sync_table *t, sqlite3_str *notes
     return rc;
 }
 
+static int note_waiting(sync_db *s, const sync_table *t, sqlite3_str *notes, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = prepare_for(s, t, waiting_sql, &stmt, error);
+    for (; rc == SQLITE_ROW; rc = sync_step(s, stmt, error)) {
+        note(notes, "other files have a column that is not here: %s", sqlite3_column_text(stmt, 0));
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 static int note_missing(sync_db *s, const sync_table *t, sqlite3_str *notes, sync_error *error)
 {
     int64_t there = 0;
@@ -267,7 +287,8 @@ static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, sta
         if (t->late) {
             note(notes, "columns that the triggers do not know: sync_fold() adds them");
         }
-        rc = note_foreign_keys(s, t, notes, error);
+        rc = note_waiting(s, t, notes, error);
+        rc = rc == SYNC_OK ? note_foreign_keys(s, t, notes, error) : rc;
     }
     if (row->null_keys) {
         note(notes, "rows with a NULL in the key stay in this file (%lld written)", row->null_keys);
@@ -295,11 +316,8 @@ static int read_status(sync_db *s, status_cursor *cursor, const sync_table *t, s
     }
     strcpy(name, t->name);
     strcpy(options, t->options);
-    *row = (status_row){.name = name,
-                        .options = options,
-                        .by_row = t->identity == SYNC_BY_ROW,
-                        .genesis = t->genesis_seq,
-                        .pending = t->pending};
+    *row = (status_row){
+        .name = name, .options = options, .by_row = t->identity == SYNC_BY_ROW, .genesis = t->genesis_seq};
     int rc = read_table(s, cursor, t, row, error);
     if (rc == SYNC_OK && ASKED(asked, COLUMN_ROWS)) {
         rc = read_rows(s, t, row, error);
