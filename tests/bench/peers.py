@@ -226,20 +226,21 @@ class LockWatch(threading.Thread):
 
     @staticmethod
     def watch(path):
-        """Runs in the child: prints each hold in ms until stdin ends."""
+        """Runs in the child: prints the holder and the time in ms of each hold until stdin ends."""
         ended = threading.Event()
         threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
         question = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, LockWatch.WRITE_LOCK_BYTE, 1, 0)
-        free, since = struct.pack("h", fcntl.F_UNLCK), None
+        free, since, holder = struct.pack("h", fcntl.F_UNLCK), None, b""
         with open(path, "rb+", buffering=0) as shm:
             descriptor, ask, clock = shm.fileno(), fcntl.fcntl, time.perf_counter
             while not ended.is_set():
-                held = ask(descriptor, fcntl.F_GETLK, question)[:2] != free
-                if held and since is None:
-                    since = clock()
-                elif not held and since is not None:
-                    print((clock() - since) * 1000, flush=True)
-                    since = None
+                answer = ask(descriptor, fcntl.F_GETLK, question)
+                pid = b"" if answer[:2] == free else answer[24:28]
+                if pid != holder:
+                    now = clock()
+                    if holder:
+                        print(struct.unpack("i", holder)[0], (now - since) * 1000, flush=True)
+                    since, holder = now, pid
 
     def __init__(self, path):
         super().__init__(daemon=True)
@@ -250,13 +251,15 @@ class LockWatch(threading.Thread):
 
     def run(self):
         for line in self.process.stdout:
-            self.holds.append(float(line))
+            pid, held_ms = line.split()
+            self.holds.append((int(pid), float(held_ms)))
 
-    def stop(self):
+    def stop(self, peer):
+        """The holds by that peer, in ms."""
         self.process.stdin.close()
         self.process.wait()
         self.join()
-        return self.holds
+        return [held_ms for pid, held_ms in self.holds if pid == peer.process.pid]
 
 
 def measure_lock(out, options):
@@ -269,13 +272,13 @@ def measure_lock(out, options):
             trickle.stop()
             insert(pair.b, f"settled-{rows}", 1)
             arrived(pair.a, f"settled-{rows}-0")
-            holds = watch.stop()
+            holds = watch.stop(pair.server)
             out.add(f"write lock, merges of {name}, 99th percentile of {len(holds)}, ms", percentile(holds, 99), 5)
         watch = LockWatch(pair.a)
         insert(pair.b, "bulk", 20000)
         arrived(pair.a, "bulk-19999")
         time.sleep(0.5)
-        holds = watch.stop()
+        holds = watch.stop(pair.server)
         out.add(f"write lock, 20000 rows of one commit, 99th percentile of {len(holds)}, ms", percentile(holds, 99), 5)
         out.add("write lock, 20000 rows of one commit, longest, ms", max(holds), None)
 
