@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
-from synctest import BUILD, EXTENSION, HOST_ENV, PEER_ENV, SANITIZER, Case, eventually, plain, shell  # noqa: E402
+from synctest import BUILD, HOST_ENV, PEER_ENV, SANITIZER, Case, eventually, plain, shell  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
