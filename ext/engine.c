@@ -423,9 +423,35 @@ static bool writing_statement(sync_db *s)
     return false;
 }
 
+/* In a transaction of our own SQLite need not enforce foreign keys: the engine looks at references itself, and a violation that
+** it left to be would fail the COMMIT, and so every merge. (Inside the caller's transaction the pragma does nothing.) */
+static int stop_enforcing(sync_db *s, sync_op *op, sync_error *error)
+{
+    int on = 0;
+    int rc = s->schema_version < 0 ? sync_engine_refresh(s, error) : SYNC_OK;
+    if (rc == SYNC_OK && !s->outer_children) {
+        (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &on); /* asks; cannot fail */
+        op->unenforced = on != 0;
+    }
+    if (op->unenforced && sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL) != SQLITE_OK) {
+        op->unenforced = false;
+        rc = sync_fail_db(s, error, "foreign keys");
+    }
+    return rc;
+}
+
+static void enforce_again(sync_db *s, sync_op *op)
+{
+    if (op->unenforced) {
+        (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1,
+                                NULL); /* sets a flag; cannot fail where switching it off did not */
+        op->unenforced = false;
+    }
+}
+
 int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
 {
-    *op = (sync_op){.mode = mode};
+    *op = (sync_op){.mode = mode, .rowid = sqlite3_last_insert_rowid(s->db)};
     bool writing = writing_statement(s);
     if (mode == SYNC_WRITE && writing) {
         return sync_fail(
@@ -439,10 +465,16 @@ int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
     if (rc == SYNC_OK && !writing) {
         op->transaction = sqlite3_get_autocommit(s->db) != 0;
         op->open = true;
-        rc = sync_exec(s, error, "%s",
-                       !op->transaction     ? "SAVEPOINT sync_operation"
-                       : mode == SYNC_WRITE ? "BEGIN IMMEDIATE"
-                                            : "BEGIN");
+        if (mode == SYNC_WRITE && op->transaction) {
+            rc = stop_enforcing(s, op, error);
+        }
+        const char *begin = !op->transaction     ? "SAVEPOINT sync_operation"
+                            : mode == SYNC_WRITE ? "BEGIN IMMEDIATE"
+                                                 : "BEGIN";
+        rc = rc == SYNC_OK ? sync_exec(s, error, "%s", begin) : rc;
+        if (rc != SYNC_OK) {
+            enforce_again(s, op);
+        }
     }
     if (rc != SYNC_OK) {
         op->open = false;
@@ -460,12 +492,14 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
     }
     op->open = false;
     int rc = SYNC_OK;
+    sqlite3_set_last_insert_rowid(s->db, op->rowid);
     if (result == SYNC_OK) {
         rc = sync_exec(s, error, "%s", op->transaction ? "COMMIT" : "RELEASE sync_operation");
         if (rc == SYNC_OK) {
             if (!op->transaction) { /* the caller may yet roll the overlay back */
                 s->overlay.valid = s->overlay_made = false;
             }
+            enforce_again(s, op);
             return SYNC_OK;
         }
         result = rc;
@@ -482,5 +516,6 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
     if (op->mode == SYNC_WRITE) {
         sync_engine_forget(s); /* what was loaded inside may have been rolled back */
     }
+    enforce_again(s, op);
     return result;
 }

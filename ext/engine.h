@@ -171,6 +171,7 @@ typedef struct sync_db {
     sync_table *tables;
     uint32_t fk_count;
     sync_fk *fks;
+    bool outer_children; /* tables that are not tracked refer to tracked ones: their cascades are SQLite's */
     sync_overlay overlay;
     bool overlay_made; /* its tables are of this schema */
     sync_part_mark parts[SYNC_PARTS_OPEN_MAX];
@@ -242,6 +243,8 @@ typedef struct sync_op {
     sync_mode mode;
     bool open;
     bool transaction; /* ours to commit; otherwise a savepoint in the caller's */
+    int64_t rowid;    /* the host's last_insert_rowid(), given back at the end */
+    bool unenforced;  /* PRAGMA foreign_keys was switched off for it: the engine checks references itself */
 } sync_op;
 
 /* Opens a savepoint (which is a transaction where there is none), loads or refreshes the metadata. SYNC_WRITE takes the write lock first, so

@@ -132,9 +132,9 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
 {
     bool by_row = t->identity == SYNC_BY_ROW, moves = by_row && slot->in_clock && slot->j != j;
     int rc = SYNC_OK;
-    for (uint32_t i = 0; i < row->count && !m->pending_marked; i++) {
+    for (uint32_t i = 0; i < row->count && !t->pending; i++) {
         if (row->cells[i].carried && !t->cols[row->cells[i].col].present) {
-            m->pending_marked = true;
+            t->pending = 1;
             rc = sync_exec(m->s, m->error, "UPDATE main.sync_table SET pending = 1 WHERE tid = %u", t->tid);
         }
     }

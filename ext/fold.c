@@ -282,7 +282,6 @@ static int append_mend(fold *f, const sync_table *t, const entry *e)
     }
     sqlite3_str_appendall(sql, ")");
     sqlite3_stmt *stmt;
-    sqlite3_int64 rowid = sqlite3_last_insert_rowid(f->s->db);
     int rc = sync_prepare_text(f->s, &stmt, f->error, sqlite3_str_finish(sql));
     rc = rc == SYNC_OK ? sync_clocks_bind_key(f->s, stmt, t, e->key, f->error) : rc;
     rc = rc == SYNC_OK ? sync_run(f->s, stmt, f->error) : rc;
@@ -290,7 +289,6 @@ static int append_mend(fold *f, const sync_table *t, const entry *e)
     if (rc == SYNC_OK) {
         f->newest = sqlite3_last_insert_rowid(f->s->db);
     }
-    sqlite3_set_last_insert_rowid(f->s->db, rowid); /* the host's */
     return rc;
 }
 

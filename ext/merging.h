@@ -30,12 +30,10 @@ typedef struct sync_merging {
     uint64_t hlc;      /* highest stamp met */
     bool foreign_keys; /* PRAGMA foreign_keys is on */
     bool *touched;     /* per table: rows went, came or changed in this merge */
-    bool pending_marked;
-    bool retry;     /* settling: what is held already and cannot be shown stays as it is */
-    sync_row other; /* see sync_find */
+    bool retry;        /* settling: what is held already and cannot be shown stays as it is */
+    sync_row other;    /* see sync_find */
     sync_slot other_slot;
-    int64_t rowid; /* the host's last_insert_rowid(), given back at the end */
-    int depth;     /* of rows held because of rows */
+    int depth; /* of rows held because of rows */
     const sync_holding *holding;
     sync_arena arena; /* values of rows in hand; reset between rows of the changeset */
     sync_buf clock;

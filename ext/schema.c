@@ -338,9 +338,15 @@ static int table_foreign_keys(sync_db *s, sync_table *child, uint32_t *room, syn
 int sync_schema_foreign_keys(sync_db *s, sync_error *error)
 {
     uint32_t room = 0;
-    int rc = SYNC_OK;
+    int64_t outer = 0;
     s->fk_count = 0;
     s->fks = NULL;
+    int rc = sync_query_int(
+        s, &outer, 0, error,
+        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema AS m, pragma_foreign_key_list(m.name, 'main') AS f"
+        " JOIN main.sync_table AS p ON p.name = f.\"table\" COLLATE NOCASE"
+        " WHERE m.type = 'table' AND m.name COLLATE NOCASE NOT IN (SELECT name FROM main.sync_table))");
+    s->outer_children = outer != 0;
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         if (!s->tables[i].missing) {
             rc = table_foreign_keys(s, &s->tables[i], &room, error);

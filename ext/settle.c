@@ -13,7 +13,6 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
     const sync_env *env = sync_env_get();
     int64_t on = 0;
     *m = (sync_merging){.s = s, .error = error, .now_ms = env->now_ms(env->context), .hlc = s->hlc};
-    m->rowid = sqlite3_last_insert_rowid(s->db);
     m->touched = sync_alloc(s->table_count + 1);
     if (m->touched == NULL) {
         return sync_fail_nomem(error);
@@ -42,7 +41,6 @@ int sync_merging_end(sync_merging *m, int result)
             "the merge wrote journal entry %lld where %lld was expected: a trigger wrote to sync_journal",
             (long long)newest, (long long)m->newest);
     }
-    sqlite3_set_last_insert_rowid(m->s->db, m->rowid); /* the host's, not ours to change */
     sync_arena_free(&m->arena);
     sync_row_free(&m->other);
     sync_buf_free(&m->clock);
