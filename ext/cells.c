@@ -27,11 +27,11 @@ struct sync_cells {
     source *sources;  /* by tid */
     source **geneses; /* in the order in which they are due */
     uint32_t genesis_count, genesis_next;
-    uint32_t site_count; /* local numbers below it are in `sites` */
+    uint32_t site_count;
     uint8_t (*sites)[SYNC_SITE_BYTES];
     uint32_t key_max;
     int64_t folded;
-    bool one_table, descending;
+    bool descending;
     int64_t lo, hi; /* not yet read */
     sqlite3_stmt *journal;
     bool walking;  /* journal stands between rows */
@@ -152,9 +152,6 @@ static int prepare_journal(sync_cells *c, sync_error *error)
         sqlite3_str_appendf(sql, ", k%u", i);
     }
     sqlite3_str_appendall(sql, " FROM main.sync_journal WHERE seq BETWEEN ?1 AND ?2");
-    if (c->one_table) {
-        sqlite3_str_appendf(sql, " AND tid & %d = %u", SYNC_TID_MASK, c->sources[0].t.tid);
-    }
     sqlite3_str_appendf(sql, " ORDER BY seq%s", c->descending ? " DESC" : "");
     return sync_prepare_text(c->s, &c->journal, error, sqlite3_str_finish(sql));
 }
@@ -170,7 +167,6 @@ int sync_cells_open(sync_db *s, const sync_cells_range *range, sync_cells **out,
     memset(c, 0, sizeof *c);
     c->s = s;
     c->folded = s->folded;
-    c->one_table = range->table != NULL;
     c->descending = range->descending;
     int rc = sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
     c->lo = range->lo > 0 ? range->lo : 1;
@@ -403,7 +399,7 @@ static int take_entry(sync_cells *c, bool *got, sync_error *error)
         return rc;
     }
     c->more = from->t.identity == SYNC_BY_ROW;
-    rc = sync_clock_get(&c->row, clock.data, clock.bytes, from->t.identity, from->t.epoch, SYNC_SITES_MAX);
+    rc = sync_clock_get(&c->row, clock.data, clock.bytes, from->t.identity, from->t.epoch, c->site_count);
     if (rc != SYNC_OK) {
         return sync_fail(error, rc, "sync_row_%u: the clock of journal entry %lld is damaged", tid,
                          (long long)seq);
@@ -572,25 +568,7 @@ void sync_cells_value(const sync_cells *c, sqlite3_context *context)
     }
 }
 
-int sync_cells_site(const sync_cells *c, uint8_t id[SYNC_SITE_BYTES], sync_error *error)
+const uint8_t *sync_cells_site(const sync_cells *c)
 {
-    uint32_t site = sync_cells_now(c).stamp.site;
-    if (site < c->site_count) {
-        memcpy(id, c->sites[site], SYNC_SITE_BYTES);
-        return SYNC_OK;
-    }
-    sqlite3_stmt *stmt; /* one that a merge on this connection has brought meanwhile */
-    int rc = sync_prepare(c->s, &stmt, error, "SELECT site FROM main.sync_site WHERE sid = %u", site);
-    if (rc == SYNC_OK && (rc = sync_step(c->s, stmt, error)) == SQLITE_ROW &&
-        sqlite3_column_bytes(stmt, 0) == SYNC_SITE_BYTES) {
-        memcpy(id, sqlite3_column_blob(stmt, 0), SYNC_SITE_BYTES);
-        rc = SYNC_OK;
-    } else if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
-        rc =
-            sync_fail(error, SYNC_CORRUPT,
-                      "sync_row_%u: the clock of journal entry %lld names site %u, which is not in sync_site",
-                      c->from->t.tid, (long long)c->version, site);
-    }
-    sqlite3_finalize(stmt);
-    return rc;
+    return c->sites[sync_cells_now(c).stamp.site];
 }

@@ -41,7 +41,7 @@ const char *sync_cells_key(sync_cells *c, size_t *bytes);
 /* Gives the cell's value as the result of `context`. */
 void sync_cells_value(const sync_cells *c, sqlite3_context *context);
 
-/* The 16 bytes of the site of the cell's stamp into `id`. SYNC_OK or an error. */
-int sync_cells_site(const sync_cells *c, uint8_t id[SYNC_SITE_BYTES], sync_error *error);
+/* The 16 bytes of the site of the cell's stamp. */
+const uint8_t *sync_cells_site(const sync_cells *c);
 
 #endif

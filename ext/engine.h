@@ -183,6 +183,8 @@ typedef struct sync_db {
     sync_encoder *encoder;
     uint8_t forsaken_site[SYNC_SITE_BYTES]; /* the witness that made us take a new id: it says nothing new */
     uint64_t forsaken_count;
+    char boot[40]; /* of the machine, read once */
+    bool boot_read;
     bool witness_written; /* by this connection: close cleanly */
     bool witness_complained;
     const struct sync_chunk *chunk; /* being written, see chunk.h */

@@ -145,25 +145,6 @@ static bool sets_anything(const sync_table *t, const sync_row *row)
     return false;
 }
 
-/* Two incarnations claim one number: the older claim keeps it. *held: the row lost, and is put aside. */
-static int contest_number(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
-                          sync_slot *slot, sync_row *other, sync_slot *other_slot, bool *held)
-{
-    bool exists = false;
-    *held = false;
-    if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
-        return SYNC_OK;
-    }
-    int rc = sync_base_load(m->s, t, key, other, NULL, &m->arena, &exists, m->error);
-    if (rc == SYNC_OK && sync_stamp_compare(&m->s->sites, row->born, other->born) > 0) {
-        *held = true;
-        return sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other);
-    }
-    return rc == SYNC_OK ? sync_hold(m, t, key, other, other_slot, "number",
-                                     "another row was given this number earlier", row)
-                         : rc;
-}
-
 /* Writes the row to the base table; a refusal is in *refused (0: written). */
 static int write_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
                        sync_merged what, int64_t *seq, int *refused, char why[SYNC_ERROR_BYTES])
@@ -242,15 +223,91 @@ static int show_in_circle(sync_merging *m, sync_table *t, const sync_value *key,
     return rc;
 }
 
-int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
-              sync_merged what)
+/* Nothing but UNIQUE indexes and the row itself stand in the way now. *reason: why it is held, or NULL if it is shown. */
+static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
+                        sync_merged what, const char **reason)
 {
     char why[SYNC_ERROR_BYTES];
-    sync_missing missing;
     sync_row winner = {0};
     int64_t seq = 0;
     int refused = 0;
-    bool done = false;
+    bool wins = false;
+    int rc = slot->shown ? sync_hold_children(m, t, key, row) : SYNC_OK;
+    rc = rc == SYNC_OK ? write_shown(m, t, key, row, slot, what, &seq, &refused, why) : rc;
+    if (rc == SYNC_OK && refused == SQLITE_CONSTRAINT_UNIQUE) {
+        rc = make_room(m, t, key, row, slot, &wins, &winner);
+        if (rc == SYNC_OK && wins) {
+            rc = write_shown(m, t, key, row, slot, what, &seq, &refused, why);
+        }
+    }
+    *reason = refused ? reason_of(refused) : NULL;
+    if (rc == SYNC_OK && !refused) {
+        rc = shown_now(m, t, key, row, slot, seq);
+    } else if (rc == SYNC_OK && (!slot->shown || refused == SQLITE_CONSTRAINT_UNIQUE)) {
+        rc = sync_hold(m, t, key, row, slot, *reason, why, winner.cl ? &winner : NULL);
+    } else if (rc == SYNC_OK) {
+        rc = refuse_cells(m, t, key, row, slot, *reason, why);
+    }
+    sync_row_free(&winner);
+    return rc;
+}
+
+/* Two incarnations claim one number, and the row's claim is the older one: it is shown and the other held, but only if nothing else stands in
+** its way; otherwise the other stays. */
+static int show_instead(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
+                        sync_merged what, sync_row *other, sync_slot *other_slot)
+{
+    sync_row before = {0};
+    sync_slot slot_before = *slot;
+    int64_t newest = m->newest;
+    const char *reason = NULL;
+    bool retry = m->retry;
+    int rc = sync_row_copy(&before, row) == SYNC_OK ? sync_exec(m->s, m->error, "SAVEPOINT sync_contest")
+                                                    : sync_fail_nomem(m->error);
+    m->retry = false; /* the other row is to be held, whatever */
+    rc = rc == SYNC_OK ? sync_hold(m, t, key, other, other_slot, "number",
+                                   "another row was given this number earlier", row)
+                       : rc;
+    rc = rc == SYNC_OK ? show_or_hold(m, t, key, row, slot, what, &reason) : rc;
+    m->retry = retry;
+    if (rc == SYNC_OK && reason) {
+        rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_contest");
+        m->newest = newest;
+        *slot = slot_before;
+        rc = rc == SYNC_OK && sync_row_copy(row, &before) != SYNC_OK ? sync_fail_nomem(m->error) : rc;
+        rc = rc == SYNC_OK
+                 ? sync_hold(m, t, key, row, slot, reason, "it cannot be shown, whoever has its number", NULL)
+                 : rc;
+    }
+    rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "RELEASE sync_contest") : rc;
+    sync_row_free(&before);
+    return rc;
+}
+
+/* sync_show for a live row all of whose parents are shown: who else claims its number? */
+static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
+                         sync_slot *slot, sync_merged what, sync_row *other, sync_slot *other_slot)
+{
+    const char *reason = NULL;
+    bool exists = false;
+    if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
+        return show_or_hold(m, t, key, row, slot, what, &reason);
+    }
+    int rc = sync_base_load(m->s, t, key, other, NULL, &m->arena, &exists, m->error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (sync_stamp_compare(&m->s->sites, row->born, other->born) > 0) {
+        return sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other);
+    }
+    return show_instead(m, t, key, row, slot, what, other, other_slot);
+}
+
+int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
+              sync_merged what)
+{
+    sync_missing missing;
+    bool shown = false;
     if (!sync_row_alive(row)) {
         return bury(m, t, key, row, slot);
     }
@@ -258,37 +315,16 @@ int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     sync_slot other_slot = m->other_slot; /* what sync_find saw; looking at parents overwrites it */
     int rc = sync_row_copy(&other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     rc = rc == SYNC_OK ? sync_parents_missing(m, t, key, row, slot, &missing) : rc;
-    if (rc == SYNC_OK && missing.why[0] && m->retry && missing.has_key && !other_slot.shown) {
-        rc = show_in_circle(m, t, key, row, slot, &missing, &done);
-    }
-    if (rc == SYNC_OK && !done && missing.why[0]) {
-        rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
-        done = true;
-    }
-    if (rc == SYNC_OK && !done) {
-        rc = contest_number(m, t, key, row, slot, &other, &other_slot, &done);
+    if (rc == SYNC_OK && missing.why[0]) {
+        if (m->retry && missing.has_key && !other_slot.shown) {
+            rc = show_in_circle(m, t, key, row, slot, &missing, &shown);
+        }
+        if (rc == SYNC_OK && !shown) {
+            rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
+        }
+    } else if (rc == SYNC_OK) {
+        rc = show_numbered(m, t, key, row, slot, what, &other, &other_slot);
     }
     sync_row_free(&other);
-    if (rc != SYNC_OK || done) {
-        return rc;
-    }
-    if (slot->shown) {
-        rc = sync_hold_children(m, t, key, row);
-    }
-    rc = rc == SYNC_OK ? write_shown(m, t, key, row, slot, what, &seq, &refused, why) : rc;
-    if (rc == SYNC_OK && refused == SQLITE_CONSTRAINT_UNIQUE) {
-        rc = make_room(m, t, key, row, slot, &done, &winner);
-        if (rc == SYNC_OK && done) {
-            rc = write_shown(m, t, key, row, slot, what, &seq, &refused, why);
-        }
-    }
-    if (rc == SYNC_OK && !refused) {
-        rc = shown_now(m, t, key, row, slot, seq);
-    } else if (rc == SYNC_OK && (!slot->shown || refused == SQLITE_CONSTRAINT_UNIQUE)) {
-        rc = sync_hold(m, t, key, row, slot, reason_of(refused), why, winner.cl ? &winner : NULL);
-    } else if (rc == SYNC_OK) {
-        rc = refuse_cells(m, t, key, row, slot, reason_of(refused), why);
-    }
-    sync_row_free(&winner);
     return rc;
 }

@@ -110,11 +110,13 @@ int sync_changes_behind(sync_db *s, const void *seen, size_t bytes, bool *behind
 {
     sync_head head = {0};
     *behind = false;
+    /* what was told from a virtual fold is above the clock in the file */
+    uint64_t told = s->overlay.valid && s->overlay.hlc > s->hlc ? s->overlay.hlc : s->hlc;
     int rc = sync_seen_get(seen, bytes, &head, error);
     uint32_t own = rc == SYNC_OK ? sync_head_site(&head, s->site_ids[s->own_site]) : UINT32_MAX;
     for (uint32_t t = 0; rc == SYNC_OK && own != UINT32_MAX && t < head.table_count; t++) {
         *behind = *behind ||
-                  (sync_engine_table(s, head.tables[t].name) && sync_matrix_at(&head.base, t, own) > s->hlc);
+                  (sync_engine_table(s, head.tables[t].name) && sync_matrix_at(&head.base, t, own) > told);
     }
     sync_head_free(&head);
     return rc;

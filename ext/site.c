@@ -9,6 +9,19 @@ static const char *file_path(sync_db *s)
     return path && *path ? path : NULL;
 }
 
+/* The boot id does not change under a process: it is read once. "" where there is none. */
+static const char *boot_id(sync_db *s)
+{
+    const sync_env *env = sync_env_get();
+    if (!s->boot_read) {
+        if (env->boot(env->context, s->boot) != 0) {
+            s->boot[0] = 0;
+        }
+        s->boot_read = true;
+    }
+    return s->boot;
+}
+
 void sync_site_look(sync_db *s, sync_outside *outside)
 {
     const sync_env *env = sync_env_get();
@@ -18,7 +31,6 @@ void sync_site_look(sync_db *s, sync_outside *outside)
         return;
     }
     sync_witness w;
-    char boot[40];
     outside->known = true;
     outside->witness = env->witness_read(env->context, path, &w);
     if (outside->witness == 1) {
@@ -27,7 +39,7 @@ void sync_site_look(sync_db *s, sync_outside *outside)
         outside->told = w.told;
         outside->told_at = w.told_at;
         outside->clean = w.clean;
-        outside->same_boot = env->boot(env->context, boot) != 0 || strcmp(boot, w.boot) == 0;
+        outside->same_boot = boot_id(s)[0] == 0 || strcmp(boot_id(s), w.boot) == 0;
     }
 }
 
@@ -112,9 +124,7 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
         return SYNC_OK;
     }
     memcpy(w.site, s->site_ids[s->own_site], SYNC_SITE_BYTES);
-    if (env->boot(env->context, w.boot) != 0) {
-        w.boot[0] = 0;
-    }
+    memcpy(w.boot, boot_id(s), sizeof w.boot);
     if (env->witness_write(env->context, path, &w, false) == 0) {
         s->witness_written = true;
         if (s->path == NULL && (s->path = sync_alloc(strlen(path) + 1)) != NULL) {

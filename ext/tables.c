@@ -37,7 +37,7 @@ static int try_look(sync_db *s, sync_operation *o, bool may_write, look *found, 
     if (rc != SYNC_OK || !s->has_meta) {
         return rc;
     }
-    if (may_write && o->op.open && o->op.transaction && sqlite3_db_readonly(s->db, "main") == 0) {
+    if (may_write) {
         bool stale = false;
         rc = sync_fold_tail(s, &tail, error);
         rc = rc == SYNC_OK ? sync_site_stale(s, &o->outside, &stale, error) : rc;

@@ -280,17 +280,6 @@ static int give_stamp(sqlite3_context *context, sync_stamp stamp)
     return oom ? SQLITE_NOMEM : SQLITE_OK;
 }
 
-static int give_site(sqlite3_context *context, sqlite3_vtab *vtab, const sync_cells *cells)
-{
-    uint8_t id[SYNC_SITE_BYTES];
-    sync_error error = {0};
-    if (sync_cells_site(cells, id, &error) != SYNC_OK) {
-        return sync_tables_fail(vtab, &error);
-    }
-    sqlite3_result_blob(context, id, sizeof id, SQLITE_TRANSIENT);
-    return SQLITE_OK;
-}
-
 static int changes_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
     sync_cells *cells = ((changes_cursor *)base)->cells;
@@ -323,7 +312,8 @@ static int changes_column(sqlite3_vtab_cursor *base, sqlite3_context *context, i
         sqlite3_result_int64(context, (int64_t)(now.stamp.hlc >> 16));
         break;
     case COLUMN_SITE:
-        return give_site(context, base->pVtab, cells);
+        sqlite3_result_blob(context, sync_cells_site(cells), SYNC_SITE_BYTES, SQLITE_TRANSIENT);
+        break;
     default:
         sqlite3_result_int64(context, (int64_t)now.cl);
         break;
