@@ -45,7 +45,7 @@ SUITES = [
     Suite("style", 10, RELEASE, ROOT / "scripts", "check_*.sh"),
     Suite("unit", 30, DEV, DEV / "unit", "test_*"),
     Suite("sql", 90, RELEASE, ROOT / "tests" / "sql", "test_*.py"),
-    Suite("sql-sanitized", 130, DEV, ROOT / "tests" / "sql", "test_*.py"),
+    Suite("sql-sanitized", 150, DEV, ROOT / "tests" / "sql", "test_*.py"),
     Suite("e2e", 60, RELEASE, ROOT / "tests" / "e2e", "test_*.py"),
     Suite("e2e-sanitized", 90, DEV, ROOT / "tests" / "e2e", "test_*.py"),
     Suite("package", 40, RELEASE, ROOT / "tests" / "package", "test_*.py"),
