@@ -1,414 +1,11 @@
-#include "changes.h"
+#include "changes_internal.h"
 
 #include "base.h"
+#include "changes_sql.h"
 #include "clocks.h"
 #include "request.h"
 
 #include <string.h>
-
-enum { RUN_ENTRIES_MAX = 4096 };
-
-/* Entries of one table that are adjacent in the journal. */
-typedef struct run {
-    uint32_t tid;
-    int64_t lo, hi;
-    bool hidden_done;
-} run;
-
-typedef enum stage { STAGE_TABLES, STAGE_JOURNAL, STAGE_DONE } stage;
-
-struct sync_changes {
-    sync_db *s;
-    bool overlay; /* a virtual fold's clocks stand before the file's */
-    sync_head head;
-    sync_head receiver; /* as the request gave it; empty without one */
-    uint32_t *wire;     /* local site -> place on the wire */
-    uint32_t *local;    /* head table -> index in s->tables */
-    uint32_t *place;    /* index in s->tables -> head table, or UINT32_MAX */
-    sync_matrix base;   /* tables of the head x local sites */
-    int64_t newest;     /* journal position of the snapshot */
-    uint64_t hlc;       /* this file's clock in it */
-    stage stage;
-    uint32_t tables_at; /* TABLES: next head table, and what of it is next: genesis, clocks, hidden clocks */
-    int scan;
-    bool genesis;         /* stmt gives genesis rows */
-    sqlite3_stmt *stmt;   /* active, between rows */
-    sqlite3_stmt *values; /* where the columns of its row are: stmt, or for a wide table another one */
-    uint32_t table;       /* head table of stmt */
-    bool scans;           /* some table is sent by its clocks */
-    int64_t position;     /* journal entries up to here are in runs */
-    uint32_t run_count, run_at;
-    run runs[RUN_ENTRIES_MAX];
-    uint32_t part;
-    uint64_t rows, scanned;
-    sync_row row; /* as stored */
-    sync_row out; /* as sent */
-    sync_value key[SYNC_KEY_COLUMNS_MAX];
-    sqlite3_stmt *runs_stmt;
-    int64_t cache; /* page cache to be restored */
-};
-
-/* Too many columns for one result set with ours beside them: the values are read by a statement of their own. */
-static bool is_wide(const sync_table *t)
-{
-    return t->col_count + 2 * t->key_count + 3 > SYNC_RESULT_COLUMNS_MAX;
-}
-
-/* ---- statements: seq, clock, j, then the key from the journal, the key from the base table, the columns present ---- */
-
-static void select_base(const sync_table *t, sqlite3_str *sql)
-{
-    sync_str_keys(sql, t, "b.\"%w\"", ", ");
-    if (is_wide(t)) {
-        return;
-    }
-    for (uint32_t c = 0; c < t->col_count; c++) {
-        if (t->cols[c].present) {
-            sqlite3_str_appendf(sql, ", b.\"%w\"", t->cols[c].name);
-        }
-    }
-}
-
-/* By journal entry: the shown clocks or, for identity row, the hidden ones, that a run of the journal names. */
-static void build_read_from(const sync_table *t, sqlite3_str *sql, const char *kind)
-{
-    sqlite3_str_appendall(sql, "SELECT j.seq, c.clock, 0, ");
-    sync_str_numbers(sql, t, "j.k%d", ", ");
-    sqlite3_str_appendall(sql, ", ");
-    select_base(t, sql);
-    sqlite3_str_appendf(sql,
-                        " FROM main.sync_journal AS j CROSS JOIN main.sync_%s_%u AS c ON c.seq = j.seq AND ",
-                        kind, t->tid);
-    sync_str_match(sql, t, "c", "j");
-    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
-    sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendf(sql, "%s WHERE j.seq BETWEEN ?1 AND ?2 ORDER BY j.seq",
-                        kind[0] == 'h' ? " AND 0" : "");
-}
-
-static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_read_from(t, sql, "row");
-}
-
-static void build_read_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_read_from(t, sql, "hidden");
-}
-
-/* The same, the overlay standing before the file's clocks for the keys that it knows. */
-static void build_read_overlay(const sync_table *t, sqlite3_str *sql, const char *kind)
-{
-    sqlite3_str_appendall(sql, "SELECT j.seq, iif(j.known, o.clock, c.clock), 0, ");
-    sync_str_numbers(sql, t, "j.k%d", ", ");
-    sqlite3_str_appendall(sql, ", ");
-    select_base(t, sql);
-    sqlite3_str_appendall(sql, " FROM (SELECT *, ");
-    sync_clocks_known(sql, t, "x");
-    sqlite3_str_appendf(sql,
-                        " AS known FROM main.sync_journal AS x WHERE x.seq BETWEEN ?1 AND ?2) AS j LEFT JOIN "
-                        "main.sync_%s_%u AS c ON"
-                        " c.seq = j.seq AND ",
-                        kind, t->tid);
-    sync_str_match(sql, t, "c", "j");
-    sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_%s_%u AS o ON o.seq = j.seq AND ", kind, t->tid);
-    sync_str_match(sql, t, "o", "j");
-    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
-    sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendf(sql, "%s WHERE iif(j.known, o.seq, c.seq) IS NOT NULL ORDER BY j.seq",
-                        kind[0] == 'h' ? " AND 0" : "");
-}
-
-static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_read_overlay(t, sql, "row");
-}
-
-static void build_read_hidden_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_read_overlay(t, sql, "hidden");
-}
-
-/* All clocks in the order of their keys: what a receiver gets that has nothing yet. */
-static void build_scan_from(const sync_table *t, sqlite3_str *sql, bool hidden)
-{
-    sqlite3_str_appendall(sql, "SELECT c.seq, c.clock, 0, ");
-    sync_str_numbers(sql, t, "c.k%d", ", ");
-    sqlite3_str_appendall(sql, ", ");
-    select_base(t, sql);
-    sqlite3_str_appendf(sql, " FROM main.sync_%s_%u AS c LEFT JOIN main.\"%w\" AS b ON ",
-                        hidden ? "hidden" : "row", t->tid, t->name);
-    sync_str_match_base(sql, t, "b", "c");
-    sqlite3_str_appendall(sql, hidden ? " AND 0" : "");
-}
-
-static void build_scan(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_scan_from(t, sql, false);
-}
-
-static void build_scan_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_scan_from(t, sql, true);
-}
-
-static void not_in_clocks(const sync_table *t, sqlite3_str *sql, const char *schema)
-{
-    sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM %s.sync_row_%u AS c WHERE ", schema, t->tid);
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        sqlite3_str_appendf(sql, "%sc.k%d = b.\"%w\"", i ? " AND " : "", (int)i + 1, t->key_names[i]);
-    }
-    sqlite3_str_appendall(sql, ")");
-}
-
-/* Rows that have no clock: they are as they were when the table was tracked. */
-static void build_genesis_from(const sync_table *t, sqlite3_str *sql, bool overlay)
-{
-    sqlite3_str_appendall(sql, "SELECT 0, NULL, 0, ");
-    sync_str_keys(sql, t, "b.\"%w\"", ", ");
-    sqlite3_str_appendall(sql, ", ");
-    select_base(t, sql);
-    sqlite3_str_appendf(sql, " FROM main.\"%w\" AS b WHERE ", t->name);
-    sync_str_keys(sql, t, "b.\"%w\" IS NOT NULL", " AND ");
-    not_in_clocks(t, sql, "main");
-    if (overlay) {
-        not_in_clocks(t, sql, "temp");
-    }
-}
-
-static void build_genesis(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_genesis_from(t, sql, false);
-}
-
-static void build_genesis_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
-{
-    (void)s;
-    build_genesis_from(t, sql, true);
-}
-
-/* ---- opening ---- */
-
-/* Sorts c->local so that tables come after those they refer to (cycles stay as they are), and numbers them. A row is shown only where
-** its parents are: this way most are at once. */
-static void order_parents_first(sync_changes *c, uint32_t count)
-{
-    const sync_db *s = c->s;
-    for (uint32_t done = 0; done < count; done++) {
-        uint32_t pick = done;
-        for (uint32_t i = done; i < count; i++) {
-            bool waits = false;
-            for (uint32_t f = 0; !waits && f < s->fk_count; f++) {
-                const sync_fk *fk = &s->fks[f];
-                for (uint32_t p = done; !waits && fk->child_tid == s->tables[c->local[i]].tid && p < count;
-                     p++) {
-                    waits = p != i && s->tables[c->local[p]].tid == fk->parent_tid;
-                }
-            }
-            if (!waits) {
-                pick = i;
-                break;
-            }
-        }
-        uint32_t table = c->local[pick];
-        memmove(&c->local[done + 1], &c->local[done], (pick - done) * sizeof *c->local);
-        c->local[done] = table;
-        c->place[table] = done;
-    }
-}
-
-/* The tables of the delta: those that both have, by name; rows are sent of those with news only, so others need no columns. */
-static int choose_tables(sync_changes *c, const sync_request *request, sync_error *error)
-{
-    sync_db *s = c->s;
-    uint32_t count = 0;
-    c->local = sync_alloc((s->table_count + 1) * sizeof *c->local);
-    c->place = sync_alloc((s->table_count + 1) * sizeof *c->place);
-    if (!c->local || !c->place) {
-        return sync_fail_nomem(error);
-    }
-    for (uint32_t t = 0; t < s->table_count; t++) {
-        bool wanted = !s->tables[t].missing && request->seen == NULL;
-        for (uint32_t r = 0; !s->tables[t].missing && r < c->receiver.table_count; r++) {
-            if (sqlite3_stricmp(c->receiver.tables[r].name, s->tables[t].name) != 0) {
-                continue;
-            }
-            sync_error why = {0};
-            int rc = sync_head_match(&s->tables[t], &c->receiver.tables[r], &why);
-            if (rc != SYNC_OK && !request->skip_refused) {
-                return sync_fail(error, rc, "%s", why.text);
-            }
-            wanted = rc == SYNC_OK;
-        }
-        c->place[t] = UINT32_MAX;
-        if (wanted) {
-            c->local[count++] = t;
-        }
-    }
-    order_parents_first(c, count);
-    int rc = sync_head_set_tables(&c->head, count);
-    return rc == SYNC_OK ? SYNC_OK : sync_fail(error, rc, "too many tables for one changeset");
-}
-
-/* The receiver's vector and cursor for one table of the head. */
-static void take_vector(sync_changes *c, uint32_t h, uint32_t own)
-{
-    const sync_db *s = c->s;
-    const sync_head *r = &c->receiver;
-    for (uint32_t t = 0; t < r->table_count; t++) {
-        if (sqlite3_stricmp(r->tables[t].name, s->tables[c->local[h]].name) != 0) {
-            continue;
-        }
-        for (uint32_t sid = 1; sid < s->sites.count; sid++) {
-            uint32_t at = sync_head_site(r, s->site_ids[sid]);
-            uint64_t hlc = at == UINT32_MAX ? 0 : sync_matrix_at(&r->base, t, at);
-            sync_matrix_set(&c->base, h, sid, hlc);
-            sync_matrix_set(&c->head.base, h, c->wire[sid], hlc);
-        }
-        uint64_t start = own == UINT32_MAX ? 0 : sync_matrix_at(&r->start, t, own);
-        sync_matrix_set(&c->head.start, h, 0, start <= (uint64_t)c->newest ? start : 0);
-    }
-}
-
-static bool genesis_due(const sync_changes *c, uint32_t h)
-{
-    const sync_table *t = &c->s->tables[c->local[h]];
-    return t->epoch > sync_matrix_at(&c->base, h, t->genesis_site) &&
-           (c->receiver.table_count > 0 || (uint64_t)t->genesis_seq > sync_matrix_at(&c->head.start, h, 0));
-}
-
-/* Is this table sent by its clocks rather than by the journal? */
-static bool is_scanned(const sync_changes *c, uint32_t h)
-{
-    return !c->overlay && c->newest > 0 && sync_matrix_at(&c->head.start, h, 0) == 0;
-}
-
-/* Columns are named for tables that may send rows. */
-static int name_tables(sync_changes *c, sync_error *error)
-{
-    sync_db *s = c->s;
-    bool *news = sync_alloc(s->table_count + 1);
-    if (news == NULL) {
-        return sync_fail_nomem(error);
-    }
-    memset(news, 0, s->table_count + 1);
-    uint64_t lowest = (uint64_t)c->newest;
-    for (uint32_t h = 0; h < c->head.table_count; h++) {
-        uint64_t start = sync_matrix_at(&c->head.start, h, 0);
-        news[c->local[h]] = start == 0 || genesis_due(c, h);
-        c->scans = c->scans || is_scanned(c, h);
-        if (!is_scanned(c, h) && start < lowest) {
-            lowest = start;
-        }
-    }
-    c->position = (int64_t)lowest;
-    sqlite3_stmt *stmt = NULL;
-    int rc = sync_prepare(s, &stmt, error, "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > %lld",
-                          SYNC_TID_MASK, (long long)c->position);
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
-        if (t) {
-            news[t - s->tables] = true;
-        }
-    }
-    sqlite3_finalize(stmt);
-    rc = rc == SQLITE_DONE ? SYNC_OK : rc;
-    for (uint32_t h = 0; rc == SYNC_OK && h < c->head.table_count; h++) {
-        rc = sync_head_own_table(&s->tables[c->local[h]], &c->head.tables[h], news[c->local[h]], error);
-    }
-    sync_free(news);
-    return rc;
-}
-
-static int prepare_head(sync_changes *c, const sync_request *request, sync_error *error)
-{
-    sync_db *s = c->s;
-    uint32_t tables = c->head.table_count;
-    int rc = sync_head_own_sites(s, &c->head, c->wire, error);
-    if (rc == SYNC_OK) {
-        rc = sync_matrix_init(&c->head.base, tables, c->head.site_count);
-        rc = rc == SYNC_OK ? sync_matrix_init(&c->head.start, tables, 1) : rc;
-        rc = rc == SYNC_OK ? sync_matrix_init(&c->base, tables, s->sites.count) : rc;
-        rc = rc == SYNC_OK ? rc : sync_fail(error, rc, "too many tables and sites for one changeset");
-    }
-    uint32_t own = sync_head_site(&c->receiver, s->site_ids[s->own_site]);
-    for (uint32_t h = 0; rc == SYNC_OK && h < tables; h++) {
-        take_vector(c, h, own);
-        if (request->seen == NULL && request->version > 0) {
-            sync_matrix_set(&c->head.start, h, 0, (uint64_t)request->version);
-        }
-    }
-    return rc == SYNC_OK ? name_tables(c, error) : rc;
-}
-
-int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **out, sync_error *error)
-{
-    *out = NULL;
-    sync_changes *c = sync_alloc(sizeof *c);
-    if (c == NULL) {
-        return sync_fail_nomem(error);
-    }
-    memset(c, 0, sizeof *c);
-    c->s = s;
-    c->overlay = s->overlay.valid && s->overlay.entries > 0;
-    c->hlc = s->overlay.valid ? s->overlay.hlc : s->hlc;
-    c->wire = sync_alloc(s->sites.count * sizeof *c->wire);
-    int rc = c->wire ? SYNC_OK : sync_fail_nomem(error);
-    if (rc == SYNC_OK && s->encoder == NULL) {
-        s->encoder = sync_encoder_new(SYNC_ZSTD_LEVEL);
-        rc = s->encoder ? SYNC_OK : sync_fail_nomem(error);
-    }
-    if (rc == SYNC_OK && request->seen) {
-        rc = sync_seen_get(request->seen, request->seen_bytes, &c->receiver, error);
-    }
-    rc = rc == SYNC_OK ? sync_query_int(s, &c->newest, 0, error, "SELECT max(seq) FROM main.sync_journal")
-                       : rc;
-    rc = rc == SYNC_OK ? choose_tables(c, request, error) : rc;
-    rc = rc == SYNC_OK ? prepare_head(c, request, error) : rc;
-    rc =
-        rc == SYNC_OK
-            ? sync_prepare(s, &c->runs_stmt, error,
-                           "SELECT seq, tid & %d FROM main.sync_journal WHERE seq > ?1 ORDER BY seq LIMIT %d",
-                           SYNC_TID_MASK, RUN_ENTRIES_MAX)
-            : rc;
-    if (rc == SYNC_OK && c->newest - c->position + (c->scans ? c->newest : 0) > SYNC_LONG_ENTRIES) {
-        rc = sync_engine_cache_widen(s, &c->cache, error);
-    }
-    if (rc != SYNC_OK) {
-        sync_changes_close(c);
-        return rc;
-    }
-    *out = c;
-    return SYNC_OK;
-}
-
-void sync_changes_close(sync_changes *c)
-{
-    if (c == NULL) {
-        return;
-    }
-    sync_error ignored = {0};
-    sqlite3_reset(c->stmt);                                    /* belongs to its table */
-    (void)sync_engine_cache_restore(c->s, c->cache, &ignored); /* a larger cache harms nobody */
-    sqlite3_finalize(c->runs_stmt);
-    sync_head_free(&c->head);
-    sync_head_free(&c->receiver);
-    sync_matrix_free(&c->base);
-    sync_row_free(&c->row);
-    sync_row_free(&c->out);
-    sync_free(c->wire);
-    sync_free(c->local);
-    sync_free(c->place);
-    sync_free(c);
-}
 
 /* ---- rows ---- */
 
@@ -488,9 +85,9 @@ static int reduce(sync_changes *c, const sync_table *t, bool genesis, bool *any,
         out->number = row->number;
         out->since = on_wire(c, row->since);
     }
-    int column =
-        is_wide(t) ? (int)t->key_count : 3 + 2 * (int)t->key_count; /* the present columns in order of id */
-    uint32_t passed = 0;                                            /* ids below it are counted in column */
+    int column = sync_changes_wide(t) ? (int)t->key_count
+                                      : 3 + 2 * (int)t->key_count; /* the present columns in order of id */
+    uint32_t passed = 0;                                           /* ids below it are counted in column */
     for (uint32_t i = 0; i < row->count; i++) {
         const sync_cell *cell = &row->cells[i];
         for (; passed < cell->col; passed++) {
@@ -567,7 +164,7 @@ static int send_row(sync_changes *c, bool genesis, sync_error *error)
         c->key[i] = sync_column_value(c->stmt, (shown ? key : 3) + (int)i);
     }
     c->values = c->stmt;
-    if (rc == SYNC_OK && shown && is_wide(t)) {
+    if (rc == SYNC_OK && shown && sync_changes_wide(t)) {
         rc = sync_base_seek(s, t, c->key, &c->values, &shown, error);
     }
     rc = rc == SYNC_OK ? reduce(c, t, genesis, &any, error) : rc;
@@ -598,18 +195,14 @@ static int open_scan(sync_changes *c, sync_error *error)
         }
         c->table = h;
         c->genesis = scan == SCAN_GENESIS;
-        if (scan == SCAN_GENESIS && genesis_due(c, h)) {
-            return c->overlay
-                       ? sync_table_stmt(c->s, t, SYNC_STMT_GENESIS_READ_TEMP, build_genesis_temp, &c->stmt,
-                                         error)
-                       : sync_table_stmt(c->s, t, SYNC_STMT_GENESIS_READ, build_genesis, &c->stmt, error);
+        if (scan == SCAN_GENESIS && sync_changes_genesis_due(c, h)) {
+            return sync_changes_stmt(c->s, t, SYNC_READ_GENESIS, c->overlay, &c->stmt, error);
         }
-        if (scan == SCAN_CLOCKS && is_scanned(c, h)) {
-            return sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_SCAN, build_scan, &c->stmt, error);
+        if (scan == SCAN_CLOCKS && sync_changes_scans(c, h)) {
+            return sync_changes_stmt(c->s, t, SYNC_READ_CLOCKS, false, &c->stmt, error);
         }
-        if (scan == SCAN_HIDDEN && is_scanned(c, h) && t->identity == SYNC_BY_ROW) {
-            return sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_SCAN_HIDDEN, build_scan_hidden, &c->stmt,
-                                   error);
+        if (scan == SCAN_HIDDEN && sync_changes_scans(c, h) && t->identity == SYNC_BY_ROW) {
+            return sync_changes_stmt(c->s, t, SYNC_READ_HIDDEN_CLOCKS, false, &c->stmt, error);
         }
     }
     c->genesis = false;
@@ -649,8 +242,9 @@ static int open_run(sync_changes *c, sync_error *error)
         run *r = &c->runs[c->run_at];
         sync_table *t = sync_engine_tid(c->s, r->tid);
         uint32_t h = t ? c->place[t - c->s->tables] : UINT32_MAX;
-        int64_t start =
-            h == UINT32_MAX || is_scanned(c, h) ? INT64_MAX : (int64_t)sync_matrix_at(&c->head.start, h, 0);
+        int64_t start = h == UINT32_MAX || sync_changes_scans(c, h)
+                            ? INT64_MAX
+                            : (int64_t)sync_matrix_at(&c->head.start, h, 0);
         if (start >= r->hi) {
             c->run_at++;
             continue;
@@ -659,17 +253,8 @@ static int open_run(sync_changes *c, sync_error *error)
         r->hidden_done = true;
         c->run_at += !hidden;
         c->table = h;
-        int rc;
-        if (hidden) {
-            rc = c->overlay ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_HIDDEN_TEMP,
-                                              build_read_hidden_temp, &c->stmt, error)
-                            : sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_HIDDEN, build_read_hidden,
-                                              &c->stmt, error);
-        } else {
-            rc = c->overlay
-                     ? sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ_TEMP, build_read_temp, &c->stmt, error)
-                     : sync_table_stmt(c->s, t, SYNC_STMT_CHANGES_READ, build_read, &c->stmt, error);
-        }
+        int rc = sync_changes_stmt(c->s, t, hidden ? SYNC_READ_HIDDEN_ENTRIES : SYNC_READ_ENTRIES, c->overlay,
+                                   &c->stmt, error);
         if (rc == SYNC_OK && (sqlite3_bind_int64(c->stmt, 1, r->lo > start ? r->lo : start + 1) ||
                               sqlite3_bind_int64(c->stmt, 2, r->hi))) {
             rc = sync_fail_db(c->s, error, NULL);

@@ -1,53 +1,9 @@
-#include "fold.h"
+#include "fold_internal.h"
 
 #include "capture.h"
-#include "chunk.h"
-#include "clocks.h"
 #include "key.h"
 
 #include <string.h>
-
-enum { HASH_SLOTS = 2 * SYNC_FOLD_CHUNK };
-
-/* One journal entry of the chunk in hand. */
-typedef struct entry {
-    int64_t seq;
-    int64_t op;
-    uint64_t hlc;
-    uint32_t tid; /* with its group */
-    int32_t next; /* later entry of the same key in this run, or -1 */
-    bool first;   /* first entry of its key in this run */
-    bool exists;  /* the base table has the row */
-    bool null_key;
-    bool kept; /* a tombstone names it */
-    bool has_clock;
-    int64_t live; /* journal entry that the clock names */
-    sync_value clock;
-    sync_value *key;
-} entry;
-
-typedef struct fold {
-    sync_db *s;
-    sync_error *error;
-    sync_place place;
-    bool need_real;
-    bool mends; /* entries were added that this fold has still to read */
-    int64_t now_ms;
-    int64_t newest; /* never deleted: seq must not go backwards */
-    const sync_learned *learned;
-    uint32_t learned_count;
-    sync_arena arena;
-    sync_row row;
-    sync_buf buf;
-    sync_buf keys;
-    sync_chunk chunk; /* fresh clocks of the run in hand */
-    bool full;        /* there may be more after it */
-    uint32_t count;
-    entry entries[SYNC_FOLD_CHUNK];
-    int32_t slots[HASH_SLOTS];
-    sync_value slot_key[HASH_SLOTS];
-    int32_t slot_last[HASH_SLOTS];
-} fold;
 
 /* ---- statements ---- */
 
@@ -86,359 +42,10 @@ static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *
     sqlite3_str_appendall(sql, " ORDER BY j.seq");
 }
 
-/* ---- writing clocks ---- */
-
-static int put_clock(fold *f, sync_table *t, const entry *e, int64_t j, int64_t seq, bool fresh)
-{
-    return sync_clocks_put(f->s, t, f->place, e->key, j, seq, &f->buf, fresh, f->error);
-}
-
-static int pack_and_put(fold *f, sync_table *t, const entry *e, int64_t j, int64_t seq, bool fresh)
-{
-    sync_buf_reset(&f->buf);
-    sync_clock_put(&f->buf, &f->row, t->identity, t->epoch);
-    return put_clock(f, t, e, j, seq, fresh);
-}
-
-/* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. */
-static int drop_entry(fold *f, int64_t seq)
-{
-    return f->place == SYNC_IN_FILE && seq != f->newest ? sync_clocks_drop_entry(f->s, seq, f->error)
-                                                        : SYNC_OK;
-}
-
-/* ---- replaying one key ---- */
-
-static sync_stamp stamp_of(const fold *f, const entry *e)
-{
-    return (sync_stamp){e->hlc, f->s->own_site, 1};
-}
-
-/* Every column that the triggers knew gets the stamp; values are in the base table. What was told of an entry holds for it still when
-** columns have come since. */
-static int cover(fold *f, const sync_table *t, sync_stamp stamp)
-{
-    for (uint32_t c = 0; c < t->col_count; c++) {
-        if (t->cols[c].present && !t->cols[c].learned) {
-            sync_cell *cell = sync_row_set(&f->row, c, stamp);
-            if (cell == NULL) {
-                return sync_fail_nomem(f->error);
-            }
-            cell->carried = false;
-        }
-    }
-    return SYNC_OK;
-}
-
-static int begin_life(fold *f, const sync_table *t, sync_stamp stamp)
-{
-    sync_row *row = &f->row;
-    row->cl = t->identity == SYNC_BY_ROW ? 1 : row->cl + 1;
-    row->born = t->identity == SYNC_BY_ROW ? stamp : SYNC_STAMP_NONE;
-    row->stamp = stamp;
-    row->held = row->moved = false;
-    row->count = row->ref_count = 0;
-    return cover(f, t, stamp);
-}
-
-static void end_life(fold *f, const sync_table *t, sync_stamp stamp)
-{
-    sync_row *row = &f->row;
-    row->cl = t->identity == SYNC_BY_ROW ? 2 : row->cl + 1;
-    row->stamp = stamp;
-    row->held = row->moved = false;
-    row->count = row->ref_count = 0;
-}
-
-static int stamp_columns(fold *f, const sync_table *t, const entry *e)
-{
-    uint32_t base = (e->tid >> SYNC_GROUP_SHIFT) * SYNC_MASK_COLUMNS;
-    for (uint32_t bit = 0; bit < SYNC_MASK_COLUMNS; bit++) {
-        if (((uint64_t)e->op >> bit) & 1 && base + bit < t->col_count) {
-            sync_cell *cell = sync_row_set(&f->row, base + bit, stamp_of(f, e));
-            if (cell == NULL) {
-                return sync_fail_nomem(f->error);
-            }
-            cell->carried = false;
-        }
-    }
-    return SYNC_OK;
-}
-
-/* A genesis row has no clock: its stamps are the table's. */
-static int genesis_state(fold *f, const sync_table *t)
-{
-    sync_stamp stamp = {t->epoch, t->genesis_site, 0};
-    f->row.cl = 1;
-    f->row.born = sync_engine_genesis_born(t);
-    f->row.stamp = stamp;
-    for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
-        if (sync_row_set(&f->row, c, stamp) == NULL) {
-            return sync_fail_nomem(f->error);
-        }
-    }
-    return SYNC_OK;
-}
-
-/* Columns that the triggers did not know when the tail was written: what is not the default was written there. */
-static int stamp_learned(fold *f, const sync_table *t, const entry *e, sync_stamp stamp, bool *changed)
-{
-    int rc = SYNC_OK;
-    for (uint32_t i = 0; rc == SYNC_OK && i < f->learned_count; i++) {
-        if (f->learned[i].tid != t->tid) {
-            continue;
-        }
-        uint32_t cid = f->learned[i].cid;
-        const sync_cell *have = sync_row_find(&f->row, cid);
-        if (have && have->stamp.hlc == stamp.hlc && have->stamp.site == stamp.site) {
-            continue;
-        }
-        sqlite3_str *sql = sqlite3_str_new(f->s->db);
-        sqlite3_str_appendf(sql, "SELECT 1 FROM main.\"%w\" WHERE \"%w\" IS NOT (%s)", t->name,
-                            t->cols[cid].name, t->cols[cid].preset ? t->cols[cid].preset : "NULL");
-        for (uint32_t k = 0; k < t->key_count; k++) {
-            sqlite3_str_appendf(sql, " AND \"%w\" = ?%d", t->key_names[k], (int)k + 4);
-        }
-        sqlite3_stmt *stmt;
-        rc = sync_prepare_text(f->s, &stmt, f->error, sqlite3_str_finish(sql));
-        rc = rc == SYNC_OK ? sync_clocks_bind_key(f->s, stmt, t, e->key, f->error) : rc;
-        int step = rc == SYNC_OK ? sync_step(f->s, stmt, f->error) : rc;
-        sqlite3_finalize(stmt);
-        if (step == SQLITE_ROW) {
-            sync_cell *cell = sync_row_set(&f->row, cid, stamp);
-            rc = cell ? SYNC_OK : sync_fail_nomem(f->error);
-            *changed = true;
-        } else if (step != SQLITE_DONE) {
-            rc = step;
-        }
-    }
-    return rc;
-}
-
-/* What one key's chain of entries has come to. */
-typedef struct outcome {
-    bool changed;
-    bool in_table; /* a clock at j = 0 (identity key: at the key) is in the table */
-    bool known;    /* f->row is a state, not "never existed" */
-} outcome;
-
-/* Identity row: the life that ends leaves a tombstone of its own, named by an entry that no other clock names. */
-static int bury(fold *f, sync_table *t, entry *e, entry *named, outcome *o)
-{
-    int64_t j = 0;
-    end_life(f, t, stamp_of(f, e));
-    o->changed = true;
-    if (t->identity == SYNC_BY_KEY) {
-        return SYNC_OK;
-    }
-    int rc = sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
-    rc = rc == SYNC_OK ? pack_and_put(f, t, e, j + 1, named->seq, true) : rc;
-    named->kept = true;
-    if (rc == SYNC_OK && o->in_table) {
-        rc = sync_clocks_delete(f->s, t, f->place, e->key, 0, f->error);
-    }
-    o->in_table = false;
-    o->known = false;
-    sync_row_reset(&f->row);
-    return rc;
-}
-
-static int replay_entry(fold *f, sync_table *t, entry *e, entry *hint, outcome *o)
-{
-    sync_row *row = &f->row;
-    bool alive = o->known && sync_row_alive(row);
-    bool insert = e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO;
-    int rc = SYNC_OK;
-    if ((e->op == SYNC_OP_DELETE || e->op == SYNC_OP_MOVE_FROM || e->op == SYNC_OP_MOVE_TO) && alive) {
-        rc = bury(f, t, e, e->op == SYNC_OP_MOVE_TO && hint ? hint : e, o);
-        alive = false;
-    }
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    if (insert && alive) { /* INSERT OR REPLACE over a live row keeps the incarnation */
-        row->stamp = stamp_of(f, e);
-        row->held = false;
-        row->ref_count = 0;
-        rc = cover(f, t, row->stamp);
-    } else if (insert) {
-        rc = begin_life(f, t, stamp_of(f, e));
-        o->known = true;
-    } else if (e->op > 0 && alive) {
-        rc = stamp_columns(f, t, e);
-    }
-    o->changed = o->changed || insert || (e->op > 0 && alive);
-    return rc;
-}
-
-static int append_mend(fold *f, const sync_table *t, const entry *e)
-{
-    sqlite3_str *sql = sqlite3_str_new(f->s->db);
-    sqlite3_str_appendall(sql, "INSERT INTO main.sync_journal(tid, op, at, ");
-    sync_str_numbers(sql, t, "k%d", ", ");
-    sqlite3_str_appendf(sql, ") VALUES(%u, %d, %lld", t->tid, SYNC_OP_MEND, (long long)f->now_ms);
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        sqlite3_str_appendf(sql, ", ?%d", (int)i + 4);
-    }
-    sqlite3_str_appendall(sql, ")");
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare_text(f->s, &stmt, f->error, sqlite3_str_finish(sql));
-    rc = rc == SYNC_OK ? sync_clocks_bind_key(f->s, stmt, t, e->key, f->error) : rc;
-    rc = rc == SYNC_OK ? sync_run(f->s, stmt, f->error) : rc;
-    sqlite3_finalize(stmt);
-    if (rc == SYNC_OK) {
-        f->newest = sqlite3_last_insert_rowid(f->s->db);
-    }
-    return rc;
-}
-
-/* The base table is the truth: where the journal says otherwise about existence, a real fold mends it. */
-static int mend(fold *f, sync_table *t, entry *last, outcome *o)
-{
-    bool alive = o->known && sync_row_alive(&f->row);
-    if (alive == last->exists || (alive && f->row.held)) {
-        return SYNC_OK;
-    }
-    if (f->place == SYNC_IN_OVERLAY) {
-        f->need_real = true;
-        return SYNC_OK;
-    }
-    if (last->op !=
-        SYNC_OP_MEND) { /* stamps of the tail may have been told: the mend gets an entry, and so a stamp, of its own */
-        f->mends = true;
-        return append_mend(f, t, last);
-    }
-    o->changed = true;
-    if (last->exists) {
-        o->known = true;
-        return begin_life(f, t, stamp_of(f, last));
-    }
-    return bury(f, t, last, last, o);
-}
-
-/* INSERT OR REPLACE over a row from before tracking keeps its identity. Whether there was one is not journaled (asking would cost every
-** insert a look-up): its number was in use, or free below the highest, when the table was tracked. */
-static bool may_be_genesis(const sync_table *t, const entry *e)
-{
-    return t->identity == SYNC_BY_ROW && e->key[0].type == SYNC_INTEGER && e->key[0].i <= t->genesis_max;
-}
-
-/* The state that the chain starts from. */
-static int first_state(fold *f, sync_table *t, const entry *e, bool only_looks, outcome *o)
-{
-    sync_row_reset(&f->row);
-    *o = (outcome){.in_table = e->has_clock, .known = e->has_clock};
-    if (e->has_clock) {
-        int rc =
-            sync_clock_get(&f->row, e->clock.data, e->clock.bytes, t->identity, t->epoch, f->s->sites.count);
-        return rc == SYNC_OK ? rc : sync_fail(f->error, rc, "sync_row_%u: a clock is damaged", t->tid);
-    }
-    const entry *does = e; /* a note says nothing of whether the row was there */
-    while (does->op == SYNC_OP_HINT && does->next >= 0) {
-        does = &f->entries[does->next];
-    }
-    bool insert = does->op == SYNC_OP_INSERT || does->op == SYNC_OP_MOVE_TO;
-    bool taken =
-        does->op == SYNC_OP_MOVE_TO && does != e; /* the number had a row: a genesis row, having no clock */
-    if (insert && !taken && (does->op == SYNC_OP_MOVE_TO || !may_be_genesis(t, e))) {
-        return SYNC_OK;
-    }
-    if (t->identity == SYNC_BY_ROW && (insert || (only_looks && !e->exists))) {
-        bool gone = false;
-        int rc = sync_clocks_hides(f->s, t, f->place, e->key, sync_engine_genesis_born(t), &gone, f->error);
-        if (rc != SYNC_OK || gone) {
-            return rc;
-        }
-    }
-    o->known = true;
-    return genesis_state(f, t);
-}
-
-/* Deletes the entries of a chain that nothing names; `keep` is the live one (0: none). Tombstones keep theirs. */
-static int drop_chain(fold *f, const entry *e, int64_t keep)
-{
-    int rc = SYNC_OK;
-    for (; rc == SYNC_OK; e = &f->entries[e->next]) {
-        if (e->seq != keep && !e->kept) {
-            rc = drop_entry(f, e->seq);
-        }
-        if (e->next < 0) {
-            break;
-        }
-    }
-    return rc;
-}
-
-/* The commonest key: inserted, and that is all that the tail says of it. */
-static int fold_insert(fold *f, sync_table *t, const entry *e)
-{
-    if (f->place == SYNC_IN_FILE) {
-        size_t before = f->chunk.clocks.len;
-        sync_clock_put_insert(&f->chunk.clocks, stamp_of(f, e), t->col_count, t->epoch);
-        return sync_chunk_add(&f->chunk, e->key, e->seq, f->chunk.clocks.len - before, f->error);
-    }
-    sync_buf_reset(&f->buf);
-    sync_clock_put_insert(&f->buf, stamp_of(f, e), t->col_count, t->epoch);
-    int rc = t->identity == SYNC_BY_ROW ? sync_clocks_overlay(f->s, t, e->key, f->error) : SYNC_OK;
-    return rc == SYNC_OK ? put_clock(f, t, e, 0, e->seq, true) : rc;
-}
-
-static bool is_look(int64_t op)
-{
-    return op == SYNC_OP_LOOK || op == SYNC_OP_HINT || op == SYNC_OP_MEND;
-}
-
-static int fold_key(fold *f, sync_table *t, entry *first)
-{
-    bool only_looks = true;
-    entry *last = first;
-    for (entry *e = first;; e = &f->entries[e->next]) {
-        only_looks = only_looks && is_look(e->op);
-        last = e;
-        if (e->next < 0) {
-            break;
-        }
-    }
-    if (first == last && first->op == SYNC_OP_INSERT && first->exists && !first->has_clock &&
-        t->all_present && !may_be_genesis(t, first)) {
-        return fold_insert(f, t, first);
-    }
-    outcome o;
-    int rc = f->place == SYNC_IN_OVERLAY && t->identity == SYNC_BY_ROW
-                 ? sync_clocks_overlay(f->s, t, first->key, f->error)
-                 : SYNC_OK;
-    rc = rc == SYNC_OK ? first_state(f, t, first, only_looks, &o) : rc;
-    if (rc != SYNC_OK || (only_looks && f->row.held)) {
-        return rc == SYNC_OK ? drop_chain(f, first, 0) : rc;
-    }
-    entry *hint = NULL;
-    for (entry *e = first; rc == SYNC_OK; e = &f->entries[e->next]) {
-        rc = replay_entry(f, t, e, hint, &o);
-        hint = e->op == SYNC_OP_HINT ? e : NULL;
-        if (e->next < 0) {
-            break;
-        }
-    }
-    rc = rc == SYNC_OK ? mend(f, t, last, &o) : rc;
-    if (rc == SYNC_OK && last->exists && f->learned_count) {
-        rc = stamp_learned(f, t, last, stamp_of(f, last), &o.changed);
-    }
-    if (rc != SYNC_OK || f->need_real || !o.changed) {
-        return rc == SYNC_OK && !f->need_real ? drop_chain(f, first, 0) : rc;
-    }
-    if (o.known) {
-        rc = pack_and_put(f, t, last, 0, last->seq, !o.in_table);
-    }
-    if (rc == SYNC_OK && first->has_clock) {
-        rc = drop_entry(f, first->live);
-    }
-    return rc == SYNC_OK ? drop_chain(f, first, last->seq) : rc;
-}
-
 /* ---- chunks ---- */
 
 /* Chains the entries of a run by key. Without a normal form of the key each entry must be a run of its own. */
-static int chain_keys(fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
+static int chain_keys(sync_fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
 {
     uint32_t slots = 16; /* a power of two, twice the entries */
     while (slots < 2 * (hi - lo)) {
@@ -446,7 +53,7 @@ static int chain_keys(fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
     }
     memset(f->slots, 0xff, slots * sizeof *f->slots);
     for (uint32_t i = lo; i < hi; i++) {
-        entry *e = &f->entries[i];
+        sync_entry *e = &f->entries[i];
         e->next = -1;
         e->first = !e->null_key;
         if (e->null_key || hi - lo == 1) {
@@ -481,7 +88,7 @@ static int chain_keys(fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
     return SYNC_OK;
 }
 
-static int read_entry(fold *f, const sync_table *t, sqlite3_stmt *stmt, entry *e)
+static int read_entry(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, sync_entry *e)
 {
     e->key = sync_arena_alloc(&f->arena, t->key_count * sizeof *e->key);
     if (e->key == NULL) {
@@ -511,7 +118,7 @@ static int read_entry(fold *f, const sync_table *t, sqlite3_stmt *stmt, entry *e
 }
 
 /* Entries lo..hi-1 of the chunk: one table, adjacent in the journal. */
-static int fold_run(fold *f, sync_table *t, uint32_t lo, uint32_t hi)
+static int fold_run(sync_fold *f, sync_table *t, uint32_t lo, uint32_t hi)
 {
     sqlite3_stmt *stmt;
     int64_t nulls = 0;
@@ -538,12 +145,12 @@ static int fold_run(fold *f, sync_table *t, uint32_t lo, uint32_t hi)
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;
     rc = rc == SYNC_OK ? chain_keys(f, t, lo, at) : rc;
     for (uint32_t i = lo; rc == SYNC_OK && !f->need_real && i < at; i++) {
-        entry *e = &f->entries[i];
+        sync_entry *e = &f->entries[i];
         if (e->null_key) {
             nulls += e->op != SYNC_OP_LOOK;
-            rc = drop_entry(f, e->seq);
+            rc = sync_fold_drop_entry(f, e->seq);
         } else if (e->first) {
-            rc = fold_key(f, t, e);
+            rc = sync_fold_key(f, t, e);
         }
     }
     rc = rc == SYNC_OK ? sync_chunk_write(f->s, t, &f->chunk, f->error) : rc;
@@ -561,7 +168,7 @@ static bool is_first_half(int64_t op)
 }
 
 /* The next chunk of the journal above `after`, with its stamps; *hlc is the clock before and after it. */
-static int read_chunk(fold *f, int64_t after, int64_t now_ms, uint64_t *hlc)
+static int read_chunk(sync_fold *f, int64_t after, int64_t now_ms, uint64_t *hlc)
 {
     sync_db *s = f->s;
     int rc = SYNC_OK;
@@ -584,7 +191,7 @@ static int read_chunk(fold *f, int64_t after, int64_t now_ms, uint64_t *hlc)
             f->need_real = true; /* the stamp will depend on when it is folded */
         }
         *hlc = sync_hlc_next(*hlc, at, now_ms);
-        f->entries[f->count++] = (entry){
+        f->entries[f->count++] = (sync_entry){
             .seq = sqlite3_column_int64(s->journal_runs_stmt, 0),
             .tid = (uint32_t)sqlite3_column_int64(s->journal_runs_stmt, 1),
             .op = sqlite3_column_int64(s->journal_runs_stmt, 2),
@@ -601,7 +208,7 @@ static int read_chunk(fold *f, int64_t after, int64_t now_ms, uint64_t *hlc)
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-static int fold_chunk(fold *f)
+static int fold_chunk(sync_fold *f)
 {
     int rc = SYNC_OK;
     for (uint32_t lo = 0, hi; rc == SYNC_OK && !f->need_real && lo < f->count; lo = hi) {
@@ -618,7 +225,7 @@ static int fold_chunk(fold *f)
 }
 
 /* Folds everything above `after`. */
-static int fold_tail(fold *f, int64_t after, uint64_t *hlc, int64_t *end, int64_t *entries)
+static int fold_tail(sync_fold *f, int64_t after, uint64_t *hlc, int64_t *end, int64_t *entries)
 {
     const sync_env *env = sync_env_get();
     int64_t now = env->now_ms(env->context);
@@ -638,9 +245,9 @@ static int fold_tail(fold *f, int64_t after, uint64_t *hlc, int64_t *end, int64_
     return rc;
 }
 
-static fold *fold_new(sync_db *s, sync_place place, sync_error *error)
+static sync_fold *fold_new(sync_db *s, sync_place place, sync_error *error)
 {
-    fold *f = sync_alloc(sizeof *f);
+    sync_fold *f = sync_alloc(sizeof *f);
     if (f == NULL) {
         sync_fail_nomem(error);
         return NULL;
@@ -659,7 +266,7 @@ static fold *fold_new(sync_db *s, sync_place place, sync_error *error)
     return f;
 }
 
-static void fold_free(fold *f)
+static void fold_free(sync_fold *f)
 {
     sync_arena_free(&f->arena);
     sync_row_free(&f->row);
@@ -680,7 +287,7 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
 {
     int64_t end = 0;
     uint64_t hlc = s->hlc;
-    fold *f = fold_new(s, SYNC_IN_FILE, error);
+    sync_fold *f = fold_new(s, SYNC_IN_FILE, error);
     if (f == NULL) {
         return SYNC_NOMEM;
     }
@@ -785,7 +392,7 @@ static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
     if (!o->valid) {
         rc = overlay_begin(s, error);
     }
-    fold *f = rc == SYNC_OK ? fold_new(s, SYNC_IN_OVERLAY, error) : NULL;
+    sync_fold *f = rc == SYNC_OK ? fold_new(s, SYNC_IN_OVERLAY, error) : NULL;
     if (f == NULL) {
         o->valid = false;
         return rc == SYNC_OK ? SYNC_NOMEM : rc;

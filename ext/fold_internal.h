@@ -1,0 +1,57 @@
+/* A fold under way: what its chunks and the replay of one key share. */
+#ifndef SYNC_FOLD_INTERNAL_H
+#define SYNC_FOLD_INTERNAL_H
+
+#include "chunk.h"
+#include "clocks.h"
+#include "fold.h"
+
+enum { SYNC_FOLD_SLOTS = 2 * SYNC_FOLD_CHUNK };
+
+/* One journal entry of the chunk in hand. */
+typedef struct sync_entry {
+    int64_t seq;
+    int64_t op;
+    uint64_t hlc;
+    uint32_t tid; /* with its group */
+    int32_t next; /* later entry of the same key in this run, or -1 */
+    bool first;   /* first entry of its key in this run */
+    bool exists;  /* the base table has the row */
+    bool null_key;
+    bool kept; /* a tombstone names it */
+    bool has_clock;
+    int64_t live; /* journal entry that the clock names */
+    sync_value clock;
+    sync_value *key;
+} sync_entry;
+
+typedef struct sync_fold {
+    sync_db *s;
+    sync_error *error;
+    sync_place place;
+    bool need_real;
+    bool mends; /* entries were added that this fold has still to read */
+    int64_t now_ms;
+    int64_t newest; /* never deleted: seq must not go backwards */
+    const sync_learned *learned;
+    uint32_t learned_count;
+    sync_arena arena;
+    sync_row row;
+    sync_buf buf;
+    sync_buf keys;
+    sync_chunk chunk; /* fresh clocks of the run in hand */
+    bool full;        /* there may be more after it */
+    uint32_t count;
+    sync_entry entries[SYNC_FOLD_CHUNK];
+    int32_t slots[SYNC_FOLD_SLOTS];
+    sync_value slot_key[SYNC_FOLD_SLOTS];
+    int32_t slot_last[SYNC_FOLD_SLOTS];
+} sync_fold;
+
+/* Folds all entries of one key that the run in hand has, `first` and its chain: clock and tombstones written, superseded entries gone. */
+int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first);
+
+/* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. */
+int sync_fold_drop_entry(sync_fold *f, int64_t seq);
+
+#endif
