@@ -54,6 +54,7 @@ class Columns(SyncTest):
 
     def test_genesis(self):
         file = self.file("a", T + "INSERT INTO t VALUES('g', 1, 2); CREATE TABLE u(id TEXT PRIMARY KEY);", "t")
+        tick()
         before = file.one("SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now')")
         file.sql("INSERT INTO t VALUES('k', 1, 2)")
         tick()
@@ -72,6 +73,8 @@ class Columns(SyncTest):
             b.sql("INSERT INTO u VALUES(?, ?)", f"b{i}", i)
         self.level(a, b)
         self.assertEqual([rows(file, table)["held"] for file in (a, b) for table in "ut"], [3, 0, 3, 0])
+        a.sql("UPDATE sync_conflict SET held = 0 WHERE id = 1")     # a note of what lost
+        self.assertEqual(rows(a, "u")["held"], 2)
 
     def test_pending(self):
         a, b = self.files("ab", T, "t")
