@@ -1,6 +1,7 @@
 #include "apply.h"
 
 #include "base.h"
+#include "lane.h"
 #include "merging.h"
 #include "request.h"
 #include "site.h"
@@ -21,6 +22,7 @@ typedef struct apply {
     arriving *tables;
     sync_part_mark part; /* what follows this part */
     sync_row local, remote;
+    sync_lane lane;
     int64_t changed;
 } apply;
 
@@ -261,7 +263,13 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
                              t->name);
         }
     }
-    int rc = sync_find(m, t, key, a->remote.born, &a->local, &slot);
+    bool taken = false;
+    int rc = sync_lane_take(&a->lane, m, t, key, &a->remote, &taken);
+    if (rc != SYNC_OK || taken) {
+        a->changed += taken;
+        return rc;
+    }
+    rc = sync_find(m, t, key, a->remote.born, &a->local, &slot);
     rc = rc == SYNC_OK ? note_genesis(a, t, key, &slot) : rc;
     if (rc != SYNC_OK) {
         return rc;
@@ -350,6 +358,7 @@ static void apply_free(apply *a)
 int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed, sync_error *error)
 {
     apply a = {0};
+    int64_t cache = 0;
     *changed = 0;
     a.m.s = s;
     int rc = sync_decoder_open(changeset, bytes, (uint64_t)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, -1),
@@ -364,9 +373,16 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     rc = rc == SYNC_OK ? map_sites(&a, error) : rc;
     if (rc == SYNC_OK) {
         rc = sync_merging_begin(&a.m, s, error);
+        if (rc == SYNC_OK && bytes >= SYNC_LONG_BYTES) {
+            rc = sync_engine_cache_widen(s, &cache, error);
+        }
+        rc = rc == SYNC_OK ? sync_lane_begin(&a.lane, &a.m, bytes) : rc;
         rc = rc == SYNC_OK ? merge_rows(&a, error) : rc;
+        rc = sync_lane_end(&a.lane, &a.m, rc);
         rc = rc == SYNC_OK && a.changed ? sync_settle(&a.m) : rc;
         rc = sync_merging_end(&a.m, rc);
+        int restored = sync_engine_cache_restore(s, cache, error);
+        rc = rc == SYNC_OK ? restored : rc;
     }
     const sync_closing *closing = rc == SYNC_OK ? sync_decoder_closing(a.decoder) : NULL;
     if (closing) {

@@ -462,6 +462,10 @@ int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
         return sync_fail(error, SYNC_READONLY, "the database is open read-only");
     }
     int rc = sync_keeper_watch(s, error);
+    if (rc == SYNC_OK && s->must_roll_back) {
+        rc = sqlite3_get_autocommit(s->db) ? SYNC_OK : sync_exec(s, error, "ROLLBACK");
+        s->must_roll_back = rc != SYNC_OK;
+    }
     if (rc == SYNC_OK && !writing) {
         op->transaction = sqlite3_get_autocommit(s->db) != 0;
         op->open = true;
@@ -508,7 +512,8 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
     sync_error ignored = {0};
     if (op->transaction) {
         if (!sqlite3_get_autocommit(s->db)) {
-            (void)sync_exec(s, &ignored, "ROLLBACK");
+            s->must_roll_back =
+                sync_exec(s, &ignored, "ROLLBACK") != SYNC_OK && !sqlite3_get_autocommit(s->db);
         }
     } else {
         (void)sync_exec(s, &ignored, "ROLLBACK TO sync_operation; RELEASE sync_operation");

@@ -185,6 +185,7 @@ typedef struct sync_db {
     uint64_t forsaken_count;
     char boot[40]; /* of the machine, read once */
     bool boot_read;
+    bool must_roll_back;  /* an operation ended without memory enough even for its ROLLBACK */
     bool witness_written; /* by this connection: close cleanly */
     bool witness_complained;
     const struct sync_chunk *chunk; /* being written, see chunk.h */

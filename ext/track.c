@@ -310,6 +310,26 @@ static int write_table(sync_db *s, const sync_base_table *base, sync_identity id
     return rc == SYNC_OK ? sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1") : rc;
 }
 
+/* A renamed table takes the triggers of its old name along: they would journal each of its writes for a table that is gone. */
+static int drop_leftover_triggers(sync_db *s, const char *name, sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        int64_t hang = 0;
+        if (s->tables[i].missing) {
+            rc = sync_query_int(s, &hang, 0, error,
+                                "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND name = "
+                                "'sync_%u_insert' AND"
+                                " tbl_name = %Q COLLATE NOCASE",
+                                s->tables[i].tid, name);
+        }
+        if (rc == SYNC_OK && hang) {
+            rc = sync_capture_drop_triggers(s, s->tables[i].tid, error);
+        }
+    }
+    return rc;
+}
+
 int sync_capture_track(sync_db *s, const char *name, int identity, const char *options, sync_error *error)
 {
     sync_arena arena = {0};
@@ -344,6 +364,7 @@ int sync_capture_track(sync_db *s, const char *name, int identity, const char *o
         return rc;
     }
     rc = check_writable(s, &base, error);
+    rc = rc == SYNC_OK ? drop_leftover_triggers(s, base.name, error) : rc;
     if (rc == SYNC_OK && !s->has_meta) {
         rc = make_metadata(s, error);
     }

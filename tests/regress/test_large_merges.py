@@ -1,0 +1,87 @@
+"""Large merges go another way for rows whose numbers are above all in use; they end as small ones do."""
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+import invariants  # noqa: E402
+from syncfile import SyncTest  # noqa: E402
+
+LARGE = ("WITH RECURSIVE n(i) AS (SELECT {lo} UNION ALL SELECT i + 1 FROM n WHERE i < {hi})"
+         " INSERT INTO t SELECT i, hex(randomblob(60)), i % 7 FROM n")
+T = "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b INT);"
+
+
+class LargeMerges(SyncTest):
+    def converge(self, *files):
+        self.level(*files)
+        for file in files:
+            invariants.check(file.path)
+
+    def fill(self, file, lo, hi):
+        file.sql(LARGE.format(lo=lo, hi=hi))
+
+    def test_into_an_empty_file_and_onwards(self):
+        a, b = self.files("ab", T, "t")
+        self.fill(a, 1, 6000)
+        self.converge(a, b)
+        b.sql("UPDATE t SET a = 'changed' WHERE id % 3 = 0")
+        b.sql("DELETE FROM t WHERE id % 5 = 0")
+        self.fill(b, 6001, 9000)
+        self.converge(a, b)
+        self.assertEqual(a.sql("SELECT count(*) FROM t WHERE a = 'changed'"), [(1600,)])
+
+    def test_numbers_that_are_in_use(self):
+        a, b = self.files("ab", T, "t")
+        self.fill(a, 1, 5000)
+        b.sql("INSERT INTO t VALUES(2500, 'mine', 1), (4000, 'gone', 1)")
+        b.sql("DELETE FROM t WHERE id = 4000")
+        self.converge(a, b)
+        self.assertEqual(a.sql("SELECT count(*) FROM t"), b.sql("SELECT count(*) FROM t"))
+
+    def test_clashes_in_the_middle(self):
+        schema = T + "CREATE UNIQUE INDEX u ON t(a);"
+        a, b = self.files("ab", schema, "t")
+        b.sql("INSERT INTO t VALUES(1, 'same', 1)")
+        self.fill(a, 2, 4000)
+        a.sql("INSERT INTO t VALUES(4001, 'same', 1)")
+        a.sql(LARGE.format(lo=4002, hi=6000))
+        self.converge(a, b)
+        self.assertEqual(len(b.held()), 1)
+
+    def test_triggers_of_the_application_still_fire(self):
+        a, b = self.files("ab", T + "CREATE TABLE seen(n INT);", "t")
+        b.script("CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO seen VALUES(NEW.id); END;")
+        self.fill(a, 1, 4000)
+        self.converge(a, b)
+        self.assertEqual(b.sql("SELECT count(*) FROM seen"), [(4000,)])
+
+    def test_temporary_triggers_still_fire(self):
+        a, b = self.files("ab", T, "t")
+        b.x("CREATE TEMP TABLE seen(n INT)")
+        b.x("CREATE TEMP TRIGGER tr AFTER INSERT ON main.t BEGIN INSERT INTO seen VALUES(NEW.id); END")
+        self.fill(a, 1, 4000)
+        b.pull(a)
+        self.assertEqual(b.x("SELECT count(*) FROM seen"), [(4000,)])
+
+    def test_writers_are_tracked_again_afterwards(self):
+        a, b = self.files("ab", T, "t")
+        self.fill(a, 1, 4000)
+        b.pull(a)
+        b.x("INSERT INTO t VALUES(9000, 'by the connection that merged', 0)")
+        b.x("UPDATE t SET b = 99 WHERE id = 17")
+        self.converge(a, b)
+        self.assertEqual(a.sql("SELECT b FROM t WHERE id = 17"), [(99,)])
+
+    def test_many_tables_by_turns(self):
+        schema = "".join(f"CREATE TABLE t{i}(id INTEGER PRIMARY KEY, a TEXT); " for i in range(6))
+        a, b = self.files("ab", schema, *[f"t{i}" for i in range(6)])
+        for n in range(1, 400):
+            a.sql(f"INSERT INTO t{n % 6} VALUES({n}, hex(randomblob(300)))")
+        self.converge(a, b)
+
+
+if __name__ == "__main__":
+    unittest.main()
