@@ -15,6 +15,7 @@ static const char usage_rest[] =
     "  --transactions N     one-row transactions per run (2000)\n"
     "  --adopt-rows N       rows of the table to adopt, 0: skip (1000000)\n"
     "  --key integer|text   only this kind of key\n"
+    "  --clock wall|cpu     what is measured (wall); cpu, without waiting, where others use the machine too\n"
     "  --dir PATH           where the files go (default: a new directory under TMPDIR)\n"
     "  --json PATH          also write the figures as JSON\n";
 
@@ -81,6 +82,8 @@ static void parse(options *o, int argc, char **argv)
         } else if (strcmp(arg, "--key") == 0) {
             o->key[KEY_INTEGER] = strcmp(value, "integer") == 0;
             o->key[KEY_TEXT] = strcmp(value, "text") == 0;
+        } else if (strcmp(arg, "--clock") == 0) {
+            o->cpu_time = strcmp(value, "cpu") == 0;
         } else if (strcmp(arg, "--dir") == 0) {
             o->dir = value;
         } else if (strcmp(arg, "--json") == 0) {
@@ -130,6 +133,9 @@ int main(int argc, char **argv)
                  .contenders = {{driver_find("sync_ext"), NULL}},
                  .contender_count = 1};
     parse(&o, argc, argv);
+    if (o.cpu_time) {
+        use_cpu_time();
+    }
     char made[4096] = "";
     if (o.dir == NULL) {
         const char *tmp = getenv("TMPDIR");

@@ -74,6 +74,7 @@ typedef struct options {
     const char *json; /* NULL: none */
     int rows, runs, one_row_transactions, adopt_rows;
     bool key[KEY_KINDS];
+    bool cpu_time;
     contender contenders[8]; /* [0] is ours */
     int contender_count;
 } options;
@@ -90,6 +91,7 @@ void db_checkpoint(sqlite3 *db);
 void db_remove(const char *dir, const char *file);
 double file_size(const char *dir, const char *file);
 double now_us(void);
+void use_cpu_time(void); /* for now_us() from here on, instead of wall time */
 
 /* bench_drivers.c */
 const driver *driver_find(const char *name); /* NULL: unknown */

@@ -155,8 +155,8 @@ report report_begin(const options *o)
         }
         fprintf(r.json,
                 "{\n  \"date\": \"%s\",\n  \"machine\": \"%s\",\n  \"sqlite\": \"%s\",\n  \"rows\": %d,\n"
-                "  \"runs\": %d,\n  \"figures\": [",
-                date, machine, sqlite3_libversion(), o->rows, o->runs);
+                "  \"runs\": %d,\n  \"clock\": \"%s\",\n  \"figures\": [",
+                date, machine, sqlite3_libversion(), o->rows, o->runs, clock);
     }
     return r;
 }
