@@ -141,13 +141,14 @@ static void machine_text(char out[256])
 report report_begin(const options *o)
 {
     report r = {0};
+    const char *measured = o->cpu_time ? "cpu" : "wall";
     char machine[256], date[32];
     machine_text(machine);
     time_t now = time(NULL);
     struct tm utc;
     strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &utc));
-    printf("%s; %s; SQLite %s; %d rows, %d paired runs\n", date, machine, sqlite3_libversion(), o->rows,
-           o->runs);
+    printf("%s; %s; SQLite %s; %d rows, %d paired runs, %s time\n", date, machine, sqlite3_libversion(),
+           o->rows, o->runs, measured);
     if (o->json) {
         r.json = fopen(o->json, "w");
         if (r.json == NULL) {
@@ -156,7 +157,7 @@ report report_begin(const options *o)
         fprintf(r.json,
                 "{\n  \"date\": \"%s\",\n  \"machine\": \"%s\",\n  \"sqlite\": \"%s\",\n  \"rows\": %d,\n"
                 "  \"runs\": %d,\n  \"clock\": \"%s\",\n  \"figures\": [",
-                date, machine, sqlite3_libversion(), o->rows, o->runs, clock);
+                date, machine, sqlite3_libversion(), o->rows, o->runs, measured);
     }
     return r;
 }
