@@ -209,6 +209,7 @@ def wait(process):
 def run_file(path, suite, logs):
     began = time.monotonic()
     scratch = Path(tempfile.mkdtemp(prefix="sync-test-"))
+    scratch.chmod(0o755)  # some tests act as another user
     results_path = scratch / ".results"
     log_path = logs / f"{suite.name}-{path.name}.log"
     try:

@@ -70,7 +70,7 @@ class ShellError(Exception):
 def shell(db, sql, ext=True, check=True, args=()):
     """Runs SQL (and dot commands) in the stock sqlite3 shell until the first error; returns its stdout without
     the last newline. With check=False returns (status, stdout, stderr) instead of raising ShellError."""
-    command = ["sqlite3", "-batch", "-bail", "-init", "/dev/null", *args]
+    command = ["sqlite3", "-batch", "-bail", "-init", "/dev/null", "-cmd", f".timeout {SECONDS_MAX * 1000}", *args]
     if ext:
         command += ["-cmd", f".load {EXTENSION}"]
     done = subprocess.run([*command, str(db)], input=sql.encode("utf-8", "surrogateescape"), capture_output=True,
