@@ -391,7 +391,8 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
         s->folded = a.m.newest;
-        s->parts[a.head->site[0] % SYNC_PARTS_OPEN_MAX] = a.part;
+        s->part_merged = a.part;
+        s->part_waits = true;
         rc = sync_engine_save(s, error);
     }
     *changed = rc == SYNC_OK ? a.changed : 0;

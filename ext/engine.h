@@ -175,6 +175,8 @@ typedef struct sync_db {
     sync_overlay overlay;
     bool overlay_made; /* its tables are of this schema */
     sync_part_mark parts[SYNC_PARTS_OPEN_MAX];
+    sync_part_mark part_merged; /* counts when the operation is committed */
+    bool part_waits;
     sqlite3_stmt *meta_stmt;
     sqlite3_stmt *schema_stmt;
     sqlite3_stmt *save_stmt;

@@ -22,6 +22,10 @@ typedef struct sync_holding {
     const struct sync_holding *outer;
 } sync_holding;
 
+/* Rows that are being shown together (circle.h): each may rely on the others. */
+typedef struct sync_circle sync_circle;
+bool sync_circle_trusts(sync_circle *c, const sync_table *t, const sync_value *key, sync_stamp born);
+
 typedef struct sync_merging {
     sync_db *s;
     sync_error *error;
@@ -35,6 +39,7 @@ typedef struct sync_merging {
     sync_slot other_slot;
     int depth; /* of rows held because of rows */
     const sync_holding *holding;
+    sync_circle *circle;
     sync_arena arena; /* values of rows in hand; reset between rows of the changeset */
     sync_buf clock;
     sync_buf text;

@@ -323,7 +323,7 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
 static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                             const sync_row *whole, const sync_slot *slot, sync_missing *missing)
 {
-    for (uint32_t i = 0; i < m->s->fk_count; i++) {
+    for (uint32_t i = missing->from; i < m->s->fk_count; i++) {
         sync_fk *fk = &m->s->fks[i];
         sync_table *parent = fk->child_tid == t->tid ? sync_engine_tid(m->s, fk->parent_tid) : NULL;
         const sync_value *values[SYNC_KEY_COLUMNS_MAX];
@@ -347,11 +347,16 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
         }
         missing->parent = parent;
         missing->has_key = fk->to_key;
+        missing->born = SYNC_STAMP_NONE;
+        missing->at = i;
         for (uint32_t c = 0; fk->to_key && c < fk->count; c++) {
             missing->key[c] = *values[c];
         }
         for (uint32_t r = 0; r < row->ref_count; r++) {
             missing->born = row->refs[r].col == fk->from_col ? row->refs[r].born : missing->born;
+        }
+        if (m->circle && fk->to_key && sync_circle_trusts(m->circle, parent, missing->key, missing->born)) {
+            continue;
         }
         sqlite3_snprintf(SYNC_ERROR_BYTES, missing->why,
                          "%s(%s) refers to a row of %s that is not shown here", t->name, fk->from[0],
@@ -369,7 +374,7 @@ int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, 
     missing->parent = NULL;
     missing->has_key = false;
     missing->born = SYNC_STAMP_NONE;
-    for (uint32_t i = 0; i < m->s->fk_count; i++) {
+    for (uint32_t i = missing->from; i < m->s->fk_count; i++) {
         if (m->s->fks[i].child_tid == t->tid && m->s->fks[i].count > columns) {
             columns = m->s->fks[i].count;
         }

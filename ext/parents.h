@@ -10,10 +10,11 @@ typedef struct sync_missing {
     sync_table *parent;
     bool has_key; /* the foreign key refers to the parent's key: which is */
     sync_value key[SYNC_KEY_COLUMNS_MAX];
-    sync_stamp born; /* identity row: of the row that is meant */
+    sync_stamp born;   /* identity row: of the row that is meant */
+    uint32_t from, at; /* foreign keys before `from` are not looked at; which one it is */
 } sync_missing;
 
-/* Looks for a parent that is not shown. Foreign keys whose columns the row does not carry keep what they have. Values are borrowed. */
+/* Looks for a parent that is not shown, from missing->from on (0: all). Foreign keys whose columns the row does not carry keep what they have. Values are borrowed. */
 int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                          const sync_slot *slot, sync_missing *missing);
 

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { CIRCLE_DEPTH_MAX = 32 };
-
 static const char *reason_of(int rc)
 {
     switch (rc) {
@@ -183,46 +181,6 @@ static int make_room(sync_merging *m, sync_table *t, const sync_value *key, cons
     return rc;
 }
 
-/* A row whose parent is held too: perhaps they hold each other. Shows the row for a moment, and with it the parent if it can be; takes
-** both back if it cannot. */
-static int show_in_circle(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
-                          sync_slot *slot, const sync_missing *missing, bool *shown)
-{
-    sync_row whole = {0}, parent = {0};
-    sync_slot before = *slot, parent_slot;
-    int64_t newest = m->newest, seq = 0;
-    char why[SYNC_ERROR_BYTES];
-    int refused = 0;
-    *shown = false;
-    int rc = sync_find(m, missing->parent, missing->key, missing->born, &parent, &parent_slot);
-    if (rc != SYNC_OK || !parent.held || m->depth >= CIRCLE_DEPTH_MAX) {
-        sync_row_free(&parent);
-        return rc;
-    }
-    m->depth++;
-    rc = sync_row_copy(&whole, row) == SYNC_OK ? sync_exec(m->s, m->error, "SAVEPOINT sync_circle")
-                                               : sync_fail_nomem(m->error);
-    rc = rc == SYNC_OK ? write_shown(m, t, key, row, slot, SYNC_MERGE_LIFE, &seq, &refused, why) : rc;
-    if (rc == SYNC_OK && !refused) {
-        rc = shown_now(m, t, key, row, slot, seq);
-        rc = rc == SYNC_OK
-                 ? sync_show(m, missing->parent, missing->key, &parent, &parent_slot, SYNC_MERGE_CELLS)
-                 : rc;
-        *shown = rc == SYNC_OK && parent_slot.shown;
-    }
-    if (rc == SYNC_OK && !*shown) {
-        rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_circle");
-        *slot = before;
-        m->newest = newest;
-        rc = rc == SYNC_OK && sync_row_copy(row, &whole) != SYNC_OK ? sync_fail_nomem(m->error) : rc;
-    }
-    rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "RELEASE sync_circle") : rc;
-    m->depth--;
-    sync_row_free(&whole);
-    sync_row_free(&parent);
-    return rc;
-}
-
 /* Nothing but UNIQUE indexes and the row itself stand in the way now. *reason: why it is held, or NULL if it is shown. */
 static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
                         sync_merged what, const char **reason)
@@ -306,8 +264,7 @@ static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, 
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               sync_merged what)
 {
-    sync_missing missing;
-    bool shown = false;
+    sync_missing missing = {.from = 0};
     if (!sync_row_alive(row)) {
         return bury(m, t, key, row, slot);
     }
@@ -316,12 +273,7 @@ int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     int rc = sync_row_copy(&other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     rc = rc == SYNC_OK ? sync_parents_missing(m, t, key, row, slot, &missing) : rc;
     if (rc == SYNC_OK && missing.why[0]) {
-        if (m->retry && missing.has_key && !other_slot.shown) {
-            rc = show_in_circle(m, t, key, row, slot, &missing, &shown);
-        }
-        if (rc == SYNC_OK && !shown) {
-            rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
-        }
+        rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
     } else if (rc == SYNC_OK) {
         rc = show_numbered(m, t, key, row, slot, what, &other, &other_slot);
     }

@@ -2,6 +2,7 @@
 #include "apply.h"
 #include "base.h"
 #include "capture.h"
+#include "circle.h"
 #include "merging.h"
 
 #include <string.h>
@@ -50,13 +51,6 @@ int sync_merging_end(sync_merging *m, int result)
     return rc;
 }
 
-/* One held entry of sync_conflict. */
-typedef struct held {
-    sync_table *t;
-    sync_value *key;
-    sync_stamp born;
-} held;
-
 /* Could what happened in this merge have made room for a row held for this reason? */
 static bool may_show(const sync_merging *m, const sync_table *t, const char *reason)
 {
@@ -71,7 +65,7 @@ static bool may_show(const sync_merging *m, const sync_table *t, const char *rea
 }
 
 /* Key and birth of the entry that stmt stands on: tid, reason, raw_key, clock_key. */
-static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, held *to)
+static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, sync_candidate *to)
 {
     sync_span raw = sync_span_of(sqlite3_column_blob(stmt, 2), (size_t)sqlite3_column_bytes(stmt, 2));
     to->key = sync_arena_alloc(arena, to->t->key_count * sizeof *to->key);
@@ -102,7 +96,8 @@ static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, hel
                    : SYNC_OK;
 }
 
-static int list_held(sync_merging *m, sync_arena *arena, held **list, uint32_t *count)
+/* Held rows that may be shown now: those held for their parents, or the others. */
+static int list_held(sync_merging *m, sync_arena *arena, bool parents, sync_candidate **list, uint32_t *count)
 {
     sqlite3_stmt *stmt;
     uint32_t cap = 0;
@@ -115,26 +110,27 @@ static int list_held(sync_merging *m, sync_arena *arena, held **list, uint32_t *
         rc = SYNC_OK;
         sync_table *t = sync_engine_tid(m->s, (uint32_t)sqlite3_column_int64(stmt, 0));
         const char *reason = (const char *)sqlite3_column_text(stmt, 1);
-        if (t == NULL || t->missing || reason == NULL || !may_show(m, t, reason)) {
+        if (t == NULL || t->missing || reason == NULL || (strcmp(reason, "foreign key") == 0) != parents ||
+            !may_show(m, t, reason)) {
             continue;
         }
         if (*count == cap) {
             cap = cap ? cap * 2 : 16;
-            held *wider = sync_realloc(*list, cap * sizeof *wider);
+            sync_candidate *wider = sync_realloc(*list, cap * sizeof *wider);
             if (wider == NULL) {
                 rc = sync_fail_nomem(m->error);
                 break;
             }
             *list = wider;
         }
-        (*list)[*count] = (held){.t = t};
+        (*list)[*count] = (sync_candidate){.t = t};
         rc = read_held(m, arena, stmt, &(*list)[(*count)++]);
     }
     sqlite3_finalize(stmt);
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-static int retry(sync_merging *m, const held *h, bool *shown)
+static int retry(sync_merging *m, const sync_candidate *h, bool *shown)
 {
     sync_row row = {0};
     sync_slot slot;
@@ -150,22 +146,33 @@ static int retry(sync_merging *m, const held *h, bool *shown)
     return rc;
 }
 
+/* One round over the held rows of one kind. */
+static int settle_round(sync_merging *m, bool parents, bool *shown)
+{
+    sync_arena arena = {0};
+    sync_candidate *list = NULL;
+    uint32_t count = 0;
+    int rc = list_held(m, &arena, parents, &list, &count);
+    if (rc == SYNC_OK && parents && count) {
+        rc = sync_circle_show(m, list, count, shown);
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && !parents && i < count; i++) {
+        rc = retry(m, &list[i], shown);
+    }
+    sync_free(list);
+    sync_arena_free(&arena);
+    return rc;
+}
+
 int sync_settle(sync_merging *m)
 {
     bool any = false, shown = true;
     int rc = sync_conflict_any(m->s, &any, m->error);
     m->retry = true;
     for (int round = 0; rc == SYNC_OK && any && shown && round < SETTLE_ROUNDS_MAX; round++) {
-        sync_arena arena = {0};
-        held *list = NULL;
-        uint32_t count = 0;
         shown = false;
-        rc = list_held(m, &arena, &list, &count);
-        for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-            rc = retry(m, &list[i], &shown);
-        }
-        sync_free(list);
-        sync_arena_free(&arena);
+        rc = settle_round(m, true, &shown);
+        rc = rc == SYNC_OK ? settle_round(m, false, &shown) : rc;
     }
     m->retry = false;
     return rc;
@@ -178,7 +185,7 @@ static int release_pending(sync_merging *m, sync_table *t)
 {
     sync_db *s = m->s;
     sync_arena arena = {0};
-    held *list = NULL;
+    sync_candidate *list = NULL;
     uint32_t count = 0, cap = 0;
     sqlite3_stmt *stmt;
     sqlite3_str *sql = sqlite3_str_new(s->db);
@@ -199,14 +206,14 @@ static int release_pending(sync_merging *m, sync_table *t)
         }
         if (count == cap) {
             cap = cap ? cap * 2 : 64;
-            held *wider = sync_realloc(list, cap * sizeof *wider);
+            sync_candidate *wider = sync_realloc(list, cap * sizeof *wider);
             if (wider == NULL) {
                 rc = sync_fail_nomem(m->error);
                 break;
             }
             list = wider;
         }
-        list[count] = (held){
+        list[count] = (sync_candidate){
             .t = t, .born = row.born, .key = sync_arena_alloc(&arena, t->key_count * sizeof(sync_value))};
         for (uint32_t i = 0; list[count].key && i < t->key_count; i++) {
             sync_value v = sync_column_value(stmt, (int)i + 1);

@@ -106,16 +106,27 @@ static bool note_part(peer_room *r, peer_link *l, const sync_frame_changes *c)
     return true;
 }
 
-static void queue_part(peer_room *r, peer_link *l, const sync_frame_changes *c, peer_message *m,
-                       sync_buf *whole)
+static uint64_t weight_of(const sync_frame *frame)
 {
+    return frame->payload_bytes + PEER_CHANGES_WEIGHT;
+}
+
+/* Takes the payload of a complete Changes: all in m, or in `whole`. */
+static void queue_part(peer_room *r, peer_link *l, peer_message *m, sync_buf *whole)
+{
+    const sync_frame_changes *c = &m->frame.changes;
     peer_part *p = peer_new(sizeof *p);
     p->link = l;
-    p->message = m;
-    p->whole = *whole;
-    *whole = (sync_buf){0};
     p->kind = (sync_changes_kind)c->kind;
     p->stream = c->stream;
+    p->weight = weight_of(&m->frame);
+    if (whole->data != NULL) {
+        p->whole = *whole;
+        *whole = (sync_buf){0};
+        peer_message_free(m);
+    } else {
+        p->message = m;
+    }
     *r->parts_end = p;
     r->parts_end = &p->next;
 }
@@ -187,10 +198,11 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
         break;
     case SYNC_FRAME_CHANGES:
         if (note_part(r, l, &frame->changes)) {
-            bool pieces = whole->data != NULL;
-            queue_part(r, l, &frame->changes, pieces ? NULL : m, whole);
-            m = pieces ? m : NULL;
-        } else if (!l->closing) {
+            queue_part(r, l, m, whole);
+            return;
+        }
+        l->in_weight += weight_of(frame);
+        if (!l->closing) {
             send_ack(r, l);
         }
         break;
@@ -210,7 +222,6 @@ void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
         return;
     }
     if (frame->type == SYNC_FRAME_CHANGES) {
-        l->in_weight += frame->payload_bytes + PEER_CHANGES_WEIGHT;
         r->received_bytes += (int64_t)frame->payload_bytes;
     }
     sync_buf whole = {0};
@@ -218,6 +229,7 @@ void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
     if (assembly != NULL && (frame->more || assembly->fields.type != 0)) {
         if (!assemble(r, l, assembly, frame)) {
             if (!l->closing && frame->type == SYNC_FRAME_CHANGES) {
+                l->in_weight += weight_of(frame);
                 send_ack(r, l); /* room for the next piece */
             }
             peer_message_free(m);
@@ -353,6 +365,7 @@ static void conclude(peer_room *r, peer_part *p)
 {
     peer_link *l = p->link;
     size_t bytes;
+    l->in_weight += p->weight;
     if (p->kind >= SYNC_CHANGES_HOLDS) {
         sync_buf theirs = {.data = (uint8_t *)(uintptr_t)part_data(p, &bytes)};
         theirs.len = bytes;

@@ -36,7 +36,7 @@ typedef struct peer_link {
     bool
         in_delta; /* part of a delta is here, and the other side has not yet said what it holds: cut nothing for it,
                             ** it would get back what it sends */
-    uint64_t in_weight; /* of Changes consumed */
+    uint64_t in_weight; /* of Changes consumed: put together, merged or dropped */
     bool ack_due;
 
     /* outgoing */
@@ -71,7 +71,8 @@ typedef struct peer_part {
     sync_buf whole;        /* ... or of one in several */
     sync_changes_kind kind;
     uint64_t stream;
-    int result; /* of its merge */
+    uint64_t weight; /* of its last piece: counts as consumed when the part has been dealt with */
+    int result;      /* of its merge */
     int64_t changed;
     char *error; /* sqlite3_malloc'd */
 } peer_part;
