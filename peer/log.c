@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BAR_CELLS = 24, PROGRESS_US = 100000 };
+enum { BAR_CELLS = 24, PROGRESS_US = 100000, LINE_BYTES = 1024 };
 
 static struct {
     pthread_mutex_t mutex;
@@ -69,17 +69,21 @@ static void clear_bar(void)
 
 static void put_line(const char *text)
 {
-    clear_bar();
-    fputs("sync-peer: ", stderr);
-    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-        fputc(*c < 0x20 || *c == 0x7f ? '?' : *c, stderr);
+    char line[LINE_BYTES + 16];
+    int bytes = snprintf(line, sizeof line, "sync-peer: %s", text);
+    bytes = bytes < (int)sizeof line - 1 ? bytes : (int)sizeof line - 2;
+    for (int i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)line[i];
+        line[i] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
     }
-    fputc('\n', stderr);
+    line[bytes] = '\n';
+    clear_bar();
+    fwrite(line, 1, (size_t)bytes + 1, stderr); /* at once: lines of several processes may share a terminal */
 }
 
 void peer_notice(const char *format, ...)
 {
-    char text[1024];
+    char text[LINE_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
@@ -96,7 +100,7 @@ void peer_notice(const char *format, ...)
 
 void peer_error(int code, const char *format, ...)
 {
-    char text[1024];
+    char text[LINE_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);

@@ -1,6 +1,7 @@
 """Nonsense closes its own link with a reason, changes nothing, and disturbs nobody else."""
 import os
 import socket
+import sqlite3
 import sys
 import threading
 import unittest
@@ -219,6 +220,25 @@ class Hostile(Case):
         peer.send(rawpeer.changes(1, 0, rawpeer.LAST, good))
         eventually(lambda: plain(self.a, "SELECT count(*) FROM t WHERE id='foreign'") == "1", "the row")
         peer.expect(rawpeer.ACK)
+
+    def test_what_is_not_merged_is_not_acknowledged(self):
+        good, seen = self.changeset()
+        peer, _ = self.met()
+        peer.send(rawpeer.frame(rawpeer.START, payload=seen))
+        peer.expect(rawpeer.CHANGES)
+        holder = sqlite3.connect(self.a, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        peer.send(rawpeer.changes(1, 0, rawpeer.LAST, good))
+        peer.send(rawpeer.frame(rawpeer.PING, rawpeer.varint(1)))
+        peer.expect(rawpeer.PONG)
+        peer.socket.settimeout(1)
+        with self.assertRaises(TimeoutError):
+            peer.expect(rawpeer.ACK)
+        holder.execute("ROLLBACK")
+        holder.close()
+        peer.socket.settimeout(30)
+        self.assertEqual(rawpeer.varint(1) + rawpeer.varint(1) + rawpeer.varint(len(good) + 256),
+                         peer.expect(rawpeer.ACK))
 
     def test_pieces_of_different_messages(self):
         peer, _ = self.met()
