@@ -245,13 +245,21 @@ static int first_state(sync_fold *f, sync_table *t, const sync_entry *e, bool on
             sync_clock_get(&f->row, e->clock.data, e->clock.bytes, t->identity, t->epoch, f->s->sites.count);
         return rc == SYNC_OK ? rc : sync_fail(f->error, rc, "sync_row_%u: a clock is damaged", t->tid);
     }
-    const sync_entry *does = e; /* a note says nothing of whether the row was there */
-    while (does->op == SYNC_OP_HINT && does->next >= 0) {
-        does = &f->entries[does->next];
+    /* Where nothing was, an UPDATE may stand before the move that brought its row: a cascade onto the row itself is journaled first. */
+    const sync_entry *does = e;
+    bool noted = false;
+    for (; does->next >= 0 && (does->op >= 0 || does->op == SYNC_OP_HINT); does = &f->entries[does->next]) {
+        noted = noted || does->op == SYNC_OP_HINT;
+    }
+    if (does->op != SYNC_OP_MOVE_TO) {
+        does = e;
+        while (does->op == SYNC_OP_HINT && does->next >= 0) {
+            does = &f->entries[does->next]; /* a note says nothing of whether the row was there */
+        }
     }
     bool insert = does->op == SYNC_OP_INSERT || does->op == SYNC_OP_MOVE_TO;
     bool taken =
-        does->op == SYNC_OP_MOVE_TO && does != e; /* the number had a row: a genesis row, having no clock */
+        does->op == SYNC_OP_MOVE_TO && noted; /* the number had a row: a genesis row, having no clock */
     if (insert && !taken && (does->op == SYNC_OP_MOVE_TO || !may_be_genesis(t, e))) {
         return SYNC_OK;
     }
@@ -326,7 +334,9 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first)
     sync_entry *hint = NULL;
     for (sync_entry *e = first; rc == SYNC_OK; e = &f->entries[e->next]) {
         rc = replay_entry(f, t, e, hint, &o);
-        hint = e->op == SYNC_OP_HINT ? e : NULL;
+        hint = e->op == SYNC_OP_HINT      ? e
+               : e->op == SYNC_OP_MOVE_TO ? NULL
+                                          : hint; /* a cascade may write in between */
         if (e->next < 0) {
             break;
         }
