@@ -89,6 +89,11 @@ class Errors(Case):
         before = db.read_bytes()
         db.chmod(0o444)
         user = NOBODY if os.geteuid() == 0 else None
+        for directory in (self.dir.parent, *Path(synctest.PEER).resolve().parents):
+            if user and not directory.stat().st_mode & 0o001:
+                if directory != self.dir.parent:
+                    self.skipTest(f"another user cannot reach the peer below {directory}")
+                directory.chmod(0o711)
         self.dir.chmod(0o777)
         self.one_line(5, "serve", db, "--listen", "127.0.0.1:0", says="cannot be written", user=user)
         db.chmod(0o666)

@@ -112,6 +112,9 @@ class Python(SyncTest):
         self.level(a, b)
 
 
+NPM_SECONDS_MAX = 200
+
+
 def why_no_better_sqlite3():
     """Installs it where it is not there yet; "" or the reason why that cannot be."""
     if shutil.which("node") is None or shutil.which("npm") is None:
@@ -120,11 +123,15 @@ def why_no_better_sqlite3():
         return "node is not run under a sanitizer"
     if not (NODE_HOME / "node_modules" / "better-sqlite3" / "build").exists():
         NODE_HOME.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", str(NODE_HOME), "better-sqlite3"],
-                              capture_output=True, text=True)
-        if done.returncode != 0:
-            shutil.rmtree(NODE_HOME)
-            return "npm cannot install better-sqlite3: " + done.stderr.strip()[-200:]
+        try:
+            done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", str(NODE_HOME), "better-sqlite3"],
+                                  capture_output=True, text=True, timeout=NPM_SECONDS_MAX)
+            why = "" if done.returncode == 0 else done.stderr.strip()[-200:]
+        except subprocess.TimeoutExpired:      # it compiles SQLite anew where no binary is offered
+            why = f"it takes more than {NPM_SECONDS_MAX} s here"
+        if why:
+            shutil.rmtree(NODE_HOME, ignore_errors=True)
+            return "npm cannot install better-sqlite3: " + why
     return ""
 
 

@@ -11,7 +11,7 @@
 
 #include "env.h"
 
-#define WITNESS_BYTES 80
+#define WITNESS_BYTES 96
 
 typedef struct place {
     char directory[64];
@@ -104,6 +104,8 @@ static void test_witness_layout(void **state)
     const place *p = *state;
     const sync_env *env = sync_env_get();
     sync_witness w = make_witness(0x0102, true);
+    w.told = 0x0304;
+    w.told_at = 0x0506;
     assert_int_equal(env->witness_write(env->context, p->file, &w, false), 0);
     uint8_t bytes[WITNESS_BYTES] = {0};
     int fd = open(p->witness, O_RDONLY | O_CLOEXEC);
@@ -112,7 +114,9 @@ static void test_witness_layout(void **state)
     assert_memory_equal(bytes, "SYNW\x01\x01\0\0", 8);
     assert_memory_equal(bytes + 8, w.site, 16);
     assert_memory_equal(bytes + 24, "\0\0\0\0\0\0\x01\x02", 8);
-    assert_string_equal((const char *)bytes + 32, w.boot);
+    assert_memory_equal(bytes + 32, "\0\0\0\0\0\0\x03\x04", 8);
+    assert_memory_equal(bytes + 40, "\0\0\0\0\0\0\x05\x06", 8);
+    assert_string_equal((const char *)bytes + 48, w.boot);
 }
 
 static void test_torn_or_foreign_is_none(void **state)
