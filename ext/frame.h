@@ -68,10 +68,12 @@ typedef enum sync_frame_type {
 } sync_frame_type;
 
 typedef enum sync_changes_kind {
-    SYNC_CHANGES_PART = 0,      /* more parts of this delta follow */
-    SYNC_CHANGES_LAST = 1,      /* the delta's last part */
-    SYNC_CHANGES_HOLDS = 2,     /* no changeset, but what the sender holds: comes after every last part */
-    SYNC_CHANGES_CAUGHT_UP = 3, /* the same, and it has nothing more for the receiver */
+    SYNC_CHANGES_PART = 0, /* more parts of this delta follow */
+    SYNC_CHANGES_LAST = 1, /* the delta's last part */
+    SYNC_CHANGES_HOLLOW =
+        2, /* the only part of a delta without rows: it can wait until something else is merged */
+    SYNC_CHANGES_HOLDS = 3,     /* no changeset, but what the sender holds: comes after every last part */
+    SYNC_CHANGES_CAUGHT_UP = 4, /* the same, and it has nothing more for the receiver */
     SYNC_CHANGES_KINDS
 } sync_changes_kind;
 

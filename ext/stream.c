@@ -111,6 +111,11 @@ int sync_stream_next(sync_stream *stream, const void **part, size_t *bytes, int 
     return rc;
 }
 
+uint64_t sync_stream_rows(const sync_stream *stream)
+{
+    return sync_changes_rows(stream->changes);
+}
+
 int sync_stream_seen(sync_stream *stream, void **seen, size_t *bytes)
 {
     sync_error why = {0};

@@ -46,6 +46,9 @@ int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t pa
 **error. */
 int sync_stream_next(sync_stream *s, const void **part, size_t *bytes, int *last, char **error);
 
+/* Rows in the parts so far. A last part may bear none: it only moves the receiver's cursor past entries it needs nothing of. */
+uint64_t sync_stream_rows(const sync_stream *s);
+
 /* After the last part: the receiver's sync_seen() as it will be once it has merged all parts;
 ** sqlite3_malloc'd, to be handed to the
 ** next sync_stream_open. */

@@ -101,7 +101,7 @@ static bool note_part(peer_room *r, peer_link *l, const sync_frame_changes *c)
         l->in_merged = 0;
     }
     l->in_parts++;
-    l->in_ended = c->kind == SYNC_CHANGES_LAST;
+    l->in_ended = c->kind != SYNC_CHANGES_PART;
     l->in_delta = true;
     return true;
 }
@@ -145,6 +145,16 @@ static void free_part(peer_part *p)
     free(p);
 }
 
+static void drop_aside(peer_link *l)
+{
+    for (peer_part *p = l->aside, *next; p != NULL; p = next) {
+        next = p->next;
+        free_part(p);
+    }
+    l->aside = NULL;
+    l->asides = 0;
+}
+
 void peer_incoming_forget(peer_room *r, peer_link *l)
 {
     r->parts_end = &r->parts;
@@ -158,6 +168,7 @@ void peer_incoming_forget(peer_room *r, peer_link *l)
         }
     }
     *r->parts_end = NULL;
+    drop_aside(l);
     sync_buf_free(&l->changes.payload);
     sync_buf_free(&l->other.payload);
 }
@@ -312,33 +323,92 @@ static bool is_wanted(const peer_part *p)
     return !p->link->closing && p->stream > p->link->refused;
 }
 
+static int merge_part(sqlite3 *db, peer_part *p)
+{
+    size_t bytes;
+    const void *data = part_data(p, &bytes);
+    sqlite3_free(p->error);
+    p->error = NULL;
+    p->changed = 0;
+    p->result = sync_merge_changeset(db, data, bytes, &p->changed, &p->error);
+    return is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL ? p->result : SQLITE_OK;
+}
+
+/* What was set aside presumes what came before it, and what comes now presumes it. If it does not fit, the next one will not either, and
+** says so. */
+static int merge_aside(sqlite3 *db, peer_link *l)
+{
+    int rc = SQLITE_OK;
+    for (peer_part *p = l->aside; p != NULL && rc == SQLITE_OK; p = p->next) {
+        rc = merge_part(db, p);
+    }
+    return rc;
+}
+
+static bool has_aside(const peer_room *r)
+{
+    const peer_link *l = r->links;
+    while (l != NULL && l->aside == NULL) {
+        l = l->next;
+    }
+    return l != NULL;
+}
+
+/* Commits if all is well, and leaves no transaction open. */
+static int finish(sqlite3 *db, int rc)
+{
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    }
+    if (rc != SQLITE_OK && sqlite3_get_autocommit(db) == 0) {
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return rc;
+}
+
 /* Merges the first `count` changesets that wait, in one transaction if they are several. SQLITE_OK, or what is wrong with the
 ** transaction as a whole: then nothing is merged. Results of single parts stand in them. */
 static int merge_batch(peer_room *r, int count)
 {
     sqlite3 *db = r->database.db;
-    int rc = count > 1 ? sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) : SQLITE_OK;
+    bool several = count > 1 || has_aside(r);
+    int rc = several ? sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) : SQLITE_OK;
     peer_part *p = r->parts;
     for (int left = count; left > 0 && rc == SQLITE_OK; p = p->next) {
-        size_t bytes;
-        const void *data = part_data(p, &bytes);
         if (p->kind >= SYNC_CHANGES_HOLDS) {
             continue;
         }
         left--;
-        sqlite3_free(p->error);
-        p->error = NULL;
-        p->changed = 0;
-        p->result = is_wanted(p) ? sync_merge_changeset(db, data, bytes, &p->changed, &p->error) : SQLITE_OK;
-        rc = is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL ? p->result : SQLITE_OK;
+        p->result = SQLITE_OK;
+        if (is_wanted(p)) {
+            rc = merge_aside(db, p->link);
+            rc = rc == SQLITE_OK ? merge_part(db, p) : rc;
+        }
     }
-    if (count > 1 && rc == SQLITE_OK) {
-        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    return several ? finish(db, rc) : rc;
+}
+
+void peer_incoming_merge_aside(peer_room *r)
+{
+    sqlite3 *db = r->database.db;
+    if (!has_aside(r)) {
+        return;
     }
-    if (count > 1 && rc != SQLITE_OK && sqlite3_get_autocommit(db) == 0) {
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    for (peer_link *l = r->links; l != NULL && rc == SQLITE_OK; l = l->next) {
+        rc = merge_aside(db, l);
     }
-    return rc;
+    rc = finish(db, rc);
+    if (is_busy(rc)) {
+        return; /* the next merge takes it along */
+    }
+    if (rc != SQLITE_OK) {
+        peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
+        return;
+    }
+    for (peer_link *l = r->links; l != NULL; l = l->next) {
+        drop_aside(l);
+    }
 }
 
 /* How many of the parts that wait make one transaction. */
@@ -360,22 +430,23 @@ static int batch_size(const peer_room *r)
     return count;
 }
 
-/* A part whose transaction is committed (or that was refused alone), or word of what the sender holds. */
-static void conclude(peer_room *r, peer_part *p)
+/* Word of what the sender holds. */
+static void conclude_word(peer_room *r, peer_part *p)
 {
     peer_link *l = p->link;
     size_t bytes;
-    l->in_weight += p->weight;
-    if (p->kind >= SYNC_CHANGES_HOLDS) {
-        sync_buf theirs = {.data = (uint8_t *)(uintptr_t)part_data(p, &bytes)};
-        theirs.len = bytes;
-        l->in_delta = false;
-        l->ack_due = true;
-        peer_outgoing_learn(r, l, &theirs);
-        l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta;
-        return;
-    }
-    l->ack_due = true;
+    sync_buf theirs = {.data = (uint8_t *)(uintptr_t)part_data(p, &bytes)};
+    theirs.len = bytes;
+    l->in_delta = false;
+    peer_outgoing_learn(r, l, &theirs);
+    l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta;
+}
+
+/* A part whose transaction is committed, or that was refused alone. */
+static void conclude_part(peer_room *r, peer_part *p)
+{
+    peer_link *l = p->link;
+    drop_aside(l); /* merged before it */
     if (!is_wanted(p)) {
         return;
     }
@@ -384,13 +455,73 @@ static void conclude(peer_room *r, peer_part *p)
         return;
     }
     l->in_merged++;
-    l->told = l->told && p->kind != SYNC_CHANGES_LAST;
+    l->told = l->told && p->kind == SYNC_CHANGES_PART;
     r->received_rows += p->changed;
     r->seen_fresh = false;
     if (p->changed > 0) {
         peer_event("merged",
                    (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->changed), PEER_END});
     }
+}
+
+/* Instead of a merge: the part is acknowledged and kept. */
+static void set_aside(peer_part *p)
+{
+    peer_link *l = p->link;
+    peer_part **end = &l->aside;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = p;
+    p->next = NULL;
+    l->asides++;
+    l->in_merged++;
+    l->told = false;
+}
+
+/* Takes the first `count` parts off the queue, and word of what senders hold that stands between and behind them. `aside`: they were not
+** merged. */
+static void conclude_batch(peer_room *r, int count, bool aside)
+{
+    while (r->parts != NULL && (count > 0 || r->parts->kind >= SYNC_CHANGES_HOLDS)) {
+        peer_part *p = r->parts;
+        bool word = p->kind >= SYNC_CHANGES_HOLDS;
+        count -= !word;
+        r->parts = p->next;
+        r->parts_end = r->parts != NULL ? r->parts_end : &r->parts;
+        p->link->in_weight += p->weight;
+        p->link->ack_due = true;
+        if (!word && aside && is_wanted(p)) {
+            set_aside(p);
+            continue;
+        }
+        if (word) {
+            conclude_word(r, p);
+        } else if (!aside) {
+            conclude_part(r, p);
+        }
+        free_part(p);
+    }
+    for (peer_link *l = r->links; l != NULL; l = l->next) {
+        if (l->ack_due && !l->closing) {
+            send_ack(r, l);
+        }
+    }
+}
+
+/* Deltas without rows are not worth a commit while another program writes, which would make that program's transaction fail if it has
+** read before. */
+static bool can_wait(const peer_room *r, int64_t now_ms)
+{
+    if (now_ms - r->foreign_ms >= PEER_NEIGHBOUR_MS) {
+        return false;
+    }
+    for (const peer_part *p = r->parts; p != NULL; p = p->next) {
+        if (p->kind < SYNC_CHANGES_HOLLOW || p->link->asides >= PEER_ASIDE_MAX) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* The file is locked by somebody else: nothing is lost, the parts wait. */
@@ -407,30 +538,14 @@ static void wait_for_lock(peer_room *r, int64_t now_ms)
     r->merge_ms = now + PEER_BUSY_RETRY_MS;
 }
 
-static void conclude_batch(peer_room *r, int count)
-{
-    while (r->parts != NULL && (count > 0 || r->parts->kind >= SYNC_CHANGES_HOLDS)) {
-        peer_part *p = r->parts;
-        count -= p->kind < SYNC_CHANGES_HOLDS;
-        r->parts = p->next;
-        r->parts_end = r->parts != NULL ? r->parts_end : &r->parts;
-        conclude(r, p);
-        free_part(p);
-    }
-    for (peer_link *l = r->links; l != NULL; l = l->next) {
-        if (l->ack_due && !l->closing) {
-            send_ack(r, l);
-        }
-    }
-}
-
 bool peer_incoming_merge(peer_room *r, int64_t now_ms)
 {
     int count = batch_size(r);
-    if (r->parts == NULL || (count > 0 && now_ms < r->merge_ms)) {
+    bool aside = count > 0 && can_wait(r, now_ms);
+    if (r->parts == NULL || (count > 0 && !aside && now_ms < r->merge_ms)) {
         return false;
     }
-    if (count > 0) {
+    if (count > 0 && !aside) {
         if (!peer_database_same(&r->database, &r->failure)) {
             return false;
         }
@@ -448,7 +563,7 @@ bool peer_incoming_merge(peer_room *r, int64_t now_ms)
         r->merge_ms = now - r->foreign_ms < PEER_NEIGHBOUR_MS ? now + PEER_MERGE_GAP_MS : now;
         peer_outgoing_dirty(r);
     }
-    conclude_batch(r, count);
+    conclude_batch(r, count, aside);
     if (r->options->once) {
         peer_progress(r->received_bytes, r->received_rows, r->sent_bytes, false);
     }

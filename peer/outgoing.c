@@ -257,6 +257,14 @@ static void tell(peer_room *r, peer_link *l)
     l->told = !l->dirty;
 }
 
+/* Of the part at hand. */
+static sync_changes_kind kind_of(const peer_link *l)
+{
+    return !l->part_last                      ? SYNC_CHANGES_PART
+           : sync_stream_rows(l->stream) == 0 ? SYNC_CHANGES_HOLLOW
+                                              : SYNC_CHANGES_LAST;
+}
+
 /* Sends the next piece of the current part, if the window has room. */
 static bool send_piece(peer_room *r, peer_link *l)
 {
@@ -272,7 +280,7 @@ static bool send_piece(peer_room *r, peer_link *l)
                         .payload_bytes = piece};
     frame.changes.stream = l->out_stream;
     frame.changes.part = l->out_parts;
-    frame.changes.kind = l->part_last ? SYNC_CHANGES_LAST : SYNC_CHANGES_PART;
+    frame.changes.kind = kind_of(l);
     peer_room_send(r, l, &frame);
     r->sent_bytes += (int64_t)piece;
     l->part_at += piece;
@@ -309,7 +317,7 @@ static void share_part(peer_room *r, peer_link *from, int64_t now_ms)
         sync_frame frame = {
             .type = SYNC_FRAME_CHANGES, .payload = from->part, .payload_bytes = from->part_bytes};
         frame.changes.stream = l->out_stream;
-        frame.changes.kind = SYNC_CHANGES_LAST;
+        frame.changes.kind = kind_of(from);
         l->out_parts = 1;
         peer_room_send(r, l, &frame);
         tell(r, l);

@@ -41,6 +41,9 @@
 /* How long a write by another program counts as "while". */
 #define PEER_NEIGHBOUR_MS 1000
 
+/* Deltas without rows that are set aside while another program writes, of one link; then they are merged, or memory would grow. */
+#define PEER_ASIDE_MAX 64
+
 /* A sync_seen() on the wire: 65536 sites (1 MiB of ids) with their numbers. */
 #define PEER_SEEN_BYTES_MAX (4u << 20)
 

@@ -256,6 +256,7 @@ static void use_quiet(peer_room *r, int64_t now_ms)
     if (r->unfolded && now_ms - r->foreign_ms >= PEER_QUIET_MS) {
         r->unfolded = false;
         peer_database_fold(d);
+        peer_incoming_merge_aside(r);
         r->seen_fresh = false;
     }
     int grown = d->wal_pages - d->wal_pages_done;

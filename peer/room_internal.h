@@ -38,6 +38,9 @@ typedef struct peer_link {
                             ** it would get back what it sends */
     uint64_t in_weight; /* of Changes consumed: put together, merged or dropped */
     bool ack_due;
+    struct peer_part *
+        aside; /* hollow deltas, acknowledged, merged before the next other one: a crash loses only a cursor */
+    int asides;
 
     /* outgoing */
     bool asked;       /* `theirs` is known */
@@ -131,6 +134,7 @@ void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m); /* takes 
 
 /* Merges what has come, in one transaction of bounded size. True: there is more to do at once. */
 bool peer_incoming_merge(peer_room *r, int64_t now_ms);
+void peer_incoming_merge_aside(peer_room *r);          /* what was set aside, in a quiet moment */
 void peer_incoming_forget(peer_room *r, peer_link *l); /* drops what waits for a link that is gone */
 
 /* ---- outgoing.c */

@@ -238,7 +238,7 @@ static void test_nonsense_with_a_good_check(void **state)
         {{SYNC_FRAME_PING, 1, 1}, 3},             /* "more" where there is no payload */
         {{SYNC_FRAME_PING, 2, 1}, 3},             /* an unknown flag */
         {{SYNC_FRAME_START, 1}, 2},               /* "more" of nothing */
-        {{SYNC_FRAME_CHANGES, 0, 1, 0, 4, 9}, 6}, /* an unknown kind */
+        {{SYNC_FRAME_CHANGES, 0, 1, 0, 5, 9}, 6}, /* an unknown kind */
         {{SYNC_FRAME_REJECT, 0, 1, 0, 0}, 5},     /* an unknown reason */
         {{SYNC_FRAME_REJECT, 0, 1, 3, 0}, 5},     /* ... */
         {{SYNC_FRAME_ERROR, 0, 1, 5, 'a'}, 5},    /* a text longer than the message */
