@@ -166,17 +166,25 @@ static int write_shown(sync_merging *m, sync_table *t, const sync_value *key, sy
     return rc;
 }
 
-/* A UNIQUE index refused the row: may it push out what is in its way? */
+/* A UNIQUE index refused the row: may it push out what is in its way? `missing`: it may, but one of those was its parent. */
 static int make_room(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
-                     const sync_slot *slot, bool *wins, sync_row *winner)
+                     const sync_slot *slot, bool *wins, sync_row *winner, sync_missing *missing)
 {
     sync_row whole = {0};
+    sync_slot asked = *slot;
+    sync_holding here = {t, key, m->holding};
     bool exists = false;
     int rc = sync_row_copy(&whole, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     if (rc == SYNC_OK && slot->shown) {
         rc = sync_base_load(m->s, t, key, &whole, NULL, &m->arena, &exists, m->error);
     }
+    m->holding = &here; /* the row itself is not to be held as a child of what it pushes out */
     rc = rc == SYNC_OK ? sync_clash_settle(m, t, key, &whole, slot->shown, wins, winner) : rc;
+    m->holding = here.outer;
+    asked.shown = false; /* look at every foreign key */
+    if (rc == SYNC_OK && *wins) {
+        rc = sync_parents_missing(m, t, key, &whole, &asked, missing);
+    }
     sync_row_free(&whole);
     return rc;
 }
@@ -186,6 +194,7 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
                         sync_merged what, const char **reason)
 {
     char why[SYNC_ERROR_BYTES];
+    sync_missing missing = {.from = 0};
     sync_row winner = {0};
     int64_t seq = 0;
     int refused = 0;
@@ -193,12 +202,16 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
     int rc = slot->shown ? sync_hold_children(m, t, key, row) : SYNC_OK;
     rc = rc == SYNC_OK ? write_shown(m, t, key, row, slot, what, &seq, &refused, why) : rc;
     if (rc == SYNC_OK && refused == SQLITE_CONSTRAINT_UNIQUE) {
-        rc = make_room(m, t, key, row, slot, &wins, &winner);
-        if (rc == SYNC_OK && wins) {
+        rc = make_room(m, t, key, row, slot, &wins, &winner, &missing);
+        if (rc == SYNC_OK && wins && !missing.why[0]) {
             rc = write_shown(m, t, key, row, slot, what, &seq, &refused, why);
         }
     }
     *reason = refused ? reason_of(refused) : NULL;
+    if (missing.why[0]) {
+        *reason = "foreign key";
+        sqlite3_snprintf(sizeof why, why, "%s", missing.why);
+    }
     if (rc == SYNC_OK && !refused) {
         rc = shown_now(m, t, key, row, slot, seq);
     } else if (rc == SYNC_OK && (!slot->shown || refused == SQLITE_CONSTRAINT_UNIQUE)) {

@@ -335,6 +335,9 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
         return write_watched(m, t, how, key, row, respell, seq, why);
     }
     int rc = write_once(m, t, how, key, row, respell);
+    if (rc == SYNC_OK && how != SYNC_WRITE_INSERT && sqlite3_changes(m->s->db) == 0) {
+        return sync_enter(m, t, key, seq); /* gone behind the triggers' back: no trigger fired */
+    }
     if (rc == SYNC_OK) {
         *seq = ++m->newest; /* its trigger writes exactly one entry */
     } else if (sync_base_refused(rc)) {
