@@ -130,7 +130,9 @@ int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_
 int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot, int64_t j,
              int64_t seq)
 {
-    bool by_row = t->identity == SYNC_BY_ROW, moves = by_row && slot->in_clock && slot->j != j;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    bool moves =
+        slot->in_clock && (by_row ? slot->j != j : slot->respell); /* a held row is spelled as its clock is */
     int rc = SYNC_OK;
     for (uint32_t i = 0; i < row->count && !t->pending; i++) {
         if (row->cells[i].carried && !t->cols[row->cells[i].col].present) {

@@ -45,6 +45,7 @@ static int hidden_j(sync_merging *m, sync_table *t, const sync_value *key, const
 int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               const char *reason, const char *detail, const sync_row *against)
 {
+    sync_value spelled[SYNC_KEY_COLUMNS_MAX];
     int64_t seq = 0, j = 0;
     bool exists = false;
     int rc = SYNC_OK;
@@ -55,9 +56,13 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
         sync_row arrived = {0};
         rc = sync_row_copy(&arrived, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
         rc = rc == SYNC_OK ? sync_hold_children(m, t, key, NULL) : rc;
-        rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, row, NULL, &m->arena, &exists, m->error) : rc;
+        rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, row, spelled, &m->arena, &exists, m->error) : rc;
         rc = rc == SYNC_OK ? sync_parents_keep(m, t, key, row, &arrived) : rc;
         sync_row_free(&arrived);
+        if (exists && !slot->respell) { /* from now on the clock spells the key */
+            key = spelled;
+            slot->respell = true;
+        }
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, key, NULL, false, &seq, NULL) : rc;
         if (sync_base_refused(rc)) {
             return sync_conflict_add(m, t, key, row, NULL, false, reason,

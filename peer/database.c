@@ -182,9 +182,6 @@ static bool prepare_questions(peer_database *d, peer_failure *f)
         rc = sqlite3_prepare_v3(d->db, "PRAGMA schema_version", -1, SQLITE_PREPARE_PERSISTENT,
                                 &d->schema_version, NULL);
     }
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_prepare_v3(d->db, "SELECT sync_seen()", -1, SQLITE_PREPARE_PERSISTENT, &d->seen, NULL);
-    }
     return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
 }
 
@@ -253,8 +250,8 @@ void peer_database_close(peer_database *d)
     peer_failure ignored = {0};
     sqlite3_finalize(d->data_version);
     sqlite3_finalize(d->schema_version);
-    sqlite3_finalize(d->seen);
     for (size_t i = 0; i < PEER_READERS_MAX; i++) {
+        sqlite3_finalize(d->readers[i].seen);
         sqlite3_close(d->readers[i].db);
     }
     if (d->path != NULL && !peer_database_same(d, &ignored)) {
@@ -275,15 +272,15 @@ static bool is_tracked(peer_database *d)
            strcmp(count, "0") != 0;
 }
 
-/* One of the engine's SQL functions failed on the main connection. SQL errors carry no code of sync_ext.h: the C interface is asked. */
-static bool fail_engine(peer_database *d, peer_failure *f, const char *what, int rc)
+/* One of the engine's SQL functions failed on a connection. SQL errors carry no code of sync_ext.h: the C interface is asked. */
+static bool fail_engine(peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
 {
     sync_stream *stream = NULL;
     char *error = NULL;
     if ((rc & 0xff) != SQLITE_ERROR) {
         return peer_database_fail(d, f, what, rc);
     }
-    char *text = peer_strdup(sqlite3_errmsg(d->db));
+    char *text = peer_strdup(sqlite3_errmsg(db));
     int why = is_tracked(d) ? sync_stream_open(d->db, NULL, 0, 1, 1, &stream, &error) : SQLITE_OK;
     sync_stream_close(stream);
     peer_fail(f, why == SYNC_EXT_FORMAT ? PEER_EXIT_VERSION : PEER_EXIT_SCHEMA, "%s: %s", d->path, text);
@@ -305,7 +302,7 @@ static bool call(peer_database *d, const char *sql, const char *argument, peer_f
         rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
     }
     if (rc != SQLITE_OK) {
-        fail_engine(d, f, "cannot be tracked", rc);
+        fail_engine(d, d->db, f, "cannot be tracked", rc);
     }
     sqlite3_finalize(stmt);
     return rc == SQLITE_OK;
@@ -396,24 +393,32 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
     return open_file(d, o, PEER_TRACK_NONE, stopping, f);
 }
 
+/* A reader folds the journal's tail into tables of its own TEMP schema, which are many small writes: in memory. */
+static int open_reader(peer_database *d, peer_reader *r, char **error)
+{
+    int rc = open_connection(d, &r->db, error);
+    rc = rc == SQLITE_OK ? sqlite3_exec(r->db, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) : rc;
+    return rc == SQLITE_OK ? sqlite3_prepare_v3(r->db, "SELECT sync_seen()", -1, SQLITE_PREPARE_PERSISTENT,
+                                                &r->seen, NULL)
+                           : rc;
+}
+
 peer_reader *peer_database_reader(peer_database *d, peer_failure *f)
 {
     for (size_t i = 0; i < PEER_READERS_MAX; i++) {
         peer_reader *r = &d->readers[i];
+        char *error = NULL;
         if (r->used) {
             continue;
         }
-        if (r->db == NULL) {
-            char *error = NULL;
-            int rc = open_connection(d, &r->db, &error);
-            if (rc != SQLITE_OK) {
-                peer_fail(f, peer_exit_of(rc), "%s: another connection: %s", d->path,
-                          error != NULL ? error : sqlite3_errstr(rc));
-                sqlite3_free(error);
-                sqlite3_close(r->db);
-                r->db = NULL;
-                return NULL;
-            }
+        int rc = r->db == NULL ? open_reader(d, r, &error) : SQLITE_OK;
+        if (rc != SQLITE_OK) {
+            peer_fail(f, peer_exit_of(rc), "%s: another connection: %s", d->path,
+                      error != NULL ? error : sqlite3_errstr(rc));
+            sqlite3_free(error);
+            sqlite3_close(r->db);
+            r->db = NULL;
+            return NULL;
         }
         r->used = true;
         return r;
@@ -463,11 +468,12 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
         }
         rc = SQLITE_OK;
     }
-    bool good = rc == SQLITE_OK || fail_engine(d, f, "sync_site", rc);
+    bool good = rc == SQLITE_OK || fail_engine(d, d->db, f, "sync_site", rc);
     sqlite3_finalize(stmt);
     return good;
 }
 
+/* Reads it on the connection that deltas are cut on: the journal's tail is folded there already. */
 bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f)
 {
     *seen = NULL;
@@ -475,18 +481,23 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
     if (!is_tracked(d)) {
         return true;
     }
-    int rc = sqlite3_step(d->seen);
+    peer_reader *r = peer_database_reader(d, f);
+    if (r == NULL) {
+        return peer_fail(f, PEER_EXIT_ERROR, "%s: all connections are in use", d->path);
+    }
+    int rc = sqlite3_step(r->seen);
     if (rc == SQLITE_ROW) {
-        int size = sqlite3_column_bytes(d->seen, 0);
+        int size = sqlite3_column_bytes(r->seen, 0);
         *seen = size > 0 ? sqlite3_malloc(size) : NULL;
         if (*seen != NULL) {
-            memcpy(*seen, sqlite3_column_blob(d->seen, 0), (size_t)size);
+            memcpy(*seen, sqlite3_column_blob(r->seen, 0), (size_t)size);
             *bytes = (size_t)size;
         }
         rc = size > 0 && *seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
     }
-    bool good = rc == SQLITE_OK || fail_engine(d, f, "sync_seen", rc);
-    sqlite3_reset(d->seen);
+    bool good = rc == SQLITE_OK || fail_engine(d, r->db, f, "sync_seen", rc);
+    sqlite3_reset(r->seen);
+    peer_database_return(r);
     return good;
 }
 

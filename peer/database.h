@@ -23,6 +23,7 @@ bool peer_fail(peer_failure *f, int code, const char *format, ...) __attribute__
 
 typedef struct peer_reader {
     sqlite3 *db;
+    sqlite3_stmt *seen;
     bool used;
 } peer_reader;
 
@@ -31,7 +32,6 @@ typedef struct peer_database {
     sqlite3 *db; /* merges, folds, asks */
     sqlite3_stmt *data_version;
     sqlite3_stmt *schema_version;
-    sqlite3_stmt *seen;
     peer_reader readers[PEER_READERS_MAX]; /* opened when first needed */
     dev_t device;
     ino_t inode;

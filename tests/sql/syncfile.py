@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
+import invariants  # noqa: E402
 from synctest import EXTENSION, Case, connect, plain, quote, shell  # noqa: E402
 
 
@@ -232,6 +233,7 @@ class SyncTest(Case):
             self.assertEqual(first.dump(), other.dump())
             self.assertEqual(first.cells(), other.cells())
         for file in files:
+            invariants.check(file.path)
             self.assertEqual(file.sql("PRAGMA integrity_check"), [("ok",)])
             self.assertEqual(file.sql("PRAGMA foreign_key_check"), [])
 
