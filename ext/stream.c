@@ -56,7 +56,7 @@ static int check_receiver(sync_db *s, const void *seen, size_t bytes, sync_error
     }
     rc = sync_operation_write(s, &o, NULL, error);
     if (rc == SYNC_OK) {
-        rc = sync_site_renew(s, NULL, error);
+        rc = sync_site_renew(s, &o.outside, error);
         rc = sync_operation_end(s, &o, rc, error);
     }
     return rc;

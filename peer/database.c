@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS };
+
 bool peer_fail(peer_failure *f, int code, const char *format, ...)
 {
     if (f->code == PEER_EXIT_OK) {
@@ -250,7 +252,7 @@ void peer_database_close(peer_database *d)
     peer_failure ignored = {0};
     sqlite3_finalize(d->data_version);
     sqlite3_finalize(d->schema_version);
-    for (size_t i = 0; i < PEER_READERS_MAX; i++) {
+    for (size_t i = 0; i <= PEER_READERS_MAX; i++) {
         sqlite3_finalize(d->readers[i].seen);
         sqlite3_close(d->readers[i].db);
     }
@@ -403,9 +405,10 @@ static int open_reader(peer_database *d, peer_reader *r, char **error)
                            : rc;
 }
 
-peer_reader *peer_database_reader(peer_database *d, peer_failure *f)
+/* The first of `count` readers that is free. */
+static peer_reader *take_reader(peer_database *d, size_t count, peer_failure *f)
 {
-    for (size_t i = 0; i < PEER_READERS_MAX; i++) {
+    for (size_t i = 0; i < count; i++) {
         peer_reader *r = &d->readers[i];
         char *error = NULL;
         if (r->used) {
@@ -424,6 +427,11 @@ peer_reader *peer_database_reader(peer_database *d, peer_failure *f)
         return r;
     }
     return NULL;
+}
+
+peer_reader *peer_database_reader(peer_database *d, peer_failure *f)
+{
+    return take_reader(d, PEER_READERS_MAX, f);
 }
 
 void peer_database_return(peer_reader *reader)
@@ -473,6 +481,18 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
     return good;
 }
 
+/* What must be settled by a write before it may be told can need several attempts while others write. */
+static int step_patiently(const peer_database *d, sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+    for (int i = 0; i < BUSY_ATTEMPTS && (rc & 0xff) == SQLITE_BUSY && !atomic_load(d->stopping); i++) {
+        sqlite3_reset(stmt);
+        usleep(PEER_BUSY_RETRY_MS * 1000);
+        rc = sqlite3_step(stmt);
+    }
+    return rc;
+}
+
 /* Reads it on the connection that deltas are cut on: the journal's tail is folded there already. */
 bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f)
 {
@@ -481,11 +501,11 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
     if (!is_tracked(d)) {
         return true;
     }
-    peer_reader *r = peer_database_reader(d, f);
+    peer_reader *r = take_reader(d, PEER_READERS_MAX + 1, f);
     if (r == NULL) {
-        return peer_fail(f, PEER_EXIT_ERROR, "%s: all connections are in use", d->path);
+        return false;
     }
-    int rc = sqlite3_step(r->seen);
+    int rc = step_patiently(d, r->seen);
     if (rc == SQLITE_ROW) {
         int size = sqlite3_column_bytes(r->seen, 0);
         *seen = size > 0 ? sqlite3_malloc(size) : NULL;

@@ -32,7 +32,7 @@ typedef struct peer_database {
     sqlite3 *db; /* merges, folds, asks */
     sqlite3_stmt *data_version;
     sqlite3_stmt *schema_version;
-    peer_reader readers[PEER_READERS_MAX]; /* opened when first needed */
+    peer_reader readers[PEER_READERS_MAX + 1]; /* opened when first needed; the last one is not for streams */
     dev_t device;
     ino_t inode;
     ino_t wal_inode;       /* of the WAL file; 0: none */
@@ -54,7 +54,7 @@ void peer_database_close(peer_database *d);
 /* Adopts tables as --track says. */
 bool peer_database_track(peer_database *d, peer_track track, const char *list, peer_failure *f);
 
-/* A reader that nobody uses, or NULL: all are in use, or it could not be opened (*f says so). */
+/* A reader for a stream, or NULL: all are in use, or it could not be opened (*f says so). */
 peer_reader *peer_database_reader(peer_database *d, peer_failure *f);
 void peer_database_return(peer_reader *reader);
 
