@@ -59,12 +59,12 @@ def _fill(connection):
     rows("Customer", 59, lambda i: (i, f"Fn{i}", f"Ln{i}", None, "São Paulo", "Brazil", f"+55 {i}", f"c{i}@example.org", 1 + i % 8))
     rows("Genre", 25, lambda i: (i, f"Genre {i}"))
     rows("MediaType", 5, lambda i: (i, f"Media {i}"))
-    rows("Track", 1500, lambda i: (i, f"Track {i} {dice.choice(['love', 'blues', 'night'])}", 1 + i % 200, 1 + i % 5, 1 + i % 25,
+    rows("Track", 500, lambda i: (i, f"Track {i} {dice.choice(['love', 'blues', 'night'])}", 1 + i % 200, 1 + i % 5, 1 + i % 25,
                                    dice.choice([None, "Somebody"]), dice.randint(1000, 400000), dice.randint(10000, 9000000), 0.99))
     rows("Invoice", 200, lambda i: (i, 1 + i % 59, f"2013-01-{1 + i % 28:02} 00:00:00", "São Paulo", "Brazil", round(i * 0.33, 2)))
-    rows("InvoiceLine", 1000, lambda i: (i, 1 + i % 200, 1 + i % 1500, 0.99, 1))
+    rows("InvoiceLine", 500, lambda i: (i, 1 + i % 200, 1 + i % 500, 0.99, 1))
     rows("Playlist", 18, lambda i: (i, f"Playlist {i}"))
-    rows("PlaylistTrack", 3000, lambda i: (1 + i % 18, 1 + i % 1500))
+    rows("PlaylistTrack", 900, lambda i: (1 + i % 18, 1 + i % 500))
 
 
 def make(path):
