@@ -38,4 +38,8 @@ int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_va
 /* Deletes a journal entry. The caller sees to it that the newest stays. */
 int sync_clocks_drop_entry(sync_db *s, int64_t seq, sync_error *error);
 
+/* The newest entry is never deleted, so an earlier fold may have left one that no clock names, at s->folded. Now that there are newer ones it
+** goes (write operation). */
+int sync_clocks_drop_stale(sync_db *s, sync_error *error);
+
 #endif

@@ -3,6 +3,7 @@
 #include "base.h"
 #include "capture.h"
 #include "circle.h"
+#include "clocks.h"
 #include "merging.h"
 
 #include <string.h>
@@ -41,6 +42,9 @@ int sync_merging_end(sync_merging *m, int result)
             m->error, SYNC_ERROR,
             "the merge wrote journal entry %lld where %lld was expected: a trigger wrote to sync_journal",
             (long long)newest, (long long)m->newest);
+    }
+    if (rc == SYNC_OK && newest > m->s->folded) {
+        rc = sync_clocks_drop_stale(m->s, m->error);
     }
     sync_arena_free(&m->arena);
     sync_row_free(&m->other);

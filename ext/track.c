@@ -1,6 +1,7 @@
 /* Adopting tables and letting them go: the metadata side of capture. */
 #include "capture.h"
 
+#include "clocks.h"
 #include "schema.h"
 #include "sql_text.h"
 
@@ -257,6 +258,7 @@ static int mark_journal(sync_db *s, uint32_t tid, int64_t now_ms, sync_error *er
 {
     int rc = sync_exec(s, error, "INSERT INTO main.sync_journal(tid, op, at) VALUES(%u, 0, %lld)", tid,
                        (long long)now_ms);
+    rc = rc == SYNC_OK ? sync_clocks_drop_stale(s, error) : rc;
     return rc == SYNC_OK ? sync_query_int(s, &s->folded, 0, error, "SELECT max(seq) FROM main.sync_journal")
                          : rc;
 }

@@ -1,8 +1,8 @@
 """Random schemas, statements and exchanges between three files and their copies, which must end equal and then at rest.
 
-SYNC_SEED    first seed (default: one of today's own, printed)
-SYNC_SEEDS   how many seeds (default: as many as fit into SYNC_SECONDS)
-SYNC_SECONDS default 50
+SYNC_SEED    first seed (default 1; random: one of today's own, printed)
+SYNC_SEEDS   how many seeds (default 40, or as many as fit into SYNC_SECONDS where that is given)
+SYNC_SECONDS how long
 With a single seed every step is printed.
 """
 import os
@@ -254,8 +254,9 @@ class World:
 
 class Convergence(SyncTest):
     def test_random_histories(self):
-        first = int(os.environ.get("SYNC_SEED", time.time_ns() // 1000 % 1_000_000_000))
-        count = int(os.environ.get("SYNC_SEEDS", 0))
+        asked = os.environ.get("SYNC_SEED", "1")
+        first = time.time_ns() // 1000 % 1_000_000_000 if asked == "random" else int(asked)
+        count = int(os.environ.get("SYNC_SEEDS", 0 if "SYNC_SECONDS" in os.environ else 40))
         until = time.monotonic() + float(os.environ.get("SYNC_SECONDS", 50))
         seed = first
         while seed < first + count if count else time.monotonic() < until:
