@@ -20,7 +20,7 @@ typedef struct apply {
     const sync_head *head;
     uint32_t *site; /* wire site -> local number */
     arriving *tables;
-    sync_part_mark part; /* what follows this part */
+    int64_t delta; /* tells it from other deltas of its sender: a hash of its base and start */
     sync_row local, remote;
     sync_lane lane;
     int64_t changed;
@@ -107,6 +107,19 @@ static int check_base(apply *a, sync_error *error)
     return rc;
 }
 
+static const char make_part_table[] =
+    "CREATE TABLE IF NOT EXISTS temp.sync_part(site BLOB PRIMARY KEY, delta INTEGER, next INTEGER)";
+
+static void site_hex(const apply *a, char hex[2 * SYNC_SITE_BYTES + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < SYNC_SITE_BYTES; i++) {
+        hex[2 * i] = digits[a->head->site[i] >> 4];
+        hex[2 * i + 1] = digits[a->head->site[i] & 15];
+    }
+    hex[2 * SYNC_SITE_BYTES] = 0;
+}
+
 /* Parts of one delta must come in order: only then does the last one close it. */
 static int check_part(apply *a, sync_error *error)
 {
@@ -123,19 +136,45 @@ static int check_part(apply *a, sync_error *error)
     if (oom) {
         return sync_fail_nomem(error);
     }
-    sync_part_mark *slot = &s->parts[a->head->site[0] % SYNC_PARTS_OPEN_MAX];
-    bool follows = memcmp(slot->site, a->head->site, SYNC_SITE_BYTES) == 0 && slot->mark == mark &&
-                   slot->next == a->head->part;
-    if (a->head->part > 0 && !follows) {
-        return sync_fail(
+    a->delta = (int64_t)mark;
+    if (a->head->part == 0) {
+        return SYNC_OK;
+    }
+    char site[2 * SYNC_SITE_BYTES + 1];
+    int64_t next = 0;
+    site_hex(a, site);
+    int rc = sync_exec(s, error, make_part_table);
+    rc = rc == SYNC_OK ? sync_query_int(s, &next, 0, error,
+                                        "SELECT next FROM temp.sync_part WHERE site = x'%s' AND delta = %lld",
+                                        site, (long long)a->delta)
+                       : rc;
+    if (rc == SYNC_OK && next != (int64_t)a->head->part) {
+        rc = sync_fail(
             error, SYNC_BEHIND,
             "part %u of a delta without the parts before it: ask for changes with this file's sync_seen()",
             a->head->part);
     }
-    memcpy(a->part.site, a->head->site, SYNC_SITE_BYTES);
-    a->part.mark = mark;
-    a->part.next = a->head->part + 1;
-    return SYNC_OK;
+    return rc;
+}
+
+/* Which part must come next. In a table, so that a rollback, also of the caller's transaction, takes it back. */
+static int note_part(apply *a, bool last, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    char site[2 * SYNC_SITE_BYTES + 1];
+    site_hex(a, site);
+    if (last) {
+        return a->head->part == 0
+                   ? SYNC_OK
+                   : sync_exec(s, error, "DELETE FROM temp.sync_part WHERE site = x'%s'", site);
+    }
+    int rc = sync_exec(s, error, make_part_table);
+    return rc == SYNC_OK ? sync_exec(s, error,
+                                     "INSERT OR REPLACE INTO temp.sync_part VALUES(x'%s', %lld, %u);"
+                                     "DELETE FROM temp.sync_part WHERE rowid <= (SELECT max(rowid) FROM "
+                                     "temp.sync_part) - %d",
+                                     site, (long long)a->delta, a->head->part + 1, SYNC_PARTS_OPEN_MAX)
+                         : rc;
 }
 
 static int map_sites(apply *a, sync_error *error)
@@ -391,9 +430,8 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
         s->folded = a.m.newest;
-        s->part_merged = a.part;
-        s->part_waits = true;
-        rc = sync_engine_save(s, error);
+        rc = note_part(&a, closing != NULL, error);
+        rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
     }
     *changed = rc == SYNC_OK ? a.changed : 0;
     apply_free(&a);

@@ -496,16 +496,10 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
     }
     op->open = false;
     int rc = SYNC_OK;
-    bool part = s->part_waits;
-    s->part_waits = false;
     sqlite3_set_last_insert_rowid(s->db, op->rowid);
     if (result == SYNC_OK) {
         rc = sync_exec(s, error, "%s", op->transaction ? "COMMIT" : "RELEASE sync_operation");
         if (rc == SYNC_OK) {
-            if (part &&
-                op->transaction) { /* inside the caller's transaction the part may yet be rolled back: the next is refused */
-                s->parts[s->part_merged.site[0] % SYNC_PARTS_OPEN_MAX] = s->part_merged;
-            }
             if (!op->transaction) { /* the caller may yet roll the overlay back */
                 s->overlay.valid = s->overlay_made = false;
             }

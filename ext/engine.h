@@ -144,13 +144,6 @@ typedef struct sync_overlay {
     int64_t entries; /* in it */
 } sync_overlay;
 
-/* The delta whose parts are arriving from a site. */
-typedef struct sync_part_mark {
-    uint8_t site[SYNC_SITE_BYTES];
-    uint64_t mark; /* of its base and start */
-    uint32_t next; /* the part that is expected */
-} sync_part_mark;
-
 typedef struct sync_db {
     sqlite3 *db;
     char *path; /* of the main database; NULL for in-memory and temporary ones */
@@ -174,9 +167,6 @@ typedef struct sync_db {
     bool outer_children; /* tables that are not tracked refer to tracked ones: their cascades are SQLite's */
     sync_overlay overlay;
     bool overlay_made; /* its tables are of this schema */
-    sync_part_mark parts[SYNC_PARTS_OPEN_MAX];
-    sync_part_mark part_merged; /* counts when the operation is committed */
-    bool part_waits;
     sqlite3_stmt *meta_stmt;
     sqlite3_stmt *schema_stmt;
     sqlite3_stmt *save_stmt;

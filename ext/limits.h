@@ -52,7 +52,7 @@
 /* A delta without rows is sent all the same if this many journal entries had to be looked at to know it: it moves the cursor. */
 #define SYNC_SCAN_QUIET_MAX 1000
 
-/* Deltas in parts that one connection keeps apart by sender; two senders that share a slot make each other start again. */
+/* Deltas in parts that one connection keeps apart by sender; the one heard of longest ago is forgotten and starts again. */
 #define SYNC_PARTS_OPEN_MAX 64
 
 /* Columns of one result set in a SQLite built with its defaults. */

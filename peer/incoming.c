@@ -437,7 +437,7 @@ static void conclude_word(peer_room *r, peer_part *p)
     size_t bytes;
     sync_buf theirs = {.data = (uint8_t *)(uintptr_t)part_data(p, &bytes)};
     theirs.len = bytes;
-    l->in_delta = false;
+    l->in_delta = l->in_delta && p->stream != l->in_stream; /* the next delta may have begun to arrive */
     peer_outgoing_learn(r, l, &theirs);
     l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta;
 }
@@ -458,7 +458,7 @@ static void conclude_part(peer_room *r, peer_part *p)
     l->told = l->told && p->kind == SYNC_CHANGES_PART;
     r->received_rows += p->changed;
     r->seen_fresh = false;
-    if (p->changed > 0) {
+    if (p->kind != SYNC_CHANGES_HOLLOW) {
         peer_event("merged",
                    (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->changed), PEER_END});
     }

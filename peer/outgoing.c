@@ -230,6 +230,8 @@ static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
     }
     char *error = NULL;
     l->dirty = false; /* before the snapshot is taken: what comes later counts again */
+    r->seen_fresh =
+        false; /* the snapshot may hold what nobody has noticed yet; `tell` must cover it, or it comes back */
     int rc = sync_stream_open(l->reader->db, l->theirs.data, l->theirs.len, PEER_PART_BYTES, PEER_PART_ROWS,
                               &l->stream, &error);
     if (rc != SQLITE_OK) {

@@ -220,6 +220,18 @@ class Sync(Case):
         plain(a, "INSERT INTO later VALUES('k', 1);")
         eventually(lambda: rows(b, "SELECT count(*) FROM later") == 1, "the new table's row arrives")
 
+    def test_nothing_is_echoed(self):
+        a, b = self.make("a.db", "b.db")
+        server = self.serve(a)
+        self.sync(b, server.url).wait_event("connected")
+        writer = sqlite3.connect(a, isolation_level=None, timeout=synctest.SECONDS_MAX)
+        for i in range(400):  # many deltas, one upon the other
+            writer.execute("INSERT INTO note VALUES(?,'t','',?)", (f"k{i}", i))
+        writer.close()
+        eventually(lambda: rows(b) == 400, "all rows")
+        server.stop()
+        self.assertEqual([], [event for event in server.all_events() if event["event"] == "merged"])
+
     def test_rollback_journal_files(self):
         a, b = self.make("a.db", "b.db")
         server = self.serve(a, "--no-wal")

@@ -203,6 +203,14 @@ class Peer:
             if found.get("event") == event and all(found.get(k) == v for k, v in fields.items()):
                 return found
 
+    def all_events(self):
+        """Every event of a process that has ended."""
+        while not self._new.empty():
+            event = self._new.get()
+            if event is not None:
+                self.events.append(event)
+        return self.events
+
     def wait(self, seconds=SECONDS_MAX):
         """The exit status of a process that ends by itself."""
         try:
