@@ -5,6 +5,7 @@
 #include "changes.h"
 #include "describe.h"
 #include "operation.h"
+#include "preview.h"
 #include "touch.h"
 
 #include <string.h>
@@ -24,40 +25,57 @@ static void give_error(sqlite3_context *context, const sync_error *error)
     }
 }
 
-static sync_db *engine_of(sqlite3_context *context)
-{
-    return sqlite3_user_data(context);
-}
+/* What an operation is opened for. */
+typedef enum purpose { TO_LOOK, TO_KNOW, TO_TELL, TO_WRITE } purpose;
 
-/* Ends the operation and sets an integer or the error as the result. */
-static void finish_int(sqlite3_context *context, sync_operation *o, int rc, int64_t value, sync_error *error)
+/* One call: `work` runs inside an operation and sets the result; if it or the operation's end fails, the error takes its place. */
+typedef struct call {
+    sqlite3_context *context;
+    int argc;
+    sqlite3_value **argv;
+    sync_db *s;
+    int64_t folded; /* TO_WRITE: journal entries folded on the way */
+    bool take_back; /* set by work: all is well, and nothing of it shall remain */
+} call;
+
+typedef int call_work(call *c, sync_error *error);
+
+static int perform(sqlite3_context *context, int argc, sqlite3_value **argv, purpose to, call_work *work)
 {
-    rc = sync_operation_end(engine_of(context), o, rc, error);
+    call c = {.context = context, .argc = argc, .argv = argv, .s = sqlite3_user_data(context)};
+    sync_error error = {0}, ignored = {0};
+    sync_operation o = {0};
+    int rc = to == TO_WRITE  ? sync_operation_write(c.s, &o, &c.folded, &error)
+             : to == TO_LOOK ? sync_op_begin(c.s, &o.op, SYNC_READ, &error)
+                             : sync_operation_read(c.s, &o, to == TO_TELL, &error);
     if (rc == SYNC_OK) {
-        sqlite3_result_int64(context, value);
-    } else {
-        give_error(context, error);
+        rc = work(&c, &error);
+        if (rc == SYNC_OK && c.take_back) {
+            (void)sync_operation_end(c.s, &o, SYNC_ERROR, &ignored); /* gives back what it is given */
+        } else {
+            rc = sync_operation_end(c.s, &o, rc, &error);
+        }
     }
+    if (rc != SYNC_OK) {
+        give_error(context, &error);
+    }
+    return rc;
 }
 
-/* The argument as a name; NULL with an error set if it is none. */
-static const char *name_argument(sqlite3_context *context, sqlite3_value *arg, const char *function)
+/* The first argument as a name. */
+static int name_argument(const call *c, const char *function, const char **name, sync_error *error)
 {
-    if (sqlite3_value_type(arg) != SQLITE_TEXT) {
-        char text[128];
-        sqlite3_snprintf(sizeof text, text, "%s: the name of a table is expected", function);
-        sqlite3_result_error(context, text, -1);
-        return NULL;
+    if (sqlite3_value_type(c->argv[0]) != SQLITE_TEXT) {
+        return sync_fail(error, SYNC_ERROR, "%s: the name of a table is expected", function);
     }
-    const char *name = (const char *)sqlite3_value_text(arg);
-    if (name == NULL) {
-        sqlite3_result_error_nomem(context);
-        return NULL;
+    *name = (const char *)sqlite3_value_text(c->argv[0]);
+    if (*name == NULL) {
+        return sync_fail_nomem(error);
     }
-    if (sqlite3_strnicmp(name, "main.", 5) == 0) {
-        name += 5;
+    if (sqlite3_strnicmp(*name, "main.", 5) == 0) {
+        *name += 5;
     }
-    return name;
+    return SYNC_OK;
 }
 
 /* ---- options ---- */
@@ -118,60 +136,57 @@ static int one_of(const char *option, const char *value, const char *a, const ch
                      value);
 }
 
-static void fn_track(sqlite3_context *context, int argc, sqlite3_value **argv)
+static int track(call *c, sync_error *error)
 {
     static const char *const names[] = {"identity", "genesis"};
     char values[2][OPTION_BYTES];
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
     int identity = -1, own = -1;
-    const char *name = name_argument(context, argv[0], "sync_track");
-    if (name == NULL) {
-        return;
-    }
-    int rc = read_options(s, argc > 1 ? argv[1] : NULL, "sync_track", names, 2, values, &error);
-    rc = rc == SYNC_OK ? one_of(names[0], values[0], "key", "row", &identity, &error) : rc;
-    rc = rc == SYNC_OK ? one_of(names[1], values[1], "shared", "own", &own, &error) : rc;
-    rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &error) : rc;
+    const char *name = NULL;
+    int rc = name_argument(c, "sync_track", &name, error);
+    rc = rc == SYNC_OK
+             ? read_options(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_track", names, 2, values, error)
+             : rc;
+    rc = rc == SYNC_OK ? one_of(names[0], values[0], "key", "row", &identity, error) : rc;
+    rc = rc == SYNC_OK ? one_of(names[1], values[1], "shared", "own", &own, error) : rc;
     if (rc != SYNC_OK) {
-        give_error(context, &error);
-        return;
+        return rc;
     }
-    uint32_t before = s->table_count;
+    uint32_t before = c->s->table_count;
     char *options =
         sqlite3_mprintf("{%s%s%s%s%s}", identity < 0 ? "" : "\"identity\":\"", identity < 0 ? "" : values[0],
                         identity < 0 ? "" : "\"", identity >= 0 && own == 1 ? "," : "",
                         own == 1 ? "\"genesis\":\"own\"" : "");
-    rc = options ? sync_capture_track(s, name, identity, options, &error) : sync_fail_nomem(&error);
+    rc = options ? sync_capture_track(c->s, name, identity, options, error) : sync_fail_nomem(error);
     sqlite3_free(options);
-    finish_int(context, &o, rc, s->table_count != before, &error);
+    sqlite3_result_int(c->context, c->s->table_count != before);
+    return rc;
 }
 
-static void fn_track_all(sqlite3_context *context, int argc, sqlite3_value **argv)
+static void fn_track(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
+    (void)perform(context, argc, argv, TO_WRITE, track);
+}
+
+static int track_all(call *c, sync_error *error)
+{
     char *names = NULL;
     sqlite3_stmt *stmt = NULL;
-    int64_t count = 0;
-    (void)argc;
-    (void)argv;
-    int rc = sync_operation_write(s, &o, NULL, &error);
-    if (rc != SYNC_OK) {
-        give_error(context, &error);
-        return;
-    }
-    rc = sync_capture_candidates(s, &names, &error);
-    rc = rc == SYNC_OK ? sync_prepare(s, &stmt, &error, "SELECT value FROM json_each(%Q)", names) : rc;
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, &error)) == SQLITE_ROW) {
-        rc = sync_capture_track(s, (const char *)sqlite3_column_text(stmt, 0), -1, "{}", &error);
+    int count = 0;
+    int rc = sync_capture_candidates(c->s, &names, error);
+    rc = rc == SYNC_OK ? sync_prepare(c->s, &stmt, error, "SELECT value FROM json_each(%Q)", names) : rc;
+    while (rc == SYNC_OK && (rc = sync_step(c->s, stmt, error)) == SQLITE_ROW) {
+        rc = sync_capture_track(c->s, (const char *)sqlite3_column_text(stmt, 0), -1, "{}", error);
         count++;
     }
     sqlite3_finalize(stmt);
     sqlite3_free(names);
-    finish_int(context, &o, rc == SQLITE_DONE ? SYNC_OK : rc, count, &error);
+    sqlite3_result_int(c->context, count);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static void fn_track_all(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    (void)perform(context, argc, argv, TO_WRITE, track_all);
 }
 
 /* After the last table was let go: nothing of ours stays beside the file either. */
@@ -186,236 +201,184 @@ static void forget_witness(sync_db *s)
     }
 }
 
+static int untrack(call *c, sync_error *error)
+{
+    const char *name = NULL;
+    int rc = name_argument(c, "sync_untrack", &name, error);
+    sqlite3_result_int(c->context, 1);
+    return rc == SYNC_OK ? sync_capture_untrack(c->s, name, error) : rc;
+}
+
 static void fn_untrack(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    (void)argc;
-    const char *name = name_argument(context, argv[0], "sync_untrack");
-    if (name == NULL) {
-        return;
+    if (perform(context, argc, argv, TO_WRITE, untrack) == SYNC_OK) {
+        forget_witness(sqlite3_user_data(context));
     }
-    int rc = sync_operation_write(s, &o, NULL, &error);
-    if (rc != SYNC_OK) {
-        give_error(context, &error);
-        return;
+}
+
+static int untrack_all(call *c, sync_error *error)
+{
+    int count = 0, rc = SYNC_OK;
+    for (; rc == SYNC_OK && c->s->has_meta && c->s->table_count; count++) {
+        char *name = sqlite3_mprintf("%s", c->s->tables[0].name);
+        rc = name ? sync_capture_untrack(c->s, name, error) : sync_fail_nomem(error);
+        sqlite3_free(name);
     }
-    rc = sync_capture_untrack(s, name, &error);
-    finish_int(context, &o, rc, 1, &error);
-    if (rc == SYNC_OK) {
-        forget_witness(s);
-    }
+    sqlite3_result_int(c->context, count);
+    return rc;
 }
 
 static void fn_untrack_all(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    int64_t count = 0;
-    (void)argc;
-    (void)argv;
-    int rc = sync_operation_write(s, &o, NULL, &error);
-    if (rc != SYNC_OK) {
-        give_error(context, &error);
-        return;
-    }
-    while (rc == SYNC_OK && s->has_meta && s->table_count) {
-        char *name = sqlite3_mprintf("%s", s->tables[0].name);
-        rc = name ? sync_capture_untrack(s, name, &error) : sync_fail_nomem(&error);
-        sqlite3_free(name);
-        count++;
-    }
-    finish_int(context, &o, rc, count, &error);
-    if (rc == SYNC_OK) {
-        forget_witness(s);
+    if (perform(context, argc, argv, TO_WRITE, untrack_all) == SYNC_OK) {
+        forget_witness(sqlite3_user_data(context));
     }
 }
 
 /* ---- asking ---- */
 
+static int site(call *c, sync_error *error)
+{
+    (void)error;
+    sqlite3_result_blob(c->context, c->s->site_ids[c->s->own_site], SYNC_SITE_BYTES, SQLITE_TRANSIENT);
+    return SYNC_OK;
+}
+
 static void fn_site(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    (void)argc;
-    (void)argv;
-    int rc = sync_operation_read(s, &o, false, &error);
-    if (rc == SYNC_OK) {
-        sqlite3_result_blob(context, s->site_ids[s->own_site], SYNC_SITE_BYTES, SQLITE_TRANSIENT);
-        rc = sync_operation_end(s, &o, rc, &error);
-    }
-    if (rc != SYNC_OK) {
-        give_error(context, &error);
-    }
+    (void)perform(context, argc, argv, TO_KNOW, site);
+}
+
+static int version(call *c, sync_error *error)
+{
+    int64_t newest = 0;
+    int rc = c->s->has_meta
+                 ? sync_query_int(c->s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal")
+                 : SYNC_OK;
+    sqlite3_result_int64(c->context, newest);
+    return rc;
 }
 
 static void fn_version(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_op op = {0};
-    int64_t version = 0;
-    (void)argc;
-    (void)argv;
-    int rc = sync_op_begin(s, &op, SYNC_READ, &error);
-    if (rc == SYNC_OK) {
-        rc = s->has_meta ? sync_query_int(s, &version, 0, &error, "SELECT max(seq) FROM main.sync_journal")
-                         : SYNC_OK;
-        rc = sync_op_end(s, &op, rc, &error);
-    }
-    if (rc == SYNC_OK) {
-        sqlite3_result_int64(context, version);
-    } else {
-        give_error(context, &error);
-    }
+    (void)perform(context, argc, argv, TO_LOOK, version);
+}
+
+static int fold(call *c, sync_error *error)
+{
+    sqlite3_result_int64(c->context, c->folded);
+    return c->s->has_meta ? SYNC_OK : sync_not_tracked(error);
 }
 
 static void fn_fold(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    int64_t entries = 0;
-    (void)argc;
-    (void)argv;
-    int rc = sync_operation_write(s, &o, &entries, &error);
+    (void)perform(context, argc, argv, TO_WRITE, fold);
+}
+
+static int seen(call *c, sync_error *error)
+{
+    sync_buf buf = {0};
+    int rc = sync_changes_seen(c->s, &buf, error);
     if (rc == SYNC_OK) {
-        finish_int(context, &o, s->has_meta ? SYNC_OK : sync_not_tracked(&error), entries, &error);
-    } else {
-        give_error(context, &error);
+        sqlite3_result_blob64(c->context, buf.data, buf.len, SQLITE_TRANSIENT);
     }
+    sync_buf_free(&buf);
+    return rc;
 }
 
 static void fn_seen(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    sync_buf buf = {0};
-    (void)argc;
-    (void)argv;
-    int rc = sync_operation_read(s, &o, true, &error);
-    if (rc == SYNC_OK) {
-        rc = sync_changes_seen(s, &buf, &error);
-        rc = sync_operation_end(s, &o, rc, &error);
-    }
-    if (rc == SYNC_OK) {
-        sqlite3_result_blob64(context, buf.data, buf.len, SQLITE_TRANSIENT);
-    } else {
-        give_error(context, &error);
-    }
-    sync_buf_free(&buf);
+    (void)perform(context, argc, argv, TO_TELL, seen);
 }
 
 /* ---- exchange ---- */
 
-/* A whole delta as one changeset; nothing to send leaves the result NULL. */
-static int give_changeset(sqlite3_context *context, sync_db *s, const sync_request *request,
-                          sync_error *error)
+static int request_argument(const call *c, sync_request *request, sync_error *error)
 {
-    sync_changes *c = NULL;
+    if (c->argc > 0 && sqlite3_value_type(c->argv[0]) == SQLITE_INTEGER &&
+        sqlite3_value_int64(c->argv[0]) >= 0) {
+        request->version = sqlite3_value_int64(c->argv[0]);
+    } else if (c->argc > 0 && sqlite3_value_type(c->argv[0]) == SQLITE_BLOB) {
+        request->seen = sqlite3_value_blob(c->argv[0]);
+        request->seen_bytes = (size_t)sqlite3_value_bytes(c->argv[0]);
+        request->seen = request->seen ? request->seen : "";
+    } else if (c->argc > 0) {
+        return sync_fail(error, SYNC_ERROR,
+                         "sync_changeset: a version of this file (integer) or another file's sync_seen() "
+                         "(blob) is expected");
+    }
+    return SYNC_OK;
+}
+
+/* A whole delta as one changeset; nothing to send leaves the result NULL. */
+static int changeset(call *c, sync_error *error)
+{
+    sync_request request = {0};
+    sync_changes *changes = NULL;
     const void *part = NULL;
     size_t bytes = 0;
     bool last = false;
-    int rc = sync_changes_open(s, request, &c, error);
-    if (rc == SYNC_OK) {
-        rc = sync_changes_part(c, 0, 0, &part, &bytes, &last, error);
+    int rc = request_argument(c, &request, error);
+    rc = rc == SYNC_OK ? sync_changes_open(c->s, &request, &changes, error) : rc;
+    rc = rc == SYNC_OK ? sync_changes_part(changes, 0, 0, &part, &bytes, &last, error) : rc;
+    if (rc == SYNC_ROW && sync_changes_rows(changes) > 0) {
+        sqlite3_result_blob64(c->context, part, bytes, SQLITE_TRANSIENT);
     }
-    if (rc == SYNC_ROW && sync_changes_rows(c) > 0) {
-        sqlite3_result_blob64(context, part, bytes, SQLITE_TRANSIENT);
-    }
-    sync_changes_close(c);
+    sync_changes_close(changes);
     return rc == SYNC_ROW || rc == SYNC_DONE ? SYNC_OK : rc;
 }
 
 static void fn_changeset(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    sync_request request = {0};
-    if (argc > 0 && sqlite3_value_type(argv[0]) == SQLITE_INTEGER && sqlite3_value_int64(argv[0]) >= 0) {
-        request.version = sqlite3_value_int64(argv[0]);
-    } else if (argc > 0 && sqlite3_value_type(argv[0]) == SQLITE_BLOB) {
-        request.seen = sqlite3_value_blob(argv[0]);
-        request.seen_bytes = (size_t)sqlite3_value_bytes(argv[0]);
-        request.seen = request.seen ? request.seen : "";
-    } else if (argc > 0) {
-        sqlite3_result_error(context,
-                             "sync_changeset: a version of this file (integer) or another file's sync_seen() "
-                             "(blob) is expected",
-                             -1);
-        return;
+    (void)perform(context, argc, argv, TO_TELL, changeset);
+}
+
+static int apply(call *c, sync_error *error)
+{
+    static const char *const names[] = {"dry_run"};
+    char dry[OPTION_BYTES];
+    sync_buf said = {0};
+    int64_t changed = 0;
+    if (!c->s->has_meta) {
+        return sync_not_tracked(error);
     }
-    int rc = sync_operation_read(s, &o, true, &error);
-    if (rc == SYNC_OK) {
-        rc = give_changeset(context, s, &request, &error);
-        rc = sync_operation_end(s, &o, rc, &error);
+    const void *blob = sqlite3_value_blob(c->argv[0]);
+    size_t bytes = (size_t)sqlite3_value_bytes(c->argv[0]);
+    int rc = read_options(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_apply", names, 1, &dry, error);
+    c->take_back = dry[0] && strcmp(dry, "0") != 0 && strcmp(dry, "null") != 0;
+    if (rc == SYNC_OK && c->take_back) {
+        rc = sync_preview(c->s, blob ? blob : "", bytes, &said, error);
+        sqlite3_result_text64(c->context, (const char *)said.data, said.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+    } else if (rc == SYNC_OK) {
+        rc = sync_apply(c->s, blob ? blob : "", bytes, &changed, error);
+        sqlite3_result_int64(c->context, changed);
     }
-    if (rc != SYNC_OK) {
-        give_error(context, &error);
-    }
+    sync_buf_free(&said);
+    return rc;
 }
 
 static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    int64_t changed = 0;
-    char text[OPTION_BYTES];
     if (sqlite3_value_type(argv[0]) == SQLITE_NULL) { /* what sync_changeset() gives when there is nothing */
         sqlite3_result_int(context, 0);
-        return;
-    }
-    if (sqlite3_value_type(argv[0]) != SQLITE_BLOB) {
+    } else if (sqlite3_value_type(argv[0]) != SQLITE_BLOB) {
         sqlite3_result_error(context, "sync_apply: a changeset (blob) is expected", -1);
-        return;
-    }
-    static const char *const names[] = {"dry_run"};
-    int rc = read_options(s, argc > 1 ? argv[1] : NULL, "sync_apply", names, 1, &text, &error);
-    bool dry = text[0] && strcmp(text, "0") != 0 && strcmp(text, "null") != 0;
-    const void *blob = sqlite3_value_blob(argv[0]);
-    size_t bytes = (size_t)sqlite3_value_bytes(argv[0]);
-    rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &error) : rc;
-    if (rc == SYNC_OK) {
-        if (!s->has_meta) {
-            rc = sync_not_tracked(&error);
-        }
-        rc = rc == SYNC_OK ? sync_apply(s, blob ? blob : "", bytes, &changed, &error) : rc;
-        if (rc == SYNC_OK && dry) {
-            (void)sync_operation_end(s, &o, SYNC_ERROR, &error); /* rolls back: that is all a dry run is */
-        } else {
-            rc = sync_operation_end(s, &o, rc, &error);
-        }
-    }
-    if (rc == SYNC_OK) {
-        sqlite3_result_int64(context, changed);
     } else {
-        give_error(context, &error);
+        (void)perform(context, argc, argv, TO_WRITE, apply);
     }
+}
+
+static int touch(call *c, sync_error *error)
+{
+    const char *name = NULL;
+    int rc = name_argument(c, "sync_touch", &name, error);
+    sqlite3_result_int(c->context, 1);
+    return rc == SYNC_OK ? sync_touch(c->s, name, c->argv[1], error) : rc;
 }
 
 static void fn_touch(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    sync_db *s = engine_of(context);
-    sync_error error = {0};
-    sync_operation o = {0};
-    (void)argc;
-    const char *name = name_argument(context, argv[0], "sync_touch");
-    if (name == NULL) {
-        return;
-    }
-    int rc = sync_operation_write(s, &o, NULL, &error);
-    if (rc == SYNC_OK) {
-        rc = sync_touch(s, name, argv[1], &error);
-        finish_int(context, &o, rc, 1, &error);
-    } else {
-        give_error(context, &error);
-    }
+    (void)perform(context, argc, argv, TO_WRITE, touch);
 }
 
 static void fn_describe(sqlite3_context *context, int argc, sqlite3_value **argv)

@@ -14,7 +14,7 @@ spine=(
     "fold fold_internal replay cells"
     "changes changes_internal changes_open changes_sql request"
     "merging conflict find clash parents place write lane circle settle apply"
-    "operation clone"
+    "operation clone preview"
     "stream functions vtab_changes vtab_status tables"
     "sync_ext"
 )

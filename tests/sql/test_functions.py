@@ -1,5 +1,6 @@
 """Each SQL function: arguments, results, errors, and what it may not do."""
 import json
+import sqlite3
 import unittest
 
 from syncfile import SyncTest, tick
@@ -208,17 +209,81 @@ class Apply(SyncTest):
         self.assertEqual(b.pull(a), 2)
         self.assertEqual(a.apply(a.changeset()), 0)
 
+    def dry(self, file, changeset):
+        return json.loads(file.one("SELECT sync_apply(?, '{\"dry_run\": true}')", changeset))
+
     def test_dry_run_says_and_changes_nothing(self):
         a, b = self.files("ab", NOTES, "notes")
         a.sql("INSERT INTO notes VALUES('n1', 'a', 'b'), ('n2', 'a', 'b')")
         changeset = a.changeset()
         before = b.shell(".dump")
-        said = b.one("SELECT sync_apply(?, '{\"dry_run\": true}')", changeset)
+        self.assertEqual(self.dry(b, changeset),
+                         [{"tbl": "notes", "key": [n], "op": "insert", "new": {"title": "a", "body": "b"}} for n in ("n1", "n2")])
         self.assertEqual(b.shell(".dump"), before)
-        self.assertEqual(b.apply(changeset), said if isinstance(said, int) else 2)
-        self.assertEqual(b.one("SELECT sync_apply(?, '{\"dry_run\": true}')", changeset), 0)
+        self.assertEqual(b.apply(changeset), 2)
+        self.assertEqual(self.dry(b, changeset), [])
+        self.assertEqual(b.one("SELECT sync_apply(?, '{\"dry_run\": false}')", changeset), 0)
         self.refused(b, "SELECT sync_apply(?, '{\"dry_ran\": true}')", changeset, says=["dry_ran"])
         self.refused(b, "SELECT sync_apply(?, '{')", changeset)
+
+    def test_dry_run_tells_old_from_new(self):
+        schema = NOTES + "CREATE TABLE mail(id TEXT PRIMARY KEY COLLATE NOCASE, at UNIQUE, flag);"
+        a, b = self.files("ab", schema, "notes", "mail")
+        a.sql("INSERT INTO notes VALUES('n1', 'a', 'b'), ('n2', 'a', 'b')")
+        a.sql("INSERT INTO mail VALUES('m1', 'x', 1)")
+        b.pull(a)
+        tick()
+        a.sql("UPDATE notes SET title = x'00ff' WHERE id = 'n1'")
+        a.sql("DELETE FROM notes WHERE id = 'n2'")
+        a.sql("INSERT OR REPLACE INTO mail VALUES('M1', 'x', 2)")
+        tick()
+        b.sql("INSERT INTO mail VALUES('m2', 'y', 1)")
+        tick()
+        a.sql("INSERT INTO mail VALUES('m3', 'y', 1.5)")
+        changeset = a.changeset(b.seen())
+        before = b.shell(".dump")
+        said = self.dry(b, changeset)
+        self.assertEqual(b.shell(".dump"), before)
+        self.assertEqual([i for i in said if i["tbl"] == "notes"],
+                         [{"tbl": "notes", "key": ["n1"], "op": "update", "old": {"title": "a"}, "new": {"title": {"$blob": "00ff"}}},
+                          {"tbl": "notes", "key": ["n2"], "op": "delete", "old": {"title": "a", "body": "b"}}])
+        mail = {(i["key"][0], i["op"]): i for i in said if i["tbl"] == "mail"}
+        self.assertEqual(sorted(mail), [("M1", "update"), ("m2", "delete"), ("m2", "hold"), ("m3", "insert")])
+        self.assertEqual((mail["M1", "update"]["old"], mail["M1", "update"]["new"]), ({"id": "m1", "flag": 1}, {"id": "M1", "flag": 2}))
+        self.assertEqual(mail["m3", "insert"]["new"], {"at": "y", "flag": 1.5})
+        held = mail["m2", "hold"]
+        self.assertEqual((held["reason"], held["ours"], held["theirs"]), ("unique", {"at": "y", "flag": 1}, {"at": "y", "flag": 1.5}))
+        shown = b.cells()
+        b.apply(changeset)
+        self.assertNotEqual(b.cells(), shown)
+        self.assertEqual(b.x("SELECT id FROM mail ORDER BY id"), [("M1",), ("m3",)])
+
+    def test_dry_run_in_the_callers_transaction(self):
+        a, b = self.files("ab", NOTES, "notes")
+        a.sql("INSERT INTO notes VALUES('n1', 'a', 'b')")
+        changeset = a.changeset()
+        b.x("BEGIN")
+        b.x("INSERT INTO notes VALUES('mine', 'a', 'b')")
+        self.assertEqual([i["key"] for i in self.dry(b, changeset)], [["n1"]])
+        b.x("COMMIT")
+        self.assertEqual(b.x("SELECT id FROM notes"), [("mine",)])
+
+    def test_dry_run_that_does_not_fit(self):
+        a, b = self.files("ab", NOTES, "notes")
+        a.sql("INSERT INTO notes VALUES('n1', ?, '')", "x" * 6000)
+        changeset = a.changeset()
+        b.sql("INSERT INTO notes VALUES('n1', ?, '')", "y" * 6000)
+        self.assertEqual(len(self.dry(b, changeset)), 0)  # b wrote later
+        tick()
+        a.sql("UPDATE notes SET title = title || 'z'")
+        changeset = a.changeset()
+        before = b.extended.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10000)
+        try:
+            self.refused(b, "SELECT sync_apply(?, '{\"dry_run\": true}')", changeset, says=["SQLITE_LIMIT_LENGTH"])
+        finally:
+            b.extended.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+        self.assertEqual(b.one("SELECT substr(title, 1, 1) FROM notes"), "y")
+        self.assertEqual(b.apply(changeset), 1)
 
     def test_in_the_callers_transaction(self):
         a, b = self.files("ab", NOTES, "notes")
