@@ -258,7 +258,8 @@ static char *hints(sync_db *s, const sync_table *t, bool update)
     return sqlite3_str_finish(str);
 }
 
-static char *resolve(sync_db *s, const sync_table *t)
+/* `more`: entries that the trigger has written before. */
+static char *resolve(sync_db *s, const sync_table *t, uint32_t more)
 {
     if (!t->hints) {
         return sqlite3_mprintf("");
@@ -266,14 +267,19 @@ static char *resolve(sync_db *s, const sync_table *t)
     template_vars vars = {0};
     var_set(&vars, "tid", sqlite3_mprintf("%u", t->tid));
     var_set(&vars, "name", sqlite3_mprintf("\"%w\"", t->name));
+    var_set(&vars, "at", sqlite3_mprintf("%s", at_text));
+    var_set(&vars, "ks", numbers_text(s, t));
     /* at most one note an index, and with recursive_triggers one delete entry for each and for the key itself */
-    var_set(&vars, "window", sqlite3_mprintf("%u", 2 * t->unique_count + 1));
+    var_set(&vars, "window", sqlite3_mprintf("%u", 2 * t->unique_count + 1 + more));
     sqlite3_str *still = sqlite3_str_new(s->db);
     for (uint32_t k = 0; k < t->key_count; k++) {
         sqlite3_str_appendf(still, "%st.\"%w\" = sync_journal.k%d", k ? " AND " : "", t->key_names[k],
                             (int)k + 1);
     }
     var_set(&vars, "still", sqlite3_str_finish(still));
+    sqlite3_str *gone = sqlite3_str_new(s->db);
+    sync_str_match(gone, t, "d", "sync_journal");
+    var_set(&vars, "gone", sqlite3_str_finish(gone));
     char *text = template_fill(s, template_body(sql_trigger_resolve), &vars);
     vars_free(&vars);
     return text;
@@ -320,7 +326,8 @@ int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
     var_set(&vars, "keys", key_columns(s, t));
     var_set(&vars, "mask", first_mask(s, t));
     var_set(&vars, "groups", other_groups(s, t));
-    var_set(&vars, "resolve", resolve(s, t));
+    var_set(&vars, "resolve", resolve(s, t, 0));
+    var_set(&vars, "resolve_after", resolve(s, t, 3 + t->col_count / SYNC_MASK_COLUMNS));
     int rc = sync_capture_drop_triggers(s, t->tid, error);
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_insert, &vars, error) : rc;
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_delete, &vars, error) : rc;

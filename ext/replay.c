@@ -354,5 +354,5 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first)
     if (rc == SYNC_OK && first->has_clock) {
         rc = sync_fold_drop_entry(f, first->live);
     }
-    return rc == SYNC_OK ? drop_chain(f, first, last->seq) : rc;
+    return rc == SYNC_OK ? drop_chain(f, first, o.known ? last->seq : 0) : rc;
 }

@@ -10,8 +10,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import invariants  # noqa: E402
 from synctest import EXTENSION, Case, connect, plain, quote, shell  # noqa: E402
 
-SUPERSEDED_MAX = 1000  # journal entries that folds left behind
-
 
 def tick():
     """Lets the wall clock pass, so that what follows is later than what came before."""
@@ -235,7 +233,7 @@ class SyncTest(Case):
             self.assertEqual(rows, other.dump())
             self.assertEqual(cells, other.cells())
         for file in files:
-            invariants.check(file.path, stale_max=SUPERSEDED_MAX)
+            invariants.check(file.path)
 
     def level(self, *files):
         """Exchanges all round, and expects equal files."""
