@@ -80,6 +80,7 @@ static int wait_for(sync_merging *m, sync_circle *c, uint32_t child, uint32_t pa
     }
     c->edges[c->edge_count] = (edge){child, c->list[parent].waiting};
     c->list[parent].waiting = ++c->edge_count;
+    c->list[child].lacks++;
     return SYNC_OK;
 }
 
@@ -126,32 +127,101 @@ static void spread_drops(sync_circle *c)
     }
 }
 
-/* Shows one of those that stay, or (verify) holds it again if a parent that it relied on could not be shown after all. */
-static int settle_one(sync_merging *m, sync_candidate *one, bool verify, bool *changed)
+/* Tries to show one of those that stay. */
+static int show_one(sync_merging *m, sync_candidate *one)
 {
     sync_row row = {0};
     sync_slot slot;
-    sync_missing missing = {.from = 0};
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
-    if (rc == SYNC_OK && !verify && row.held) {
+    if (rc == SYNC_OK && row.held) {
         rc = sync_show(m, one->t, one->key, &row, &slot, SYNC_MERGE_CELLS);
-        *changed = *changed || (rc == SYNC_OK && slot.shown);
-    } else if (rc == SYNC_OK && verify && slot.shown) {
-        sync_slot asked = slot;
-        bool exists = false;
-        asked.shown = false; /* look at every foreign key */
-        rc = sync_base_load(m->s, one->t, one->key, &row, NULL, &m->arena, &exists, m->error);
-        rc = rc == SYNC_OK ? sync_parents_keep(m, one->t, one->key, &row, &(sync_row){0}) : rc;
-        rc = rc == SYNC_OK ? sync_parents_missing(m, one->t, one->key, &row, &asked, &missing) : rc;
-        if (rc == SYNC_OK && missing.why[0]) {
-            m->retry = false;
-            rc = sync_hold(m, one->t, one->key, &row, &slot, "foreign key", missing.why, NULL);
-            m->retry = true;
-            *changed = true;
-        }
+        one->shown = rc == SYNC_OK && slot.shown;
     }
     sync_row_free(&row);
+    return rc;
+}
+
+/* Shows those whose parents are shown, then those who waited for them. */
+static int show_chains(sync_merging *m, sync_circle *c, bool *shown)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < c->count; i++) {
+        if (!c->list[i].dropped && c->list[i].lacks == 0) {
+            c->stack[c->depth++] = i;
+        }
+    }
+    while (rc == SYNC_OK && c->depth) {
+        uint32_t at = c->stack[--c->depth];
+        sync_candidate *one = &c->list[at];
+        rc = show_one(m, one);
+        *shown = *shown || one->shown;
+        for (uint32_t e = one->shown ? one->waiting : 0; e; e = c->edges[e - 1].next) {
+            sync_candidate *child = &c->list[c->edges[e - 1].child];
+            if (--child->lacks == 0 && !child->dropped) {
+                c->stack[c->depth++] = c->edges[e - 1].child;
+            }
+        }
+        one->dropped = true; /* done with */
+    }
+    c->depth = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->list[i].dropped && !c->list[i].shown) {
+            c->stack[c->depth++] = i;
+        }
+        spread_drops(c);
+    }
+    return rc;
+}
+
+/* One trial of all that is left; *failed: one of them was refused or pushed out, and is dropped with those who rely on it. */
+static int show_circles(sync_merging *m, sync_circle *c, bool *tried, bool *failed)
+{
+    int rc = SYNC_OK;
+    *tried = *failed = false;
+    m->circle = c;
+    for (uint32_t i = 0; rc == SYNC_OK && i < c->count; i++) {
+        if (!c->list[i].dropped) {
+            rc = show_one(m, &c->list[i]);
+            *tried = true;
+        }
+    }
+    m->circle = NULL;
+    for (uint32_t i = 0; rc == SYNC_OK && i < c->count; i++) {
+        sync_candidate *one = &c->list[i];
+        sync_row row = {0};
+        sync_slot slot;
+        if (one->dropped) {
+            continue;
+        }
+        sync_arena_reset(&m->arena);
+        rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
+        if (rc == SYNC_OK && !slot.shown) {
+            drop(c, i);
+            *failed = true;
+        }
+        sync_row_free(&row);
+    }
+    return rc;
+}
+
+/* Those that wait for each other: all are shown, or what happened is taken back and those that failed are left out. */
+static int show_rest(sync_merging *m, sync_circle *c, bool *shown)
+{
+    bool tried = true, failed = true;
+    int rc = SYNC_OK;
+    while (rc == SYNC_OK && failed) {
+        int64_t newest = m->newest;
+        rc = sync_exec(m->s, m->error, "SAVEPOINT sync_circle");
+        rc = rc == SYNC_OK ? show_circles(m, c, &tried, &failed) : rc;
+        if (rc == SYNC_OK && failed) {
+            rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_circle");
+            m->newest = newest;
+            spread_drops(c);
+        }
+        rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "RELEASE sync_circle") : rc;
+    }
+    *shown = *shown || tried;
     return rc;
 }
 
@@ -170,8 +240,8 @@ static int circle_init(sync_circle *c, sync_candidate *list, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = hash_of(c, list[i].t, list[i].key, list[i].born);
         list[i].next = c->slots[at];
-        list[i].waiting = 0;
-        list[i].dropped = false;
+        list[i].waiting = list[i].lacks = 0;
+        list[i].dropped = list[i].shown = false;
         c->slots[at] = i + 1;
     }
     return c->buf.oom ? SYNC_NOMEM : SYNC_OK;
@@ -180,28 +250,17 @@ static int circle_init(sync_circle *c, sync_candidate *list, uint32_t count)
 int sync_circle_show(sync_merging *m, sync_candidate *list, uint32_t count, bool *shown)
 {
     sync_circle c;
-    bool changed = false;
     int rc = circle_init(&c, list, count) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
         rc = look(m, &c, i);
     }
     spread_drops(&c);
-    m->circle = &c;
-    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-        if (!list[i].dropped) {
-            rc = settle_one(m, &list[i], false, &changed);
-        }
+    rc = rc == SYNC_OK ? show_chains(m, &c, shown) : rc;
+    bool left = false;
+    for (uint32_t i = 0; i < count; i++) {
+        left = left || !list[i].dropped;
     }
-    m->circle = NULL;
-    *shown = *shown || changed;
-    for (changed = c.edge_count > 0; rc == SYNC_OK && changed;) {
-        changed = false;
-        for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-            if (!list[i].dropped) {
-                rc = settle_one(m, &list[i], true, &changed);
-            }
-        }
-    }
+    rc = rc == SYNC_OK && left ? show_rest(m, &c, shown) : rc;
     sync_free(c.slots);
     sync_free(c.stack);
     sync_free(c.edges);

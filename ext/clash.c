@@ -2,6 +2,7 @@
 #include "clash.h"
 
 #include "base.h"
+#include "parents.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,7 @@ static int outranks(sync_merging *m, sync_table *t, const sync_value *key, const
     if (rc == SYNC_OK) {
         int order = sync_stamp_compare(&m->s->sites, rank_of(m, t, row), rank_of(m, t, other));
         *above = (order ? order : compare_keys(t, key, clash)) > 0;
-        rc = sync_base_load(m->s, t, clash, other, NULL, &m->arena, &exists, m->error);
+        rc = rc == SYNC_OK ? sync_parents_load(m, t, clash, other, NULL, &exists) : rc;
     }
     return rc;
 }

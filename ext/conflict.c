@@ -141,6 +141,30 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
     return rc;
 }
 
+int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                          const char *reason, const char *detail, bool *restated)
+{
+    sync_buf id = {0};
+    sqlite3_stmt *stmt = NULL;
+    state_key(&id, m, t, key, row);
+    int rc = id.oom
+                 ? sync_fail_nomem(m->error)
+                 : sync_prepare(m->s, &stmt, m->error,
+                                "UPDATE main.sync_conflict SET reason = ?2, detail = ?3 WHERE tid = %u AND "
+                                "clock_key = ?1 AND held AND reason <> ?2",
+                                t->tid);
+    if (rc == SYNC_OK && (sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) ||
+                          sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC) ||
+                          sqlite3_bind_text(stmt, 3, detail, -1, SQLITE_STATIC))) {
+        rc = sync_fail_db(m->s, m->error, NULL);
+    }
+    rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
+    *restated = *restated || (rc == SYNC_OK && sqlite3_changes(m->s->db) > 0);
+    sqlite3_finalize(stmt);
+    sync_buf_free(&id);
+    return rc;
+}
+
 int sync_conflict_any(sync_db *s, bool *any, sync_error *error)
 {
     int64_t found = 0;

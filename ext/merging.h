@@ -35,6 +35,7 @@ typedef struct sync_merging {
     bool foreign_keys; /* PRAGMA foreign_keys is on */
     bool *touched;     /* per table: rows went, came or changed in this merge */
     bool retry;        /* settling: what is held already and cannot be shown stays as it is */
+    bool restated;     /* but with another reason */
     sync_row other;    /* see sync_find */
     sync_slot other_slot;
     int depth; /* of rows held because of rows */
@@ -42,7 +43,6 @@ typedef struct sync_merging {
     sync_circle *circle;
     sync_arena arena; /* values of rows in hand; reset between rows of the changeset */
     sync_buf clock;
-    sync_buf text;
 } sync_merging;
 
 /* Starts writing inside a SYNC_WRITE operation; sync_merging_end must follow, whatever the result. */
@@ -95,6 +95,10 @@ int sync_settle(sync_merging *m);
 int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                       const sync_row *against, bool held, const char *reason, const char *detail);
 int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row);
+
+/* A row that stays held has another reason for it now; *restated is set if it was listed with another one. */
+int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                          const char *reason, const char *detail, bool *restated);
 
 /* Is there any held entry at all? */
 int sync_conflict_any(sync_db *s, bool *any, sync_error *error);

@@ -20,8 +20,9 @@ static void drop_ref(sync_row *row, uint32_t col)
     row->ref_count = kept;
 }
 
-int sync_parents_keep(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row,
-                      const sync_row *arrived)
+/* What the foreign keys mean now, into the row's references. arrived: the row before its values were loaded; what its carried cells mean came with them and stays. */
+static int keep_meanings(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row,
+                         const sync_row *arrived)
 {
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
@@ -29,10 +30,13 @@ int sync_parents_keep(sync_merging *m, const sync_table *t, const sync_value *ke
         if (fk->child_tid != t->tid || !fk->to_row) {
             continue;
         }
-        bool by_key = fk->from_col >= SYNC_REF_KEY;
+        bool by_key = fk->from_col >= SYNC_REF_KEY, arrived_so = false;
+        for (uint32_t r = 0; by_key && r < arrived->ref_count; r++) {
+            arrived_so = arrived_so || arrived->refs[r].col == fk->from_col;
+        }
         const sync_cell *cell = by_key ? NULL : sync_row_find(row, fk->from_col),
                         *came = by_key ? NULL : sync_row_find(arrived, fk->from_col);
-        if (came && came->carried) {
+        if (arrived_so || (came && came->carried)) {
             continue; /* what it means came with it */
         }
         const sync_value *v = by_key ? &key[fk->from_col - SYNC_REF_KEY] : cell ? &cell->value : NULL;
@@ -47,6 +51,17 @@ int sync_parents_keep(sync_merging *m, const sync_table *t, const sync_value *ke
             rc = sync_row_add_ref(row, ref) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
         }
     }
+    return rc;
+}
+
+int sync_parents_load(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
+                      sync_value *spelled, bool *exists)
+{
+    sync_row arrived = {0};
+    int rc = sync_row_copy(&arrived, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, row, spelled, &m->arena, exists, m->error) : rc;
+    rc = rc == SYNC_OK ? keep_meanings(m, t, key, row, &arrived) : rc;
+    sync_row_free(&arrived);
     return rc;
 }
 

@@ -18,10 +18,10 @@ typedef struct sync_missing {
 int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                          const sync_slot *slot, sync_missing *missing);
 
-/* Sets the row's references to what its foreign keys mean now, before it leaves the base table. arrived: the row before its values were
-** loaded; what its carried cells mean came with them and stays. */
-int sync_parents_keep(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row,
-                      const sync_row *arrived);
+/* Makes every cell of a shown row carried (sync_base_load), and sets its references to what its foreign keys mean: cells that were carried before keep what
+** they mean. spelled: may be NULL. */
+int sync_parents_load(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
+                      sync_value *spelled, bool *exists);
 
 /* Holds the children of a shown row that is about to go; with `changing`, only those that refer to columns which it carries. */
 int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing);

@@ -49,16 +49,12 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     int64_t seq = 0, j = 0;
     bool exists = false;
     int rc = SYNC_OK;
-    if (m->retry && !slot->shown && slot->was_held) {
-        return SYNC_OK;
+    if (m->retry && !slot->shown && slot->was_held) { /* in a circle, what is in the way may rely on others */
+        return m->circle ? SYNC_OK : sync_conflict_restate(m, t, key, row, reason, detail, &m->restated);
     }
     if (slot->shown) {
-        sync_row arrived = {0};
-        rc = sync_row_copy(&arrived, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+        rc = sync_parents_load(m, t, key, row, spelled, &exists); /* its parents may be its children too */
         rc = rc == SYNC_OK ? sync_hold_children(m, t, key, NULL) : rc;
-        rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, row, spelled, &m->arena, &exists, m->error) : rc;
-        rc = rc == SYNC_OK ? sync_parents_keep(m, t, key, row, &arrived) : rc;
-        sync_row_free(&arrived);
         if (exists && !slot->respell) { /* from now on the clock spells the key */
             key = spelled;
             slot->respell = true;
@@ -181,7 +177,7 @@ static int make_room(sync_merging *m, sync_table *t, const sync_value *key, cons
     bool exists = false;
     int rc = sync_row_copy(&whole, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     if (rc == SYNC_OK && slot->shown) {
-        rc = sync_base_load(m->s, t, key, &whole, NULL, &m->arena, &exists, m->error);
+        rc = sync_parents_load(m, t, key, &whole, NULL, &exists);
     }
     m->holding = &here; /* the row itself is not to be held as a child of what it pushes out */
     rc = rc == SYNC_OK ? sync_clash_settle(m, t, key, &whole, slot->shown, wins, winner) : rc;
@@ -269,7 +265,7 @@ static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, 
     if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
         return show_or_hold(m, t, key, row, slot, what, &reason);
     }
-    int rc = sync_base_load(m->s, t, key, other, NULL, &m->arena, &exists, m->error);
+    int rc = sync_parents_load(m, t, key, other, NULL, &exists);
     if (rc != SYNC_OK) {
         return rc;
     }

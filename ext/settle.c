@@ -49,7 +49,6 @@ int sync_merging_end(sync_merging *m, int result)
     sync_arena_free(&m->arena);
     sync_row_free(&m->other);
     sync_buf_free(&m->clock);
-    sync_buf_free(&m->text);
     sync_free(m->touched);
     m->touched = NULL;
     return rc;
@@ -174,9 +173,10 @@ int sync_settle(sync_merging *m)
     int rc = sync_conflict_any(m->s, &any, m->error);
     m->retry = true;
     for (int round = 0; rc == SYNC_OK && any && shown && round < SETTLE_ROUNDS_MAX; round++) {
-        shown = false;
+        m->restated = shown = false;
         rc = settle_round(m, true, &shown);
         rc = rc == SYNC_OK ? settle_round(m, false, &shown) : rc;
+        shown = shown || m->restated;
     }
     m->retry = false;
     return rc;

@@ -1,0 +1,67 @@
+"""Who is shown and who is held, where files once disagreed. Each names what went wrong."""
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+import invariants  # noqa: E402
+from syncfile import SyncTest, tick  # noqa: E402
+
+NUMBERED = "CREATE TABLE t(k INTEGER PRIMARY KEY, c, p INT REFERENCES t DEFERRABLE INITIALLY DEFERRED);"
+
+
+class Holding(SyncTest):
+    def converge(self, *files):
+        self.level(*files)
+        for other in files[1:]:
+            self.assertEqual(files[0].held(), other.held())
+        for file in files:
+            invariants.check(file.path)
+
+    def test_a_row_pushed_out_of_its_number_knows_its_parent(self):
+        """What its foreign key meant was forgotten when another row took the number: it never came back."""
+        a, b, c = self.files("abc", NUMBERED, "t")
+        a.sql("INSERT INTO t VALUES(1, 'zero', NULL)")
+        tick()
+        b.sql("INSERT INTO t VALUES(3, 'one', NULL)")
+        tick()
+        c.pull(b)
+        c.script("UPDATE t SET k = 1 WHERE k = 3; INSERT INTO t VALUES(2, 'two', NULL); UPDATE t SET p = 2 WHERE k = 1;")
+        tick()
+        a.pull(c)
+        c.pull(a)
+        self.assertEqual(c.held(), [("t", "[1]", "number")])
+        c.sql("DELETE FROM t WHERE k = 1")
+        self.converge(a, b, c)
+        self.assertEqual(c.sql("SELECT * FROM t"), [(1, "one", 2), (2, "two", None)])
+
+    def test_a_row_pushed_out_by_a_unique_value_knows_its_parent(self):
+        schema = "CREATE TABLE p(k INTEGER PRIMARY KEY); CREATE TABLE t(k TEXT PRIMARY KEY, u UNIQUE, p INT REFERENCES p);"
+        a, b = self.files("ab", schema, "p", "t")
+        a.script("INSERT INTO p VALUES(1); INSERT INTO t VALUES('a', 1, 1);")
+        tick()
+        b.sql("INSERT INTO t VALUES('b', 1, NULL)")
+        a.pull(b)
+        self.assertEqual(a.held(), [("t", '["a"]', "unique")])
+        a.sql("DELETE FROM t")
+        self.converge(a, b)
+        self.assertEqual(a.sql("SELECT * FROM t"), [("a", 1, 1)])
+
+    def test_rows_of_a_circle_of_numbers_come_back(self):
+        """Each was asked what it refers to when the other was gone already."""
+        schema = "CREATE TABLE t(k INTEGER PRIMARY KEY, c, p INT REFERENCES t DEFERRABLE INITIALLY DEFERRED);"
+        a, b = self.files("ab", schema, "t")
+        a.script("INSERT INTO t VALUES(1, 'a1', NULL);")
+        tick()
+        b.script("BEGIN; INSERT INTO t VALUES(1, 'b1', 2), (2, 'b2', 1); COMMIT;")
+        b.pull(a)
+        self.assertEqual(len(b.held()), 2)
+        b.sql("DELETE FROM t WHERE k = 1")
+        self.converge(a, b)
+        self.assertEqual(a.sql("SELECT * FROM t"), [(1, "b1", 2), (2, "b2", 1)])
+
+
+if __name__ == "__main__":
+    unittest.main()
