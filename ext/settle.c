@@ -258,16 +258,35 @@ static int list_late(sync_db *s, sync_learned **list, uint32_t *count, sync_erro
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-static int show_held(sync_db *s, const sync_learned *learned, uint32_t learned_count, sync_error *error)
+/* Tables that the unfolded tail names: only there, and in their children, may local writes have made room. */
+static int tail_touches(sync_db *s, bool *touched, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error, "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > %lld",
+                          SYNC_TID_MASK, (long long)s->folded);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
+        if (t) {
+            touched[t - s->tables] = true;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static int show_held(sync_db *s, const bool *touched, const sync_learned *learned, uint32_t learned_count,
+                     sync_error *error)
 {
     sync_merging m = {0};
     int rc = sync_merging_begin(&m, s, error);
     m.retry = true;
-    memset(m.touched, 1, rc == SYNC_OK ? s->table_count : 0);
+    memcpy(m.touched, touched, rc == SYNC_OK ? s->table_count * sizeof *touched : 0);
     for (uint32_t i = 0; rc == SYNC_OK && i < learned_count; i++) {
         sync_table *t = sync_engine_tid(s, learned[i].tid);
-        if (t && t->pending && (i == 0 || learned[i - 1].tid != t->tid)) {
-            rc = release_pending(&m, t);
+        if (t && (i == 0 || learned[i - 1].tid != t->tid)) {
+            m.touched[t - s->tables] = true;
+            rc = t->pending ? release_pending(&m, t) : SYNC_OK;
         }
     }
     rc = rc == SYNC_OK ? sync_settle(&m) : rc;
@@ -284,7 +303,11 @@ int sync_local(sync_db *s, int64_t *entries, sync_error *error)
 {
     sync_learned *learned = NULL;
     uint32_t count = 0;
-    bool late = false, any = false;
+    bool late = false, any = false, *touched = sync_alloc(s->table_count + 1);
+    if (touched == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(touched, 0, s->table_count + 1);
     for (uint32_t i = 0; i < s->table_count; i++) {
         late = late || (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
     }
@@ -293,10 +316,11 @@ int sync_local(sync_db *s, int64_t *entries, sync_error *error)
         rc = sync_capture_learn(s, error);
         rc = rc == SYNC_OK ? list_late(s, &learned, &count, error) : rc;
     }
+    rc = rc == SYNC_OK ? sync_conflict_any(s, &any, error) : rc;
+    rc = rc == SYNC_OK && any ? tail_touches(s, touched, error) : rc;
     rc = rc == SYNC_OK ? sync_fold_real(s, learned, count, entries, error) : rc;
-    rc = rc == SYNC_OK && *entries ? sync_conflict_any(s, &any, error) : rc;
-    if (rc == SYNC_OK && (count || any)) {
-        rc = show_held(s, learned, count, error);
+    if (rc == SYNC_OK && (count || (any && *entries))) {
+        rc = show_held(s, touched, learned, count, error);
     }
     if (rc == SYNC_OK && count) {
         rc = sync_exec(s, error,
@@ -304,5 +328,6 @@ int sync_local(sync_db *s, int64_t *entries, sync_error *error)
                        "UPDATE main.sync_meta SET generation = generation + 1");
     }
     sync_free(learned);
+    sync_free(touched);
     return rc;
 }
