@@ -42,6 +42,15 @@ static int hidden_j(sync_merging *m, sync_table *t, const sync_value *key, const
     return rc;
 }
 
+static bool is_spelled(const sync_table *t, const sync_value *key, const sync_value *spelled)
+{
+    bool same = true;
+    for (uint32_t i = 0; same && i < t->key_count; i++) {
+        same = sync_value_same(&key[i], &spelled[i]);
+    }
+    return same;
+}
+
 int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               const char *reason, const char *detail, const sync_row *against)
 {
@@ -55,11 +64,17 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     if (slot->shown) {
         rc = sync_parents_load(m, t, key, row, spelled, &exists); /* its parents may be its children too */
         rc = rc == SYNC_OK ? sync_hold_children(m, t, key, NULL) : rc;
+        bool respelled = exists && slot->respell && !is_spelled(t, key, spelled);
         if (exists && !slot->respell) { /* from now on the clock spells the key */
             key = spelled;
             slot->respell = true;
         }
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, key, NULL, false, &seq, NULL) : rc;
+        if (rc == SYNC_OK && respelled) { /* the delete's entry has the old spelling */
+            int64_t deleted = seq;
+            rc = sync_enter(m, t, key, &seq);
+            rc = rc == SYNC_OK ? sync_clocks_drop_entry(m->s, deleted, m->error) : rc;
+        }
         if (sync_base_refused(rc)) {
             return sync_conflict_add(m, t, key, row, NULL, false, reason,
                                      "it could not be taken out of the table");

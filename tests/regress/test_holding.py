@@ -62,6 +62,22 @@ class Holding(SyncTest):
         self.converge(a, b)
         self.assertEqual(a.sql("SELECT * FROM t"), [(1, "b1", 2), (2, "b2", 1)])
 
+    def test_a_held_key_is_spelled_as_it_was_written_last(self):
+        """The row was merged under a new spelling and held in one go: its journal entry kept the old one."""
+        schema = "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, u UNIQUE);"
+        a, b, c = self.files("abc", schema, "t")
+        b.sql("INSERT INTO t VALUES('A', 'u')")
+        tick()
+        a.pull(b)
+        c.pull(b)
+        c.sql("INSERT OR REPLACE INTO t VALUES('a', 'v')")
+        tick()
+        a.sql("INSERT INTO t VALUES('b', 'v')")
+        a.pull(c)
+        self.assertEqual(a.held(), [("t", '["a"]', "unique")])
+        self.assertEqual(set(a.x("SELECT key FROM sync_changes")), {('["a"]',), ('["b"]',)})
+        self.converge(a, b, c)
+
 
 if __name__ == "__main__":
     unittest.main()
