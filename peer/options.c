@@ -223,10 +223,9 @@ static bool set_listen(peer_options *o, const char *text, int *code)
 {
     free(o->listen_host);
     o->listen_host = read_host(text, strlen(text), &o->listen_port);
-    if (o->listen_host == NULL) {
-        return usage(code, "--listen %s is not HOST:PORT", text);
-    }
-    return true;
+    /* A number alone would be taken for an address (7420 is 0.0.28.252), where a port was meant. */
+    bool number = o->listen_host != NULL && strspn(o->listen_host, "0123456789") == strlen(o->listen_host);
+    return (o->listen_host != NULL && !number) || usage(code, "--listen %s is not HOST:PORT", text);
 }
 
 static bool set_room(peer_options *o, const char *text, int *code)
@@ -239,8 +238,8 @@ static bool set_room(peer_options *o, const char *text, int *code)
     return true;
 }
 
-/* One option of getopt_long. */
-static bool take_option(peer_options *o, int option, int *code)
+/* One option of getopt_long; text is the argument before the next, which names a long option. */
+static bool take_option(peer_options *o, int option, const char *text, int *code)
 {
     bool serve = o->command == PEER_SERVE;
     if (!serve && (option == OPTION_LISTEN || option == OPTION_ROOM || option == OPTION_FOLLOW)) {
@@ -276,8 +275,10 @@ static bool take_option(peer_options *o, int option, int *code)
         puts("sync-peer " SYNC_PROGRAM_VERSION);
         *code = PEER_EXIT_OK;
         return false;
+    case ':':
+        return usage(code, "%s lacks its value", text);
     default:
-        return usage(code, "an option is unknown or lacks its value");
+        return optopt != 0 ? usage(code, "-%c is no option", optopt) : usage(code, "%s is no option", text);
     }
 }
 
@@ -346,8 +347,8 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     }
     optind = first;
     opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, "hq", known, NULL)) != -1;) {
-        if (!take_option(o, option, code)) {
+    for (int option; (option = getopt_long(argc, argv, ":hq", known, NULL)) != -1;) {
+        if (!take_option(o, option, argv[optind - 1], code)) {
             return false;
         }
     }

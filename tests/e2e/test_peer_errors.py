@@ -55,6 +55,15 @@ class Errors(Case):
             with self.subTest(arguments):
                 self.one_line(2, *arguments, says="--help")
 
+    def test_usage_names_the_option(self):
+        for arguments, says in ((["serve", "a.db", "--nonsense"], "--nonsense is no option"),
+                                (["serve", "--nonsense=1", "a.db"], "--nonsense=1 is no option"),
+                                (["serve", "a.db", "-xq"], "-x is no option"),
+                                (["serve", "a.db", "--follow"], "--follow lacks its value"),
+                                (["serve", "a.db", "--listen", "7430"], "--listen 7430 is not HOST:PORT")):
+            with self.subTest(arguments):
+                self.one_line(2, *arguments, says=says)
+
     def test_malformed_urls(self):
         for url in ("http://127.0.0.1/room", "127.0.0.1:7420/room", "ws://127.0.0.1:7420", "ws://127.0.0.1:7420/",
                     "ws://127.0.0.1:port/room", "ws:///room", "ws://127.0.0.1/Room", "ws://127.0.0.1/a/b",
