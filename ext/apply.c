@@ -107,23 +107,34 @@ static int check_base(apply *a, sync_error *error)
     return rc;
 }
 
+/* Which part of which delta comes next from a site. In a table, so that a rollback, also of the caller's transaction, takes it back. */
 static const char make_part_table[] =
     "CREATE TABLE IF NOT EXISTS temp.sync_part(site BLOB PRIMARY KEY, delta INTEGER, next INTEGER)";
 
-static void site_hex(const apply *a, char hex[2 * SYNC_SITE_BYTES + 1])
+/* Runs a statement on that table: ?1 site, ?2 delta, ?3 next. *out is its first column, if it has rows. */
+static int on_parts(apply *a, const char *sql, uint32_t next, int64_t *out, sync_error *error)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < SYNC_SITE_BYTES; i++) {
-        hex[2 * i] = digits[a->head->site[i] >> 4];
-        hex[2 * i + 1] = digits[a->head->site[i] & 15];
+    sqlite3_stmt *stmt;
+    int rc = sync_exec(a->m.s, error, make_part_table);
+    rc = rc == SYNC_OK ? sync_borrow(a->m.s, &stmt, error, "%s", sql) : rc;
+    if (rc != SYNC_OK) {
+        return rc;
     }
-    hex[2 * SYNC_SITE_BYTES] = 0;
+    int count = sqlite3_bind_parameter_count(stmt);
+    if (sqlite3_bind_blob(stmt, 1, a->head->site, SYNC_SITE_BYTES, SQLITE_STATIC) ||
+        (count > 1 && sqlite3_bind_int64(stmt, 2, a->delta)) ||
+        (count > 2 && sqlite3_bind_int64(stmt, 3, next))) {
+        rc = sync_fail_nomem(error);
+    } else if ((rc = sync_step(a->m.s, stmt, error)) == SQLITE_ROW) {
+        *out = sqlite3_column_int64(stmt, 0);
+    }
+    sync_return(a->m.s, stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 /* Parts of one delta must come in order: only then does the last one close it. */
 static int check_part(apply *a, sync_error *error)
 {
-    sync_db *s = a->m.s;
     sync_buf head = {0};
     sync_matrix_put(&head, &a->head->base);
     sync_matrix_put(&head, &a->head->start);
@@ -140,14 +151,8 @@ static int check_part(apply *a, sync_error *error)
     if (a->head->part == 0) {
         return SYNC_OK;
     }
-    char site[2 * SYNC_SITE_BYTES + 1];
     int64_t next = 0;
-    site_hex(a, site);
-    int rc = sync_exec(s, error, make_part_table);
-    rc = rc == SYNC_OK ? sync_query_int(s, &next, 0, error,
-                                        "SELECT next FROM temp.sync_part WHERE site = x'%s' AND delta = %lld",
-                                        site, (long long)a->delta)
-                       : rc;
+    int rc = on_parts(a, "SELECT next FROM temp.sync_part WHERE site = ?1 AND delta = ?2", 0, &next, error);
     if (rc == SYNC_OK && next != (int64_t)a->head->part) {
         rc = sync_fail(
             error, SYNC_BEHIND,
@@ -157,23 +162,22 @@ static int check_part(apply *a, sync_error *error)
     return rc;
 }
 
-/* Which part must come next. In a table, so that a rollback, also of the caller's transaction, takes it back. */
+/* Which part must come next. */
 static int note_part(apply *a, bool last, sync_error *error)
 {
-    sync_db *s = a->m.s;
-    char site[2 * SYNC_SITE_BYTES + 1];
-    site_hex(a, site);
-    if (last) {
-        return a->head->part == 0
-                   ? SYNC_OK
-                   : sync_exec(s, error, "DELETE FROM temp.sync_part WHERE site = x'%s'", site);
+    int64_t none = 0;
+    if (last && a->head->part == 0) {
+        return SYNC_OK;
     }
-    int rc = sync_exec(s, error, make_part_table);
-    return rc == SYNC_OK ? sync_exec(s, error,
-                                     "INSERT OR REPLACE INTO temp.sync_part VALUES(x'%s', %lld, %u);"
+    if (last) {
+        return on_parts(a, "DELETE FROM temp.sync_part WHERE site = ?1", 0, &none, error);
+    }
+    int rc = on_parts(a, "INSERT OR REPLACE INTO temp.sync_part VALUES(?1, ?2, ?3)", a->head->part + 1, &none,
+                      error);
+    return rc == SYNC_OK ? sync_exec(a->m.s, error,
                                      "DELETE FROM temp.sync_part WHERE rowid <= (SELECT max(rowid) FROM "
                                      "temp.sync_part) - %d",
-                                     site, (long long)a->delta, a->head->part + 1, SYNC_PARTS_OPEN_MAX)
+                                     SYNC_PARTS_OPEN_MAX)
                          : rc;
 }
 

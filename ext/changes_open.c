@@ -119,8 +119,11 @@ static int name_tables(sync_changes *c, sync_error *error)
     }
     c->position = (int64_t)lowest;
     sqlite3_stmt *stmt = NULL;
-    int rc = sync_prepare(s, &stmt, error, "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > %lld",
-                          SYNC_TID_MASK, (long long)c->position);
+    int rc = sync_borrow(s, &stmt, error, "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > ?1",
+                         SYNC_TID_MASK);
+    if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, c->position) != SQLITE_OK) {
+        rc = sync_fail_nomem(error);
+    }
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = SYNC_OK;
         const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
@@ -128,7 +131,7 @@ static int name_tables(sync_changes *c, sync_error *error)
             news[t - s->tables] = true;
         }
     }
-    sqlite3_finalize(stmt);
+    sync_return(s, stmt);
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;
     for (uint32_t h = 0; rc == SYNC_OK && h < c->head.table_count; h++) {
         rc = sync_head_own_table(&s->tables[c->local[h]], &c->head.tables[h], news[c->local[h]], error);
@@ -182,12 +185,11 @@ int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **ou
                        : rc;
     rc = rc == SYNC_OK ? choose_tables(c, request, error) : rc;
     rc = rc == SYNC_OK ? prepare_head(c, request, error) : rc;
-    rc =
-        rc == SYNC_OK
-            ? sync_prepare(s, &c->runs_stmt, error,
+    rc = rc == SYNC_OK
+             ? sync_borrow(s, &c->runs_stmt, error,
                            "SELECT seq, tid & %d FROM main.sync_journal WHERE seq > ?1 ORDER BY seq LIMIT %d",
                            SYNC_TID_MASK, SYNC_RUN_ENTRIES_MAX)
-            : rc;
+             : rc;
     if (rc == SYNC_OK && c->newest - c->position + (c->scans ? c->newest : 0) > SYNC_LONG_ENTRIES) {
         rc = sync_engine_cache_widen(s, &c->cache, error);
     }
@@ -207,7 +209,7 @@ void sync_changes_close(sync_changes *c)
     sync_error ignored = {0};
     sqlite3_reset(c->stmt);                                    /* belongs to its table */
     (void)sync_engine_cache_restore(c->s, c->cache, &ignored); /* a larger cache harms nobody */
-    sqlite3_finalize(c->runs_stmt);
+    sync_return(c->s, c->runs_stmt);
     sync_head_free(&c->head);
     sync_head_free(&c->receiver);
     sync_matrix_free(&c->base);

@@ -330,9 +330,9 @@ int sync_clocks_drop_entry(sync_db *s, int64_t seq, sync_error *error)
 int sync_clocks_drop_stale(sync_db *s, sync_error *error)
 {
     int64_t tid = 0, named = 0;
-    int rc = sync_query_int(s, &tid, 0, error, "SELECT tid & %d FROM main.sync_journal WHERE seq = %lld",
-                            SYNC_TID_MASK, (long long)s->folded);
-    const sync_table *t = rc == SYNC_OK && tid ? sync_engine_tid(s, (uint32_t)tid) : NULL;
+    int rc =
+        sync_query_bound(s, &tid, 0, s->folded, error, "SELECT tid FROM main.sync_journal WHERE seq = ?1");
+    const sync_table *t = rc == SYNC_OK && tid ? sync_engine_tid(s, (uint32_t)tid & SYNC_TID_MASK) : NULL;
     if (t == NULL || t->missing) {
         return rc;
     }
@@ -342,16 +342,16 @@ int sync_clocks_drop_stale(sync_db *s, sync_error *error)
                         "c.seq = j.seq AND ",
                         t->tid);
     sync_str_match(sql, t, "c", "j");
-    sqlite3_str_appendf(sql, " WHERE j.seq = %lld)", (long long)s->folded);
+    sqlite3_str_appendall(sql, " WHERE j.seq = ?1)");
     if (t->identity == SYNC_BY_ROW) {
         sqlite3_str_appendf(sql,
                             " OR EXISTS (SELECT 1 FROM main.sync_journal AS j JOIN main.sync_hidden_%u AS c "
                             "ON c.seq = j.seq AND c.k1 = j.k1"
-                            " WHERE j.seq = %lld)",
-                            t->tid, (long long)s->folded);
+                            " WHERE j.seq = ?1)",
+                            t->tid);
     }
     char *text = sqlite3_str_finish(sql);
-    rc = text ? sync_query_int(s, &named, 1, error, "%s", text) : sync_fail_nomem(error);
+    rc = text ? sync_query_bound(s, &named, 1, s->folded, error, text) : sync_fail_nomem(error);
     sqlite3_free(text);
     return rc == SYNC_OK && !named ? sync_clocks_drop_entry(s, s->folded, error) : rc;
 }

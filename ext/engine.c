@@ -40,6 +40,7 @@ static void finalize_own(sync_db *s)
         sqlite3_finalize(*own[i]);
         *own[i] = NULL;
     }
+    sync_finalize_kept(s);
 }
 
 void sync_engine_forget(sync_db *s)

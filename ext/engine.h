@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "codec.h"
 #include "env.h"
+#include "limits.h"
 #include "sqlite.h"
 #include "status.h"
 #include "vector.h"
@@ -144,6 +145,14 @@ typedef struct sync_overlay {
     int64_t entries; /* in it */
 } sync_overlay;
 
+/* A statement without a table of its own, see sync_borrow. */
+typedef struct sync_kept {
+    sqlite3_stmt *stmt;
+    uint32_t hash; /* of its text */
+    bool lent;
+    uint64_t used; /* greater: more recently */
+} sync_kept;
+
 typedef struct sync_db {
     sqlite3 *db;
     char *path; /* of the main database; NULL for in-memory and temporary ones */
@@ -183,11 +192,19 @@ typedef struct sync_db {
     const struct sync_chunk *chunk; /* being written, see chunk.h */
     uint32_t chunk_keys;
     bool kept; /* see keeper.h */
+    sync_kept kept_stmts[SYNC_KEPT_STATEMENTS];
+    uint64_t kept_uses;
 } sync_db;
 
 /* ---- SQL helpers: all texts are sqlite3_mprintf formats (%w quotes identifiers inside "...", %Q values) ---------------------- */
 
-/* Runs statements without results. */
+/* The same texts come again with each operation, and preparing one costs more than running it: a statement is kept by its text, so what
+** varies is best bound. Lends one, prepared where it is not there; sync_return resets it, whatever came of it. */
+int sync_borrow(sync_db *s, sqlite3_stmt **stmt, sync_error *error, const char *format, ...);
+void sync_return(sync_db *s, sqlite3_stmt *stmt); /* may be NULL */
+void sync_finalize_kept(sync_db *s);
+
+/* Runs statements, each borrowed if it stands alone; results are passed over. */
 int sync_exec(sync_db *s, sync_error *error, const char *format, ...);
 
 /* Prepares a statement to be kept. *stmt is NULL on error. */
@@ -203,6 +220,10 @@ int sync_run(sync_db *s, sqlite3_stmt *stmt, sync_error *error);
 
 /* First column of the first row as an integer, or `otherwise`. */
 int sync_query_int(sync_db *s, int64_t *out, int64_t otherwise, sync_error *error, const char *format, ...);
+
+/* The same for a text with one parameter. */
+int sync_query_bound(sync_db *s, int64_t *out, int64_t otherwise, int64_t bound, sync_error *error,
+                     const char *sql);
 
 /* Result code of the connection with its message. */
 int sync_fail_db(sync_db *s, sync_error *error, const char *what);

@@ -278,8 +278,8 @@ static void fold_free(sync_fold *f)
 
 int sync_fold_tail(sync_db *s, int64_t *entries, sync_error *error)
 {
-    return sync_query_int(s, entries, 0, error, "SELECT count(*) FROM main.sync_journal WHERE seq > %lld",
-                          (long long)s->folded);
+    return sync_query_bound(s, entries, 0, s->folded, error,
+                            "SELECT count(*) FROM main.sync_journal WHERE seq > ?1");
 }
 
 int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_count, int64_t *entries,

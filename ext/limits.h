@@ -55,6 +55,9 @@
 /* Deltas in parts that one connection keeps apart by sender; the one heard of longest ago is forgotten and starts again. */
 #define SYNC_PARTS_OPEN_MAX 64
 
+/* Statements kept by their text on one connection: twice those of a merge or a delta, some kilobytes each. */
+#define SYNC_KEPT_STATEMENTS 64
+
 /* Columns of one result set in a SQLite built with its defaults. */
 #define SYNC_RESULT_COLUMNS_MAX 2000
 

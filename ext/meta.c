@@ -109,13 +109,13 @@ static int put_vectors(sync_db *s, const char *column, const sync_matrix *m, syn
     sync_matrix_put(&buf, m);
     sqlite3_stmt *stmt = NULL;
     int rc = buf.oom ? sync_fail_nomem(error)
-                     : sync_prepare(s, &stmt, error, "UPDATE main.sync_meta SET \"%w\" = ?1", column);
+                     : sync_borrow(s, &stmt, error, "UPDATE main.sync_meta SET \"%w\" = ?1", column);
     if (rc == SYNC_OK) {
         rc = sqlite3_bind_blob64(stmt, 1, buf.data, buf.len, SQLITE_STATIC) == SQLITE_OK
                  ? sync_run(s, stmt, error)
                  : sync_fail_nomem(error);
     }
-    sqlite3_finalize(stmt);
+    sync_return(s, stmt);
     sync_buf_free(&buf);
     return rc;
 }
@@ -161,7 +161,7 @@ static int get_vectors(sync_db *s, const char *column, sync_matrix *m, sync_erro
         return sync_fail(error, rc, "too many tables and sites for one vector");
     }
     sqlite3_stmt *stmt;
-    rc = sync_prepare(s, &stmt, error, "SELECT \"%w\" FROM main.sync_meta", column);
+    rc = sync_borrow(s, &stmt, error, "SELECT \"%w\" FROM main.sync_meta", column);
     if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = SYNC_OK;
         if (sqlite3_column_bytes(stmt, 0) > 0) {
@@ -170,7 +170,7 @@ static int get_vectors(sync_db *s, const char *column, sync_matrix *m, sync_erro
                       : sync_fail_nomem(error);
         }
     }
-    sqlite3_finalize(stmt);
+    sync_return(s, stmt);
     if (rc != SYNC_OK) {
         sync_matrix_free(m);
     }

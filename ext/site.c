@@ -47,8 +47,8 @@ void sync_site_look(sync_db *s, sync_outside *outside)
 static int entry_time(sync_db *s, uint64_t seq, uint64_t *at, sync_error *error)
 {
     int64_t found = 0;
-    int rc = sync_query_int(s, &found, 0, error, "SELECT at FROM main.sync_journal WHERE seq = %lld",
-                            (long long)seq);
+    int rc = sync_query_bound(s, &found, 0, (int64_t)seq, error,
+                              "SELECT at FROM main.sync_journal WHERE seq = ?1");
     *at = (uint64_t)found;
     return rc;
 }

@@ -1,6 +1,8 @@
 /* SQL helpers of the spine. */
 #include "engine.h"
 
+#include <string.h>
+
 int sync_fail_nomem(sync_error *error)
 {
     return sync_fail(error, SYNC_NOMEM, "out of memory");
@@ -41,8 +43,117 @@ int sync_prepare(sync_db *s, sqlite3_stmt **stmt, sync_error *error, const char 
     return sync_prepare_text(s, stmt, error, sql);
 }
 
+/* ---- statements that come again and again ---- */
+
+static uint32_t hash_of(const char *sql)
+{
+    uint32_t hash = 2166136261u;
+    for (; *sql; sql++) {
+        hash = (hash ^ (uint8_t)*sql) * 16777619u;
+    }
+    return hash;
+}
+
+/* A PRAGMA may do its work while it is prepared; statements about the schema come once. */
+static bool comes_again(const char *sql)
+{
+    static const char *const kinds[] = {"SELECT", "INSERT",    "UPDATE",  "DELETE",  "BEGIN",
+                                        "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK"};
+    bool again = false;
+    for (size_t i = 0; !again && i < sizeof kinds / sizeof *kinds; i++) {
+        again = strncmp(sql, kinds[i], strlen(kinds[i])) == 0;
+    }
+    return again;
+}
+
+static sync_kept *find_kept(sync_db *s, const char *sql, uint32_t hash)
+{
+    for (size_t i = 0; i < SYNC_KEPT_STATEMENTS; i++) {
+        sync_kept *k = &s->kept_stmts[i];
+        if (k->stmt && k->hash == hash && !k->lent && strcmp(sqlite3_sql(k->stmt), sql) == 0) {
+            return k;
+        }
+    }
+    return NULL;
+}
+
+/* Keeps a statement in place of the one that was used longest ago. */
+static void keep(sync_db *s, sqlite3_stmt *stmt, uint32_t hash)
+{
+    sync_kept *oldest = NULL;
+    for (size_t i = 0; i < SYNC_KEPT_STATEMENTS; i++) {
+        sync_kept *k = &s->kept_stmts[i];
+        if (!k->lent && (oldest == NULL || k->used < oldest->used)) {
+            oldest = k;
+        }
+    }
+    if (oldest) {
+        sqlite3_finalize(oldest->stmt);
+        *oldest = (sync_kept){.stmt = stmt, .hash = hash, .lent = true, .used = ++s->kept_uses};
+    }
+}
+
+/* Borrows the first statement of a text; *rest is what follows it. */
+static int borrow(sync_db *s, sqlite3_stmt **stmt, const char *sql, const char **rest, sync_error *error)
+{
+    uint32_t hash = hash_of(sql);
+    sync_kept *k = find_kept(s, sql, hash);
+    *rest = "";
+    if (k) {
+        k->lent = true;
+        k->used = ++s->kept_uses;
+        *stmt = k->stmt;
+        return SYNC_OK;
+    }
+    *stmt = NULL;
+    if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, stmt, rest) != SQLITE_OK) {
+        return sync_fail_db(s, error, NULL);
+    }
+    if (s->kept && **rest == 0 && comes_again(sql)) {
+        keep(s, *stmt, hash);
+    }
+    return SYNC_OK;
+}
+
+int sync_borrow(sync_db *s, sqlite3_stmt **stmt, sync_error *error, const char *format, ...)
+{
+    const char *rest;
+    va_list args;
+    va_start(args, format);
+    char *sql = sqlite3_vmprintf(format, args);
+    va_end(args);
+    *stmt = NULL;
+    int rc = sql ? borrow(s, stmt, sql, &rest, error) : sync_fail_nomem(error);
+    sqlite3_free(sql);
+    return rc;
+}
+
+void sync_return(sync_db *s, sqlite3_stmt *stmt)
+{
+    for (size_t i = 0; stmt && i < SYNC_KEPT_STATEMENTS; i++) {
+        if (s->kept_stmts[i].stmt == stmt) {
+            s->kept_stmts[i].lent = false;
+            sqlite3_reset(stmt);
+            sqlite3_clear_bindings(stmt);
+            return;
+        }
+    }
+    sqlite3_finalize(stmt);
+}
+
+void sync_finalize_kept(sync_db *s)
+{
+    for (size_t i = 0; i < SYNC_KEPT_STATEMENTS; i++) {
+        if (!s->kept_stmts[i].lent) {
+            sqlite3_finalize(s->kept_stmts[i].stmt);
+        }
+        s->kept_stmts[i] = (sync_kept){.stmt = NULL};
+    }
+}
+
 int sync_exec(sync_db *s, sync_error *error, const char *format, ...)
 {
+    int rc = SYNC_OK;
     va_list args;
     va_start(args, format);
     char *sql = sqlite3_vmprintf(format, args);
@@ -50,9 +161,17 @@ int sync_exec(sync_db *s, sync_error *error, const char *format, ...)
     if (sql == NULL) {
         return sync_fail_nomem(error);
     }
-    int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+    for (const char *at = sql; rc == SYNC_OK && *at;) {
+        sqlite3_stmt *stmt;
+        rc = borrow(s, &stmt, at, &at, error);
+        while (rc == SYNC_OK && stmt && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+            rc = SYNC_OK;
+        }
+        sync_return(s, stmt);
+        rc = rc == SQLITE_DONE ? SYNC_OK : rc;
+    }
     sqlite3_free(sql);
-    return rc == SQLITE_OK ? SYNC_OK : sync_fail_db(s, error, NULL);
+    return rc;
 }
 
 int sync_step(sync_db *s, sqlite3_stmt *stmt, sync_error *error)
@@ -72,24 +191,43 @@ int sync_run(sync_db *s, sqlite3_stmt *stmt, sync_error *error)
     return result;
 }
 
+/* First column of the first row of a borrowed statement, which is given back. */
+static int first_int(sync_db *s, sqlite3_stmt *stmt, int64_t *out, sync_error *error)
+{
+    int rc = sync_step(s, stmt, error);
+    if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
+        *out = sqlite3_column_int64(stmt, 0);
+    }
+    sync_return(s, stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 int sync_query_int(sync_db *s, int64_t *out, int64_t otherwise, sync_error *error, const char *format, ...)
 {
+    const char *rest;
+    sqlite3_stmt *stmt = NULL;
     va_list args;
     va_start(args, format);
     char *sql = sqlite3_vmprintf(format, args);
     va_end(args);
+    *out = otherwise;
+    int rc = sql ? borrow(s, &stmt, sql, &rest, error) : sync_fail_nomem(error);
+    sqlite3_free(sql);
+    return rc == SYNC_OK ? first_int(s, stmt, out, error) : rc;
+}
+
+int sync_query_bound(sync_db *s, int64_t *out, int64_t otherwise, int64_t bound, sync_error *error,
+                     const char *sql)
+{
+    const char *rest;
     sqlite3_stmt *stmt = NULL;
     *out = otherwise;
-    int rc = sync_prepare_text(s, &stmt, error, sql);
-    if (rc != SYNC_OK) {
-        return rc;
+    int rc = borrow(s, &stmt, sql, &rest, error);
+    if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, bound) != SQLITE_OK) {
+        rc = sync_fail_nomem(error);
+        sync_return(s, stmt);
     }
-    rc = sync_step(s, stmt, error);
-    if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
-        *out = sqlite3_column_int64(stmt, 0);
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc == SYNC_OK ? first_int(s, stmt, out, error) : rc;
 }
 
 sync_value sync_column_value(sqlite3_stmt *stmt, int column)

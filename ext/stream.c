@@ -40,26 +40,29 @@ static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
               : sync_fail(error, SYNC_MISUSE, "sqlite3_syncext_init() was not called on this connection");
 }
 
-/* Somebody who holds more of our writes than we do knows that this file was restored: a new site id, before anything is told. */
-static int check_receiver(sync_db *s, const void *seen, size_t bytes, sync_error *error)
+/* Begins reading for a receiver. One who holds more of our writes than we do knows that this file was restored: a new site id, before
+** anything is told. */
+static int begin_reading(sync_stream *stream, const void *seen, size_t bytes, sync_error *error)
 {
-    sync_operation o = {0};
+    sync_db *s = stream->s;
+    sync_operation w = {0};
     bool behind = false;
-    int rc = sync_operation_read(s, &o, true, error);
-    if (rc != SYNC_OK) {
+    int rc = sync_operation_read(s, &stream->operation, true, error);
+    if (rc != SYNC_OK || seen == NULL) {
         return rc;
     }
     rc = sync_changes_behind(s, seen, bytes, &behind, error);
-    rc = sync_operation_end(s, &o, rc, error);
-    if (rc != SYNC_OK || !behind) {
-        return rc;
+    if (rc == SYNC_OK && !behind) {
+        return SYNC_OK;
     }
-    rc = sync_operation_write(s, &o, NULL, error);
+    rc = sync_operation_end(s, &stream->operation, rc, error);
+    rc = rc == SYNC_OK ? sync_operation_write(s, &w, NULL, error) : rc;
     if (rc == SYNC_OK) {
-        rc = sync_site_renew(s, &o.outside, error);
-        rc = sync_operation_end(s, &o, rc, error);
+        rc = sync_site_renew(s, &w.outside, error);
+        rc = sync_operation_end(s, &w, rc, error);
     }
-    return rc;
+    stream->operation = (sync_operation){0};
+    return rc == SYNC_OK ? sync_operation_read(s, &stream->operation, true, error) : rc;
 }
 
 int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t part_bytes_max,
@@ -76,10 +79,7 @@ int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t pa
     }
     if (rc == SYNC_OK) {
         *stream = (sync_stream){.s = s, .part_bytes_max = part_bytes_max, .part_rows_max = part_rows_max};
-        rc = seen ? check_receiver(s, seen, seen_bytes, &why) : SYNC_OK;
-    }
-    if (rc == SYNC_OK) {
-        rc = sync_operation_read(s, &stream->operation, true, &why);
+        rc = begin_reading(stream, seen, seen_bytes, &why);
     }
     if (rc == SYNC_OK) {
         sync_request request = {.seen = seen, .seen_bytes = seen_bytes, .skip_refused = true};
