@@ -1,0 +1,380 @@
+#include "ledger.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES (256u * 1024)
+
+typedef enum sim_verb { VERB_SET, VERB_INSERT, VERB_DELETE } sim_verb;
+
+typedef struct sim_event {
+    sim_verb verb;
+    int table;
+    int col;
+    uint32_t transaction;
+    uint64_t key;
+    uint64_t value;
+    const char *key_text;
+    const char *value_text;
+    const sim_row *old; /* of a delete */
+} sim_event;
+
+typedef struct transaction {
+    sim_vector knew;
+    int actor;
+    uint32_t number; /* 0: genesis */
+    int step;
+    bool forgotten;
+} transaction;
+
+typedef struct block {
+    struct block *next;
+    size_t used;
+    _Alignas(16) char bytes[BLOCK_BYTES];
+} block;
+
+static block *blocks;
+static sim_event *events;
+static size_t event_count, event_cap;
+static transaction *transactions;
+static uint32_t transaction_count, transaction_cap;
+static bool
+    moved[SIM_TABLES]; /* keys changed: a row that is known by its birth may have died under another number */
+
+void vector_raise(sim_vector *to, const sim_vector *from)
+{
+    for (int i = 0; i < SIM_ACTORS; i++) {
+        to->at[i] = to->at[i] > from->at[i] ? to->at[i] : from->at[i];
+    }
+}
+
+static void *must(void *memory)
+{
+    if (memory == NULL) {
+        fprintf(stderr, "sim: out of memory\n");
+        abort();
+    }
+    return memory;
+}
+
+void ledger_reset(void)
+{
+    while (blocks && blocks->next) {
+        block *gone = blocks;
+        blocks = blocks->next;
+        free(gone);
+    }
+    if (blocks) {
+        blocks->used = 0;
+    }
+    event_count = 0;
+    transaction_count = 0;
+    memset(moved, 0, sizeof moved);
+}
+
+void *ledger_alloc(size_t bytes)
+{
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (bytes > BLOCK_BYTES) {
+        fprintf(stderr, "sim: a row of %zu bytes\n", bytes);
+        abort();
+    }
+    if (blocks == NULL || blocks->used + bytes > BLOCK_BYTES) {
+        block *b = must(malloc(sizeof *b));
+        b->next = blocks;
+        b->used = 0;
+        blocks = b;
+    }
+    void *at = blocks->bytes + blocks->used;
+    blocks->used += bytes;
+    return at;
+}
+
+char *ledger_keep(const char *text, size_t bytes)
+{
+    char *kept = ledger_alloc(bytes + 1);
+    memcpy(kept, text, bytes);
+    kept[bytes] = '\0';
+    return kept;
+}
+
+static const char *say(const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    int bytes = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return ledger_keep(text, bytes < 0 ? 0 : bytes < (int)sizeof text ? (size_t)bytes : sizeof text - 1);
+}
+
+/* ---- drafts ---- */
+
+static void put(sim_draft *draft, sim_event event)
+{
+    if (draft->count == draft->cap) {
+        draft->cap = draft->cap ? draft->cap * 2 : 64;
+        draft->event = must(realloc(draft->event, draft->cap * sizeof *draft->event));
+    }
+    draft->event[draft->count++] = event;
+}
+
+void draft_free(sim_draft *draft)
+{
+    free(draft->event);
+    *draft = (sim_draft){0};
+}
+
+static void put_cells(sim_draft *draft, const sim_schema *schema, int table, const sim_row *old,
+                      const sim_row *row, bool all)
+{
+    for (int c = 0; c < schema->table[table].count; c++) {
+        if (row->cell[c] != 0 && (all || old == NULL || old->cell[c] != row->cell[c])) {
+            put(draft, (sim_event){VERB_SET, table, c, 0, row->key, row->cell[c], row->key_text, row->text[c],
+                                   NULL});
+        }
+    }
+}
+
+void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *before, const sim_dump *after,
+               bool rewrites)
+{
+    for (int t = 0; t < schema->count; t++) {
+        int i = 0, j = 0;
+        while (i < before->count[t] || j < after->count[t]) {
+            const sim_row *old = i < before->count[t] ? &before->row[t][i] : NULL;
+            const sim_row *row = j < after->count[t] ? &after->row[t][j] : NULL;
+            if (row == NULL || (old != NULL && old->key < row->key)) {
+                put(draft, (sim_event){VERB_DELETE, t, -1, 0, old->key, 0, old->key_text, "", old});
+                i++;
+            } else if (old == NULL || row->key < old->key) {
+                put(draft, (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL});
+                put_cells(draft, schema, t, NULL, row, true);
+                j++;
+            } else {
+                put_cells(draft, schema, t, old, row, rewrites);
+                i++;
+                j++;
+            }
+        }
+    }
+}
+
+static uint32_t new_transaction(transaction t)
+{
+    if (transaction_count == transaction_cap) {
+        transaction_cap = transaction_cap ? transaction_cap * 2 : 256;
+        transactions = must(realloc(transactions, transaction_cap * sizeof *transactions));
+    }
+    transactions[transaction_count] = t;
+    return transaction_count++;
+}
+
+static void enter(const sim_draft *draft, uint32_t number)
+{
+    bool came[SIM_TABLES] = {0}, went[SIM_TABLES] = {0};
+    for (size_t i = 0; i < draft->count; i++) {
+        const sim_event *e = &draft->event[i];
+        came[e->table] = came[e->table] || e->verb == VERB_INSERT;
+        went[e->table] = went[e->table] || e->verb == VERB_DELETE;
+        moved[e->table] = moved[e->table] || (came[e->table] && went[e->table]);
+    }
+    if (event_count + draft->count > event_cap) {
+        event_cap = (event_count + draft->count) * 2;
+        events = must(realloc(events, event_cap * sizeof *events));
+    }
+    for (size_t i = 0; i < draft->count; i++) {
+        events[event_count] = draft->event[i];
+        events[event_count++].transaction = number;
+    }
+}
+
+void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table)
+{
+    sim_draft draft = {0};
+    for (int i = 0; i < dump->count[table]; i++) {
+        const sim_row *row = &dump->row[table][i];
+        put(&draft, (sim_event){VERB_INSERT, table, -1, 0, row->key, 0, row->key_text, "", NULL});
+        put_cells(&draft, schema, table, NULL, row, true);
+    }
+    enter(&draft, new_transaction((transaction){.number = 0}));
+    draft_free(&draft);
+}
+
+void ledger_commit(sim_draft *draft, int actor, sim_vector *knew, int step)
+{
+    knew->at[actor]++;
+    uint32_t number = new_transaction(
+        (transaction){.knew = *knew, .actor = actor, .number = knew->at[actor], .step = step});
+    enter(draft, number);
+    draft->count = 0;
+}
+
+void ledger_forget(const sim_vector *const *held, int count)
+{
+    for (uint32_t i = 0; i < transaction_count; i++) {
+        transaction *t = &transactions[i];
+        bool known = t->number == 0;
+        for (int h = 0; h < count && !known; h++) {
+            known = held[h]->at[t->actor] >= t->number;
+        }
+        t->forgotten = t->forgotten || !known;
+    }
+}
+
+size_t ledger_count(void)
+{
+    return event_count;
+}
+
+/* ---- the check ---- */
+
+/* Whether `a` certainly happened before `b`, so that it cannot have won over it. */
+static bool before(const sim_event *a, const sim_event *b)
+{
+    const transaction *ta = &transactions[a->transaction];
+    const transaction *tb = &transactions[b->transaction];
+    if (a->transaction == b->transaction) {
+        return a < b && ta->number != 0;
+    }
+    if (ta->number == 0) {
+        return tb->number != 0;
+    }
+    return tb->number != 0 && tb->knew.at[ta->actor] >= ta->number;
+}
+
+static const sim_row *find(const sim_dump *dump, int table, uint64_t key)
+{
+    for (int i = 0; i < dump->count[table]; i++) {
+        if (dump->row[table][i].key == key) {
+            return &dump->row[table][i];
+        }
+    }
+    return NULL;
+}
+
+typedef struct checker {
+    const sim_schema *schema;
+    const sim_dump *final;
+    sim_aside aside;
+    void *context;
+} checker;
+
+static bool is_deleted(const checker *c, const sim_event *e)
+{
+    bool any_key = moved[e->table] && schema_by_row(&c->schema->table[e->table]);
+    for (size_t i = 0; i < event_count; i++) {
+        const sim_event *d = &events[i];
+        if (d->verb == VERB_DELETE && d->table == e->table && (any_key || d->key == e->key) &&
+            !before(d, e)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Somebody wrote `value`, and not before `e`. Rows that are known by their birth may have been written under another number. */
+static bool is_overwritten(const sim_event *e, uint64_t value, bool any_key)
+{
+    for (size_t i = 0; i < event_count; i++) {
+        const sim_event *w = &events[i];
+        if (w->verb == VERB_SET && w->table == e->table && w->col == e->col && w->value == value &&
+            (any_key || w->key == e->key) && !before(w, e)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_inserted_again(const sim_event *d)
+{
+    for (size_t i = 0; i < event_count; i++) {
+        const sim_event *w = &events[i];
+        if (w->verb == VERB_INSERT && w->table == d->table && w->key == d->key && !before(w, d)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool shown_elsewhere(const checker *c, const sim_event *e)
+{
+    for (int i = 0; i < c->final->count[e->table]; i++) {
+        if (c->final->row[e->table][i].cell[e->col] == e->value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What ADD COLUMN fills in is no write. */
+static bool is_default(const checker *c, const sim_event *e)
+{
+    const sim_column *col = &c->schema->table[e->table].column[e->col];
+    const char *text = col->deflt == NULL ? "n" : *col->deflt == '\'' ? "tdflt" : "i7";
+    return col->late && strcmp(e->value_text, text) == 0;
+}
+
+static const char *check_set(const checker *c, const sim_event *e)
+{
+    if (is_default(c, e)) {
+        return NULL;
+    }
+    const sim_row *row = find(c->final, e->table, e->key);
+    bool by_row = schema_by_row(&c->schema->table[e->table]);
+    if (row && (row->cell[e->col] == e->value || is_overwritten(e, row->cell[e->col], by_row))) {
+        return NULL;
+    }
+    if (is_deleted(c, e) || (by_row && shown_elsewhere(c, e)) ||
+        c->aside(c->context, e->table, e->key_text)) {
+        return NULL;
+    }
+    return row ? row->text[e->col] : "no row";
+}
+
+static const char *check_delete(const checker *c, const sim_event *e)
+{
+    const sim_row *row = find(c->final, e->table, e->key);
+    if (row == NULL || is_inserted_again(e)) {
+        return NULL;
+    }
+    if (schema_by_row(&c->schema->table[e->table])) { /* another row may have the number by now */
+        bool same = true;
+        for (int i = 0; i < c->schema->table[e->table].count; i++) {
+            same = same && (row->cell[i] == e->old->cell[i] || e->old->cell[i] == 0);
+        }
+        return same && c->schema->table[e->table].count > 2 ? "the row" : NULL;
+    }
+    return "the row";
+}
+
+const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_aside aside, void *context)
+{
+    static const char *const verbs[] = {"SET", "INSERT", "DELETE"};
+    checker c = {schema, final, aside, context};
+    for (size_t i = 0; i < event_count; i++) {
+        const sim_event *e = &events[i];
+        const transaction *t = &transactions[e->transaction];
+        const char *wrong = NULL;
+        if (t->forgotten) {
+            continue;
+        }
+        if (e->verb == VERB_SET) {
+            wrong = check_set(&c, e);
+        } else if (e->verb == VERB_DELETE) {
+            wrong = check_delete(&c, e);
+        } else if (!find(final, e->table, e->key) && !is_deleted(&c, e) &&
+                   !aside(context, e->table, e->key_text)) {
+            wrong = "no row";
+        }
+        if (wrong) {
+            return say("a write was lost: %s %s %s %s%s%s (step %d, actor %d.%u); there is: %s",
+                       verbs[e->verb], schema->table[e->table].name, e->key_text,
+                       e->col >= 0 ? schema->table[e->table].column[e->col].name : "",
+                       e->col >= 0 ? " = " : "", e->value_text, t->step, t->actor, t->number, wrong);
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,64 @@
+/* What was written where, kept outside the files: every acknowledged write, and who could know of whom. */
+#ifndef SIM_LEDGER_H
+#define SIM_LEDGER_H
+
+#include "schema.h"
+
+#include <stddef.h>
+
+#define SIM_ACTORS 96
+
+/* How many transactions of each actor a file holds. An actor is a file from one loss of memory (copy, restore, power cut) to the next. */
+typedef struct sim_vector {
+    uint32_t at[SIM_ACTORS];
+} sim_vector;
+
+void vector_raise(sim_vector *to, const sim_vector *from);
+
+/* The tables of one file at one moment. Texts live until ledger_reset. */
+typedef struct sim_row {
+    uint64_t key;
+    const char *key_text;
+    uint64_t cell[SIM_COLUMNS]; /* 0: the file has no such column */
+    const char *text[SIM_COLUMNS];
+} sim_row;
+
+typedef struct sim_dump {
+    int count[SIM_TABLES];
+    sim_row *row[SIM_TABLES];
+} sim_dump;
+
+/* Writes of a transaction that is not committed yet. */
+typedef struct sim_draft {
+    struct sim_event *event;
+    size_t count;
+    size_t cap;
+} sim_draft;
+
+void ledger_reset(void);
+char *ledger_keep(const char *text, size_t bytes); /* a copy that lives until ledger_reset */
+void *ledger_alloc(size_t bytes);
+
+/* Adds to the draft what changed from one dump to the next, and all cells where `rewrites`. NULL, or why memory is short. */
+void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *before, const sim_dump *after,
+               bool rewrites);
+void draft_free(sim_draft *draft);
+
+/* Rows that were there when their table was tracked: below all writes. */
+void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table);
+
+/* The draft is committed: the next transaction of `actor`, which knew what `knew` says and then itself. */
+void ledger_commit(sim_draft *draft, int actor, sim_vector *knew, int step);
+
+/* Writes that no file of these holds any more are not asked for. */
+void ledger_forget(const sim_vector *const *held, int count);
+
+/* Whether (table, key) is in a file's sync_conflict. */
+typedef bool (*sim_aside)(void *context, int table, const char *key_text);
+
+/* NULL, or which write was lost (lives until ledger_reset). */
+const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_aside aside, void *context);
+
+size_t ledger_count(void);
+
+#endif

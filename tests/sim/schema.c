@@ -1,0 +1,326 @@
+#include "schema.h"
+
+#include <string.h>
+
+static const char *pick(sim_dice *dice, const char *const *from, int count)
+{
+    return from[dice_below(dice, count)];
+}
+
+#define PICK(dice, list) pick(dice, list, (int)(sizeof(list) / sizeof((list)[0])))
+
+bool schema_by_row(const sim_table *t)
+{
+    return t->kind == KIND_NUMBER || t->kind == KIND_AUTOINCREMENT;
+}
+
+static bool is_number(const sim_table *t)
+{
+    return schema_by_row(t) || t->kind == KIND_NUMBER_BY_KEY;
+}
+
+const char *schema_options(const sim_table *t)
+{
+    return t->kind == KIND_NUMBER_BY_KEY ? "{\"identity\":\"key\"}" : NULL;
+}
+
+static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool references)
+{
+    static const char *const affinities[] = {"", " TEXT", " INTEGER", " REAL", " NUMERIC", " BLOB"};
+    static const char *const actions[] = {"NO ACTION", "CASCADE", "SET NULL", "RESTRICT"};
+    static const char *const defaults[] = {NULL, NULL, "'dflt'", "7"};
+    int plain = dice_below(dice, 5);
+    for (int i = 0; i < plain; i++) {
+        sim_column *c = &t->column[t->count++];
+        *c = (sim_column){.affinity = PICK(dice, affinities), .unique = dice_percent(dice, 15), .parent = -1};
+        sqlite3_snprintf(sizeof c->name, c->name, "c%d", i);
+    }
+    int self = (int)(t - schema->table);
+    int parent = dice_below(dice, self + 1);
+    if (references && dice_percent(dice, 50) && schema->table[parent].keys == 1) {
+        sim_column *c = &t->column[t->count++];
+        const sim_table *p = &schema->table[parent];
+        *c = (sim_column){.name = "p", .parent = parent};
+        c->affinity = is_number(p) ? " INT" : p->kind == KIND_BLOB_WITHOUT_ROWID ? "" : " TEXT";
+        t->on_delete = PICK(dice, actions);
+        t->on_update = PICK(dice, actions);
+        t->deferred = dice_percent(dice, 50);
+        schema->itself = schema->itself || parent == self;
+    }
+    for (int i = 0; i < 2; i++) {
+        sim_column *c = &t->column[t->count++];
+        *c = (sim_column){.affinity = "", .late = true, .parent = -1, .deflt = PICK(dice, defaults)};
+        sqlite3_snprintf(sizeof c->name, c->name, "late%d", i);
+    }
+}
+
+void schema_make(sim_schema *schema, sim_dice *dice, bool references)
+{
+    memset(schema, 0, sizeof *schema);
+    schema->count = 1 + dice_below(dice, SIM_TABLES);
+    for (int i = 0; i < schema->count; i++) {
+        sim_table *t = &schema->table[i];
+        sqlite3_snprintf(sizeof t->name, t->name, "t%d", i);
+        t->kind = (sim_kind)dice_below(dice, KINDS);
+        t->keys = t->kind == KIND_PAIR || t->kind == KIND_PAIR_WITHOUT_ROWID ? 2 : 1;
+        make_columns(schema, t, dice, references);
+        t->partial = dice_percent(dice, 10) && strcmp(t->column[0].name, "c0") == 0;
+        t->pushes = dice_percent(dice, 15) ? dice_below(dice, schema->count) : -1;
+    }
+}
+
+static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t)
+{
+    static const char *const key[KINDS] = {"k TEXT PRIMARY KEY",
+                                           "k INTEGER PRIMARY KEY",
+                                           "k INTEGER PRIMARY KEY AUTOINCREMENT",
+                                           "k INTEGER PRIMARY KEY",
+                                           "k TEXT COLLATE NOCASE PRIMARY KEY",
+                                           "k TEXT, l INT",
+                                           "k, l TEXT COLLATE NOCASE",
+                                           "k BLOB PRIMARY KEY"};
+    sqlite3_str_appendf(to, "CREATE TABLE %s(%s", t->name, key[t->kind]);
+    for (int i = 0; i < t->count; i++) {
+        const sim_column *c = &t->column[i];
+        if (c->late) {
+            continue;
+        }
+        sqlite3_str_appendf(to, ", %s%s%s", c->name, c->affinity, c->unique ? " UNIQUE" : "");
+        if (c->parent >= 0) {
+            sqlite3_str_appendf(to, " REFERENCES %s ON DELETE %s ON UPDATE %s%s",
+                                schema->table[c->parent].name, t->on_delete, t->on_update,
+                                t->deferred ? " DEFERRABLE INITIALLY DEFERRED" : "");
+        }
+    }
+    sqlite3_str_appendall(to, t->keys == 2 ? ", PRIMARY KEY(k, l))" : ")");
+    bool without = t->kind == KIND_PAIR_WITHOUT_ROWID || t->kind == KIND_BLOB_WITHOUT_ROWID;
+    sqlite3_str_appendall(to, without ? " WITHOUT ROWID;\n" : ";\n");
+    if (t->partial) {
+        sqlite3_str_appendf(to, "CREATE UNIQUE INDEX %s_partial ON %s(c0) WHERE c0 > 1;\n", t->name, t->name);
+    }
+}
+
+/* A trigger of the application's that writes into a tracked table: a row of the same key, if there is none. */
+static void trigger_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t)
+{
+    const sim_table *other = &schema->table[t->pushes];
+    if (other == t || other->keys != t->keys || other->column[0].late) {
+        sqlite3_str_appendf(
+            to,
+            "CREATE TRIGGER u_%s AFTER UPDATE ON %s BEGIN INSERT INTO seen_by_trigger VALUES('%s'); END;\n",
+            t->name, t->name, t->name);
+        return;
+    }
+    sqlite3_str_appendf(
+        to,
+        "CREATE TRIGGER u_%s AFTER INSERT ON %s BEGIN INSERT OR IGNORE INTO %s(k%s) VALUES(NEW.k%s); END;\n",
+        t->name, t->name, other->name, t->keys == 2 ? ", l" : "", t->keys == 2 ? ", NEW.l" : "");
+}
+
+char *schema_sql(const sim_schema *schema, bool triggers)
+{
+    sqlite3_str *to = sqlite3_str_new(NULL);
+    sqlite3_str_appendall(
+        to, "CREATE TABLE sim_mark(n); INSERT INTO sim_mark VALUES(0); CREATE TABLE seen_by_trigger(x);\n");
+    for (int i = 0; i < schema->count; i++) {
+        table_sql(to, schema, &schema->table[i]);
+    }
+    for (int i = 0; triggers && i < schema->count; i++) {
+        if (schema->table[i].pushes >= 0) {
+            trigger_sql(to, schema, &schema->table[i]);
+        }
+    }
+    return sqlite3_str_finish(to);
+}
+
+char *schema_add(const sim_schema *schema, int table, int col)
+{
+    const sim_column *c = &schema->table[table].column[col];
+    return sqlite3_mprintf("ALTER TABLE %s ADD COLUMN %s%s%s", schema->table[table].name, c->name,
+                           c->deflt ? " DEFAULT " : "", c->deflt ? c->deflt : "");
+}
+
+/* ---- statements ---- */
+
+static const char *key_part(const sim_table *t, int part, sim_dice *dice)
+{
+    static const char *const text[] = {"'a'", "'b'", "'c'", "'A'", "'ä'"};
+    static const char *const number[] = {"1", "2", "3", "4", "1000"};
+    static const char *const blob[] = {"x''", "x'61'", "x'00'", "'a'", "1"};
+    static const char *const any[] = {"1", "1.5", "'a'", "x'61'"};
+    static const char *const small[] = {"1", "2"};
+    if (is_number(t)) {
+        return PICK(dice, number);
+    }
+    if (t->kind == KIND_BLOB_WITHOUT_ROWID) {
+        return PICK(dice, blob);
+    }
+    if (t->kind == KIND_PAIR_WITHOUT_ROWID) {
+        return part == 0 ? PICK(dice, any) : PICK(dice, text);
+    }
+    return part == 0 ? PICK(dice, text) : PICK(dice, small);
+}
+
+static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_column *c, sim_dice *dice,
+                      unsigned *token)
+{
+    static const char *const few[] = {"NULL", "1", "2", "'u'", "'v'"};
+    static const char *const odd[] = {"NULL",
+                                      "0",
+                                      "1.0",
+                                      "9223372036854775807",
+                                      "-9223372036854775808",
+                                      "9e999",
+                                      "''",
+                                      "'x' || char(0) || 'y'",
+                                      "x''",
+                                      "x'ff00'",
+                                      "'1'",
+                                      "'1.0'",
+                                      "127",
+                                      "128",
+                                      "255",
+                                      "256",
+                                      "2147483648",
+                                      "zeroblob(300)",
+                                      "1e15"};
+    if (c->parent >= 0) {
+        sqlite3_str_appendall(to,
+                              dice_percent(dice, 80) ? key_part(&schema->table[c->parent], 0, dice) : "NULL");
+        return;
+    }
+    if (c->unique || dice_percent(dice, 15)) {
+        sqlite3_str_appendall(to, PICK(dice, few));
+        return;
+    }
+    if (dice_percent(dice, 15)) {
+        sqlite3_str_appendall(to, PICK(dice, odd));
+        return;
+    }
+    static const char *const tokens[] = {"'w%u'", "1%05u", "%u.5", "x'0%05u'"};
+    sqlite3_str_appendf(to, PICK(dice, tokens), ++*token);
+}
+
+static void put_where(sqlite3_str *to, const sim_table *t, sim_dice *dice)
+{
+    sqlite3_str_appendf(to, " WHERE k = %s", key_part(t, 0, dice));
+    if (t->keys == 2) {
+        sqlite3_str_appendf(to, " AND l = %s", key_part(t, 1, dice));
+    }
+}
+
+typedef struct sim_choice {
+    int count;
+    int col[SIM_COLUMNS];
+} sim_choice;
+
+static sim_choice some_columns(const sim_table *t, const bool *late, sim_dice *dice)
+{
+    sim_choice chosen = {0};
+    for (int i = 0; i < t->count; i++) {
+        if ((!t->column[i].late || late[i]) && dice_percent(dice, 65)) {
+            chosen.col[chosen.count++] = i;
+        }
+    }
+    return chosen;
+}
+
+static void put_insert(sqlite3_str *to, const sim_schema *schema, const sim_table *t,
+                       const sim_choice *chosen, bool with_key, sim_dice *dice, unsigned *token)
+{
+    sqlite3_str_appendf(to, " INTO %s(", t->name);
+    const char *comma = "";
+    if (with_key) {
+        sqlite3_str_appendall(to, t->keys == 2 ? "k, l" : "k");
+        comma = ", ";
+    }
+    for (int i = 0; i < chosen->count; i++, comma = ", ") {
+        sqlite3_str_appendf(to, "%s%s", comma, t->column[chosen->col[i]].name);
+    }
+    int rows = dice_percent(dice, 10) ? 3 : 1;
+    sqlite3_str_appendall(to, ") VALUES");
+    for (int r = 0; r < rows; r++) {
+        sqlite3_str_appendall(to, r ? ", (" : "(");
+        comma = "";
+        for (int k = 0; with_key && k < t->keys; k++, comma = ", ") {
+            sqlite3_str_appendf(to, "%s%s", comma, key_part(t, k, dice));
+        }
+        for (int i = 0; i < chosen->count; i++, comma = ", ") {
+            sqlite3_str_appendall(to, comma);
+            put_value(to, schema, &t->column[chosen->col[i]], dice, token);
+        }
+        sqlite3_str_appendall(to, ")");
+    }
+}
+
+static void put_set(sqlite3_str *to, const sim_schema *schema, const sim_table *t, const sim_choice *chosen,
+                    sim_dice *dice, unsigned *token)
+{
+    for (int i = 0; i < chosen->count; i++) {
+        sqlite3_str_appendf(to, "%s%s = ", i ? ", " : "", t->column[chosen->col[i]].name);
+        put_value(to, schema, &t->column[chosen->col[i]], dice, token);
+    }
+}
+
+static const char *conflict_word(sim_dice *dice)
+{
+    static const char *const words[] = {
+        "", "", "", " OR REPLACE", " OR REPLACE", " OR IGNORE", " OR FAIL", " OR ROLLBACK"};
+    return PICK(dice, words);
+}
+
+static void put_key_change(sqlite3_str *to, const sim_table *t, sim_dice *dice)
+{
+    if (is_number(t) && dice_percent(dice, 20)) {
+        sqlite3_str_appendf(to, " %s SET k = k + 1", t->name);
+        return;
+    }
+    sqlite3_str_appendf(to, " %s SET k = %s", t->name, key_part(t, 0, dice));
+    if (t->keys == 2) {
+        sqlite3_str_appendf(to, ", l = %s", key_part(t, 1, dice));
+    }
+    put_where(to, t, dice);
+}
+
+sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][SIM_COLUMNS], sim_dice *dice,
+                               unsigned *token)
+{
+    sim_statement s = {.table = dice_below(dice, schema->count)};
+    const sim_table *t = &schema->table[s.table];
+    sim_choice chosen = some_columns(t, late[s.table], dice);
+    sqlite3_str *to = sqlite3_str_new(NULL);
+    const char *word = conflict_word(dice);
+    int kind = dice_below(dice, 100);
+    s.rewrites = strcmp(word, " OR REPLACE") == 0;
+    if (kind < 30 && chosen.count > 0) {
+        sqlite3_str_appendf(to, "UPDATE%s %s SET ", word, t->name);
+        put_set(to, schema, t, &chosen, dice, token);
+        if (kind > 2) {
+            put_where(to, t, dice);
+        }
+    } else if (kind < 40) {
+        sqlite3_str_appendf(to, "DELETE FROM %s", t->name);
+        put_where(to, t, dice);
+    } else if (kind < 43) {
+        sqlite3_str_appendf(to, "DELETE FROM %s WHERE k > %s", t->name, key_part(t, 0, dice));
+    } else if (kind < 53) {
+        sqlite3_str_appendf(to, "UPDATE%s", word);
+        put_key_change(to, t, dice);
+        s.rewrites = true;
+    } else if (kind < 60 && chosen.count > 0) {
+        sqlite3_str_appendall(to, "INSERT");
+        put_insert(to, schema, t, &chosen, true, dice, token);
+        sqlite3_str_appendf(to, " ON CONFLICT(%s) DO UPDATE SET ", t->keys == 2 ? "k, l" : "k");
+        put_set(to, schema, t, &chosen, dice, token);
+    } else if (kind < 66 && is_number(t) && chosen.count > 0) {
+        sqlite3_str_appendf(to, "INSERT%s", word);
+        put_insert(to, schema, t, &chosen, false, dice, token);
+    } else if (kind < 68 && is_number(t)) {
+        sqlite3_str_appendf(to, "INSERT OR IGNORE INTO %s(k) SELECT k + 1 FROM %s", t->name, t->name);
+    } else {
+        sqlite3_str_appendf(to, "INSERT%s", word);
+        put_insert(to, schema, t, &chosen, true, dice, token);
+    }
+    s.sql = sqlite3_str_finish(to);
+    return s;
+}

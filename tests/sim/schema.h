@@ -1,0 +1,69 @@
+/* Random schemas, and random statements on them. */
+#ifndef SIM_SCHEMA_H
+#define SIM_SCHEMA_H
+
+#include "dice.h"
+
+#include <sqlite3.h>
+
+#define SIM_TABLES  3
+#define SIM_COLUMNS 8
+
+typedef enum sim_kind {
+    KIND_TEXT,
+    KIND_NUMBER,
+    KIND_AUTOINCREMENT,
+    KIND_NUMBER_BY_KEY,
+    KIND_NOCASE,
+    KIND_PAIR,
+    KIND_PAIR_WITHOUT_ROWID,
+    KIND_BLOB_WITHOUT_ROWID,
+    KINDS
+} sim_kind;
+
+typedef struct sim_column {
+    char name[8];
+    const char *affinity;
+    bool unique;
+    bool late;         /* not made with the table; comes by ALTER TABLE */
+    int parent;        /* the table it refers to, or -1 */
+    const char *deflt; /* of a late column: what ADD COLUMN fills in */
+} sim_column;
+
+typedef struct sim_table {
+    char name[8];
+    sim_kind kind;
+    int keys; /* columns k, l */
+    int count;
+    sim_column column[SIM_COLUMNS];
+    const char *on_delete;
+    const char *on_update;
+    bool deferred;
+    bool partial; /* a partial UNIQUE index on the first column */
+    int pushes;   /* a trigger writes into this table, or -1 */
+} sim_table;
+
+typedef struct sim_schema {
+    int count;
+    sim_table table[SIM_TABLES];
+    bool itself; /* a table refers to itself */
+} sim_schema;
+
+/* What a statement does beyond what comparing before and after shows. */
+typedef struct sim_statement {
+    char *sql; /* sqlite3_malloc'd */
+    int table;
+    bool rewrites; /* cells may have been written with what they were */
+} sim_statement;
+
+void schema_make(sim_schema *schema, sim_dice *dice, bool references);
+char *schema_sql(const sim_schema *schema, bool triggers);      /* sqlite3_malloc'd */
+char *schema_add(const sim_schema *schema, int table, int col); /* ALTER TABLE */
+bool schema_by_row(const sim_table *t);
+const char *schema_options(const sim_table *t); /* of sync_track; NULL: none */
+
+/* late[table][column]: this file has it. *token is raised with every value that no other statement writes. */
+sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][SIM_COLUMNS], sim_dice *dice,
+                               unsigned *token);
+
+#endif

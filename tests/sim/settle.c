@@ -1,0 +1,266 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Everything works again, every clock is right, all files have the same tables and columns. */
+static void heal(void)
+{
+    memset(world.cut, 0, sizeof world.cut);
+    traffic_drop_all();
+    sim_intrude_at = 0;
+    world.plan.errors = false;
+    sim_now_ms += 3 * 3600 * 1000;
+    for (int i = 0; i < world.count; i++) {
+        sim_member *m = &world.member[i];
+        m->machine->fault = FAULT_NONE;
+        m->machine->skew_ms = 0;
+        if (m->machine->dead) {
+            faults_restart(m, false);
+        }
+        if (m->open) {
+            write_commit(m, m->app);
+        }
+    }
+    for (int i = 0; i < world.count; i++) {
+        sim_member *m = &world.member[i];
+        for (int t = 0; t < world.schema.count; t++) {
+            for (int c = 0; world.plan.late_columns && c < world.schema.table[t].count; c++) {
+                if (world.schema.table[t].column[c].late) {
+                    write_column(m, t, c);
+                }
+            }
+            setup_track(m, t);
+        }
+    }
+}
+
+/* One round: everybody from everybody, or, where there are many, by way of the first. Rows that travelled. */
+static int64_t exchange_round(void)
+{
+    int64_t rows = 0;
+    bool star = world.count > 4;
+    for (int pass = 0; pass < (star ? 2 : 1); pass++) {
+        for (int r = 0; r < world.count; r++) {
+            for (int s = 0; s < world.count; s++) {
+                if (r != s && (!star || (pass == 0 ? r == 0 : s == 0))) {
+                    rows += traffic_pull(r, s, true);
+                }
+            }
+        }
+    }
+    return rows;
+}
+
+static void fold_all(void)
+{
+    for (int i = 0; i < world.count; i++) {
+        sim_member *m = &world.member[i];
+        sim_here = m->machine;
+        if (member_sql(m->engine, "SELECT sync_fold()") != SQLITE_OK) {
+            world_fail("sync_fold on %d: %s", i, sqlite3_errmsg(m->engine));
+        }
+    }
+}
+
+static void exchange_all(void)
+{
+    bool folded = false;
+    for (int round = 0; round < 4 * world.count + 8; round++) {
+        if (exchange_round() > 0) {
+            folded = false;
+        } else if (folded) {
+            return;
+        } else {
+            fold_all();
+            folded = true;
+        }
+    }
+    world_fail("files that are exchanged all round do not come to rest");
+}
+
+/* Every row of a query as text, one after the other, in one hash and, when traced, on paper. */
+static uint64_t digest(sim_member *m, const char *sql, bool print)
+{
+    sqlite3_stmt *stmt = NULL;
+    uint64_t sum = 0;
+    int rc = sqlite3_prepare_v2(m->engine, sql, -1, &stmt, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        uint64_t row = UINT64_C(0xcbf29ce484222325);
+        for (int c = 0; c < sqlite3_column_count(stmt); c++) {
+            const char *text = (const char *)sqlite3_column_text(stmt, c);
+            if (print) {
+                printf("%s%s", c ? "|" : "", text ? text : "NULL");
+            }
+            row = (row ^ 0xff) * UINT64_C(0x100000001b3);
+            for (; text && *text; text++) {
+                row = (row ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+            }
+        }
+        if (print) {
+            printf("\n");
+        }
+        sum += row * (row | 1); /* in whatever order */
+        rc = SQLITE_OK;
+    }
+    if (rc != SQLITE_DONE) {
+        world_fail("%s on %d: %s", sql, m->index, sqlite3_errmsg(m->engine));
+    }
+    sqlite3_finalize(stmt);
+    return sum;
+}
+
+static uint64_t dump_digest(const sim_schema *schema, const sim_dump *d, bool print)
+{
+    uint64_t sum = 0;
+    for (int t = 0; t < schema->count; t++) {
+        for (int i = 0; i < d->count[t]; i++) {
+            const sim_row *row = &d->row[t][i];
+            uint64_t h = row->key * 31 + (uint64_t)t;
+            if (print) {
+                printf("%s %s", schema->table[t].name, row->key_text);
+            }
+            for (int c = 0; c < schema->table[t].count; c++) {
+                h = (h ^ row->cell[c]) * UINT64_C(0x100000001b3);
+                if (print && row->cell[c]) {
+                    printf(" %s=%s", schema->table[t].column[c].name, row->text[c]);
+                }
+            }
+            if (print) {
+                printf("\n");
+            }
+            sum += h * (h | 1);
+        }
+    }
+    return sum;
+}
+
+static const char clocks[] =
+    "SELECT tbl, iif(op = 'delete', lower(key), key) AS k, op, col, quote(value), stamp, hex(site), cl "
+    "FROM sync_changes ORDER BY tbl, k, col, stamp";
+static const char held[] = "SELECT DISTINCT tbl, key, reason FROM sync_conflict WHERE held ORDER BY 1, 2, 3";
+
+static void compare(const char *what, uint64_t first, uint64_t mine, int i, const char *sql)
+{
+    if (first == mine) {
+        return;
+    }
+    if (world.trace) {
+        sim_dump d;
+        for (int k = 0; k <= i; k += i) {
+            printf("---- %s of %d\n", what, k);
+            if (sql) {
+                (void)digest(&world.member[k], sql, true);
+            } else if (member_dump(&world.member[k], &world.schema, world.member[k].engine, &d) ==
+                       SQLITE_OK) {
+                (void)dump_digest(&world.schema, &d, true);
+            }
+        }
+    }
+    world_fail("the %s of 0 and %d differ", what, i);
+}
+
+static void check_equal(sim_dump *first)
+{
+    uint64_t rows = 0, cells = 0, aside = 0;
+    for (int i = 0; i < world.count; i++) {
+        sim_dump d;
+        sim_member *m = &world.member[i];
+        sim_here = m->machine;
+        if (member_dump(m, &world.schema, m->engine, &d) != SQLITE_OK) {
+            world_fail("the tables of %d cannot be read: %s", i, sqlite3_errmsg(m->engine));
+        }
+        uint64_t mine = dump_digest(&world.schema, &d, false);
+        uint64_t stamps = digest(m, clocks, false);
+        uint64_t away = digest(m, held, false);
+        if (i == 0) {
+            rows = mine;
+            cells = stamps;
+            aside = away;
+            *first = d;
+            continue;
+        }
+        compare("rows", rows, mine, i, NULL);
+        compare("clocks", cells, stamps, i, clocks);
+        if (!world.orphans) { /* an orphan is listed where it was made */
+            compare("held rows", aside, away, i, held);
+        }
+    }
+}
+
+static void check_sound(void)
+{
+    for (int i = 0; i < world.count; i++) {
+        sim_member *m = &world.member[i];
+        sim_here = m->machine;
+        if (member_int(m->engine, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+                       -1) != 0) {
+            (void)digest(m, "PRAGMA integrity_check", true);
+            world_fail("%d is not sound", i);
+        }
+        if (!world.orphans &&
+            member_int(m->engine, "SELECT count(*) FROM pragma_foreign_key_check", -1) != 0) {
+            world_fail("%d has orphans", i);
+        }
+    }
+}
+
+typedef struct aside_list {
+    int count;
+    struct {
+        int table;
+        const char *key;
+    } at[2000];
+} aside_list;
+
+static void list_aside(aside_list *list)
+{
+    list->count = 0;
+    for (int i = 0; i < world.count; i++) {
+        sqlite3_stmt *stmt = NULL;
+        (void)sqlite3_prepare_v2(world.member[i].engine, "SELECT tbl, key FROM sync_conflict", -1, &stmt,
+                                 NULL);
+        while (sqlite3_step(stmt) == SQLITE_ROW && list->count < 2000) {
+            const char *name = (const char *)sqlite3_column_text(stmt, 0);
+            list->at[list->count].table = name[1] - '0';
+            list->at[list->count++].key = ledger_keep((const char *)sqlite3_column_text(stmt, 1),
+                                                      (size_t)sqlite3_column_bytes(stmt, 1));
+        }
+        sqlite3_finalize(stmt);
+    }
+}
+
+static bool is_aside(void *context, int table, const char *key)
+{
+    const aside_list *list = context;
+    const sim_table *t = &world.schema.table[table];
+    bool nocase = t->kind == KIND_NOCASE || t->kind == KIND_PAIR_WITHOUT_ROWID;
+    for (int i = 0; i < list->count; i++) {
+        if (list->at[i].table == table &&
+            (nocase ? sqlite3_stricmp(list->at[i].key, key) : strcmp(list->at[i].key, key)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void settle_world(void)
+{
+    static aside_list list;
+    sim_dump first = {{0}, {0}};
+    heal();
+    world_say("all exchange");
+    exchange_all();
+    check_equal(&first);
+    check_sound();
+    list_aside(&list);
+    const char *lost = ledger_check(&world.schema, &first, is_aside, &list);
+    if (lost) {
+        if (world.trace) {
+            (void)dump_digest(&world.schema, &first, true);
+            (void)digest(&world.member[0], "SELECT tbl, key, reason, held, ours, theirs FROM sync_conflict",
+                         true);
+        }
+        world_fail("%s", lost);
+    }
+}

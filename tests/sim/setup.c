@@ -1,0 +1,126 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int faults_actor(void)
+{
+    return world.actors < SIM_ACTORS ? world.actors++ : -1;
+}
+
+sim_member *setup_member(sim_dice *dice)
+{
+    int actor = world.count < SIM_MEMBERS && world.machines < SIM_MACHINES ? faults_actor() : -1;
+    if (actor < 0) {
+        return NULL;
+    }
+    sim_member *m = &world.member[world.count];
+    m->used = true;
+    m->index = world.count++;
+    m->machine = disk_machine(world.machines++);
+    m->machine->psow = dice_percent(dice, 70);
+    snprintf(m->path, sizeof m->path, SIM_PATH, m->machine->index);
+    m->wal = dice_percent(dice, 80);
+    m->full =
+        !m->wal || dice_percent(dice, 60); /* without a log, NORMAL may spoil the file when the power goes */
+    m->foreign_keys = dice_percent(dice, 95);
+    m->recursive = dice_percent(dice, 30) && !world.schema.itself;
+    world.orphans = world.orphans || !m->foreign_keys;
+    m->actor = actor;
+    m->history = calloc(SIM_MARKS, sizeof *m->history);
+    if (m->history == NULL) {
+        world_fail("out of memory");
+    }
+    if (world.plan.skew) {
+        m->machine->skew_ms = dice_below(dice, 10000) - 5000;
+    }
+    return m;
+}
+
+void setup_schema(sim_member *m)
+{
+    char *sql = schema_sql(&world.schema, world.plan.triggers);
+    int rc = member_sql(m->app, "BEGIN");
+    rc = rc == SQLITE_OK ? member_sql(m->app, sql) : rc;
+    rc = rc == SQLITE_OK ? member_sql(m->app, "COMMIT") : rc;
+    if (rc != SQLITE_OK) {
+        world_fail("schema: %s\n%s", sqlite3_errmsg(m->app), sql);
+    }
+    if (m->index == 0) {
+        world_say("%s", sql);
+    }
+    sqlite3_free(sql);
+}
+
+/* The rows that are there are genesis: the ledger notes them before the engine may tell of them. */
+void setup_track(sim_member *m, int table)
+{
+    sim_dump dump;
+    const sim_table *t = &world.schema.table[table];
+    if (m->tracked[table]) {
+        return;
+    }
+    const char *options = schema_options(t);
+    char sql[120];
+    snprintf(sql, sizeof sql, options ? "SELECT sync_track('%s', '%s')" : "SELECT sync_track('%s')", t->name,
+             options);
+    sim_here = m->machine;
+    int rc = member_sql(m->engine, sql);
+    world_say("%d tracks %s: %d", m->index, t->name, rc);
+    if (rc != SQLITE_OK) {
+        (void)world_may_fail(m, rc, sql, sqlite3_errmsg(m->engine));
+        return;
+    }
+    if (member_dump(m, &world.schema, m->engine, &dump) == SQLITE_OK) {
+        ledger_genesis(&world.schema, &dump, table);
+    }
+    m->tracked[table] = true;
+}
+
+static void make_plan(sim_plan *plan, sim_dice *dice)
+{
+    plan->triggers = dice_percent(dice, 50);
+    if (dice_percent(dice, 15)) { /* nothing but writes and merges */
+        return;
+    }
+    plan->crashes = dice_percent(dice, 50);
+    plan->power = dice_percent(dice, 40);
+    plan->errors = dice_percent(dice, 30);
+    plan->net_faults = dice_percent(dice, 60);
+    plan->skew = dice_percent(dice, 40);
+    plan->copies = dice_percent(dice, 40);
+    plan->restores = dice_percent(dice, 30);
+    plan->late_columns = dice_percent(dice, 40);
+    plan->neighbours = dice_percent(dice, 50);
+    plan->held_open = dice_percent(dice, 30);
+}
+
+void setup_world(sim_dice *dice)
+{
+    static const int counts[] = {2, 2, 2, 3, 3, 3, 4, 5};
+    static const int lengths[] = {10, 20, 20, 40, 40, 80};
+    int count = dice_percent(dice, 2) ? 6 + dice_below(dice, 8) : counts[dice_below(dice, 8)];
+    world.steps = lengths[dice_below(dice, 6)];
+    make_plan(&world.plan, dice);
+    schema_make(&world.schema, dice, dice_percent(dice, 60));
+    for (int i = 0; i < count; i++) {
+        sim_member *m = setup_member(dice);
+        if (m == NULL || member_open(m) != SQLITE_OK) {
+            world_fail("a file cannot be made");
+        }
+        setup_schema(m);
+        if (dice_percent(dice, 40)) {
+            write_some(m, m->app, 1 + dice_below(dice, 5));
+        }
+        for (int t = 0; t < world.schema.count; t++) {
+            if (t == 0 || dice_percent(dice, 90)) {
+                setup_track(m, t);
+            }
+        }
+        if (dice_percent(dice, 10)) {
+            (void)member_sql(m->engine, "SELECT sync_fold()");
+        }
+        disk_settle(m->machine);
+    }
+}

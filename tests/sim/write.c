@@ -1,0 +1,188 @@
+#include "world.h"
+
+#include <string.h>
+
+/* Only what is tracked is written down; rows from before are, when their table is tracked. */
+static void note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites)
+{
+    sim_dump old = *before, new = *after;
+    for (int t = 0; t < world.schema.count; t++) {
+        if (!m->tracked[t]) {
+            old.count[t] = new.count[t] = 0;
+        }
+    }
+    draft_add(&m->draft, &world.schema, &old, &new, rewrites);
+}
+
+static int commit_draft(sim_member *m)
+{
+    m->deciding = false;
+    ledger_commit(&m->draft, m->actor, &m->knows, world.step);
+    m->mark++;
+    if (m->mark >= SIM_MARKS) {
+        world_fail("SIM_MARKS is too small");
+    }
+    m->history[m->mark] = m->knows;
+    return SQLITE_OK;
+}
+
+void write_rollback(sim_member *m, sqlite3 *db)
+{
+    if (!sqlite3_get_autocommit(db)) {
+        (void)member_sql(db, "ROLLBACK");
+    }
+    m->draft.count = 0;
+    m->open = false;
+}
+
+void write_commit(sim_member *m, sqlite3 *db)
+{
+    sim_here = m->machine;
+    m->open = false;
+    int rc = member_sql(db, "UPDATE sim_mark SET n = n + 1");
+    if (rc == SQLITE_OK) {
+        m->deciding = true;
+        rc = member_sql(db, "COMMIT");
+    }
+    world_say("%d: COMMIT: %d", m->index, rc);
+    if (rc == SQLITE_OK) {
+        (void)commit_draft(m);
+        return;
+    }
+    if (m->machine->dead) {
+        return; /* the file will say, when it is opened again */
+    }
+    write_rollback(m, db);
+    bool decided = m->deciding;
+    m->deciding = false;
+    if ((rc & 0xff) != SQLITE_CONSTRAINT && (rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_ERROR) {
+        (void)world_may_fail(m, rc, "COMMIT", sqlite3_errmsg(db));
+        int64_t mark = member_int(db, "SELECT n FROM sim_mark", -1);
+        if (decided && mark > (int64_t)m->mark) {
+            world_fail("COMMIT on %d said %d, and did it", m->index, rc);
+        }
+    }
+}
+
+/* One statement, and what came of it. false: the transaction is over. */
+static bool statement(sim_member *m, sqlite3 *db, sim_dump *state)
+{
+    sim_dump after;
+    sim_statement s = schema_statement(&world.schema, m->late, world.dice, &world.token);
+    int rc = member_sql(db, s.sql);
+    world_say("%d%s: %s%s%s", m->index, db == m->engine ? " (loaded)" : "", s.sql, rc ? " -- " : "",
+              rc ? sqlite3_errmsg(db) : "");
+    sqlite3_free(s.sql);
+    world.statements++;
+    int primary = rc & 0xff;
+    if (rc != SQLITE_OK && primary != SQLITE_CONSTRAINT && primary != SQLITE_MISMATCH &&
+        primary != SQLITE_FULL) {
+        if (primary == SQLITE_ERROR) {
+            world_fail("a statement failed on %d: %s", m->index, sqlite3_errmsg(db));
+        }
+        (void)world_may_fail(m, rc, "a statement", sqlite3_errmsg(db));
+    }
+    if (m->machine->dead || sqlite3_get_autocommit(db) ||
+        member_dump(m, &world.schema, db, &after) != SQLITE_OK) {
+        return false;
+    }
+    note(m, state, &after, s.rewrites);
+    *state = after;
+    return primary != SQLITE_BUSY;
+}
+
+static bool in_savepoint(sim_member *m, sqlite3 *db, sim_dump *state)
+{
+    size_t had = m->draft.count;
+    sim_dump before = *state;
+    if (member_sql(db, "SAVEPOINT s") != SQLITE_OK) {
+        return false;
+    }
+    world_say("%d: SAVEPOINT s", m->index);
+    if (!statement(m, db, state)) {
+        return false;
+    }
+    bool back = dice_percent(world.dice, 50);
+    if (member_sql(db, back ? "ROLLBACK TO s; RELEASE s" : "RELEASE s") != SQLITE_OK) {
+        return false;
+    }
+    world_say("%d: %s s", m->index, back ? "ROLLBACK TO" : "RELEASE");
+    if (back) {
+        m->draft.count = had;
+        *state = before;
+    }
+    return true;
+}
+
+static void transaction(sim_member *m, sqlite3 *db, int statements)
+{
+    sim_dump state;
+    if (m->open) {
+        db = m->app;
+    } else {
+        const char *begin = dice_percent(world.dice, 30) ? "BEGIN IMMEDIATE" : "BEGIN";
+        int rc = member_sql(db, begin);
+        if (rc != SQLITE_OK) {
+            (void)world_may_fail(m, rc, "BEGIN", sqlite3_errmsg(db));
+            write_rollback(m, db);
+            return;
+        }
+        world_say("%d: %s", m->index, begin);
+    }
+    bool good = member_dump(m, &world.schema, db, &state) == SQLITE_OK;
+    for (int i = 0; good && i < statements; i++) {
+        good = dice_percent(world.dice, 10) ? in_savepoint(m, db, &state) : statement(m, db, &state);
+    }
+    if (!good || dice_percent(world.dice, 8)) {
+        if (!m->machine->dead) {
+            world_say("%d: ROLLBACK", m->index);
+            write_rollback(m, db);
+        }
+    } else if (world.plan.held_open && db == m->app && dice_percent(world.dice, 25)) {
+        m->open = true;
+    } else {
+        write_commit(m, db);
+    }
+}
+
+void write_some(sim_member *m, sqlite3 *db, int statements)
+{
+    sim_here = m->machine;
+    if (!m->machine->dead && !m->busy) {
+        m->busy = true;
+        transaction(m, db, statements);
+        m->busy = false;
+    }
+}
+
+void write_column(sim_member *m, int table, int col)
+{
+    sim_here = m->machine;
+    sim_intrude_at = 0;
+    if (m->late[table][col] || m->open || m->machine->dead) {
+        return;
+    }
+    char *sql = schema_add(&world.schema, table, col);
+    int rc = member_sql(m->app, sql);
+    world_say("%d: %s: %d", m->index, sql, rc);
+    sqlite3_free(sql);
+    if (rc == SQLITE_OK) {
+        m->late[table][col] = true;
+        member_schema_changed(m);
+    } else {
+        (void)world_may_fail(m, rc, "ALTER TABLE", sqlite3_errmsg(m->app));
+    }
+}
+
+void write_intrusion(void)
+{
+    sim_member *m = &world.member[world.intruder];
+    if (m->machine->dead || m->open || m->busy || m->app == NULL) {
+        return;
+    }
+    world_say("%d: in the middle of this:", m->index);
+    bool held = world.plan.held_open;
+    world.plan.held_open = false;
+    write_some(m, m->app, 1);
+    world.plan.held_open = held;
+}
