@@ -136,27 +136,74 @@ static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
     return rc;
 }
 
+/* Is a row of this table that was just inserted fully told by its columns? */
+static bool is_narrow(const sync_changes *c, const sync_table *t)
+{
+    bool narrow = t->all_present && t->key_count + t->col_count <= SYNC_FULL_VALUES_MAX;
+    for (uint32_t i = 0; narrow && i < c->s->fk_count; i++) {
+        narrow = c->s->fks[i].child_tid != t->tid || !c->s->fks[i].to_row;
+    }
+    return narrow;
+}
+
+/* The short way for a row all of whose cells have one stamp: nothing is taken apart. *done: the row is dealt with. */
+static int send_full(sync_changes *c, const sync_table *t, const sync_value *clock, bool *done,
+                     sync_error *error)
+{
+    sync_stamp stamp = {t->epoch, t->genesis_site, 0};
+    uint32_t covers = t->genesis_covers;
+    bool plain = clock->type == SYNC_NULL ? !t->genesis_own
+                                          : sync_clock_get_insert(clock->data, clock->bytes, t->epoch,
+                                                                  c->s->sites.count, &stamp, &covers);
+    *done = false;
+    if (!plain || covers != t->col_count) {
+        return SYNC_OK;
+    }
+    uint32_t count = t->key_count + t->col_count;
+    int key = 3 + (int)t->key_count;
+    c->full[0] = sync_column_value(c->stmt, key);
+    if (c->full[0].type == SYNC_NULL) {
+        return SYNC_OK;
+    }
+    *done = true;
+    c->shown++;
+    if (!is_news(c, stamp)) {
+        return SYNC_OK;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        c->full[i] = sync_column_value(c->stmt, key + (int)i);
+    }
+    c->rows++;
+    return sync_encoder_full_row(c->s->encoder, c->table, on_wire(c, stamp), c->full, error);
+}
+
 /* Encodes the row that c->stmt stands on, if the receiver may lack something of it. */
-static int send_row(sync_changes *c, bool genesis, sync_error *error)
+static int send_row(sync_changes *c, sync_error *error)
 {
     sync_db *s = c->s;
     sync_table *t = &s->tables[c->local[c->table]];
-    bool any = false;
-    int rc;
+    bool any = false, done = false;
+    int rc = SYNC_OK;
+    sync_value clock = sync_column_value(c->stmt, 1);
+    bool genesis = clock.type == SYNC_NULL;
     c->scanned++;
+    if (c->narrow && ((rc = send_full(c, t, &clock, &done, error)) != SYNC_OK || done)) {
+        return rc;
+    }
     if (genesis) {
         rc = genesis_row(c, t, error);
     } else {
-        sync_value clock = sync_column_value(c->stmt, 1);
         rc = sync_clock_get(&c->row, clock.data, clock.type == SYNC_BLOB ? clock.bytes : 0, t->identity,
                             t->epoch, s->sites.count);
-        if (rc != SYNC_OK) {
-            return sync_fail(error, rc, "sync_row_%u: the clock of journal entry %lld is damaged", t->tid,
+        if (rc != SYNC_OK || (c->row.count && c->row.cells[c->row.count - 1].col >= t->col_count)) {
+            return sync_fail(error, rc == SYNC_OK ? SYNC_CORRUPT : rc,
+                             "sync_row_%u: the clock of journal entry %lld is damaged", t->tid,
                              (long long)sqlite3_column_int64(c->stmt, 0));
         }
     }
     int key = 3 + (int)t->key_count;
     bool shown = sqlite3_column_type(c->stmt, key) != SQLITE_NULL;
+    c->shown += shown;
     if (sync_row_alive(&c->row) && !c->row.held && !shown) {
         return SYNC_OK; /* gone behind the triggers' back: nothing can be said of it until sync_touch() */
     }
@@ -179,33 +226,50 @@ static int send_row(sync_changes *c, bool genesis, sync_error *error)
 
 /* ---- the order of rows: tables that the receiver has nothing of, and genesis rows; then the journal ---- */
 
-enum { SCAN_HIDDEN, SCAN_GENESIS, SCAN_CLOCKS, SCAN_END };
+enum { SCAN_HIDDEN, SCAN_MOST, SCAN_GENESIS, SCAN_END };
+
+static int open_stmt(sync_changes *c, uint32_t h, sync_read read, sync_error *error)
+{
+    sync_table *t = &c->s->tables[c->local[h]];
+    c->table = h;
+    c->narrow = is_narrow(c, t);
+    return sync_changes_stmt(c->s, t, read, c->overlay, &c->stmt, error);
+}
+
+/* Identity key, its clocks are sent: are there rows that have none? */
+static int any_without_clock(sync_changes *c, const sync_table *t, bool *any, sync_error *error)
+{
+    int64_t rows = 0;
+    int rc = sync_query_int(c->s, &rows, 0, error, "SELECT count(*) FROM main.\"%w\"", t->name);
+    *any = (uint64_t)rows != c->shown;
+    return rc;
+}
 
 /* Opens the next scan of whole tables; leaves stmt NULL, and the stage at the journal, when there is none. */
 static int open_scan(sync_changes *c, sync_error *error)
 {
     while (c->tables_at < c->head.table_count) {
         uint32_t h = c->tables_at;
-        sync_table *t = &c->s->tables[c->local[h]];
-        int scan = c->scan++;
+        const sync_table *t = &c->s->tables[c->local[h]];
+        bool by_row = t->identity == SYNC_BY_ROW, any = false;
+        bool scans = sync_changes_scans(c, h), due = sync_changes_genesis_due(c, h);
+        int rc = SYNC_OK, scan = c->scan++;
         if (scan == SCAN_END) {
             c->tables_at++;
             c->scan = SCAN_HIDDEN;
-            continue;
+        } else if (scan == SCAN_HIDDEN && scans && by_row) {
+            return open_stmt(c, h, SYNC_READ_HIDDEN_CLOCKS, error);
+        } else if (scan == SCAN_MOST && scans) {
+            c->shown = 0;
+            return open_stmt(c, h, by_row && due ? SYNC_READ_ROWS : SYNC_READ_CLOCKS, error);
+        } else if (scan == SCAN_GENESIS && due && !(scans && by_row)) {
+            any = !scans;
+            rc = scans ? any_without_clock(c, t, &any, error) : SYNC_OK;
         }
-        c->table = h;
-        c->genesis = scan == SCAN_GENESIS;
-        if (scan == SCAN_GENESIS && sync_changes_genesis_due(c, h)) {
-            return sync_changes_stmt(c->s, t, SYNC_READ_GENESIS, c->overlay, &c->stmt, error);
-        }
-        if (scan == SCAN_CLOCKS && sync_changes_scans(c, h)) {
-            return sync_changes_stmt(c->s, t, SYNC_READ_CLOCKS, false, &c->stmt, error);
-        }
-        if (scan == SCAN_HIDDEN && sync_changes_scans(c, h) && t->identity == SYNC_BY_ROW) {
-            return sync_changes_stmt(c->s, t, SYNC_READ_HIDDEN_CLOCKS, false, &c->stmt, error);
+        if (rc != SYNC_OK || any) {
+            return rc == SYNC_OK ? open_stmt(c, h, SYNC_READ_GENESIS, error) : rc;
         }
     }
-    c->genesis = false;
     c->stage = STAGE_JOURNAL;
     return SYNC_OK;
 }
@@ -252,9 +316,7 @@ static int open_run(sync_changes *c, sync_error *error)
         bool hidden = t->identity == SYNC_BY_ROW && !r->hidden_done;
         r->hidden_done = true;
         c->run_at += !hidden;
-        c->table = h;
-        int rc = sync_changes_stmt(c->s, t, hidden ? SYNC_READ_HIDDEN_ENTRIES : SYNC_READ_ENTRIES, c->overlay,
-                                   &c->stmt, error);
+        int rc = open_stmt(c, h, hidden ? SYNC_READ_HIDDEN_ENTRIES : SYNC_READ_ENTRIES, error);
         if (rc == SYNC_OK && (sqlite3_bind_int64(c->stmt, 1, r->lo > start ? r->lo : start + 1) ||
                               sqlite3_bind_int64(c->stmt, 2, r->hi))) {
             rc = sync_fail_db(c->s, error, NULL);
@@ -275,7 +337,7 @@ static int send_rows(sync_changes *c, size_t bytes_max, uint64_t rows_max, sync_
         }
         rc = sync_step(c->s, c->stmt, error);
         if (rc == SQLITE_ROW) {
-            rc = send_row(c, c->genesis, error);
+            rc = send_row(c, error);
             bool full = (rows_max && sync_encoder_rows(c->s->encoder) >= rows_max) ||
                         (bytes_max && sync_encoder_size(c->s->encoder) >= bytes_max);
             if (rc == SYNC_OK && full) {

@@ -4,7 +4,7 @@
 
 #include "changes.h"
 
-enum { SYNC_RUN_ENTRIES_MAX = 4096 };
+enum { SYNC_RUN_ENTRIES_MAX = 4096, SYNC_FULL_VALUES_MAX = 256 };
 
 /* Entries of one table that are adjacent in the journal. */
 typedef struct run {
@@ -29,10 +29,11 @@ struct sync_changes {
     stage stage;
     uint32_t tables_at; /* TABLES: next head table, and what of it is next: genesis, clocks, hidden clocks */
     int scan;
-    bool genesis;         /* stmt gives genesis rows */
+    uint64_t shown;       /* rows of the table's scan that are in the base table */
     sqlite3_stmt *stmt;   /* active, between rows */
     sqlite3_stmt *values; /* where the columns of its row are: stmt, or for a wide table another one */
     uint32_t table;       /* head table of stmt */
+    bool narrow;          /* a row of it that was just inserted is its columns and nothing else */
     bool scans;           /* some table is sent by its clocks */
     int64_t position;     /* journal entries up to here are in runs */
     uint32_t run_count, run_at;
@@ -42,6 +43,7 @@ struct sync_changes {
     sync_row row; /* as stored */
     sync_row out; /* as sent */
     sync_value key[SYNC_KEY_COLUMNS_MAX];
+    sync_value full[SYNC_FULL_VALUES_MAX]; /* a row that is sent without being taken apart */
     sqlite3_stmt *runs_stmt;
     int64_t cache; /* page cache to be restored */
 };

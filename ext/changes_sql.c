@@ -113,6 +113,16 @@ static void build_scan_hidden(const sync_db *s, const sync_table *t, sqlite3_str
     build_scan_from(t, sql, true);
 }
 
+/* Identity row: its shown clocks are those of the table's rows, so that one pass over the table has everything. */
+static void build_rows(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendall(sql, "SELECT c.seq, c.clock, 0, NULL, ");
+    select_base(t, sql);
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" AS b LEFT JOIN main.sync_row_%u AS c ON c.k1 = b.\"%w\"",
+                        t->name, t->tid, t->key_names[0]);
+}
+
 static void not_in_clocks(const sync_table *t, sqlite3_str *sql, const char *schema)
 {
     sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM %s.sync_row_%u AS c WHERE ", schema, t->tid);
@@ -158,6 +168,7 @@ int sync_changes_stmt(sync_db *s, sync_table *t, sync_read read, bool overlay, s
     } list[][2] = {
         [SYNC_READ_GENESIS] = {{SYNC_STMT_GENESIS_READ, build_genesis},
                                {SYNC_STMT_GENESIS_READ_TEMP, build_genesis_temp}},
+        [SYNC_READ_ROWS] = {{SYNC_STMT_CHANGES_ROWS, build_rows}, {SYNC_STMT_CHANGES_ROWS, build_rows}},
         [SYNC_READ_CLOCKS] = {{SYNC_STMT_CHANGES_SCAN, build_scan}, {SYNC_STMT_CHANGES_SCAN, build_scan}},
         [SYNC_READ_HIDDEN_CLOCKS] = {{SYNC_STMT_CHANGES_SCAN_HIDDEN, build_scan_hidden},
                                      {SYNC_STMT_CHANGES_SCAN_HIDDEN, build_scan_hidden}},

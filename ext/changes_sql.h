@@ -5,8 +5,9 @@
 #include "engine.h"
 
 typedef enum sync_read {
-    SYNC_READ_GENESIS,       /* rows without a clock */
-    SYNC_READ_CLOCKS,        /* all shown clocks, by key; not with an overlay */
+    SYNC_READ_GENESIS, /* rows without a clock */
+    SYNC_READ_ROWS,    /* identity row: all rows, those without a clock too, by number; not with an overlay */
+    SYNC_READ_CLOCKS,  /* all shown clocks, by key; not with an overlay */
     SYNC_READ_HIDDEN_CLOCKS, /* identity row: all hidden ones */
     SYNC_READ_ENTRIES,       /* shown clocks that journal entries ?1 .. ?2 name */
     SYNC_READ_HIDDEN_ENTRIES /* identity row: hidden ones */

@@ -297,6 +297,24 @@ void sync_clock_put_insert(sync_buf *buf, sync_stamp stamp, uint32_t covers, uin
     sync_buf_put_varint(buf, covers);
 }
 
+bool sync_clock_get_insert(const void *blob, size_t bytes, uint64_t epoch, uint32_t sites_max,
+                           sync_stamp *stamp, uint32_t *covers)
+{
+    sync_span span = sync_span_of(blob, bytes);
+    unsigned flags = sync_span_u8(&span);
+    if ((flags & ~(unsigned)(CLOCK_SITE | CLOCK_GENESIS)) != 0) {
+        return false;
+    }
+    uint64_t site = (flags & CLOCK_SITE) != 0 ? sync_span_varint(&span) : SITE_IMPLIED;
+    uint64_t hlc = get_difference(&span, epoch);
+    uint64_t columns = sync_span_varint(&span);
+    bool written = (flags & CLOCK_GENESIS) == 0;
+    *stamp = (sync_stamp){hlc, (uint32_t)site, written};
+    *covers = (uint32_t)columns;
+    return !span.bad && span.at == span.end && site < sites_max && columns <= SYNC_COLUMNS_MAX &&
+           (written || hlc != 0);
+}
+
 /* Appends a cell above all others; there must be room. */
 static sync_cell *append(sync_row *row, uint32_t col, sync_stamp stamp)
 {

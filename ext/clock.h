@@ -110,6 +110,10 @@ void sync_clock_put(sync_buf *buf, const sync_row *row, sync_identity identity, 
 /* The same for the commonest state, a row just inserted: existence and columns 0..covers-1 at `stamp`. */
 void sync_clock_put_insert(sync_buf *buf, sync_stamp stamp, uint32_t covers, uint64_t epoch);
 
+/* The reverse: the stamp and the columns of a clock that says just that of a live row. False for any other clock, damaged ones included. */
+bool sync_clock_get_insert(const void *blob, size_t bytes, uint64_t epoch, uint32_t sites_max,
+                           sync_stamp *stamp, uint32_t *covers);
+
 /* Unpacks into `row` (reset first, values borrowed from the blob). `sites_max`: a site index at or above it
 ** is corrupt.
 ** Returns SYNC_OK, SYNC_CORRUPT or SYNC_NOMEM; after an error `row` is reset. Every byte is treated as

@@ -81,6 +81,11 @@ int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error
 int sync_encoder_row(sync_encoder *e, uint32_t table, const sync_value *key, const sync_row *row,
                      sync_error *error);
 
+/* The same for the commonest row: alive for the first time, existence and every column of the head at `stamp`, nothing else. values: the key's,
+** then the columns'. */
+int sync_encoder_full_row(sync_encoder *e, uint32_t table, sync_stamp stamp, const sync_value *values,
+                          sync_error *error);
+
 /* Compressed bytes produced so far plus what is buffered uncompressed: for deciding when a part is full. */
 size_t sync_encoder_size(const sync_encoder *e);
 uint64_t sync_encoder_rows(const sync_encoder *e);

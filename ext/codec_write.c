@@ -244,14 +244,19 @@ static sync_stamp base_stamp(const sync_encoder *e, const sync_row *row)
     return row->count > 0 ? row->cells[0].stamp : (sync_stamp){e->hlc, e->site, 1};
 }
 
-static void put_details(sync_encoder *e, const sync_row *row, unsigned flags, unsigned more, sync_stamp base)
+static void put_stamp(sync_encoder *e, unsigned flags, sync_stamp stamp)
 {
     if ((flags & SYNC_ROW_SAME) == 0) {
-        sync_buf_put_varint(&e->raw, base.site);
+        sync_buf_put_varint(&e->raw, stamp.site);
     }
-    sync_buf_put_zigzag(&e->raw, (int64_t)(base.hlc - e->hlc));
-    e->site = base.site;
-    e->hlc = base.hlc;
+    sync_buf_put_zigzag(&e->raw, (int64_t)(stamp.hlc - e->hlc));
+    e->site = stamp.site;
+    e->hlc = stamp.hlc;
+}
+
+static void put_details(sync_encoder *e, const sync_row *row, unsigned flags, unsigned more, sync_stamp base)
+{
+    put_stamp(e, flags, base);
     if ((flags & SYNC_ROW_CL) != 0) {
         sync_buf_put_varint(&e->raw, row->cl);
     }
@@ -298,6 +303,24 @@ static int put_row(sync_encoder *e, uint32_t table, const sync_value *key, const
     return rc;
 }
 
+static void begin_row(sync_encoder *e, uint32_t table)
+{
+    if (table != e->table) {
+        sync_buf_put_u8(&e->raw, SYNC_ITEM_TABLE);
+        sync_buf_put_varint(&e->raw, table);
+        e->table = table;
+    }
+    e->rows++;
+}
+
+static int end_row(sync_encoder *e, int rc, sync_error *error)
+{
+    if (rc == SYNC_OK && e->raw.len >= RAW_BYTES) {
+        rc = flush(e, error);
+    }
+    return rc == SYNC_OK && e->raw.oom ? fail_memory(e, error) : rc;
+}
+
 int sync_encoder_row(sync_encoder *e, uint32_t table, const sync_value *key, const sync_row *row,
                      sync_error *error)
 {
@@ -305,17 +328,27 @@ int sync_encoder_row(sync_encoder *e, uint32_t table, const sync_value *key, con
     if (wrong != NULL) {
         return fail(e, SYNC_MISUSE, wrong, error);
     }
-    if (table != e->table) {
-        sync_buf_put_u8(&e->raw, SYNC_ITEM_TABLE);
-        sync_buf_put_varint(&e->raw, table);
-        e->table = table;
+    begin_row(e, table);
+    return end_row(e, put_row(e, table, key, row, error), error);
+}
+
+int sync_encoder_full_row(sync_encoder *e, uint32_t table, sync_stamp stamp, const sync_value *values,
+                          sync_error *error)
+{
+    if (!e->open || table >= e->table_count || stamp.site >= e->site_count || sync_stamp_is_none(stamp)) {
+        return fail(e, SYNC_MISUSE, "a full row without a table or a stamp of this changeset", error);
     }
-    int rc = put_row(e, table, key, row, error);
-    e->rows++;
-    if (rc == SYNC_OK && e->raw.len >= RAW_BYTES) {
-        rc = flush(e, error);
+    begin_row(e, table);
+    unsigned flags = SYNC_ITEM_ROW | SYNC_ROW_FULL | (stamp.written == 0 ? SYNC_ROW_GENESIS : 0u) |
+                     (stamp.site == e->site ? SYNC_ROW_SAME : 0u);
+    sync_buf_put_u8(&e->raw, (uint8_t)flags);
+    int rc = put_key(e, table, values, error);
+    put_stamp(e, flags, stamp);
+    const sync_value *cell = values + e->key_counts[table];
+    for (const sync_value *end = cell + e->columns[table]; rc == SYNC_OK && cell < end; cell++) {
+        rc = put_value(e, cell, error);
     }
-    return rc == SYNC_OK && e->raw.oom ? fail_memory(e, error) : rc;
+    return end_row(e, rc, error);
 }
 
 size_t sync_encoder_size(const sync_encoder *e)

@@ -296,6 +296,51 @@ static void test_insert_is_the_same_and_small(void **state)
     }
 }
 
+/* The short way in reads the clocks of rows that were just inserted as the general one does, and no others. */
+static void test_insert_is_recognised(void **state)
+{
+    (void)state;
+    uint32_t recognised = 0;
+    for (int i = 0; i < 20000; i++) {
+        sync_identity identity = leaf_chance(50) ? SYNC_BY_ROW : SYNC_BY_KEY;
+        uint64_t epoch = epochs[leaf_below(2)];
+        sync_row row = {0}, back = {0};
+        make_state(&row, identity);
+        if (leaf_chance(50) && sync_row_alive(&row) && !sync_stamp_is_none(row.stamp)) {
+            sync_row_free(&row);
+            row = (sync_row){.cl = 1,
+                             .stamp = {epoch + leaf_below(1000) + 1, leaf_below(SITES), leaf_chance(80)}};
+            row.born = identity == SYNC_BY_ROW && row.stamp.written ? row.stamp : SYNC_STAMP_NONE;
+            for (uint32_t c = 0; c < 5; c++) {
+                assert_non_null(sync_row_set(&row, c, row.stamp));
+            }
+        }
+        sync_buf buf = {0};
+        sync_stamp stamp;
+        uint32_t covers = 0;
+        sync_clock_put(&buf, &row, identity, epoch);
+        if (leaf_chance(20)) {
+            buf.data[leaf_below((uint32_t)buf.len)] ^= (uint8_t)(1 << leaf_below(8));
+        }
+        if (sync_clock_get_insert(buf.data, buf.len, epoch, SITES, &stamp, &covers)) {
+            recognised++;
+            assert_int_equal(sync_clock_get(&back, buf.data, buf.len, identity, epoch, SITES), SYNC_OK);
+            assert_true(back.cl == 1 && !back.held && !back.moved && back.ref_count == 0);
+            assert_true(sync_stamp_equal(back.stamp, stamp) && back.count == covers);
+            assert_true(sync_stamp_equal(back.born,
+                                         identity == SYNC_BY_ROW && stamp.written ? stamp : SYNC_STAMP_NONE));
+            for (uint32_t c = 0; c < covers; c++) {
+                assert_true(back.cells[c].col == c && !back.cells[c].carried &&
+                            sync_stamp_equal(back.cells[c].stamp, stamp));
+            }
+        }
+        sync_buf_free(&buf);
+        sync_row_free(&row);
+        sync_row_free(&back);
+    }
+    assert_true(recognised > 2000);
+}
+
 /* A column written later costs its own stamp; more columns of the same write one byte each. */
 static void test_overrides_are_small(void **state)
 {
@@ -362,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_unknown_site_is_corrupt),
         cmocka_unit_test(test_insert_is_the_same_and_small),
+        cmocka_unit_test(test_insert_is_recognised),
         cmocka_unit_test(test_overrides_are_small),
         cmocka_unit_test(test_out_of_memory),
     };

@@ -21,6 +21,60 @@ static void test_round_trip(void **state)
 }
 
 /* Many times the buffers on both sides. */
+static bool is_full(const changes *c, uint32_t i)
+{
+    const sync_row *row = &c->rows[i];
+    bool born = c->head.tables[c->table[i]].identity == SYNC_BY_ROW && row->stamp.written;
+    bool full = row->cl == 1 && !sync_stamp_is_none(row->stamp) && !row->moved && row->ref_count == 0 &&
+                sync_stamp_equal(row->born, born ? row->stamp : SYNC_STAMP_NONE) &&
+                row->count == col_counts[c->table[i]];
+    for (uint32_t n = 0; full && n < row->count; n++) {
+        full = sync_stamp_equal(row->cells[n].stamp, row->stamp);
+    }
+    return full;
+}
+
+/* The short way of encoding a row gives the same bytes as the general one. */
+static void test_full_rows_are_the_same(void **state)
+{
+    (void)state;
+    uint32_t full = 0;
+    sync_encoder *general = sync_encoder_new(SYNC_ZSTD_LEVEL), *quick = sync_encoder_new(SYNC_ZSTD_LEVEL);
+    assert_true(general != NULL && quick != NULL);
+    for (int round = 0; round < 50; round++) {
+        changes c;
+        const void *out = NULL, *same = NULL;
+        size_t bytes = 0, same_bytes = 0;
+        make_changes(&c, 100, TABLES, true);
+        assert_int_equal(encode(general, &c, &out, &bytes, NULL), SYNC_OK);
+        assert_int_equal(sync_encoder_begin(quick, &c.head, NULL), SYNC_OK);
+        for (uint32_t i = 0; i < c.count; i++) {
+            if (!is_full(&c, i)) {
+                assert_int_equal(sync_encoder_row(quick, c.table[i], c.key[i], &c.rows[i], NULL), SYNC_OK);
+                continue;
+            }
+            sync_value values[SYNC_KEY_COLUMNS_MAX + 20];
+            uint32_t keys = key_counts[c.table[i]];
+            memcpy(values, c.key[i], keys * sizeof values[0]);
+            for (uint32_t n = 0; n < c.rows[i].count; n++) {
+                values[keys + n] = c.rows[i].cells[n].value;
+            }
+            assert_int_equal(sync_encoder_full_row(quick, c.table[i], c.rows[i].stamp, values, NULL),
+                             SYNC_OK);
+            full++;
+        }
+        assert_int_equal(sync_encoder_finish(quick, &c.closing, &same, &same_bytes, NULL), SYNC_OK);
+        assert_int_equal(same_bytes, bytes);
+        assert_memory_equal(same, out, bytes);
+        free_changes(&c);
+    }
+    assert_true(full > 100);
+    sync_value value = {.type = SYNC_NULL};
+    assert_int_equal(sync_encoder_full_row(quick, 0, (sync_stamp){9, 0, 1}, &value, NULL), SYNC_MISUSE);
+    sync_encoder_free(general);
+    sync_encoder_free(quick);
+}
+
 static void test_long_changeset(void **state)
 {
     (void)state;
@@ -306,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_full_rows_are_the_same),
         cmocka_unit_test(test_long_changeset),
         cmocka_unit_test(test_large_values),
         cmocka_unit_test(test_memory_is_given_back),
