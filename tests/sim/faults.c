@@ -70,6 +70,7 @@ void faults_restart(sim_member *m, bool power)
         world_fail("%d cannot be opened after %s: %d", m->index, power ? "the power went" : "a crash", rc);
     }
     decide(m, power);
+    member_columns(m, &world.schema);
 }
 
 void faults_copy(sim_member *from)

@@ -19,6 +19,7 @@ typedef struct sim_event {
     const char *key_text;
     const char *value_text;
     const sim_row *old; /* of a delete */
+    bool weak;          /* perhaps no write: it may have won over others, and need not be found */
 } sim_event;
 
 typedef struct transaction {
@@ -128,18 +129,25 @@ void draft_free(sim_draft *draft)
 }
 
 static void put_cells(sim_draft *draft, const sim_schema *schema, int table, const sim_row *old,
-                      const sim_row *row, bool all)
+                      const sim_row *row, bool rewrites)
 {
     for (int c = 0; c < schema->table[table].count; c++) {
-        if (row->cell[c] != 0 && (all || old == NULL || old->cell[c] != row->cell[c])) {
-            put(draft, (sim_event){VERB_SET, table, c, 0, row->key, row->cell[c], row->key_text, row->text[c],
-                                   NULL});
+        bool same = old != NULL && old->cell[c] == row->cell[c];
+        if (row->cell[c] != 0 && (rewrites || !same)) {
+            put(draft, (sim_event){.verb = VERB_SET,
+                                   .table = table,
+                                   .col = c,
+                                   .key = row->key,
+                                   .value = row->cell[c],
+                                   .key_text = row->key_text,
+                                   .value_text = row->text[c],
+                                   .weak = same});
         }
     }
 }
 
 void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *before, const sim_dump *after,
-               bool rewrites)
+               bool rewrites, bool replaces)
 {
     for (int t = 0; t < schema->count; t++) {
         int i = 0, j = 0;
@@ -147,14 +155,18 @@ void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *befor
             const sim_row *old = i < before->count[t] ? &before->row[t][i] : NULL;
             const sim_row *row = j < after->count[t] ? &after->row[t][j] : NULL;
             if (row == NULL || (old != NULL && old->key < row->key)) {
-                put(draft, (sim_event){VERB_DELETE, t, -1, 0, old->key, 0, old->key_text, "", old});
+                put(draft, (sim_event){VERB_DELETE, t, -1, 0, old->key, 0, old->key_text, "", old, false});
                 i++;
             } else if (old == NULL || row->key < old->key) {
-                put(draft, (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL});
+                put(draft, (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL, false});
                 put_cells(draft, schema, t, NULL, row, true);
                 j++;
             } else {
                 put_cells(draft, schema, t, old, row, rewrites);
+                if (rewrites && replaces) {
+                    put(draft,
+                        (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL, true});
+                }
                 i++;
                 j++;
             }
@@ -196,7 +208,7 @@ void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table)
     sim_draft draft = {0};
     for (int i = 0; i < dump->count[table]; i++) {
         const sim_row *row = &dump->row[table][i];
-        put(&draft, (sim_event){VERB_INSERT, table, -1, 0, row->key, 0, row->key_text, "", NULL});
+        put(&draft, (sim_event){VERB_INSERT, table, -1, 0, row->key, 0, row->key_text, "", NULL, false});
         put_cells(&draft, schema, table, NULL, row, true);
     }
     enter(&draft, new_transaction((transaction){.number = 0}));
@@ -288,6 +300,19 @@ static bool is_overwritten(const sim_event *e, uint64_t value, bool any_key)
     return false;
 }
 
+/* A row that came anew where the column was not known has what ADD COLUMN fills in. */
+static bool is_renewed(const checker *c, const sim_event *e)
+{
+    for (size_t i = 0; i < event_count; i++) {
+        const sim_event *w = &events[i];
+        if (w->table == e->table && w->key == e->key && (w->weak || w->verb == VERB_INSERT) &&
+            !before(w, e)) {
+            return c->schema->table[e->table].column[e->col].late;
+        }
+    }
+    return false;
+}
+
 static bool is_inserted_again(const sim_event *d)
 {
     for (size_t i = 0; i < event_count; i++) {
@@ -310,21 +335,24 @@ static bool shown_elsewhere(const checker *c, const sim_event *e)
 }
 
 /* What ADD COLUMN fills in is no write. */
-static bool is_default(const checker *c, const sim_event *e)
+static bool is_default(const checker *c, const sim_event *e, const char *shown)
 {
     const sim_column *col = &c->schema->table[e->table].column[e->col];
     const char *text = col->deflt == NULL ? "n" : *col->deflt == '\'' ? "tdflt" : "i7";
-    return col->late && strcmp(e->value_text, text) == 0;
+    return col->late && strcmp(shown, text) == 0;
 }
 
 static const char *check_set(const checker *c, const sim_event *e)
 {
-    if (is_default(c, e)) {
+    if (is_default(c, e, e->value_text)) {
         return NULL;
     }
     const sim_row *row = find(c->final, e->table, e->key);
     bool by_row = schema_by_row(&c->schema->table[e->table]);
     if (row && (row->cell[e->col] == e->value || is_overwritten(e, row->cell[e->col], by_row))) {
+        return NULL;
+    }
+    if (row && is_default(c, e, row->text[e->col]) && is_renewed(c, e)) {
         return NULL;
     }
     if (is_deleted(c, e) || (by_row && shown_elsewhere(c, e)) ||
@@ -358,7 +386,7 @@ const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_as
         const sim_event *e = &events[i];
         const transaction *t = &transactions[e->transaction];
         const char *wrong = NULL;
-        if (t->forgotten) {
+        if (t->forgotten || e->weak) {
             continue;
         }
         if (e->verb == VERB_SET) {

@@ -39,9 +39,10 @@ void ledger_reset(void);
 char *ledger_keep(const char *text, size_t bytes); /* a copy that lives until ledger_reset */
 void *ledger_alloc(size_t bytes);
 
-/* Adds to the draft what changed from one dump to the next, and all cells where `rewrites`. NULL, or why memory is short. */
+/* Adds to the draft what changed from one dump to the next. rewrites: any cell may have been written with what it was; replaces: and any
+** row may have been deleted and inserted again (INSERT OR REPLACE with recursive triggers). */
 void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *before, const sim_dump *after,
-               bool rewrites);
+               bool rewrites, bool replaces);
 void draft_free(sim_draft *draft);
 
 /* Rows that were there when their table was tracked: below all writes. */

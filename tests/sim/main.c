@@ -223,6 +223,8 @@ int main(int argc, char **argv)
         }
     }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (shared == MAP_FAILED || sqlite3_initialize() != SQLITE_OK || vfs_install() != 0) {
         fprintf(stderr, "sim: cannot start\n");
         return 2;

@@ -235,6 +235,19 @@ int member_dump(sim_member *m, const sim_schema *schema, sqlite3 *db, sim_dump *
     return SQLITE_OK;
 }
 
+void member_columns(sim_member *m, const sim_schema *schema)
+{
+    for (int t = 0; t < schema->count; t++) {
+        for (int c = 0; c < schema->table[t].count; c++) {
+            char sql[120];
+            snprintf(sql, sizeof sql, "SELECT count(*) FROM pragma_table_info('%s') WHERE name = '%s'",
+                     schema->table[t].name, schema->table[t].column[c].name);
+            m->late[t][c] = schema->table[t].column[c].late && member_int(m->app, sql, 0) > 0;
+        }
+    }
+    member_schema_changed(m);
+}
+
 /* ---- copies ---- */
 
 int member_save(const sim_member *m, sim_save *to)

@@ -58,6 +58,9 @@ int member_dump(sim_member *m, const sim_schema *schema, sqlite3 *db, sim_dump *
 /* Columns have come: the statements of member_dump are made anew. */
 void member_schema_changed(sim_member *m);
 
+/* Which columns that come late are there, as the file itself says. */
+void member_columns(sim_member *m, const sim_schema *schema);
+
 /* The bytes of the file and its log, as `cp` would take them. 0, or -1. */
 int member_save(const sim_member *m, sim_save *to);
 void save_free(sim_save *s);

@@ -103,6 +103,8 @@ void setup_world(sim_dice *dice)
     int count = dice_percent(dice, 2) ? 6 + dice_below(dice, 8) : counts[dice_below(dice, 8)];
     world.steps = lengths[dice_below(dice, 6)];
     make_plan(&world.plan, dice);
+    bool held_open = world.plan.held_open;
+    world.plan.held_open = false; /* not before all are tracked */
     schema_make(&world.schema, dice, dice_percent(dice, 60));
     for (int i = 0; i < count; i++) {
         sim_member *m = setup_member(dice);
@@ -123,4 +125,5 @@ void setup_world(sim_dice *dice)
         }
         disk_settle(m->machine);
     }
+    world.plan.held_open = held_open;
 }

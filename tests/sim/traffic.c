@@ -31,7 +31,7 @@ static void post(sim_letter letter, int from, int to, const void *bytes, size_t 
     int64_t delay = dice_below(world.dice, faults ? 300 : 20);
     delay += faults && dice_percent(world.dice, 5) ? dice_below(world.dice, 20000) : 0;
     sim_message *m = &world.message[world.messages++];
-    *m = (sim_message){letter, from, to, sim_now_ms + delay, copy, size, last, false, {{0}}};
+    *m = (sim_message){letter, from, to, sim_now_ms + delay, copy, size, last, false, world.deltas, {{0}}};
     m->saved = faults && dice_percent(world.dice, 10);
     if (knew) {
         m->knew = *knew;
@@ -68,6 +68,17 @@ typedef struct parts { /* where the parts of a delta go */
     bool failed;
 } parts;
 
+/* Tables that only one of two files tracks do not travel. */
+static bool is_whole(const sim_member *a, const sim_member *b)
+{
+    for (int t = 0; t < world.schema.count; t++) {
+        if (!a->tracked[t] || !b->tracked[t]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int merge(sim_member *m, const void *bytes, size_t size, bool last, const sim_vector *knew)
 {
     int64_t changed = 0;
@@ -80,7 +91,7 @@ static int merge(sim_member *m, const void *bytes, size_t size, bool last, const
         (void)world_may_fail(m, rc, "a merge", error);
     } else {
         world.merges++;
-        if (last) {
+        if (last && knew) {
             vector_raise(&m->knows, knew);
         }
     }
@@ -93,7 +104,10 @@ static void hand_on(parts *p, const void *bytes, size_t size, bool last, const s
     if (p->receiver < 0) {
         post(LETTER_PART, p->from, p->to, bytes, size, last, knew);
     } else if (!p->failed) {
-        p->failed = merge(&world.member[p->receiver], bytes, size, last, knew) != SQLITE_OK;
+        sim_member *m = &world.member[p->receiver];
+        world.newest[p->from][p->receiver] = world.deltas;
+        bool whole = is_whole(m, &world.member[p->from]);
+        p->failed = merge(m, bytes, size, last, whole ? knew : NULL) != SQLITE_OK;
     }
 }
 
@@ -101,6 +115,7 @@ static void send(sim_member *s, const void *seen, size_t size, parts *p, bool sm
 {
     sync_stream *stream = NULL;
     char *error = NULL;
+    world.deltas++;
     sim_vector knew = s->knows;
     sim_here = s->machine;
     size_t bytes_max = small ? 100 + (size_t)dice_below(world.dice, 500) : 1u << 20;
@@ -151,7 +166,13 @@ static void receive(const sim_message *letter)
         return;
     }
     if (letter->letter == LETTER_PART) {
-        (void)merge(m, letter->bytes, letter->size, letter->last, &letter->knew);
+        unsigned *newest = &world.newest[letter->from][letter->to];
+        if (letter->delta < *newest && !world.plan.stray) {
+            return;
+        }
+        *newest = letter->delta;
+        bool whole = is_whole(m, &world.member[letter->from]);
+        (void)merge(m, letter->bytes, letter->size, letter->last, whole ? &letter->knew : NULL);
     } else {
         parts p = {.receiver = -1, .from = letter->to, .to = letter->from};
         send(m, letter->bytes, letter->size, &p, dice_percent(world.dice, 50));
@@ -196,7 +217,7 @@ int64_t traffic_pull(int receiver, int sender, bool must)
     if (seen == NULL) {
         return -1;
     }
-    parts p = {.receiver = receiver, .to = receiver};
+    parts p = {.receiver = receiver, .from = sender, .to = receiver};
     send(s, seen, size, &p, dice_percent(world.dice, 30));
     free(seen);
     if (must && p.failed) {
@@ -250,7 +271,9 @@ void traffic_by_sql(int receiver, int sender)
         }
         if (good && !back) {
             world.merges++;
-            vector_raise(&r->knows, &knew);
+            if (is_whole(r, s)) {
+                vector_raise(&r->knows, &knew);
+            }
         }
     }
     sqlite3_finalize(cut);

@@ -18,13 +18,16 @@ typedef struct sim_message {
     uint8_t *bytes;
     size_t size;
     bool last;
-    bool saved; /* kept, and delivered once more some day */
+    bool saved;     /* kept, and delivered once more some day */
+    unsigned delta; /* of all that were ever sent */
     sim_vector knew;
 } sim_message;
 
 typedef struct sim_plan { /* what may happen in this run */
-    bool crashes, power, errors, net_faults, skew, copies, restores, late_columns, neighbours, held_open,
-        triggers;
+    bool crashes, power, errors, net_faults, skew, copies, restores, late_columns, neighbours, held_open;
+    bool triggers;
+    bool
+        stray; /* parts of an older delta come after those of a newer one, as no single link would bring them */
 } sim_plan;
 
 typedef struct sim_world {
@@ -43,9 +46,11 @@ typedef struct sim_world {
     sim_dice *dice; /* of the step that runs */
     sim_message message[SIM_MESSAGES];
     int messages;
-    bool cut[SIM_MEMBERS][SIM_MEMBERS]; /* from, to: nothing arrives */
-    bool orphans;                       /* somebody wrote with foreign keys off */
-    int intruder;                       /* whose application acts in the middle */
+    unsigned deltas;
+    unsigned newest[SIM_MEMBERS][SIM_MEMBERS]; /* from, to: the delta that began last */
+    bool cut[SIM_MEMBERS][SIM_MEMBERS];        /* from, to: nothing arrives */
+    bool orphans;                              /* somebody wrote with foreign keys off */
+    int intruder;                              /* whose application acts in the middle */
     uint64_t statements, merges, crashes, writes;
 } sim_world;
 

@@ -11,7 +11,7 @@ static void note(sim_member *m, const sim_dump *before, const sim_dump *after, b
             old.count[t] = new.count[t] = 0;
         }
     }
-    draft_add(&m->draft, &world.schema, &old, &new, rewrites);
+    draft_add(&m->draft, &world.schema, &old, &new, rewrites, m->recursive);
 }
 
 static int commit_draft(sim_member *m)
