@@ -1,4 +1,4 @@
-/* A room's incoming side: messages are put together, deltas merged in few short transactions, and acknowledged. */
+/* A room's incoming side: messages are put together, deltas queued for merging. */
 #include "room_internal.h"
 
 #include "log.h"
@@ -120,6 +120,7 @@ static void queue_part(peer_room *r, peer_link *l, peer_message *m, sync_buf *wh
     p->kind = (sync_changes_kind)c->kind;
     p->stream = c->stream;
     p->weight = weight_of(&m->frame);
+    p->rows = -1;
     if (whole->data != NULL) {
         p->whole = *whole;
         *whole = (sync_buf){0};
@@ -131,56 +132,22 @@ static void queue_part(peer_room *r, peer_link *l, peer_message *m, sync_buf *wh
     r->parts_end = &p->next;
 }
 
-static const void *part_data(const peer_part *p, size_t *bytes)
-{
-    *bytes = p->message != NULL ? p->message->frame.payload_bytes : p->whole.len;
-    return p->message != NULL ? (const void *)p->message->frame.payload : p->whole.data;
-}
-
-static void free_part(peer_part *p)
-{
-    peer_message_free(p->message);
-    sync_buf_free(&p->whole);
-    sqlite3_free(p->error);
-    free(p);
-}
-
-static void drop_aside(peer_link *l)
-{
-    for (peer_part *p = l->aside, *next; p != NULL; p = next) {
-        next = p->next;
-        free_part(p);
-    }
-    l->aside = NULL;
-    l->asides = 0;
-}
-
 void peer_incoming_forget(peer_room *r, peer_link *l)
 {
     r->parts_end = &r->parts;
     for (peer_part *p = r->parts, *next; p != NULL; p = next) {
         next = p->next;
         if (p->link == l) {
-            free_part(p);
+            peer_part_free(p);
         } else {
             *r->parts_end = p;
             r->parts_end = &p->next;
         }
     }
     *r->parts_end = NULL;
-    drop_aside(l);
+    peer_merging_drop_aside(l);
     sync_buf_free(&l->changes.payload);
     sync_buf_free(&l->other.payload);
-}
-
-static void send_ack(peer_room *r, peer_link *l)
-{
-    sync_frame frame = {.type = SYNC_FRAME_ACK};
-    frame.ack.stream = l->in_stream;
-    frame.ack.parts = l->in_merged;
-    frame.ack.bytes = l->in_weight;
-    l->ack_due = false;
-    peer_room_send(r, l, &frame);
 }
 
 /* ---- messages */
@@ -214,7 +181,7 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
         }
         l->in_weight += weight_of(frame);
         if (!l->closing) {
-            send_ack(r, l);
+            peer_merging_ack(r, l);
         }
         break;
     default:
@@ -241,7 +208,7 @@ void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
         if (!assemble(r, l, assembly, frame)) {
             if (!l->closing && frame->type == SYNC_FRAME_CHANGES) {
                 l->in_weight += weight_of(frame);
-                send_ack(r, l); /* room for the next piece */
+                peer_merging_ack(r, l); /* room for the next piece */
             }
             peer_message_free(m);
             return;
@@ -250,322 +217,4 @@ void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
         *assembly = (peer_assembly){0};
     }
     complete(r, l, m, &whole);
-}
-
-/* ---- merging */
-
-static void refuse(peer_room *r, peer_link *l, const peer_part *p, sync_reject_reason reason)
-{
-    if (!peer_room_seen(r)) {
-        return;
-    }
-    sync_frame frame = {.type = SYNC_FRAME_REJECT, .payload = r->seen.data, .payload_bytes = r->seen.len};
-    frame.reject.stream = p->stream;
-    frame.reject.reason = reason;
-    frame.reject.text = sync_frame_text_of(p->error);
-    l->refused = p->stream;
-    l->in_delta = false;
-    peer_room_send(r, l, &frame);
-    l->ack_due = true;
-}
-
-/* A merge that failed for reasons that lie in the bytes, or in this file. */
-static void merge_failed(peer_room *r, peer_part *p)
-{
-    peer_link *l = p->link;
-    const char *text = p->error != NULL ? p->error : sqlite3_errstr(p->result);
-    int file_rc = sqlite3_errcode(r->database.db) & 0xff;
-    switch (p->result) {
-    case SYNC_EXT_BEHIND:
-        refuse(r, l, p, SYNC_REJECT_BEHIND);
-        return;
-    case SYNC_EXT_EARLY:
-        peer_notice("changes of %s are ahead of this machine's clock and wait: %s", l->name, text);
-        refuse(r, l, p, SYNC_REJECT_EARLY);
-        return;
-    case SYNC_EXT_FORMAT:
-        peer_room_close_link(r, l, SYNC_PEER_ERROR_VERSION, PEER_EXIT_VERSION, "%s", text);
-        return;
-    case SYNC_EXT_SCHEMA:
-        peer_room_close_link(r, l, SYNC_PEER_ERROR_SCHEMA, PEER_EXIT_SCHEMA, "%s", text);
-        return;
-    default:
-        break;
-    }
-    switch (p->result & 0xff) {
-    case SQLITE_CORRUPT:
-        if (file_rc != SQLITE_CORRUPT) {
-            peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
-            return;
-        }
-        break;
-    case SQLITE_TOOBIG:
-    case SQLITE_NOMEM:
-    case SQLITE_ERROR:
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISUSE:
-        peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
-        return;
-    default:
-        break;
-    }
-    peer_database_fail(&r->database, &r->failure, text, p->result);
-}
-
-static bool is_busy(int rc)
-{
-    return rc == SQLITE_BUSY || rc == SQLITE_LOCKED;
-}
-
-/* What came before it in the batch may have made a part unwanted. */
-static bool is_wanted(const peer_part *p)
-{
-    return !p->link->closing && p->stream > p->link->refused;
-}
-
-static int merge_part(sqlite3 *db, peer_part *p)
-{
-    size_t bytes;
-    const void *data = part_data(p, &bytes);
-    sqlite3_free(p->error);
-    p->error = NULL;
-    p->changed = 0;
-    p->result = sync_merge_changeset(db, data, bytes, &p->changed, &p->error);
-    return is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL ? p->result : SQLITE_OK;
-}
-
-/* What was set aside presumes what came before it, and what comes now presumes it. If it does not fit, the next one will not either, and
-** says so. */
-static int merge_aside(sqlite3 *db, peer_link *l)
-{
-    int rc = SQLITE_OK;
-    for (peer_part *p = l->aside; p != NULL && rc == SQLITE_OK; p = p->next) {
-        rc = merge_part(db, p);
-    }
-    return rc;
-}
-
-static bool has_aside(const peer_room *r)
-{
-    const peer_link *l = r->links;
-    while (l != NULL && l->aside == NULL) {
-        l = l->next;
-    }
-    return l != NULL;
-}
-
-/* Commits if all is well, and leaves no transaction open. */
-static int finish(sqlite3 *db, int rc)
-{
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-    }
-    if (rc != SQLITE_OK && sqlite3_get_autocommit(db) == 0) {
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    }
-    return rc;
-}
-
-/* Merges the first `count` changesets that wait, in one transaction if they are several. SQLITE_OK, or what is wrong with the
-** transaction as a whole: then nothing is merged. Results of single parts stand in them. */
-static int merge_batch(peer_room *r, int count)
-{
-    sqlite3 *db = r->database.db;
-    bool several = count > 1 || has_aside(r);
-    int rc = several ? sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) : SQLITE_OK;
-    peer_part *p = r->parts;
-    for (int left = count; left > 0 && rc == SQLITE_OK; p = p->next) {
-        if (p->kind >= SYNC_CHANGES_HOLDS) {
-            continue;
-        }
-        left--;
-        p->result = SQLITE_OK;
-        if (is_wanted(p)) {
-            rc = merge_aside(db, p->link);
-            rc = rc == SQLITE_OK ? merge_part(db, p) : rc;
-        }
-    }
-    return several ? finish(db, rc) : rc;
-}
-
-void peer_incoming_merge_aside(peer_room *r)
-{
-    sqlite3 *db = r->database.db;
-    if (!has_aside(r)) {
-        return;
-    }
-    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    for (peer_link *l = r->links; l != NULL && rc == SQLITE_OK; l = l->next) {
-        rc = merge_aside(db, l);
-    }
-    rc = finish(db, rc);
-    if (is_busy(rc)) {
-        return; /* the next merge takes it along */
-    }
-    if (rc != SQLITE_OK) {
-        peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
-        return;
-    }
-    for (peer_link *l = r->links; l != NULL; l = l->next) {
-        drop_aside(l);
-    }
-}
-
-/* How many of the parts that wait make one transaction. */
-static int batch_size(const peer_room *r)
-{
-    size_t sum = 0, bytes;
-    int count = 0;
-    for (const peer_part *p = r->parts; p != NULL && count < PEER_GATHER_PARTS; p = p->next) {
-        part_data(p, &bytes);
-        if (p->kind >= SYNC_CHANGES_HOLDS) {
-            continue;
-        }
-        if (count > 0 && sum + bytes > PEER_GATHER_BYTES) {
-            break;
-        }
-        sum += bytes;
-        count++;
-    }
-    return count;
-}
-
-/* Word of what the sender holds. */
-static void conclude_word(peer_room *r, peer_part *p)
-{
-    peer_link *l = p->link;
-    size_t bytes;
-    sync_buf theirs = {.data = (uint8_t *)(uintptr_t)part_data(p, &bytes)};
-    theirs.len = bytes;
-    l->in_delta = l->in_delta && p->stream != l->in_stream; /* the next delta may have begun to arrive */
-    peer_outgoing_learn(r, l, &theirs);
-    l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta;
-}
-
-/* A part whose transaction is committed, or that was refused alone. */
-static void conclude_part(peer_room *r, peer_part *p)
-{
-    peer_link *l = p->link;
-    drop_aside(l); /* merged before it */
-    if (!is_wanted(p)) {
-        return;
-    }
-    if (p->result != SQLITE_OK) {
-        merge_failed(r, p);
-        return;
-    }
-    l->in_merged++;
-    l->told = l->told && p->kind == SYNC_CHANGES_PART;
-    r->received_rows += p->changed;
-    r->seen_fresh = false;
-    if (p->kind != SYNC_CHANGES_HOLLOW) {
-        peer_event("merged",
-                   (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->changed), PEER_END});
-    }
-}
-
-/* Instead of a merge: the part is acknowledged and kept. */
-static void set_aside(peer_part *p)
-{
-    peer_link *l = p->link;
-    peer_part **end = &l->aside;
-    while (*end != NULL) {
-        end = &(*end)->next;
-    }
-    *end = p;
-    p->next = NULL;
-    l->asides++;
-    l->in_merged++;
-    l->told = false;
-}
-
-/* Takes the first `count` parts off the queue, and word of what senders hold that stands between and behind them. `aside`: they were not
-** merged. */
-static void conclude_batch(peer_room *r, int count, bool aside)
-{
-    while (r->parts != NULL && (count > 0 || r->parts->kind >= SYNC_CHANGES_HOLDS)) {
-        peer_part *p = r->parts;
-        bool word = p->kind >= SYNC_CHANGES_HOLDS;
-        count -= !word;
-        r->parts = p->next;
-        r->parts_end = r->parts != NULL ? r->parts_end : &r->parts;
-        p->link->in_weight += p->weight;
-        p->link->ack_due = true;
-        if (!word && aside && is_wanted(p)) {
-            set_aside(p);
-            continue;
-        }
-        if (word) {
-            conclude_word(r, p);
-        } else if (!aside) {
-            conclude_part(r, p);
-        }
-        free_part(p);
-    }
-    for (peer_link *l = r->links; l != NULL; l = l->next) {
-        if (l->ack_due && !l->closing) {
-            send_ack(r, l);
-        }
-    }
-}
-
-/* Deltas without rows are not worth a commit while another program writes, which would make that program's transaction fail if it has
-** read before. */
-static bool can_wait(const peer_room *r, int64_t now_ms)
-{
-    if (now_ms - r->foreign_ms >= PEER_NEIGHBOUR_MS) {
-        return false;
-    }
-    for (const peer_part *p = r->parts; p != NULL; p = p->next) {
-        if (p->kind < SYNC_CHANGES_HOLLOW || p->link->asides >= PEER_ASIDE_MAX) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The file is locked by somebody else: nothing is lost, the parts wait. */
-static void wait_for_lock(peer_room *r, int64_t now_ms)
-{
-    int64_t now = peer_now_ms();
-    if (r->busy_ms == 0) {
-        r->busy_ms = now_ms;
-    }
-    if (now - r->busy_ms >= PEER_BUSY_MS && !atomic_load(&r->stopping)) {
-        peer_notice("%s is locked by another program; changes for it wait", r->database.path);
-        r->busy_ms = now;
-    }
-    r->merge_ms = now + PEER_BUSY_RETRY_MS;
-}
-
-bool peer_incoming_merge(peer_room *r, int64_t now_ms)
-{
-    int count = batch_size(r);
-    bool aside = count > 0 && can_wait(r, now_ms);
-    if (r->parts == NULL || (count > 0 && !aside && now_ms < r->merge_ms)) {
-        return false;
-    }
-    if (count > 0 && !aside) {
-        if (!peer_database_same(&r->database, &r->failure)) {
-            return false;
-        }
-        int rc = merge_batch(r, count);
-        if (is_busy(rc)) {
-            wait_for_lock(r, now_ms);
-            return false;
-        }
-        if (rc != SQLITE_OK) {
-            peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
-            return false;
-        }
-        r->busy_ms = 0;
-        int64_t now = peer_now_ms();
-        r->merge_ms = now - r->foreign_ms < PEER_NEIGHBOUR_MS ? now + PEER_MERGE_GAP_MS : now;
-        peer_outgoing_dirty(r);
-    }
-    conclude_batch(r, count, aside);
-    if (r->options->once) {
-        peer_progress(r->received_bytes, r->received_rows, r->sent_bytes, false);
-    }
-    return r->parts != NULL;
 }

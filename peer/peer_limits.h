@@ -29,14 +29,17 @@
 
 /* A part of a delta ends at the row that reaches either: merging it holds the write lock for a few milliseconds. */
 #define PEER_PART_BYTES (64u << 10)
-#define PEER_PART_ROWS  500u
+#define PEER_PART_ROWS  250u
 
-/* Parts that have arrived are merged together in one transaction up to this many bytes and parts. */
+/* Parts that have arrived are merged together in one transaction up to this many bytes, rows and parts: other programs wait for it. */
 #define PEER_GATHER_BYTES (32u << 10)
 #define PEER_GATHER_PARTS 64
+#define PEER_MERGE_ROWS   250
 
-/* Distance between two merges while another program writes to the file: what it reads stays true for longer than
-** its transactions take. */
+/* While another program writes to the file, changes are gathered for this long before a merge: each one may cost that program a
+** transaction that has read already, so they must be few. */
+#define PEER_GATHER_MS 250
+/* ... and the distance where more has come than one merge takes: the program has its turn, and a backlog still comes to its end. */
 #define PEER_MERGE_GAP_MS 20
 /* How long a write by another program counts as "while". */
 #define PEER_NEIGHBOUR_MS 1000

@@ -256,7 +256,7 @@ static void use_quiet(peer_room *r, int64_t now_ms)
     if (r->unfolded && now_ms - r->foreign_ms >= PEER_QUIET_MS) {
         r->unfolded = false;
         peer_database_fold(d);
-        peer_incoming_merge_aside(r);
+        peer_merging_aside(r);
         r->seen_fresh = false;
     }
     int grown = d->wal_pages - d->wal_pages_done;
@@ -343,7 +343,7 @@ static void serve(peer_room *r)
         if (now_us >= r->check_us) {
             check_again(r, now_us);
         }
-        more = peer_incoming_merge(r, now_us / 1000);
+        more = peer_merging_step(r, now_us / 1000);
         more = peer_outgoing_pump(r, now_us / 1000) || more;
         if (!more && r->failure.code == PEER_EXIT_OK) {
             use_quiet(r, now_us / 1000);

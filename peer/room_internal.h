@@ -75,6 +75,7 @@ typedef struct peer_part {
     sync_changes_kind kind;
     uint64_t stream;
     uint64_t weight; /* of its last piece: counts as consumed when the part has been dealt with */
+    int rows;        /* -1: not counted */
     int result;      /* of its merge */
     int64_t changed;
     char *error; /* sqlite3_malloc'd */
@@ -132,10 +133,16 @@ void peer_room_check_done(peer_room *r, peer_link *l);
 
 void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m); /* takes m */
 
-/* Merges what has come, in one transaction of bounded size. True: there is more to do at once. */
-bool peer_incoming_merge(peer_room *r, int64_t now_ms);
-void peer_incoming_merge_aside(peer_room *r);          /* what was set aside, in a quiet moment */
 void peer_incoming_forget(peer_room *r, peer_link *l); /* drops what waits for a link that is gone */
+
+/* ---- merging.c */
+
+/* Merges some of what has come, in one transaction of bounded size. True: there is more to do at once. */
+bool peer_merging_step(peer_room *r, int64_t now_ms);
+void peer_merging_aside(peer_room *r);             /* what was set aside, in a quiet moment */
+void peer_merging_drop_aside(peer_link *l);        /* without merging it */
+void peer_merging_ack(peer_room *r, peer_link *l); /* what has been consumed so far */
+void peer_part_free(peer_part *p);
 
 /* ---- outgoing.c */
 

@@ -1,0 +1,75 @@
+"""What comes in is merged in transactions of few rows: other programs wait for the write lock."""
+import re
+import shutil
+import sqlite3
+import struct
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "lib"))
+from synctest import SECONDS_MAX, Case, eventually, plain  # noqa: E402
+
+ROWS = 3000
+WAL_HEADER, FRAME_HEADER = 32, 24
+
+
+def limit(name):
+    text = (ROOT / "peer" / "peer_limits.h").read_text(encoding="ascii")
+    return int(re.search(rf"#define {name} +(\d+)", text).group(1))
+
+
+def ask(db, sql):
+    connection = sqlite3.connect(str(db), timeout=SECONDS_MAX)
+    try:
+        return connection.execute(sql).fetchone()[0]
+    finally:
+        connection.close()
+
+
+def after_each_commit(db, directory, sql):
+    """What `sql` gives after each transaction that the WAL holds. The file itself must be as it was before the first one."""
+    wal = Path(f"{db}-wal").read_bytes()
+    page = struct.unpack(">I", wal[8:12])[0]
+    salts = wal[16:24]
+    answers = []
+    copy = directory / "after.db"
+    for at in range(WAL_HEADER, len(wal) - FRAME_HEADER - page + 1, FRAME_HEADER + page):
+        if wal[at + 8:at + 16] != salts:
+            break
+        if struct.unpack(">I", wal[at + 4:at + 8])[0] == 0:
+            continue
+        shutil.copy(db, copy)
+        Path(f"{copy}-wal").write_bytes(wal[:at + FRAME_HEADER + page])
+        answers.append(ask(copy, sql))
+        for name in (f"{copy}-wal", f"{copy}-shm"):
+            Path(name).unlink(missing_ok=True)
+    return answers
+
+
+class Merges(Case):
+    def test_a_large_commit_is_merged_a_few_rows_at_a_time(self):
+        a, b = self.path("a.db"), self.path("b.db")
+        for path in (a, b):
+            plain(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        server = self.serve(a)
+        self.sync(b, server.url)
+        plain(b, f".timeout {SECONDS_MAX}000\nINSERT INTO t VALUES('first', 0)")
+        eventually(lambda: ask(a, "SELECT count(*) FROM t") == 1, "the first row")
+        reader = sqlite3.connect(str(a), isolation_level=None)
+        self.addCleanup(reader.close)
+        reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        reader.execute("BEGIN")  # keeps the WAL from being moved into the file
+        self.assertEqual(1, reader.execute("SELECT count(*) FROM t").fetchone()[0])
+        plain(b, f".timeout {SECONDS_MAX}000\nWITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})"
+                 " INSERT INTO t SELECT 'row-' || i, i FROM n")
+        eventually(lambda: ask(a, "SELECT count(*) FROM t") == ROWS + 1, "all rows")
+        counts = [1] + after_each_commit(a, self.dir, "SELECT count(*) FROM t")
+        self.assertEqual(ROWS + 1, counts[-1])
+        self.assertLessEqual(max(after - before for before, after in zip(counts, counts[1:])),
+                             limit("PEER_MERGE_ROWS"))
+
+
+if __name__ == "__main__":
+    unittest.main()
