@@ -157,10 +157,27 @@ int sync_chunk_register(sync_db *s)
     return sqlite3_create_module_v2(s->db, "sync_chunk", &chunk_module, s, NULL);
 }
 
+/* By the first key column, roughly as its b-tree has it: numbers, or the first bytes of texts and blobs. */
+static uint64_t order_of(const sync_value *key)
+{
+    uint64_t order = 0;
+    const uint8_t *bytes = key->data;
+    if (key->type == SYNC_INTEGER) {
+        return (uint64_t)key->i ^ 1ull << 63;
+    }
+    for (size_t i = 0; i < sizeof order && (key->type == SYNC_TEXT || key->type == SYNC_BLOB); i++) {
+        order = order << 8 | (i < key->bytes ? bytes[i] : 0);
+    }
+    return order;
+}
+
 int sync_chunk_add(sync_chunk *chunk, const sync_value *key, int64_t seq, size_t bytes, sync_error *error)
 {
     if (chunk->clocks.oom) {
         return sync_fail_nomem(error);
+    }
+    if (chunk->clocks.len > UINT32_MAX) {
+        return sync_fail(error, SYNC_TOOBIG, "the clocks of one write are larger than 4 GiB");
     }
     if (chunk->count == chunk->cap) {
         uint32_t cap = chunk->cap ? chunk->cap * 2 : 256;
@@ -171,26 +188,36 @@ int sync_chunk_add(sync_chunk *chunk, const sync_value *key, int64_t seq, size_t
         chunk->rows = wider;
         chunk->cap = cap;
     }
-    chunk->rows[chunk->count++] = (sync_chunk_row){key, seq, chunk->clocks.len - bytes, bytes};
+    chunk->rows[chunk->count++] =
+        (sync_chunk_row){key, seq, order_of(key), (uint32_t)(chunk->clocks.len - bytes), (uint32_t)bytes};
     return SYNC_OK;
 }
 
-/* By the first key column, roughly as its b-tree has it: neighbours in the order touch the same pages. */
 static int compare_rows(const void *a, const void *b)
 {
-    const sync_value *x = ((const sync_chunk_row *)a)->key, *y = ((const sync_chunk_row *)b)->key;
-    if (x->type != y->type) {
-        return (int)x->type - (int)y->type;
+    const sync_chunk_row *x = a, *y = b;
+    if (x->order != y->order) {
+        return x->order < y->order ? -1 : 1;
     }
-    if (x->type == SYNC_INTEGER) {
-        return (x->i > y->i) - (x->i < y->i);
+    const sync_value *k = x->key, *l = y->key;
+    if (k->type != l->type || (k->type != SYNC_TEXT && k->type != SYNC_BLOB)) {
+        return (int)k->type - (int)l->type;
     }
-    if (x->type == SYNC_REAL || x->type == SYNC_NULL) {
-        return 0;
+    size_t least = k->bytes < l->bytes ? k->bytes : l->bytes;
+    int order = least ? memcmp(k->data, l->data, least) : 0;
+    return order ? order : (k->bytes > l->bytes) - (k->bytes < l->bytes);
+}
+
+/* Neighbours in the order touch the same pages. */
+static void sort_rows(sync_chunk *chunk)
+{
+    uint32_t i = 1;
+    while (i < chunk->count && chunk->rows[i - 1].order <= chunk->rows[i].order) {
+        i++;
     }
-    size_t least = x->bytes < y->bytes ? x->bytes : y->bytes;
-    int order = least ? memcmp(x->data, y->data, least) : 0;
-    return order ? order : (x->bytes > y->bytes) - (x->bytes < y->bytes);
+    if (i < chunk->count) {
+        qsort(chunk->rows, chunk->count, sizeof *chunk->rows, compare_rows);
+    }
 }
 
 static void build_bulk(const sync_db *s, const sync_table *t, sqlite3_str *sql)
@@ -210,7 +237,7 @@ int sync_chunk_write(sync_db *s, sync_table *t, sync_chunk *chunk, sync_error *e
     }
     sqlite3_stmt *stmt;
     int rc = sync_table_stmt(s, t, SYNC_STMT_CLOCK_BULK, build_bulk, &stmt, error);
-    qsort(chunk->rows, chunk->count, sizeof *chunk->rows, compare_rows);
+    sort_rows(chunk);
     s->chunk = chunk;
     s->chunk_keys = t->key_count;
     rc = rc == SYNC_OK ? sync_run(s, stmt, error) : rc;

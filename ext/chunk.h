@@ -7,8 +7,8 @@
 typedef struct sync_chunk_row {
     const sync_value *key; /* key_count values */
     int64_t seq;
-    size_t clock; /* offset of the packed clock in the chunk's bytes */
-    size_t bytes;
+    uint64_t order;        /* roughly where its key belongs */
+    uint32_t clock, bytes; /* offset and size of the packed clock in the chunk's bytes */
 } sync_chunk_row;
 
 /* Zero-initialise; sync_chunk_free at the end. */

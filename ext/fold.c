@@ -10,28 +10,29 @@
 static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "SELECT j.seq, c.seq, c.clock, b.\"%w\" IS NOT NULL, ", t->key_names[0]);
+    sqlite3_str_appendf(sql, "SELECT j.seq, j.tid, j.op, j.at, c.seq, c.clock, b.\"%w\" IS NOT NULL, ",
+                        t->key_names[0]);
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendf(sql, " FROM main.sync_journal AS j LEFT JOIN main.sync_row_%u AS c ON ", t->tid);
     sync_str_match(sql, t, "c", "j");
     sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendall(sql, " WHERE j.seq BETWEEN ?1 AND ?2 ORDER BY j.seq");
+    sqlite3_str_appendall(sql, " WHERE j.seq > ?1 ORDER BY j.seq");
 }
 
 /* The same where the overlay, if it knows the key, stands before the file's clocks. */
 static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(
-        sql,
-        "SELECT j.seq, iif(j.known, o.seq, c.seq), iif(j.known, o.clock, c.clock), b.\"%w\" IS NOT NULL, ",
-        t->key_names[0]);
+    sqlite3_str_appendf(sql,
+                        "SELECT j.seq, j.tid, j.op, j.at, iif(j.known, o.seq, c.seq), iif(j.known, o.clock, "
+                        "c.clock), b.\"%w\" IS NOT NULL, ",
+                        t->key_names[0]);
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendall(sql, " FROM (SELECT *, ");
     sync_clocks_known(sql, t, "h");
     sqlite3_str_appendf(sql,
-                        " AS known FROM main.sync_journal AS h WHERE h.seq BETWEEN ?1 AND ?2) AS j LEFT JOIN "
+                        " AS known FROM main.sync_journal AS h WHERE h.seq > ?1) AS j LEFT JOIN "
                         "main.sync_row_%u AS c ON ",
                         t->tid);
     sync_str_match(sql, t, "c", "j");
@@ -42,21 +43,42 @@ static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *
     sqlite3_str_appendall(sql, " ORDER BY j.seq");
 }
 
-/* ---- chunks ---- */
+/* ---- runs ---- */
 
-/* Chains the entries of a run by key. Without a normal form of the key each entry must be a run of its own. */
-static int chain_keys(sync_fold *f, const sync_table *t, uint32_t lo, uint32_t hi)
+/* Numbers in ascending order, as they come when they are handed out: no key twice. */
+static bool keys_ascend(const sync_fold *f, const sync_table *t)
 {
+    for (uint32_t i = 0; i < f->count; i++) {
+        const sync_value *key = f->entries[i].key;
+        if (t->key_count > 1 || key->type != SYNC_INTEGER || (i && key->i <= f->entries[i - 1].key->i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint32_t hash_bytes(const sync_buf *buf)
+{
+    uint32_t hash = 2166136261u;
+    for (size_t b = 0; b < buf->len; b++) {
+        hash = (hash ^ buf->data[b]) * 16777619u;
+    }
+    return hash ^ hash >> 15;
+}
+
+/* Chains the entries of the run in hand by key. */
+static int chain_keys(sync_fold *f, const sync_table *t)
+{
+    bool alone = f->count == 1 || keys_ascend(f, t);
     uint32_t slots = 16; /* a power of two, twice the entries */
-    while (slots < 2 * (hi - lo)) {
+    while (!alone && slots < 2 * f->count) {
         slots *= 2;
     }
-    memset(f->slots, 0xff, slots * sizeof *f->slots);
-    for (uint32_t i = lo; i < hi; i++) {
+    memset(f->slots, 0xff, alone ? 0 : slots * sizeof *f->slots);
+    for (uint32_t i = 0; i < f->count; i++) {
         sync_entry *e = &f->entries[i];
-        e->next = -1;
         e->first = !e->null_key;
-        if (e->null_key || hi - lo == 1) {
+        if (e->null_key || alone) {
             continue;
         }
         sync_buf_reset(&f->keys);
@@ -64,11 +86,7 @@ static int chain_keys(sync_fold *f, const sync_table *t, uint32_t lo, uint32_t h
         if (f->keys.oom) {
             return sync_fail_nomem(f->error);
         }
-        uint32_t hash = 2166136261u;
-        for (size_t b = 0; b < f->keys.len; b++) {
-            hash = (hash ^ f->keys.data[b]) * 16777619u;
-        }
-        uint32_t at = (hash ^ hash >> 15) & (slots - 1);
+        uint32_t at = hash_bytes(&f->keys) & (slots - 1);
         while (f->slots[at] >= 0 && (f->slot_key[at].bytes != f->keys.len ||
                                      memcmp(f->slot_key[at].data, f->keys.data, f->keys.len) != 0)) {
             at = (at + 1) & (slots - 1);
@@ -88,27 +106,29 @@ static int chain_keys(sync_fold *f, const sync_table *t, uint32_t lo, uint32_t h
     return SYNC_OK;
 }
 
-static int read_entry(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, sync_entry *e)
+enum { READ_SEQ, READ_TID, READ_OP, READ_AT, READ_LIVE, READ_CLOCK, READ_EXISTS, READ_KEY };
+
+/* What the statement says of the entry besides the journal's own columns: its key, and what clock and base table have of it. */
+static int read_key(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, sync_entry *e)
 {
     e->key = sync_arena_alloc(&f->arena, t->key_count * sizeof *e->key);
     if (e->key == NULL) {
         return sync_fail_nomem(f->error);
     }
-    e->has_clock = sqlite3_column_type(stmt, 2) != SQLITE_NULL;
-    e->live = sqlite3_column_int64(stmt, 1);
-    e->exists = sqlite3_column_int(stmt, 3) != 0;
-    e->null_key = false;
+    e->exists = sqlite3_column_int(stmt, READ_EXISTS) != 0;
+    e->has_clock = sqlite3_column_type(stmt, READ_CLOCK) != SQLITE_NULL;
     if (e->has_clock) {
-        sync_value clock = sync_column_value(stmt, 2);
+        sync_value clock = sync_column_value(stmt, READ_CLOCK);
         if (clock.type != SYNC_BLOB) {
             return sync_fail(f->error, SYNC_CORRUPT, "sync_row_%u: a clock is damaged", t->tid);
         }
         if (!sync_arena_value(&f->arena, &clock, &e->clock)) {
             return sync_fail_nomem(f->error);
         }
+        e->live = sqlite3_column_int64(stmt, READ_LIVE);
     }
     for (uint32_t i = 0; i < t->key_count; i++) {
-        sync_value v = sync_column_value(stmt, (int)i + 4);
+        sync_value v = sync_column_value(stmt, (int)i + READ_KEY);
         e->null_key = e->null_key || v.type == SYNC_NULL;
         if (!sync_arena_value(&f->arena, &v, &e->key[i])) {
             return sync_fail_nomem(f->error);
@@ -117,34 +137,12 @@ static int read_entry(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, syn
     return SYNC_OK;
 }
 
-/* Entries lo..hi-1 of the chunk: one table, adjacent in the journal. */
-static int fold_run(sync_fold *f, sync_table *t, uint32_t lo, uint32_t hi)
+/* Folds the run in hand: entries of one table, adjacent in the journal. */
+static int fold_run(sync_fold *f, sync_table *t)
 {
-    sqlite3_stmt *stmt;
     int64_t nulls = 0;
-    int rc = f->place == SYNC_IN_FILE
-                 ? sync_table_stmt(f->s, t, SYNC_STMT_FOLD_READ, build_read, &stmt, f->error)
-                 : sync_table_stmt(f->s, t, SYNC_STMT_FOLD_READ_TEMP, build_read_temp, &stmt, f->error);
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    if (sqlite3_bind_int64(stmt, 1, f->entries[lo].seq) ||
-        sqlite3_bind_int64(stmt, 2, f->entries[hi - 1].seq)) {
-        return sync_fail_db(f->s, f->error, NULL);
-    }
-    uint32_t at = lo;
-    while (rc == SYNC_OK && at < hi && (rc = sync_step(f->s, stmt, f->error)) == SQLITE_ROW) {
-        if (sqlite3_column_int64(stmt, 0) != f->entries[at].seq) {
-            rc = sync_fail(f->error, SYNC_CORRUPT, "sync_journal: entry %lld is damaged",
-                           (long long)f->entries[at].seq);
-            break;
-        }
-        rc = read_entry(f, t, stmt, &f->entries[at++]);
-    }
-    sqlite3_reset(stmt);
-    rc = rc == SQLITE_DONE ? SYNC_OK : rc;
-    rc = rc == SYNC_OK ? chain_keys(f, t, lo, at) : rc;
-    for (uint32_t i = lo; rc == SYNC_OK && !f->need_real && i < at; i++) {
+    int rc = chain_keys(f, t);
+    for (uint32_t i = 0; rc == SYNC_OK && !f->need_real && i < f->count; i++) {
         sync_entry *e = &f->entries[i];
         if (e->null_key) {
             nulls += e->op != SYNC_OP_LOOK;
@@ -167,81 +165,95 @@ static bool is_first_half(int64_t op)
     return op == SYNC_OP_HINT || op == SYNC_OP_MOVE_FROM;
 }
 
-/* The next chunk of the journal above `after`, with its stamps; *hlc is the clock before and after it. */
-static int read_chunk(sync_fold *f, int64_t after, int64_t now_ms, uint64_t *hlc)
+/* Takes entries of the table `tid` from a statement that stands on the first, with their stamps, until one of another table or `most` are
+** there. `t`: the statement has more of them than the journal does. */
+static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, uint32_t tid, uint32_t most,
+                    uint64_t *hlc)
+{
+    int rc = SQLITE_ROW;
+    while (rc == SQLITE_ROW && f->count < most) {
+        uint32_t group = (uint32_t)sqlite3_column_int64(stmt, READ_TID);
+        if ((group & SYNC_TID_MASK) != tid) {
+            break;
+        }
+        int64_t at = sqlite3_column_int64(stmt, READ_AT);
+        if (at > f->now_ms && f->place == SYNC_IN_OVERLAY) {
+            f->need_real = true; /* the stamp will depend on when it is folded */
+        }
+        *hlc = sync_hlc_next(*hlc, at, f->now_ms);
+        sync_entry *e = &f->entries[f->count++];
+        *e = (sync_entry){.seq = sqlite3_column_int64(stmt, READ_SEQ),
+                          .tid = group,
+                          .op = sqlite3_column_int64(stmt, READ_OP),
+                          .hlc = *hlc,
+                          .next = -1};
+        rc = t ? read_key(f, t, stmt, e) : SYNC_OK;
+        rc = rc == SYNC_OK ? sync_step(f->s, stmt, f->error) : rc;
+    }
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* The next run of the journal above `after`, none at its end; *t is NULL if nothing can be folded of it. *hlc is the clock before and after
+** it. */
+static int read_run(sync_fold *f, int64_t after, uint64_t *hlc, sync_table **t)
 {
     sync_db *s = f->s;
     int rc = SYNC_OK;
+    *t = NULL;
     f->count = 0;
     sync_arena_reset(&f->arena);
     if (s->journal_runs_stmt == NULL) {
-        rc = sync_prepare(
-            s, &s->journal_runs_stmt, f->error,
-            "SELECT seq, tid, op, at FROM main.sync_journal WHERE seq > ?1 ORDER BY seq LIMIT %d",
-            SYNC_FOLD_CHUNK);
+        rc = sync_prepare(s, &s->journal_runs_stmt, f->error,
+                          "SELECT seq, tid, op, at FROM main.sync_journal WHERE seq > ?1 ORDER BY seq");
     }
-    if (rc == SYNC_OK && sqlite3_bind_int64(s->journal_runs_stmt, 1, after)) {
+    sqlite3_stmt *stmt = s->journal_runs_stmt;
+    if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, after)) {
         rc = sync_fail_db(s, f->error, NULL);
     }
-    while (rc == SYNC_OK && f->count < SYNC_FOLD_CHUNK &&
-           (rc = sync_step(s, s->journal_runs_stmt, f->error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        int64_t at = sqlite3_column_int64(s->journal_runs_stmt, 3);
-        if (at > now_ms && f->place == SYNC_IN_OVERLAY) {
-            f->need_real = true; /* the stamp will depend on when it is folded */
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, f->error)) == SQLITE_ROW) {
+        uint32_t tid = (uint32_t)sqlite3_column_int64(stmt, READ_TID) & SYNC_TID_MASK;
+        *t = sync_engine_tid(s, tid);
+        if (*t && !(*t)->missing) {
+            sqlite3_reset(stmt);
+            rc = f->place == SYNC_IN_FILE
+                     ? sync_table_stmt(s, *t, SYNC_STMT_FOLD_READ, build_read, &stmt, f->error)
+                     : sync_table_stmt(s, *t, SYNC_STMT_FOLD_READ_TEMP, build_read_temp, &stmt, f->error);
+            if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, after)) {
+                rc = sync_fail_db(s, f->error, NULL);
+            }
+            rc = rc == SYNC_OK ? sync_step(s, stmt, f->error) : rc;
+        } else {
+            *t = NULL;
         }
-        *hlc = sync_hlc_next(*hlc, at, now_ms);
-        f->entries[f->count++] = (sync_entry){
-            .seq = sqlite3_column_int64(s->journal_runs_stmt, 0),
-            .tid = (uint32_t)sqlite3_column_int64(s->journal_runs_stmt, 1),
-            .op = sqlite3_column_int64(s->journal_runs_stmt, 2),
-            .hlc = *hlc,
-            .next = -1,
-        };
+        /* without a normal form of the key each entry is a run of its own */
+        uint32_t most = *t && !(*t)->normal_keys ? 1 : SYNC_FOLD_CHUNK;
+        rc = rc == SQLITE_ROW ? take_run(f, *t, stmt, tid, most, hlc) : rc;
     }
-    sqlite3_reset(s->journal_runs_stmt);
-    f->full = f->count == SYNC_FOLD_CHUNK;
-    while (f->full && f->count > 1 && is_first_half(f->entries[f->count - 1].op)) {
+    sqlite3_reset(stmt);
+    while (f->count == SYNC_FOLD_CHUNK && is_first_half(f->entries[f->count - 1].op)) {
         f->count--; /* a move of a key is folded in one piece */
         *hlc = f->entries[f->count - 1].hlc;
     }
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-static int fold_chunk(sync_fold *f)
-{
-    int rc = SYNC_OK;
-    for (uint32_t lo = 0, hi; rc == SYNC_OK && !f->need_real && lo < f->count; lo = hi) {
-        uint32_t tid = f->entries[lo].tid & SYNC_TID_MASK;
-        sync_table *t = sync_engine_tid(f->s, tid);
-        bool single = t && !t->normal_keys;
-        for (hi = lo + 1; hi < f->count && !single && (f->entries[hi].tid & SYNC_TID_MASK) == tid; hi++) {
-        }
-        if (t && !t->missing) {
-            rc = fold_run(f, t, lo, hi);
-        }
-    }
-    return rc;
-}
-
-/* Folds everything above `after`. */
+/* Folds everything above `after`, what it adds itself included. */
 static int fold_tail(sync_fold *f, int64_t after, uint64_t *hlc, int64_t *end, int64_t *entries)
 {
     const sync_env *env = sync_env_get();
-    int64_t now = env->now_ms(env->context);
     int rc = SYNC_OK;
     *end = after;
     *entries = 0;
-    f->now_ms = now;
+    f->now_ms = env->now_ms(env->context);
     do {
-        f->mends = false;
-        rc = read_chunk(f, *end, now, hlc);
-        rc = rc == SYNC_OK && !f->need_real ? fold_chunk(f) : rc;
+        sync_table *t;
+        rc = read_run(f, *end, hlc, &t);
+        rc = rc == SYNC_OK && !f->need_real && t ? fold_run(f, t) : rc;
         if (f->count) {
             *end = f->entries[f->count - 1].seq;
             *entries += f->count;
         }
-    } while (rc == SYNC_OK && !f->need_real && (f->full || f->mends));
+    } while (rc == SYNC_OK && !f->need_real && f->count > 0);
     return rc;
 }
 
@@ -256,7 +268,6 @@ static sync_fold *fold_new(sync_db *s, sync_place place, sync_error *error)
     f->error = error;
     f->place = place;
     f->need_real = false;
-    f->mends = false;
     f->learned = NULL;
     f->learned_count = 0;
     f->arena = (sync_arena){0};

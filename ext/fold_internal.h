@@ -8,7 +8,7 @@
 
 enum { SYNC_FOLD_SLOTS = 2 * SYNC_FOLD_CHUNK };
 
-/* One journal entry of the chunk in hand. */
+/* One journal entry of the run in hand: entries of one table that stand together in the journal, SYNC_FOLD_CHUNK at most. */
 typedef struct sync_entry {
     int64_t seq;
     int64_t op;
@@ -30,7 +30,6 @@ typedef struct sync_fold {
     sync_error *error;
     sync_place place;
     bool need_real;
-    bool mends; /* entries were added that this fold has still to read */
     int64_t now_ms;
     int64_t newest; /* never deleted: seq must not go backwards */
     const sync_learned *learned;
@@ -40,7 +39,6 @@ typedef struct sync_fold {
     sync_buf buf;
     sync_buf keys;
     sync_chunk chunk; /* fresh clocks of the run in hand */
-    bool full;        /* there may be more after it */
     uint32_t count;
     sync_entry entries[SYNC_FOLD_CHUNK];
     int32_t slots[SYNC_FOLD_SLOTS];

@@ -217,7 +217,6 @@ static int mend(sync_fold *f, sync_table *t, sync_entry *last, outcome *o)
     }
     if (last->op !=
         SYNC_OP_MEND) { /* stamps of the tail may have been told: the mend gets an entry, and so a stamp, of its own */
-        f->mends = true;
         return append_mend(f, t, last);
     }
     o->changed = true;
