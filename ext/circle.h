@@ -4,7 +4,7 @@
 
 #include "merging.h"
 
-/* A row held for its parents. */
+/* A held row. */
 typedef struct sync_candidate {
     sync_table *t;
     sync_value *key;

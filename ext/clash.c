@@ -26,7 +26,7 @@ static sync_stamp rank(const sync_merging *m, const sync_table *t, const sync_ro
     return best;
 }
 
-static int compare_keys(const sync_table *t, const sync_value *a, const sync_value *b)
+int sync_clash_compare_keys(const sync_table *t, const sync_value *a, const sync_value *b)
 {
     sync_buf x = {0}, y = {0};
     for (uint32_t i = 0; i < t->key_count; i++) {
@@ -51,7 +51,7 @@ static sync_stamp rank_all(const sync_merging *m, const sync_row *row)
     return best;
 }
 
-static sync_stamp rank_of(const sync_merging *m, const sync_table *t, const sync_row *row)
+sync_stamp sync_clash_rank(const sync_merging *m, const sync_table *t, const sync_row *row)
 {
     for (uint32_t u = 0; u < t->unique_count; u++) {
         if (t->uniques[u].count == 0) {
@@ -62,7 +62,8 @@ static sync_stamp rank_of(const sync_merging *m, const sync_table *t, const sync
 }
 
 /* Keys that the trial displaced: with recursive_triggers on, REPLACE fires delete triggers. */
-static int read_displaced(sync_merging *m, const sync_table *t, sync_value ***list, uint32_t *count)
+static int read_displaced(sync_merging *m, const sync_table *t, int64_t after, sync_value ***list,
+                          uint32_t *count)
 {
     sqlite3_stmt *stmt;
     sqlite3_str *sql = sqlite3_str_new(m->s->db);
@@ -70,7 +71,7 @@ static int read_displaced(sync_merging *m, const sync_table *t, sync_value ***li
     sqlite3_str_appendall(sql, "SELECT DISTINCT 0, ");
     sync_str_numbers(sql, t, "k%d", ", ");
     sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid = %u AND op = %d",
-                        (long long)m->newest, t->tid, SYNC_OP_DELETE);
+                        (long long)after, t->tid, SYNC_OP_DELETE);
     int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
     while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
         rc = SYNC_OK;
@@ -95,13 +96,13 @@ static int read_displaced(sync_merging *m, const sync_table *t, sync_value ***li
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* Who is in the way? Tries to write with OR REPLACE, looks at what was displaced, and takes everything back: this finds them under indexes of
-** any kind. */
-static int find_displaced(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
-                          bool shown, sync_value ***list, uint32_t *count)
+int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                         bool shown, sync_value ***list, uint32_t *count)
 {
-    int64_t recursive = 0;
+    int64_t recursive = 0, newest = 0;
     int rc = sync_query_int(m->s, &recursive, 0, m->error, "PRAGMA recursive_triggers");
+    rc = rc == SYNC_OK ? sync_query_int(m->s, &newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal")
+                       : rc;
     rc =
         rc == SYNC_OK ? sync_exec(m->s, m->error, "SAVEPOINT sync_trial; PRAGMA recursive_triggers = 1") : rc;
     if (rc != SYNC_OK) {
@@ -109,7 +110,7 @@ static int find_displaced(sync_merging *m, sync_table *t, const sync_value *key,
     }
     rc = sync_base_displace(m->s, t, key, row, shown, m->error);
     if (rc == SYNC_OK) {
-        rc = read_displaced(m, t, list, count);
+        rc = read_displaced(m, t, newest, list, count);
     } else if (sync_base_refused(rc)) {
         rc = SYNC_OK; /* nobody can be named: the row that came later waits */
     }
@@ -136,8 +137,9 @@ static int outranks(sync_merging *m, sync_table *t, const sync_value *key, const
     bool exists = false;
     int rc = sync_find_shown(m, t, clash, other, slot);
     if (rc == SYNC_OK) {
-        int order = sync_stamp_compare(&m->s->sites, rank_of(m, t, row), rank_of(m, t, other));
-        *above = (order ? order : compare_keys(t, key, clash)) > 0;
+        int order =
+            sync_stamp_compare(&m->s->sites, sync_clash_rank(m, t, row), sync_clash_rank(m, t, other));
+        *above = (order ? order : sync_clash_compare_keys(t, key, clash)) > 0;
         rc = rc == SYNC_OK ? sync_parents_load(m, t, clash, other, NULL, &exists) : rc;
     }
     return rc;
@@ -149,7 +151,7 @@ int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, con
     sync_value **list = NULL;
     uint32_t count = 0, others = 0;
     *wins = true;
-    int rc = find_displaced(m, t, key, row, shown, &list, &count);
+    int rc = sync_clash_displaced(m, t, key, row, shown, &list, &count);
     for (int holding = 0; rc == SYNC_OK && *wins && holding < 2; holding++) {
         for (uint32_t i = 0; rc == SYNC_OK && *wins && i < count; i++) {
             sync_row other = {0};

@@ -10,4 +10,13 @@
 int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, bool shown,
                       bool *wins, sync_row *winner);
 
+/* What clashing rows are compared by, the highest being shown: stamps of indexed cells, then keys. */
+sync_stamp sync_clash_rank(const sync_merging *m, const sync_table *t, const sync_row *row);
+int sync_clash_compare_keys(const sync_table *t, const sync_value *a, const sync_value *b);
+
+/* Who is in the way? Tries to write with OR REPLACE, looks at what was displaced, and takes everything back: this finds them under indexes of any kind. The
+** list (sync_free) has keys in the arena; it is empty where the row is refused for another reason. */
+int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                         bool shown, sync_value ***list, uint32_t *count);
+
 #endif

@@ -2,8 +2,8 @@
 #include "apply.h"
 #include "base.h"
 #include "capture.h"
-#include "circle.h"
 #include "clocks.h"
+#include "contest.h"
 #include "merging.h"
 
 #include <string.h>
@@ -106,9 +106,9 @@ static int list_held(sync_merging *m, sync_arena *arena, bool parents, sync_cand
     uint32_t cap = 0;
     *list = NULL;
     *count = 0;
-    int rc =
-        sync_prepare(m->s, &stmt, m->error,
-                     "SELECT tid, reason, raw_key, clock_key FROM main.sync_conflict WHERE held ORDER BY id");
+    int rc = sync_prepare(
+        m->s, &stmt, m->error,
+        "SELECT tid, reason, raw_key, clock_key FROM main.sync_conflict WHERE held ORDER BY tid, id");
     while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
         rc = SYNC_OK;
         sync_table *t = sync_engine_tid(m->s, (uint32_t)sqlite3_column_int64(stmt, 0));
@@ -149,6 +149,25 @@ static int retry(sync_merging *m, const sync_candidate *h, bool *shown)
     return rc;
 }
 
+/* Rows held for other reasons than their parents; list: sorted by table. */
+static int retry_others(sync_merging *m, const sync_candidate *list, uint32_t count, bool *shown)
+{
+    int rc = SYNC_OK;
+    for (uint32_t first = 0, end; rc == SYNC_OK && first < count; first = end) {
+        sync_table *t = list[first].t;
+        for (end = first + 1; end < count && list[end].t == t; end++) {
+        }
+        if (t->identity == SYNC_BY_ROW && t->unique_count) {
+            rc = sync_contest_settle(m, t, &list[first], end - first, shown);
+            continue;
+        }
+        for (uint32_t i = first; rc == SYNC_OK && i < end; i++) {
+            rc = retry(m, &list[i], shown);
+        }
+    }
+    return rc;
+}
+
 /* One round over the held rows of one kind. */
 static int settle_round(sync_merging *m, bool parents, bool *shown)
 {
@@ -158,9 +177,8 @@ static int settle_round(sync_merging *m, bool parents, bool *shown)
     int rc = list_held(m, &arena, parents, &list, &count);
     if (rc == SYNC_OK && parents && count) {
         rc = sync_circle_show(m, list, count, shown);
-    }
-    for (uint32_t i = 0; rc == SYNC_OK && !parents && i < count; i++) {
-        rc = retry(m, &list[i], shown);
+    } else if (rc == SYNC_OK) {
+        rc = retry_others(m, list, count, shown);
     }
     sync_free(list);
     sync_arena_free(&arena);

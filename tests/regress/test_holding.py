@@ -1,4 +1,5 @@
 """Who is shown and who is held, where files once disagreed. Each names what went wrong."""
+import itertools
 import sys
 import unittest
 from pathlib import Path
@@ -77,6 +78,34 @@ class Holding(SyncTest):
         self.assertEqual(a.held(), [("t", '["a"]', "unique")])
         self.assertEqual(set(a.x("SELECT key FROM sync_changes")), {('["a"]',), ('["b"]',)})
         self.converge(a, b, c)
+
+    def contest(self, schema, *rows):
+        """Each row is written by a file of its own, oldest first; they meet in every order. What all show in the end."""
+        outcomes = set()
+        self.contests = getattr(self, "contests", 0) + 1
+        for turn, order in enumerate(itertools.permutations(range(len(rows)))):
+            files = [self.file(f"{self.contests}-{turn}-{i}", schema, "t") for i in range(len(rows))]
+            for file, row in zip(files, rows):
+                file.sql(f"INSERT INTO t VALUES({', '.join('?' * len(row))})", *row)
+                tick()
+            hub = self.file(f"{self.contests}-{turn}-hub", schema, "t")
+            for i in order:
+                hub.pull(files[i])
+            self.converge(hub, *files)
+            outcomes.add(tuple(hub.sql("SELECT * FROM t ORDER BY k")))
+        self.assertEqual(len(outcomes), 1)
+        return list(outcomes.pop())
+
+    def test_numbers_and_unique_values_in_one_table(self):
+        """The older claim of a number pushed out the row that had the value; then nothing pushed out the older claim, or another row did."""
+        schema = "CREATE TABLE t(k INTEGER PRIMARY KEY, u UNIQUE, v UNIQUE);"
+        self.assertEqual(self.contest(schema, (2, 1, None), (5, 1, None), (2, 1, None)), [(2, 1, None)])
+        # The value goes to the newest, whose number is the oldest's: both cannot be shown, and nothing else is in the way of the oldest.
+        self.assertEqual(self.contest(schema, (1, "a", None), (2, "x", None), (1, "x", None)), [(1, "a", None), (2, "x", None)])
+        # The number's older claim lost its value to 3: the younger one is shown.
+        self.assertEqual(self.contest(schema, (1, "a", None), (1, "b", None), (3, "a", None)), [(1, "b", None), (3, "a", None)])
+        # Every row is in the way of two others: the values leave 2 and 4, the number leaves 2.
+        self.assertEqual(self.contest(schema, (1, "a", 1), (2, "b", 1), (1, "b", 2), (2, "a", 2)), [(2, "b", 1)])
 
 
 if __name__ == "__main__":
