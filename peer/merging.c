@@ -356,10 +356,11 @@ static void wait_for_lock(peer_room *r, int64_t now_ms)
     r->merge_ms = now + PEER_BUSY_RETRY_MS;
 }
 
-/* After a merge: when the next one may be. */
-static int64_t next_merge_ms(const peer_room *r)
+/* After a merge that took so long: when the next one may be. */
+static int64_t next_merge_ms(const peer_room *r, int64_t took_us)
 {
     int64_t now = peer_now_ms();
+    int64_t gather = took_us * PEER_GATHER_SHARE / 1000;
     bool more = next_changes(r->parts) != NULL;
     for (const peer_link *l = r->links; l != NULL; l = l->next) {
         more = more || (l->in_delta && !l->in_ended);
@@ -367,13 +368,16 @@ static int64_t next_merge_ms(const peer_room *r)
     if (now - r->foreign_ms >= PEER_NEIGHBOUR_MS) {
         return now;
     }
-    return now + (more ? PEER_MERGE_GAP_MS : PEER_GATHER_MS);
+    gather = gather < PEER_GATHER_MS ? PEER_GATHER_MS : gather;
+    gather = gather > PEER_GATHER_MS_MAX ? PEER_GATHER_MS_MAX : gather;
+    return now + (more ? PEER_MERGE_GAP_MS : gather);
 }
 
 bool peer_merging_step(peer_room *r, int64_t now_ms)
 {
     int count = batch_size(r);
     bool aside = count > 0 && can_wait(r, now_ms);
+    int64_t took_us = 0;
     if (r->parts == NULL || (count > 0 && !aside && now_ms < r->merge_ms)) {
         return false;
     }
@@ -381,7 +385,9 @@ bool peer_merging_step(peer_room *r, int64_t now_ms)
         if (!peer_database_same(&r->database, &r->failure)) {
             return false;
         }
+        took_us = -peer_now_us();
         int rc = merge_batch(r, count);
+        took_us += peer_now_us();
         if (is_busy(rc)) {
             wait_for_lock(r, now_ms);
             return false;
@@ -395,7 +401,7 @@ bool peer_merging_step(peer_room *r, int64_t now_ms)
     }
     conclude_batch(r, count, aside);
     if (count > 0 && !aside) {
-        r->merge_ms = next_merge_ms(r);
+        r->merge_ms = next_merge_ms(r, took_us);
     }
     if (r->options->once) {
         peer_progress(r->received_bytes, r->received_rows, r->sent_bytes, false);

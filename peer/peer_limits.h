@@ -37,8 +37,11 @@
 #define PEER_MERGE_ROWS   250
 
 /* While another program writes to the file, changes are gathered for this long before a merge: each one may cost that program a
-** transaction that has read already, so they must be few. */
-#define PEER_GATHER_MS 250
+** transaction that has read already, so they must be few. Longer, up to the second bound, where merges (and the folding of what that
+** program has written) take long: they are to hold the lock for one part in PEER_GATHER_SHARE of the time. */
+#define PEER_GATHER_MS     250
+#define PEER_GATHER_MS_MAX 500
+#define PEER_GATHER_SHARE  150
 /* ... and the distance where more has come than one merge takes: the program has its turn, and a backlog still comes to its end. */
 #define PEER_MERGE_GAP_MS 20
 /* How long a write by another program counts as "while". */

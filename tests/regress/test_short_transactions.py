@@ -1,9 +1,10 @@
-"""What comes in is merged in transactions of few rows: other programs wait for the write lock."""
+"""Incoming changes disturb other programs little: transactions of few rows, and few of them while another program writes."""
 import re
 import shutil
 import sqlite3
 import struct
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -69,6 +70,30 @@ class Merges(Case):
         self.assertEqual(ROWS + 1, counts[-1])
         self.assertLessEqual(max(after - before for before, after in zip(counts, counts[1:])),
                              limit("PEER_MERGE_ROWS"))
+
+    def test_merges_are_few_while_another_program_writes(self):
+        a, b = self.path("a.db"), self.path("b.db")
+        for path in (a, b):
+            plain(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        server = self.serve(a)
+        self.sync(b, server.url)
+        here, there = (sqlite3.connect(str(path), isolation_level=None, timeout=SECONDS_MAX) for path in (a, b))
+        self.addCleanup(here.close)
+        self.addCleanup(there.close)
+        there.execute("INSERT INTO t VALUES('first', 0)")
+        eventually(lambda: ask(a, "SELECT count(*) FROM t") == 1, "the first row")
+        started, latest, pause = time.monotonic(), None, 0
+        for i in range(60):
+            here.execute("INSERT INTO t VALUES(?, 0)", (f"here-{i}",))
+            pause, latest = max(pause, time.monotonic() - (latest or time.monotonic())), time.monotonic()
+            there.execute("INSERT INTO t VALUES(?, 0)", (f"there-{i}",))
+            time.sleep(0.02)
+        eventually(lambda: ask(a, "SELECT count(*) FROM t") == 121, "all rows here")
+        eventually(lambda: ask(b, "SELECT count(*) FROM t") == 121, "all rows there")
+        possible = (time.monotonic() - started) * 1000 / limit("PEER_GATHER_MS") + 3
+        server.stop()
+        if pause * 1000 < limit("PEER_NEIGHBOUR_MS"):  # else it looked quiet in between
+            self.assertLessEqual(len([e for e in server.all_events() if e["event"] == "merged"]), possible)
 
 
 if __name__ == "__main__":
