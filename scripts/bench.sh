@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Measures speed and size against plain SQLite in the same run, then two peers on loopback; docs/BENCHMARKS.md explains.
+# Measures speed and size against plain SQLite in the same run, in a loop in C and through Python, then two peers on loopback; docs/BENCHMARKS.md explains.
 # usage: scripts/bench.sh [--quick] [--no-peers] [options of the engine's benchmark, such as --against NAME=PATH]
-# The figures also go to build/bench-engine.json and build/bench-peers.json.
+# The figures also go to build/bench-engine.json, build/bench-python.json and build/bench-peers.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 engine=()
+python=()
 peers=()
 with_peers=1
 while [ $# -gt 0 ]; do
@@ -16,6 +17,7 @@ while [ $# -gt 0 ]; do
         ;;
     --quick)
         engine+=(--rows 20000 --runs 3 --transactions 500 --adopt-rows 100000)
+        python+=(--rows 20000 --runs 3)
         peers+=(--commits 100 --seconds 3 --backlog 100000)
         ;;
     --no-peers) with_peers=0 ;;
@@ -33,6 +35,7 @@ trap 'exit 143' TERM
 scripts/deps.sh
 scripts/build.sh release
 build/release/bench/bench build/release/sync_ext.so --json build/bench-engine.json "${engine[@]}"
+/usr/bin/python3 tests/bench/executemany.py build/release/sync_ext.so --json build/bench-python.json "${python[@]}"
 if [ $with_peers = 1 ]; then
     echo
     /usr/bin/python3 tests/bench/peers.py --json build/bench-peers.json "${peers[@]}"

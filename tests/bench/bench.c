@@ -99,10 +99,10 @@ static void parse(options *o, int argc, char **argv)
     }
 }
 
-/* Plain and the contenders by turns, every other round backwards, so that a drift of the machine favours nobody. */
+/* Plain, the contenders and bare triggers by turns, every other round backwards, so that a drift of the machine favours nobody. */
 static void measure_key(report *r, const options *o, const workload *w, key_kind key)
 {
-    size_t runs = (size_t)o->runs, lanes = (size_t)o->contender_count + 1;
+    size_t runs = (size_t)o->runs, lanes = (size_t)o->contender_count + 2;
     run_result *all = calloc(runs * lanes, sizeof *all);
     if (all == NULL) {
         die("out of memory");
@@ -110,7 +110,8 @@ static void measure_key(report *r, const options *o, const workload *w, key_kind
     for (size_t run = 0; run < runs; run++) {
         for (size_t turn = 0; turn < lanes; turn++) {
             size_t lane = run % 2 ? lanes - 1 - turn : turn;
-            all[lane * runs + run] = run_once(o, w, key, lane ? &o->contenders[lane - 1] : NULL);
+            const contender *who = lane == 0 ? NULL : lane == lanes - 1 ? &o->bare : &o->contenders[lane - 1];
+            all[lane * runs + run] = run_once(o, w, key, who);
         }
         if (isatty(STDERR_FILENO)) {
             fprintf(stderr, "\rrun %zu of %zu ", run + 1, runs);
@@ -120,6 +121,7 @@ static void measure_key(report *r, const options *o, const workload *w, key_kind
         fputs("\r               \r", stderr);
     }
     report_key(r, o, key, all, all + runs, workload_csv_bytes(w, key));
+    report_ways(r, o, key, all, all + runs, all + (lanes - 1) * runs);
     free(all);
 }
 
@@ -131,7 +133,8 @@ int main(int argc, char **argv)
                  .adopt_rows = 1000000,
                  .key = {true, true},
                  .contenders = {{driver_find("sync_ext"), NULL}},
-                 .contender_count = 1};
+                 .contender_count = 1,
+                 .bare = {&bare_triggers, NULL}};
     parse(&o, argc, argv);
     if (o.cpu_time) {
         use_cpu_time();

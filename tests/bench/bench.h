@@ -32,8 +32,9 @@ typedef struct bytes {
 
 /* How one extension is driven. */
 typedef struct driver {
-    const char *name;           /* of --against NAME=PATH */
-    const char *entry;          /* its init function */
+    const char *name; /* of --against NAME=PATH */
+    const char
+        *entry; /* its init function; NULL: adopt is all that there is of it, no library and no exchange */
     bool writer_loads;          /* the writer cannot write without the extension */
     void (*setup)(sqlite3 *db); /* before loading; NULL: nothing */
     const char *adopt;          /* SQL that tracks table t */
@@ -65,8 +66,9 @@ typedef enum phase {
 /* One run of everything on fresh files. Microseconds per row (per transaction: PHASE_ONE_ROW); 0 where not done. */
 typedef struct run_result {
     double us[PHASES];
-    double file_bytes;   /* after insert, fold and checkpoint */
-    double change_bytes; /* of all rows, compressed */
+    double bulk_us[PHASE_DELETE + 1]; /* one statement for all rows; plain, ours and bare triggers only */
+    double file_bytes;                /* after insert, fold and checkpoint */
+    double change_bytes;              /* of all rows, compressed */
 } run_result;
 
 typedef struct options {
@@ -77,6 +79,7 @@ typedef struct options {
     bool cpu_time;
     contender contenders[8]; /* [0] is ours */
     int contender_count;
+    contender bare; /* what the least tracking by triggers would cost */
 } options;
 
 /* bench_db.c: SQLite without error paths */
@@ -94,6 +97,7 @@ double now_us(void);
 void use_cpu_time(void); /* for now_us() from here on, instead of wall time */
 
 /* bench_drivers.c */
+extern const driver bare_triggers; /* a journal entry for each change: neither its time nor the columns */
 const driver *driver_find(const char *name); /* NULL: unknown */
 void driver_names(FILE *out);
 void *bytes_grow(bytes *b, size_t more); /* where `more` bytes can be written; adds them to size */
@@ -104,10 +108,15 @@ void compress_like_everyone(const bytes *in, bytes *out); /* zstd -3 */
 workload workload_make(int count);
 void workload_free(workload *w);
 double workload_csv_bytes(const workload *w, key_kind key); /* zstd -3 of the rows as CSV */
+void bind_row(sqlite3_stmt *stmt, const workload *w, key_kind key, int version,
+              int i); /* as many of id, a, b, c, d as it has parameters */
 run_result run_once(const options *o, const workload *w, key_kind key,
                     const contender *who); /* NULL: plain */
 double adopt_ms(const options *o,
                 const contender *who); /* median of adopting a table of o->adopt_rows rows */
+
+/* bench_bulk.c */
+void bulk_writes(sqlite3 *db, const workload *w, key_kind key, run_result *out); /* into an empty table */
 
 /* bench_report.c */
 typedef struct report {
@@ -118,6 +127,9 @@ report report_begin(const options *o);
 /* plain[runs] and tracked[contender * runs + run] belong together pairwise. */
 void report_key(report *r, const options *o, key_kind key, const run_result *plain, const run_result *tracked,
                 double csv_bytes);
+/* The writes by other ways of measuring, for comparison: no targets. */
+void report_ways(report *r, const options *o, key_kind key, const run_result *plain, const run_result *ours,
+                 const run_result *bare);
 void report_adopt(report *r, const options *o, const double *ms);
 void report_end(report *r);
 

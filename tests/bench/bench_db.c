@@ -84,7 +84,7 @@ sqlite3 *db_open(const char *dir, const char *file, const contender *loaded)
     if (sqlite3_open(path, &db) != SQLITE_OK) {
         die("%s: %s", path, sqlite3_errmsg(db));
     }
-    if (loaded) {
+    if (loaded && loaded->driver->entry) {
         if (loaded->driver->setup) {
             loaded->driver->setup(db);
         }

@@ -242,6 +242,15 @@ static const driver drivers[] = {
      .merge = cloudsync_merge},
 };
 
+const driver bare_triggers = {.name = "bare triggers",
+                              .adopt = "CREATE TABLE journal(seq INTEGER PRIMARY KEY, tid, op, at, k1);"
+                                       "CREATE TRIGGER t_insert AFTER INSERT ON t BEGIN"
+                                       " INSERT INTO journal(tid, op, at, k1) VALUES(1, -1, 0, NEW.id); END;"
+                                       "CREATE TRIGGER t_update AFTER UPDATE ON t BEGIN"
+                                       " INSERT INTO journal(tid, op, at, k1) VALUES(1, 0, 0, NEW.id); END;"
+                                       "CREATE TRIGGER t_delete AFTER DELETE ON t BEGIN"
+                                       " INSERT INTO journal(tid, op, at, k1) VALUES(1, -2, 0, OLD.id); END"};
+
 const driver *driver_find(const char *name)
 {
     for (size_t i = 0; i < sizeof drivers / sizeof *drivers; i++) {

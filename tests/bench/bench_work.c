@@ -105,24 +105,23 @@ typedef struct writer {
     key_kind key;
 } writer;
 
-static void write_row(const writer *wr, sqlite3_stmt *stmt, phase p, int i)
+void bind_row(sqlite3_stmt *stmt, const workload *w, key_kind key, int version, int i)
 {
-    int version = p == PHASE_INSERT ? 0 : p == PHASE_UPDATE_1 ? 1 : 2;
-    const row_values *r = &wr->w->row[(size_t)version * (size_t)wr->w->count + (size_t)i];
-    if (wr->key == KEY_TEXT) {
-        sqlite3_bind_text(stmt, 1, wr->w->key[i], KEY_BYTES, SQLITE_STATIC);
+    const row_values *r = &w->row[(size_t)version * (size_t)w->count + (size_t)i];
+    int count = sqlite3_bind_parameter_count(stmt);
+    if (key == KEY_TEXT) {
+        sqlite3_bind_text(stmt, 1, w->key[i], KEY_BYTES, SQLITE_STATIC);
     } else {
         sqlite3_bind_int(stmt, 1, i + 1);
     }
-    if (p != PHASE_DELETE) {
+    if (count > 1) {
         sqlite3_bind_text(stmt, 2, r->a, -1, SQLITE_STATIC);
     }
-    if (p == PHASE_INSERT || p == PHASE_UPDATE_4) {
+    if (count > 2) {
         sqlite3_bind_text(stmt, 3, r->b, -1, SQLITE_STATIC);
         sqlite3_bind_int(stmt, 4, r->c);
         sqlite3_bind_double(stmt, 5, r->d);
     }
-    db_step(wr->db, stmt);
 }
 
 /* Rows 0..count-1 by one prepared statement, in one transaction or in one each. Microseconds per row. */
@@ -134,7 +133,8 @@ static double write_rows(const writer *wr, phase p, int count, bool together)
         db_run(wr->db, "BEGIN");
     }
     for (int i = 0; i < count; i++) {
-        write_row(wr, stmt, p, i);
+        bind_row(stmt, wr->w, wr->key, p == PHASE_INSERT ? 0 : p == PHASE_UPDATE_1 ? 1 : 2, i);
+        db_step(wr->db, stmt);
     }
     if (together) {
         db_run(wr->db, "COMMIT");
@@ -201,6 +201,17 @@ static void exchange(const options *o, key_kind key, const contender *who, sqlit
     bytes_free(&all);
 }
 
+static void one_statement_each(const options *o, const workload *w, key_kind key, const contender *who,
+                               run_result *out)
+{
+    static const char file[] = "bulk.db";
+    db_close(fresh_file(o, file, key, who), who);
+    sqlite3 *db = db_open(o->dir, file, NULL);
+    bulk_writes(db, w, key, out);
+    db_close(db, NULL);
+    db_remove(o->dir, file);
+}
+
 run_result run_once(const options *o, const workload *w, key_kind key, const contender *who)
 {
     static const char file[] = "bench.db";
@@ -220,7 +231,9 @@ run_result run_once(const options *o, const workload *w, key_kind key, const con
         }
         db_checkpoint(ours);
         out.file_bytes = file_size(o->dir, file);
-        exchange(o, key, who, ours, &out);
+        if (who->driver->gather) {
+            exchange(o, key, who, ours, &out);
+        }
         db_close(ours, who);
     } else {
         out.file_bytes = file_size(o->dir, file);
@@ -231,6 +244,9 @@ run_result run_once(const options *o, const workload *w, key_kind key, const con
     }
     db_close(wr.db, writer_loads(who));
     db_remove(o->dir, file);
+    if (who == NULL || who == &o->contenders[0] || who == &o->bare) {
+        one_statement_each(o, w, key, who, &out);
+    }
     return out;
 }
 
