@@ -1,6 +1,6 @@
 #include "circle.h"
 
-#include "base.h"
+#include "key.h"
 #include "parents.h"
 
 #include <string.h>
@@ -28,7 +28,8 @@ static uint32_t hash_of(sync_circle *c, const sync_table *t, const sync_value *k
     uint32_t hash = 2166136261u;
     sync_buf_reset(&c->buf);
     sync_buf_put_varint(&c->buf, t->tid);
-    for (uint32_t i = 0; i < t->key_count; i++) {
+    bool normal = sync_key_normal(&c->buf, t, key);
+    for (uint32_t i = 0; !normal && i < t->key_count; i++) {
         sync_value_put(&c->buf, &key[i]);
     }
     sync_buf_put_u64(&c->buf, born.hlc);
@@ -42,11 +43,7 @@ static uint32_t find(sync_circle *c, const sync_table *t, const sync_value *key,
 {
     for (uint32_t at = c->slots[hash_of(c, t, key, born)]; at; at = c->list[at - 1].next) {
         const sync_candidate *one = &c->list[at - 1];
-        bool same = one->t == t && sync_stamp_equal(one->born, born);
-        for (uint32_t i = 0; same && i < t->key_count; i++) {
-            same = sync_value_same(&one->key[i], &key[i]);
-        }
-        if (same) {
+        if (one->t == t && sync_stamp_equal(one->born, born) && sync_key_equal(t, one->key, key)) {
             return at - 1;
         }
     }

@@ -2,9 +2,9 @@
 #include "clash.h"
 
 #include "base.h"
+#include "key.h"
 #include "parents.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Rank of a row among those that clash: the highest stamp of its indexed cells. */
@@ -67,33 +67,14 @@ static int read_displaced(sync_merging *m, const sync_table *t, int64_t after, s
 {
     sqlite3_stmt *stmt;
     sqlite3_str *sql = sqlite3_str_new(m->s->db);
-    uint32_t cap = 0;
-    sqlite3_str_appendall(sql, "SELECT DISTINCT 0, ");
+    sqlite3_str_appendall(sql, "SELECT DISTINCT ");
     sync_str_numbers(sql, t, "k%d", ", ");
     sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid = %u AND op = %d",
                         (long long)after, t->tid, SYNC_OP_DELETE);
     int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
-    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        if (*count == cap) {
-            cap = cap ? cap * 2 : 8;
-            sync_value **wider = sync_realloc(*list, cap * sizeof *wider);
-            if (wider == NULL) {
-                rc = sync_fail_nomem(m->error);
-                break;
-            }
-            *list = wider;
-        }
-        sync_value *one = sync_arena_alloc(&m->arena, t->key_count * sizeof *one);
-        for (uint32_t i = 0; one && i < t->key_count; i++) {
-            sync_value v = sync_column_value(stmt, (int)i + 1);
-            one = sync_arena_value(&m->arena, &v, &one[i]) ? one : NULL;
-        }
-        (*list)[(*count)++] = one;
-        rc = one ? SYNC_OK : sync_fail_nomem(m->error);
-    }
+    rc = rc == SYNC_OK ? sync_read_keys(m, stmt, t, list, count) : rc;
     sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc;
 }
 
 int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
@@ -119,15 +100,6 @@ int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, 
                          "ROLLBACK TO sync_trial; RELEASE sync_trial; PRAGMA recursive_triggers = %lld",
                          (long long)recursive);
     return rc == SYNC_OK ? undo : rc;
-}
-
-static bool is_key(const sync_table *t, const sync_value *a, const sync_value *b)
-{
-    bool same = true;
-    for (uint32_t i = 0; same && i < t->key_count; i++) {
-        same = sync_value_same(&a[i], &b[i]);
-    }
-    return same;
 }
 
 /* Does the row rank above the shown row of that key? If not, `other` is that row's whole content. */
@@ -156,7 +128,7 @@ int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, con
         for (uint32_t i = 0; rc == SYNC_OK && *wins && i < count; i++) {
             sync_row other = {0};
             sync_slot slot;
-            if (is_key(t, list[i], key)) {
+            if (sync_key_same(t, list[i], key)) {
                 continue;
             }
             rc = outranks(m, t, key, row, list[i], &other, &slot, wins);

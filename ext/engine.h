@@ -57,7 +57,6 @@ typedef struct sync_fk {
     char **from;               /* child column names */
     char **to;                 /* parent column names */
     uint32_t from_col;         /* to_row: child's column id, or SYNC_REF_KEY + key index */
-    bool acts;                 /* ON DELETE CASCADE, SET NULL or SET DEFAULT */
     sqlite3_stmt *parent_stmt; /* is there a parent row? prepared when first needed */
 } sync_fk;
 

@@ -156,3 +156,32 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
     slot->seq = seq;
     return rc;
 }
+
+int sync_read_keys(sync_merging *m, sqlite3_stmt *stmt, const sync_table *t, sync_value ***list,
+                   uint32_t *count)
+{
+    int rc = SYNC_OK;
+    uint32_t cap = 0;
+    *list = NULL;
+    *count = 0;
+    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        if (*count == cap) {
+            cap = cap ? cap * 2 : 8;
+            sync_value **wider = sync_realloc(*list, cap * sizeof *wider);
+            if (wider == NULL) {
+                rc = sync_fail_nomem(m->error);
+                break;
+            }
+            *list = wider;
+        }
+        sync_value *one = sync_arena_alloc(&m->arena, t->key_count * sizeof *one);
+        for (uint32_t i = 0; one && i < t->key_count; i++) {
+            sync_value v = sync_column_value(stmt, (int)i);
+            one = sync_arena_value(&m->arena, &v, &one[i]) ? one : NULL;
+        }
+        (*list)[(*count)++] = one;
+        rc = one ? SYNC_OK : sync_fail_nomem(m->error);
+    }
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}

@@ -49,3 +49,22 @@ bool sync_key_normal(sync_buf *buf, const sync_table *t, const sync_value *key)
     }
     return true;
 }
+
+bool sync_key_same(const sync_table *t, const sync_value *a, const sync_value *b)
+{
+    bool same = true;
+    for (uint32_t i = 0; same && i < t->key_count; i++) {
+        same = sync_value_same(&a[i], &b[i]);
+    }
+    return same;
+}
+
+bool sync_key_equal(const sync_table *t, const sync_value *a, const sync_value *b)
+{
+    sync_buf x = {0}, y = {0};
+    bool known = sync_key_normal(&x, t, a) && sync_key_normal(&y, t, b);
+    bool same = known ? x.len == y.len && memcmp(x.data, y.data, x.len) == 0 : sync_key_same(t, a, b);
+    sync_buf_free(&x);
+    sync_buf_free(&y);
+    return same;
+}

@@ -8,4 +8,8 @@
 ** nothing is appended). */
 bool sync_key_normal(sync_buf *buf, const sync_table *t, const sync_value *key);
 
+/* Bit for bit; and under the table's collations, as far as we know them. */
+bool sync_key_same(const sync_table *t, const sync_value *a, const sync_value *b);
+bool sync_key_equal(const sync_table *t, const sync_value *a, const sync_value *b);
+
 #endif

@@ -67,6 +67,10 @@ int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp 
 /* The state that the base row of a key shows; slot->shown is false if there is none. */
 int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot);
 
+/* The keys of t that stmt (not finalised) gives, into the arena; the list is to be freed by sync_free, whatever the result. */
+int sync_read_keys(sync_merging *m, sqlite3_stmt *stmt, const sync_table *t, sync_value ***list,
+                   uint32_t *count);
+
 /* Packs row and writes it as the clock; seq is its new live journal entry; the old one is deleted. */
 int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot, int64_t j,
              int64_t seq);

@@ -70,7 +70,7 @@ static int find_children(sync_merging *m, const sync_fk *fk, const sync_table *p
                          const sync_table *child, const sync_value *key, sync_value ***list, uint32_t *count)
 {
     sqlite3_str *sql = sqlite3_str_new(m->s->db);
-    sqlite3_str_appendall(sql, "SELECT 0, ");
+    sqlite3_str_appendall(sql, "SELECT ");
     sync_str_keys(sql, child, "c.\"%w\"", ", ");
     sqlite3_str_appendf(sql, " FROM main.\"%w\" AS p JOIN main.\"%w\" AS c ON ", parent->name, child->name);
     for (uint32_t i = 0; i < fk->count; i++) {
@@ -81,43 +81,18 @@ static int find_children(sync_merging *m, const sync_fk *fk, const sync_table *p
         sqlite3_str_appendf(sql, "%sp.\"%w\" = ?%d", i ? " AND " : "", parent->key_names[i], (int)i + 4);
     }
     sqlite3_stmt *stmt;
-    uint32_t cap = 0;
-    *list = NULL;
-    *count = 0;
     int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
     rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, stmt, parent, key, m->error) : rc;
-    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        if (*count == cap) {
-            cap = cap ? cap * 2 : 8;
-            sync_value **wider = sync_realloc(*list, cap * sizeof *wider);
-            if (wider == NULL) {
-                rc = sync_fail_nomem(m->error);
-                break;
-            }
-            *list = wider;
-        }
-        sync_value *one = sync_arena_alloc(&m->arena, child->key_count * sizeof *one);
-        for (uint32_t i = 0; one && i < child->key_count; i++) {
-            sync_value v = sync_column_value(stmt, (int)i + 1);
-            one = sync_arena_value(&m->arena, &v, &one[i]) ? one : NULL;
-        }
-        (*list)[(*count)++] = one;
-        rc = one ? SYNC_OK : sync_fail_nomem(m->error);
-    }
+    rc = rc == SYNC_OK ? sync_read_keys(m, stmt, child, list, count) : rc;
     sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc;
 }
 
 /* Rows may refer to each other in a circle. */
 static bool is_being_held(const sync_merging *m, const sync_table *t, const sync_value *key)
 {
     for (const sync_holding *h = m->holding; h; h = h->outer) {
-        bool same = h->t == t;
-        for (uint32_t i = 0; same && i < t->key_count; i++) {
-            same = sync_value_same(&h->key[i], &key[i]);
-        }
-        if (same) {
+        if (h->t == t && sync_key_same(t, h->key, key)) {
             return true;
         }
     }
@@ -165,11 +140,7 @@ static uint32_t closure_hash(closure *c, const sync_table *t, const sync_value *
 
 static bool closure_is(const closure *c, uint32_t row, const sync_table *t, const sync_value *key)
 {
-    bool same = c->rows[row].t == t;
-    for (uint32_t i = 0; same && i < t->key_count; i++) {
-        same = sync_value_same(&c->rows[row].key[i], &key[i]);
-    }
-    return same;
+    return c->rows[row].t == t && sync_key_same(t, c->rows[row].key, key);
 }
 
 static int closure_grow(closure *c)

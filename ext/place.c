@@ -2,6 +2,7 @@
 #include "base.h"
 #include "clash.h"
 #include "clocks.h"
+#include "key.h"
 #include "parents.h"
 
 #include <string.h>
@@ -42,15 +43,6 @@ static int hidden_j(sync_merging *m, sync_table *t, const sync_value *key, const
     return rc;
 }
 
-static bool is_spelled(const sync_table *t, const sync_value *key, const sync_value *spelled)
-{
-    bool same = true;
-    for (uint32_t i = 0; same && i < t->key_count; i++) {
-        same = sync_value_same(&key[i], &spelled[i]);
-    }
-    return same;
-}
-
 int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               const char *reason, const char *detail, const sync_row *against)
 {
@@ -64,7 +56,7 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     if (slot->shown) {
         rc = sync_parents_load(m, t, key, row, spelled, &exists); /* its parents may be its children too */
         rc = rc == SYNC_OK ? sync_hold_children(m, t, key, NULL) : rc;
-        bool respelled = exists && slot->respell && !is_spelled(t, key, spelled);
+        bool respelled = exists && slot->respell && !sync_key_same(t, key, spelled);
         if (exists && !slot->respell) { /* from now on the clock spells the key */
             key = spelled;
             slot->respell = true;

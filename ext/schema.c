@@ -268,12 +268,10 @@ static uint32_t column_of(const sync_table *t, const char *name)
 static int fill_foreign_key(sync_db *s, sqlite3_stmt *stmt, sync_table *child, sync_table *parent,
                             uint32_t at, sync_fk *fk, sync_error *error)
 {
-    const char *action = (const char *)sqlite3_column_text(stmt, 5);
     if (at == 0) {
         *fk = (sync_fk){.child_tid = child->tid, .parent_tid = parent->tid};
         fk->from = sync_arena_alloc(&s->metadata, SYNC_KEY_COLUMNS_MAX * sizeof *fk->from);
         fk->to = sync_arena_alloc(&s->metadata, SYNC_KEY_COLUMNS_MAX * sizeof *fk->to);
-        fk->acts = action && strcmp(action, "NO ACTION") != 0 && strcmp(action, "RESTRICT") != 0;
     }
     const char *to = (const char *)sqlite3_column_text(stmt, 4);
     if (to == NULL && at < parent->key_count) {
@@ -300,11 +298,11 @@ static int fill_foreign_key(sync_db *s, sqlite3_stmt *stmt, sync_table *child, s
 static int table_foreign_keys(sync_db *s, sync_table *child, uint32_t *room, sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc = sync_prepare(
-        s, &stmt, error,
-        "SELECT id, seq, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list(%Q, 'main')"
-        " ORDER BY id, seq",
-        child->name);
+    int rc =
+        sync_prepare(s, &stmt, error,
+                     "SELECT id, seq, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(%Q, 'main')"
+                     " ORDER BY id, seq",
+                     child->name);
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = SYNC_OK;
         const char *name = (const char *)sqlite3_column_text(stmt, 2);

@@ -5,8 +5,6 @@
 #include "key.h"
 #include "merging.h"
 
-#include <string.h>
-
 enum { BYSTANDERS_MAX = 4096, PUT_BACK_ROUNDS = 8 };
 
 /* A tracked row that the write touched, and what it has to be afterwards. */
@@ -66,19 +64,6 @@ static int read_newest(sync_merging *m, int64_t *newest)
     return sync_query_int(m->s, newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal");
 }
 
-static bool same_key(const sync_table *t, const sync_value *a, const sync_value *b)
-{
-    sync_buf x = {0}, y = {0};
-    bool known = sync_key_normal(&x, t, a) && sync_key_normal(&y, t, b);
-    bool same = known && x.len == y.len && memcmp(x.data, y.data, x.len) == 0;
-    for (uint32_t i = 0; !known && i < t->key_count; i++) {
-        same = (i == 0 || same) && sync_value_same(&a[i], &b[i]);
-    }
-    sync_buf_free(&x);
-    sync_buf_free(&y);
-    return same;
-}
-
 static bystander *add_bystander(sync_merging *m, bystanders *b, sync_table *t, const sync_value *key)
 {
     if (b->count == BYSTANDERS_MAX) {
@@ -112,7 +97,7 @@ static bystander *add_bystander(sync_merging *m, bystanders *b, sync_table *t, c
 static bystander *find_bystander(const bystanders *b, const sync_table *t, const sync_value *key)
 {
     for (uint32_t i = 0; i < b->count; i++) {
-        if (b->list[i].t == t && same_key(t, b->list[i].key, key)) {
+        if (b->list[i].t == t && sync_key_equal(t, b->list[i].key, key)) {
             return &b->list[i];
         }
     }

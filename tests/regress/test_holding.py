@@ -79,6 +79,13 @@ class Holding(SyncTest):
         self.assertEqual(set(a.x("SELECT key FROM sync_changes")), {('["a"]',), ('["b"]',)})
         self.converge(a, b, c)
 
+    def test_a_circle_under_another_spelling(self):
+        schema = "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, p TEXT REFERENCES t DEFERRABLE INITIALLY DEFERRED);"
+        a, b = self.files("ab", schema, "t")
+        a.script("PRAGMA foreign_keys = on; BEGIN; INSERT INTO t VALUES('x', 'Y'), ('y', 'X'); COMMIT;")
+        self.converge(a, b)
+        self.assertEqual(b.held(), [])
+
     def contest(self, schema, *rows):
         """Each row is written by a file of its own, oldest first; they meet in every order. What all show in the end."""
         outcomes = set()
