@@ -450,6 +450,40 @@ static void enforce_again(sync_db *s, sync_op *op)
     }
 }
 
+/* Ends what an earlier operation left open. */
+static int make_up(sync_db *s, sync_error *error)
+{
+    int rc = SYNC_OK;
+    if (sqlite3_get_autocommit(s->db)) {
+        s->left = SYNC_LEFT_NOTHING;
+    } else if (s->left == SYNC_LEFT_INSIDE) {
+        return sync_fail(error, SQLITE_ABORT, "%s", SYNC_SPOILED_TEXT);
+    } else if (s->left != SYNC_LEFT_NOTHING) {
+        rc = sync_exec(s, error, s->left == SYNC_LEFT_READING ? "COMMIT" : "ROLLBACK");
+        s->left = rc == SYNC_OK ? SYNC_LEFT_NOTHING : s->left;
+    }
+    return rc;
+}
+
+static int open_operation(sync_db *s, sync_op *op, sync_error *error)
+{
+    op->transaction = sqlite3_get_autocommit(s->db) != 0;
+    int rc = op->mode == SYNC_WRITE && op->transaction ? stop_enforcing(s, op, error) : SYNC_OK;
+    const char *begin = !op->transaction         ? "SAVEPOINT sync_operation"
+                        : op->mode == SYNC_WRITE ? "BEGIN IMMEDIATE"
+                                                 : "BEGIN";
+    rc = rc == SYNC_OK ? sync_exec(s, error, "%s", begin) : rc;
+    op->open = rc == SYNC_OK;
+    if (rc != SYNC_OK) {
+        enforce_again(s, op);
+        return rc;
+    }
+    rc = op->mode == SYNC_WRITE ? sync_keeper_join(s, error) : SYNC_OK;
+    op->depth = s->depth;
+    rc = rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
+    return rc == SYNC_OK ? SYNC_OK : sync_op_end(s, op, rc, error);
+}
+
 int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
 {
     *op = (sync_op){.mode = mode, .rowid = sqlite3_last_insert_rowid(s->db)};
@@ -463,30 +497,29 @@ int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
         return sync_fail(error, SYNC_READONLY, "the database is open read-only");
     }
     int rc = sync_keeper_watch(s, error);
-    if (rc == SYNC_OK && s->must_roll_back) {
-        rc = sqlite3_get_autocommit(s->db) ? SYNC_OK : sync_exec(s, error, "ROLLBACK");
-        s->must_roll_back = rc != SYNC_OK;
-    }
-    if (rc == SYNC_OK && !writing) {
-        op->transaction = sqlite3_get_autocommit(s->db) != 0;
-        op->open = true;
-        if (mode == SYNC_WRITE && op->transaction) {
-            rc = stop_enforcing(s, op, error);
-        }
-        const char *begin = !op->transaction     ? "SAVEPOINT sync_operation"
-                            : mode == SYNC_WRITE ? "BEGIN IMMEDIATE"
-                                                 : "BEGIN";
-        rc = rc == SYNC_OK ? sync_exec(s, error, "%s", begin) : rc;
-        if (rc != SYNC_OK) {
-            enforce_again(s, op);
-        }
-    }
+    rc = rc == SYNC_OK ? make_up(s, error) : rc;
     if (rc != SYNC_OK) {
-        op->open = false;
         return rc;
     }
-    rc = sync_engine_refresh(s, error);
-    return rc == SYNC_OK ? SYNC_OK : sync_op_end(s, op, rc, error);
+    return writing ? sync_engine_refresh(s, error) : open_operation(s, op, error);
+}
+
+static void roll_back(sync_db *s, const sync_op *op)
+{
+    sync_error ignored = {0};
+    int rc = sqlite3_get_autocommit(s->db)
+                 ? SYNC_OK /* SQLite has done it, for want of memory, with all that was open */
+                 : sync_exec(s, &ignored, op->transaction ? "ROLLBACK" : "ROLLBACK TO sync_operation");
+    if (rc == SYNC_OK) {
+        if (!op->transaction && !sqlite3_get_autocommit(s->db)) {
+            (void)sync_exec(s, &ignored, "RELEASE sync_operation"); /* an empty savepoint harms nobody */
+        }
+    } else if (op->mode == SYNC_READ) {
+        s->left = op->transaction ? SYNC_LEFT_READING : SYNC_LEFT_NOTHING; /* it wrote to TEMP only */
+    } else {
+        s->left = op->transaction ? SYNC_LEFT_WRITING : SYNC_LEFT_INSIDE;
+        s->left_depth = op->depth;
+    }
 }
 
 int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
@@ -510,15 +543,7 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error)
         result = rc;
     }
     s->overlay.valid = s->overlay_made = false;
-    sync_error ignored = {0};
-    if (op->transaction) {
-        if (!sqlite3_get_autocommit(s->db)) {
-            s->must_roll_back =
-                sync_exec(s, &ignored, "ROLLBACK") != SYNC_OK && !sqlite3_get_autocommit(s->db);
-        }
-    } else {
-        (void)sync_exec(s, &ignored, "ROLLBACK TO sync_operation; RELEASE sync_operation");
-    }
+    roll_back(s, op);
     if (op->mode == SYNC_WRITE) {
         sync_engine_forget(s); /* what was loaded inside may have been rolled back */
     }

@@ -152,6 +152,14 @@ typedef struct sync_kept {
     uint64_t used; /* greater: more recently */
 } sync_kept;
 
+/* What is open, and should not be. SQLite lets nothing run on a connection that lacked memory until the host's statement has ended. */
+typedef enum sync_left {
+    SYNC_LEFT_NOTHING,
+    SYNC_LEFT_READING, /* a transaction of ours that has read */
+    SYNC_LEFT_WRITING, /* a transaction of ours that has written: it can only be rolled back */
+    SYNC_LEFT_INSIDE   /* the caller's transaction with half a thing in it: the same */
+} sync_left;
+
 typedef struct sync_db {
     sqlite3 *db;
     char *path; /* of the main database; NULL for in-memory and temporary ones */
@@ -185,7 +193,9 @@ typedef struct sync_db {
     uint64_t forsaken_count;
     char boot[40]; /* of the machine, read once */
     bool boot_read;
-    bool must_roll_back;  /* an operation ended without memory enough even for its ROLLBACK */
+    sync_left left;       /* by an operation that ended without memory enough even for its ROLLBACK */
+    int left_depth;       /* SYNC_LEFT_INSIDE: the savepoint that it could not roll back */
+    int depth;            /* the innermost savepoint, as the keeper is told while it takes part; -1: none */
     bool witness_written; /* by this connection: close cleanly */
     bool witness_complained;
     const struct sync_chunk *chunk; /* being written, see chunk.h */
@@ -258,6 +268,7 @@ typedef struct sync_op {
     sync_mode mode;
     bool open;
     bool transaction; /* ours to commit; otherwise a savepoint in the caller's */
+    int depth;        /* of that savepoint */
     int64_t rowid;    /* the host's last_insert_rowid(), given back at the end */
     bool unenforced;  /* PRAGMA foreign_keys was switched off for it: the engine checks references itself */
 } sync_op;

@@ -1,4 +1,4 @@
-/* sqlite3_close() refuses while statements are open, and runs destructors of functions only after that. Virtual tables it disconnects
+/* Takes part in transactions, and lets go of statements. sqlite3_close() refuses while statements are open, and runs destructors of functions only after that. Virtual tables it disconnects
 ** first: so an empty eponymous one finalises what the engine keeps. */
 #include "keeper.h"
 
@@ -98,7 +98,75 @@ static int keeper_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid)
     return SQLITE_OK;
 }
 
+/* ---- transactions ---- */
+
+static int keeper_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)
+{
+    (void)vtab;
+    (void)argc;
+    (void)argv;
+    *rowid = 1; /* stores nothing: that it was called is all */
+    return SQLITE_OK;
+}
+
+static int keeper_begin(sqlite3_vtab *vtab)
+{
+    ((keeper *)vtab)->s->depth = -1;
+    return SQLITE_OK;
+}
+
+static int refuse_spoiled(sqlite3_vtab *vtab)
+{
+    const sync_db *s = ((keeper *)vtab)->s;
+    if (s->left != SYNC_LEFT_WRITING && s->left != SYNC_LEFT_INSIDE) {
+        return SQLITE_OK;
+    }
+    sqlite3_free(vtab->zErrMsg);
+    vtab->zErrMsg = sqlite3_mprintf("%s", SYNC_SPOILED_TEXT);
+    return SQLITE_ABORT;
+}
+
+static int keeper_sync(sqlite3_vtab *vtab)
+{
+    return refuse_spoiled(vtab);
+}
+
+static int keeper_commit(sqlite3_vtab *vtab)
+{
+    (void)vtab;
+    return SQLITE_OK;
+}
+
+static int keeper_rollback(sqlite3_vtab *vtab)
+{
+    ((keeper *)vtab)->s->left = SYNC_LEFT_NOTHING;
+    return SQLITE_OK;
+}
+
+static int keeper_savepoint(sqlite3_vtab *vtab, int depth)
+{
+    ((keeper *)vtab)->s->depth = depth;
+    return refuse_spoiled(vtab);
+}
+
+static int keeper_release(sqlite3_vtab *vtab, int depth)
+{
+    ((keeper *)vtab)->s->depth = depth - 1;
+    return SQLITE_OK;
+}
+
+static int keeper_rollback_to(sqlite3_vtab *vtab, int depth)
+{
+    sync_db *s = ((keeper *)vtab)->s;
+    if (s->left == SYNC_LEFT_INSIDE && depth <= s->left_depth) {
+        s->left = SYNC_LEFT_NOTHING;
+    }
+    s->depth = depth;
+    return SQLITE_OK;
+}
+
 static const sqlite3_module keeper_module = {
+    .iVersion = 2,
     .xConnect = keeper_connect,
     .xBestIndex = keeper_best_index,
     .xDisconnect = keeper_disconnect,
@@ -109,6 +177,14 @@ static const sqlite3_module keeper_module = {
     .xEof = keeper_eof,
     .xColumn = keeper_column,
     .xRowid = keeper_rowid,
+    .xUpdate = keeper_update,
+    .xBegin = keeper_begin,
+    .xSync = keeper_sync,
+    .xCommit = keeper_commit,
+    .xRollback = keeper_rollback,
+    .xSavepoint = keeper_savepoint,
+    .xRelease = keeper_release,
+    .xRollbackTo = keeper_rollback_to,
 };
 
 int sync_keeper_register(sync_db *s)
@@ -116,7 +192,18 @@ int sync_keeper_register(sync_db *s)
     return sqlite3_create_module_v2(s->db, "sync_keeper", &keeper_module, s, NULL);
 }
 
+/* Never by a statement that is kept: it would keep the table connected, and so all the others. */
+static int execute(sync_db *s, const char *sql, sync_error *error)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SYNC_OK : sync_fail_db(s, error, NULL);
+}
+
 int sync_keeper_watch(sync_db *s, sync_error *error)
 {
-    return s->kept ? SYNC_OK : sync_exec(s, error, "SELECT * FROM sync_keeper");
+    return s->kept ? SYNC_OK : execute(s, "SELECT * FROM sync_keeper", error);
+}
+
+int sync_keeper_join(sync_db *s, sync_error *error)
+{
+    return execute(s, "INSERT INTO sync_keeper(unused) VALUES(NULL)", error);
 }

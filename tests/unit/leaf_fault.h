@@ -8,12 +8,17 @@
 static sqlite3_mem_methods fault_real;
 static long fault_left = -1; /* successful allocations to come; negative: no fault is armed */
 
+static bool fault_once; /* only the next one fails */
+static bool fault_has_struck;
+
 static inline bool fault_strikes(void)
 {
     if (fault_left < 0) {
         return false;
     }
     if (fault_left == 0) {
+        fault_has_struck = true;
+        fault_left = fault_once ? -1 : 0;
         return true;
     }
     fault_left--;
@@ -49,14 +54,21 @@ static inline int fault_install(void)
 static inline void fault_arm(long good)
 {
     fault_left = good;
+    fault_once = fault_has_struck = false;
+}
+
+/* After `good` more allocations one fails. */
+static inline void fault_arm_once(long good)
+{
+    fault_arm(good);
+    fault_once = true;
 }
 
 /* Whether the fault struck. */
 static inline bool fault_disarm(void)
 {
-    bool struck = fault_left == 0;
     fault_left = -1;
-    return struck;
+    return fault_has_struck;
 }
 
 #endif
