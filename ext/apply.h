@@ -10,7 +10,7 @@
 int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed, sync_error *error);
 
 /* The local half of every writing operation: learns late columns and lost triggers, folds the tail for real, and shows what
-** local writes made room for. *entries: journal entries folded. */
-int sync_local(sync_db *s, int64_t *entries, sync_error *error);
+** local writes made room for. *entries: journal entries folded. It may leave a part of the tail once `enough` (INT64_MAX: all) are. */
+int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error);
 
 #endif

@@ -226,25 +226,27 @@ static int read_run(sync_fold *f, int64_t after, uint64_t *hlc, sync_table **t)
             *t = NULL;
         }
         /* without a normal form of the key each entry is a run of its own */
-        uint32_t most = *t && !(*t)->normal_keys ? 1 : SYNC_FOLD_CHUNK;
+        uint32_t most = *t && !(*t)->normal_keys ? 1 : f->run_max;
         rc = rc == SQLITE_ROW ? take_run(f, *t, stmt, tid, most, hlc) : rc;
     }
     sqlite3_reset(stmt);
-    while (f->count == SYNC_FOLD_CHUNK && is_first_half(f->entries[f->count - 1].op)) {
+    while (f->count == f->run_max && is_first_half(f->entries[f->count - 1].op)) {
         f->count--; /* a move of a key is folded in one piece */
         *hlc = f->entries[f->count - 1].hlc;
     }
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* Folds everything above `after`, what it adds itself included. */
-static int fold_tail(sync_fold *f, int64_t after, uint64_t *hlc, int64_t *end, int64_t *entries)
+/* Folds what is above `after`, what it adds itself included, until `enough` entries are folded. */
+static int fold_tail(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc, int64_t *end,
+                     int64_t *entries)
 {
     const sync_env *env = sync_env_get();
     int rc = SYNC_OK;
     *end = after;
     *entries = 0;
     f->now_ms = env->now_ms(env->context);
+    f->run_max = enough < SYNC_FOLD_CHUNK ? (uint32_t)enough : SYNC_FOLD_CHUNK;
     do {
         sync_table *t;
         rc = read_run(f, *end, hlc, &t);
@@ -253,7 +255,7 @@ static int fold_tail(sync_fold *f, int64_t after, uint64_t *hlc, int64_t *end, i
             *end = f->entries[f->count - 1].seq;
             *entries += f->count;
         }
-    } while (rc == SYNC_OK && !f->need_real && f->count > 0);
+    } while (rc == SYNC_OK && !f->need_real && f->count > 0 && *entries < enough);
     return rc;
 }
 
@@ -293,8 +295,8 @@ int sync_fold_tail(sync_db *s, int64_t *entries, sync_error *error)
                             "SELECT count(*) FROM main.sync_journal WHERE seq > ?1");
 }
 
-int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_count, int64_t *entries,
-                   sync_error *error)
+int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_count, int64_t enough,
+                   int64_t *entries, sync_error *error)
 {
     int64_t end = 0;
     uint64_t hlc = s->hlc;
@@ -313,7 +315,7 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
     if (rc == SYNC_OK && f->newest - s->folded > SYNC_LONG_ENTRIES) {
         rc = sync_engine_cache_widen(s, &cache, error);
     }
-    rc = rc == SYNC_OK ? fold_tail(f, s->folded, &hlc, &end, entries) : rc;
+    rc = rc == SYNC_OK ? fold_tail(f, s->folded, enough, &hlc, &end, entries) : rc;
     int restored = sync_engine_cache_restore(s, cache, error);
     rc = rc == SYNC_OK ? restored : rc;
     if (rc == SYNC_OK && *entries > 0) {
@@ -411,7 +413,7 @@ static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
         o->valid = false;
         return rc == SYNC_OK ? SYNC_NOMEM : rc;
     }
-    rc = fold_tail(f, o->folded, &o->hlc, &end, &entries);
+    rc = fold_tail(f, o->folded, INT64_MAX, &o->hlc, &end, &entries);
     *need_real = f->need_real;
     fold_free(f);
     o->folded = end;

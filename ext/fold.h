@@ -10,10 +10,10 @@ typedef struct sync_learned {
     uint32_t cid;
 } sync_learned;
 
-/* Folds the whole tail into the file (inside a SYNC_WRITE operation) and saves the clock. `learned` (count may be 0) as
+/* Folds the tail into the file (inside a SYNC_WRITE operation), or some of it once `enough` entries are folded (at least 2), and saves the clock. `learned` (count may be 0) as
 ** sync_capture_learn gave it. *entries: how many journal entries were folded. On error the caller rolls back. */
-int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_count, int64_t *entries,
-                   sync_error *error);
+int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_count, int64_t enough,
+                   int64_t *entries, sync_error *error);
 
 /* Makes the overlay in the TEMP schema hold the clocks that a real fold would write, continuing an overlay that is still good.
 ** *need_real: this tail cannot be folded virtually (a time ahead of the clock, an existence to be mended, columns or triggers to be

@@ -31,6 +31,7 @@ typedef struct sync_fold {
     sync_place place;
     bool need_real;
     int64_t now_ms;
+    uint32_t run_max;
     int64_t newest; /* never deleted: seq must not go backwards */
     const sync_learned *learned;
     uint32_t learned_count;

@@ -38,6 +38,9 @@
 /* Journal entries folded at a time: bounds memory (about 6 MiB), long enough to amortise the statements and to sort random keys. */
 #define SYNC_FOLD_CHUNK 32768
 
+/* Journal entries after which the folding of a long tail lets others have the write lock: a few milliseconds. */
+#define SYNC_FOLD_STEP 1000
+
 /* Page cache of long operations in KiB: SQLite's default of 2 MiB is read over and over by random keys; 24 MiB is not, and is little. */
 #define SYNC_CACHE_KIB 24576
 

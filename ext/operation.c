@@ -25,6 +25,11 @@ int sync_operation_end(sync_db *s, sync_operation *o, int result, sync_error *er
 
 int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_error *error)
 {
+    return sync_operation_fold(s, o, INT64_MAX, entries, error);
+}
+
+int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entries, sync_error *error)
+{
     int64_t folded = 0;
     sync_site_look(s, &o->outside);
     int rc = sync_op_begin(s, &o->op, SYNC_WRITE, error);
@@ -35,7 +40,7 @@ int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_e
             rc = sync_site_renew(s, &o->outside, error);
             o->renewed = true;
         }
-        rc = rc == SYNC_OK ? sync_local(s, &folded, error) : rc;
+        rc = rc == SYNC_OK ? sync_local(s, enough, &folded, error) : rc;
         rc = rc == SYNC_OK ? SYNC_OK : sync_operation_end(s, o, rc, error);
     }
     if (entries) {
@@ -44,10 +49,11 @@ int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_e
     return rc;
 }
 
-/* Writes what must be durable before it may be told. */
+/* Writes what must be durable before it may be told. A long tail is folded in several transactions, each of which others wait for. */
 static int settle_first(sync_db *s, sync_error *error)
 {
-    sync_operation w = {0};
+    int64_t entries = 0;
+    int rc = SYNC_OK;
     if (!sqlite3_get_autocommit(s->db)) {
         return sync_fail(
             error, SYNC_BUSY,
@@ -58,8 +64,12 @@ static int settle_first(sync_db *s, sync_error *error)
                          "this file must be opened for writing once before it can be told of (it is a copy, "
                          "or its schema changed)");
     }
-    int rc = sync_operation_write(s, &w, NULL, error);
-    return rc == SYNC_OK ? sync_operation_end(s, &w, SYNC_OK, error) : rc;
+    do {
+        sync_operation w = {0};
+        rc = sync_operation_fold(s, &w, SYNC_FOLD_STEP, &entries, error);
+        rc = rc == SYNC_OK ? sync_operation_end(s, &w, SYNC_OK, error) : rc;
+    } while (rc == SYNC_OK && entries >= SYNC_FOLD_STEP);
+    return rc;
 }
 
 /* One attempt: *must_write if the snapshot cannot be told of as it is. */

@@ -19,6 +19,9 @@ int sync_operation_read(sync_db *s, sync_operation *o, bool telling, sync_error 
 /* Opens a writing operation: identity checked, tail folded for real if the file is tracked (s->has_meta). *entries: folded; may be NULL. */
 int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_error *error);
 
+/* The same, but the folding may stop once `enough` (2 or more) entries are folded. */
+int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entries, sync_error *error);
+
 /* The error of a file that has nothing of ours. */
 int sync_not_tracked(sync_error *error);
 

@@ -317,7 +317,7 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
     return rc;
 }
 
-int sync_local(sync_db *s, int64_t *entries, sync_error *error)
+int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
 {
     sync_learned *learned = NULL;
     uint32_t count = 0;
@@ -336,7 +336,10 @@ int sync_local(sync_db *s, int64_t *entries, sync_error *error)
     }
     rc = rc == SYNC_OK ? sync_conflict_any(s, &any, error) : rc;
     rc = rc == SYNC_OK && any ? tail_touches(s, touched, error) : rc;
-    rc = rc == SYNC_OK ? sync_fold_real(s, learned, count, entries, error) : rc;
+    if (late || any) { /* the tail says what to do beside folding */
+        enough = INT64_MAX;
+    }
+    rc = rc == SYNC_OK ? sync_fold_real(s, learned, count, enough, entries, error) : rc;
     if (rc == SYNC_OK && (count || (any && *entries))) {
         rc = show_held(s, touched, learned, count, error);
     }

@@ -143,6 +143,35 @@ void sync_stream_close(sync_stream *stream)
     }
 }
 
+int sync_fold_some(sqlite3 *db, int64_t at_least, int64_t enough, int64_t *entries, char **error)
+{
+    sync_error why = {0};
+    sync_operation o = {0};
+    sync_op look = {0};
+    sync_db *s = NULL;
+    int64_t tail = 0;
+    *entries = 0;
+    *error = NULL;
+    int rc = find_engine(db, &s, &why);
+    if (rc == SYNC_OK && enough < 2) {
+        rc = sync_fail(&why, SYNC_MISUSE, "sync_fold_some() folds two entries or more");
+    }
+    rc = rc == SYNC_OK ? sync_op_begin(s, &look, SYNC_READ, &why) : rc;
+    if (rc == SYNC_OK) {
+        rc = s->has_meta ? sync_fold_tail(s, &tail, &why) : SYNC_OK;
+        rc = sync_op_end(s, &look, rc, &why);
+    }
+    if (rc == SYNC_OK && s->has_meta && tail >= at_least) {
+        rc = sync_operation_fold(s, &o, enough, entries, &why);
+        rc = rc == SYNC_OK ? sync_operation_end(s, &o, rc, &why) : rc;
+    }
+    if (rc != SYNC_OK) {
+        *entries = 0;
+        *error = text_of(&why);
+    }
+    return rc;
+}
+
 int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error)
 {
     sync_error why = {0};

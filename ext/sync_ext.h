@@ -55,6 +55,11 @@ uint64_t sync_stream_rows(const sync_stream *s);
 int sync_stream_seen(sync_stream *s, void **seen, size_t *bytes);
 void sync_stream_close(sync_stream *s); /* ends the read transaction; NULL is fine */
 
+/* sync_fold() a little at a time, each call a short transaction: nothing if fewer than at_least journal entries are there to be folded; about
+** as many as are `enough` (2 or more), unless they must be folded together. *entries: folded; `enough` or more: call again. SQLITE_OK, or a
+** code with *error, a sqlite3_malloc'd text. */
+int sync_fold_some(sqlite3 *db, int64_t at_least, int64_t enough, int64_t *entries, char **error);
+
 /* sync_apply() with its result code: SQLITE_OK with *changed rows, a SQLite code, or one of the above with
  * *error. */
 int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error);

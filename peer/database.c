@@ -521,18 +521,16 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
     return good;
 }
 
-bool peer_database_fold(peer_database *d)
+int peer_database_fold(peer_database *d, int64_t at_least, bool *more)
 {
-    sqlite3_stmt *stmt = NULL;
-    bool folded = false;
+    int64_t entries = 0;
+    char *error = NULL;
     sqlite3_busy_handler(d->db, NULL, NULL);
-    if (sqlite3_prepare_v2(d->db, "SELECT sync_fold()", -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW) {
-        folded = sqlite3_column_int64(stmt, 0) > 0;
-    }
-    sqlite3_finalize(stmt);
+    int rc = sync_fold_some(d->db, at_least, PEER_FOLD_ENTRIES, &entries, &error);
     sqlite3_busy_handler(d->db, on_busy, d);
-    return folded;
+    sqlite3_free(error);
+    *more = rc == SQLITE_OK && entries >= PEER_FOLD_ENTRIES;
+    return rc;
 }
 
 void peer_database_checkpoint(peer_database *d)

@@ -71,8 +71,8 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f);
 /* sync_seen(); sqlite3_malloc'd, NULL if the file tracks nothing. */
 bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f);
 
-/* Folds the journal for real, or not if the file is locked just now. True: there was something to fold. */
-bool peer_database_fold(peer_database *d);
+/* Folds some of the journal for real, if at_least entries of it are not folded yet; waits for no lock. SQLITE_OK, or a code; *more: call again. */
+int peer_database_fold(peer_database *d, int64_t at_least, bool *more);
 
 /* Moves the WAL into the file as far as nobody is disturbed. */
 void peer_database_checkpoint(peer_database *d);

@@ -385,8 +385,13 @@ bool peer_merging_step(peer_room *r, int64_t now_ms)
         if (!peer_database_same(&r->database, &r->failure)) {
             return false;
         }
+        bool folding = false;
         took_us = -peer_now_us();
-        int rc = merge_batch(r, count);
+        int rc = r->unfolded ? peer_database_fold(&r->database, PEER_FOLD_ENTRIES, &folding) : SQLITE_OK;
+        if (folding) {
+            return true; /* a long tail is not for the merge's transaction */
+        }
+        rc = is_busy(rc) ? rc : merge_batch(r, count); /* it says itself what else is wrong */
         took_us += peer_now_us();
         if (is_busy(rc)) {
             wait_for_lock(r, now_ms);

@@ -99,6 +99,9 @@
 /* The journal is folded for real after this long without a write by anybody, so that it disturbs nobody. */
 #define PEER_QUIET_MS 1000
 
+/* Journal entries that are folded for real in one transaction: a few milliseconds. */
+#define PEER_FOLD_ENTRIES 1000
+
 /* WAL pages after which a quiet moment is used for a checkpoint (SQLite's own default), and the most before one is
 ** made in any case. */
 #define PEER_CHECKPOINT_PAGES     1000

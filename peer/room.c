@@ -254,10 +254,11 @@ static void use_quiet(peer_room *r, int64_t now_ms)
 {
     peer_database *d = &r->database;
     if (r->unfolded && now_ms - r->foreign_ms >= PEER_QUIET_MS) {
-        r->unfolded = false;
-        peer_database_fold(d);
-        peer_merging_aside(r);
+        (void)peer_database_fold(d, 1, &r->unfolded); /* what fails is folded by the next merge */
         r->seen_fresh = false;
+        if (!r->unfolded) {
+            peer_merging_aside(r);
+        }
     }
     int grown = d->wal_pages - d->wal_pages_done;
     if (grown >= PEER_CHECKPOINT_PAGES) {
@@ -276,7 +277,10 @@ static bool begin(peer_room *r)
         peer_notice("%s cannot be watched (%s); other programs' changes are looked for every %d s",
                     r->database.path, strerror(errno), PEER_SLOW_POLL_MS / 1000);
     }
-    peer_database_fold(&r->database);
+    bool more = true;
+    while (more && !atomic_load(&r->stopping)) {
+        (void)peer_database_fold(&r->database, 1, &more); /* what fails is folded by the next merge */
+    }
     r->schema_version = peer_database_schema_version(&r->database);
     r->data_version = peer_database_data_version(&r->database);
     r->foreign_ms = -PEER_NEIGHBOUR_MS;

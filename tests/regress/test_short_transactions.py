@@ -16,8 +16,8 @@ ROWS = 3000
 WAL_HEADER, FRAME_HEADER = 32, 24
 
 
-def limit(name):
-    text = (ROOT / "peer" / "peer_limits.h").read_text(encoding="ascii")
+def limit(name, header="peer/peer_limits.h"):
+    text = (ROOT / header).read_text(encoding="ascii")
     return int(re.search(rf"#define {name} +(\d+)", text).group(1))
 
 
@@ -49,6 +49,18 @@ def after_each_commit(db, directory, sql):
     return answers
 
 
+INSERT_MANY = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) INSERT INTO t SELECT 'row-' || i, i FROM n"
+
+
+def hold_wal(case, db):
+    """A reader for whose sake the WAL stays, with all that is committed from now on."""
+    reader = sqlite3.connect(str(db), isolation_level=None)
+    case.addCleanup(reader.close)
+    reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM t").fetchone()
+
+
 class Merges(Case):
     def test_a_large_commit_is_merged_a_few_rows_at_a_time(self):
         a, b = self.path("a.db"), self.path("b.db")
@@ -58,13 +70,8 @@ class Merges(Case):
         self.sync(b, server.url)
         plain(b, f".timeout {SECONDS_MAX}000\nINSERT INTO t VALUES('first', 0)")
         eventually(lambda: ask(a, "SELECT count(*) FROM t") == 1, "the first row")
-        reader = sqlite3.connect(str(a), isolation_level=None)
-        self.addCleanup(reader.close)
-        reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        reader.execute("BEGIN")  # keeps the WAL from being moved into the file
-        self.assertEqual(1, reader.execute("SELECT count(*) FROM t").fetchone()[0])
-        plain(b, f".timeout {SECONDS_MAX}000\nWITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})"
-                 " INSERT INTO t SELECT 'row-' || i, i FROM n")
+        hold_wal(self, a)
+        plain(b, f".timeout {SECONDS_MAX}000\n{INSERT_MANY.format(ROWS)}")
         eventually(lambda: ask(a, "SELECT count(*) FROM t") == ROWS + 1, "all rows")
         counts = [1] + after_each_commit(a, self.dir, "SELECT count(*) FROM t")
         self.assertEqual(ROWS + 1, counts[-1])
@@ -94,6 +101,32 @@ class Merges(Case):
         server.stop()
         if pause * 1000 < limit("PEER_NEIGHBOUR_MS"):  # else it looked quiet in between
             self.assertLessEqual(len([e for e in server.all_events() if e["event"] == "merged"]), possible)
+
+
+class Folds(Case):
+    def fold(self, entries, linked):
+        """The peer folds that many journal entries: how many clocks there are after each transaction."""
+        a, b = self.path("a.db"), self.path("b.db")
+        for path in (a, b):
+            plain(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        server = self.serve(a)
+        if linked:
+            self.sync(b, server.url)
+            plain(b, f".timeout {SECONDS_MAX}000\nINSERT INTO t VALUES('first', 0)")
+            eventually(lambda: ask(a, "SELECT count(*) FROM t") == 1, "the first row")
+        hold_wal(self, a)
+        plain(a, f".timeout {SECONDS_MAX}000\n{INSERT_MANY.format(entries)}")
+        eventually(lambda: ask(a, "SELECT count(*) FROM sync_row_1") >= entries, "a real fold")
+        return after_each_commit(a, self.dir, "SELECT count(*) FROM sync_row_1")
+
+    def assert_small_steps(self, counts, at_most):
+        self.assertLessEqual(max(after - before for before, after in zip(counts, counts[1:])), at_most)
+
+    def test_in_a_quiet_moment(self):
+        self.assert_small_steps(self.fold(5000, False), 2 * limit("PEER_FOLD_ENTRIES"))
+
+    def test_a_long_tail_that_must_be_told_of(self):
+        self.assert_small_steps(self.fold(21000, True), 2 * limit("SYNC_FOLD_STEP", "ext/limits.h"))
 
 
 if __name__ == "__main__":
