@@ -4,7 +4,9 @@
 ** sim --seeds LO HI                   all of these
 ** sim --seconds N [--from SEED]       as many as fit
 ** sim --shrink SEED                   the fewest steps that still fail
+** --wild, with each                   also what is known to go wrong
 */
+#include "pool.h"
 #include "world.h"
 
 #include <signal.h>
@@ -26,6 +28,7 @@ typedef struct progress { /* shared with the child that does the runs */
 
 static progress *shared;
 static const char *program;
+static bool wild;
 
 static double seconds(void)
 {
@@ -38,7 +41,7 @@ static void run_range(uint64_t high, double until)
 {
     while (shared->next < high && (until == 0 || seconds() < until)) {
         (void)alarm(RUN_SECONDS_MAX);
-        const char *failure = world_run(shared->next, false, NULL);
+        const char *failure = world_run(shared->next, false, wild, NULL);
         if (failure) {
             snprintf(shared->why, sizeof shared->why, "%s", failure);
             _exit(1);
@@ -74,12 +77,12 @@ static uint64_t run_all(uint64_t low, uint64_t high, double duration)
         done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
         if (!done) {
             failures++;
-            printf("seed %llu: %s\n  again, step by step: %s %llu --trace\n",
+            printf("seed %llu: %s\n  again, step by step: %s %llu%s --trace\n",
                    (unsigned long long)shared->next,
                    shared->why[0]        ? shared->why
                    : WIFSIGNALED(status) ? strsignal(WTERMSIG(status))
                                          : "ended",
-                   program, (unsigned long long)shared->next);
+                   program, (unsigned long long)shared->next, wild ? " --wild" : "");
             shared->next++;
             shared->runs++;
         }
@@ -102,7 +105,7 @@ static bool fails(uint64_t seed, const bool *only)
     pid_t child = fork();
     if (child == 0) {
         (void)alarm(RUN_SECONDS_MAX);
-        const char *failure = world_run(seed, false, only);
+        const char *failure = world_run(seed, false, wild, only);
         if (failure) {
             snprintf(shared->why, sizeof shared->why, "%s", failure);
         }
@@ -153,7 +156,8 @@ static int shrink(uint64_t seed)
         size = size == 1 && !less ? 0 : size > 1 ? size / 2 : 1;
     }
     (void)fails(seed, only);
-    printf("%s\n  %s %llu --trace --only ", shared->why, program, (unsigned long long)seed);
+    printf("%s\n  %s %llu%s --trace --only ", shared->why, program, (unsigned long long)seed,
+           wild ? " --wild" : "");
     const char *comma = "";
     for (int i = 0; i < SIM_STEPS_MAX; i++) {
         if (only[i]) {
@@ -179,7 +183,7 @@ static int run_one(uint64_t seed, bool trace, const char *list)
         }
         at = *end ? end + 1 : end;
     }
-    const char *failure = world_run(seed, trace, list ? only : NULL);
+    const char *failure = world_run(seed, trace, wild, list ? only : NULL);
     printf("seed %llu: %s\n", (unsigned long long)seed, failure ? failure : "in order");
     return failure != NULL;
 }
@@ -202,6 +206,8 @@ int main(int argc, char **argv)
         const char *a = argv[i];
         if (strcmp(a, "--trace") == 0) {
             trace = true;
+        } else if (strcmp(a, "--wild") == 0) {
+            wild = true;
         } else if (strcmp(a, "--only") == 0 && i + 1 < argc) {
             only = argv[++i];
         } else if (strcmp(a, "--seeds") == 0 && i + 2 < argc) {
@@ -225,6 +231,7 @@ int main(int argc, char **argv)
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    pool_install();
     if (shared == MAP_FAILED || sqlite3_initialize() != SQLITE_OK || vfs_install() != 0) {
         fprintf(stderr, "sim: cannot start\n");
         return 2;

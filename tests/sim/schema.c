@@ -57,7 +57,7 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
 void schema_make(sim_schema *schema, sim_dice *dice, bool references)
 {
     memset(schema, 0, sizeof *schema);
-    schema->count = 1 + dice_below(dice, SIM_TABLES);
+    schema->count = dice_percent(dice, 50) ? 1 : dice_percent(dice, 70) ? 2 : SIM_TABLES;
     for (int i = 0; i < schema->count; i++) {
         sim_table *t = &schema->table[i];
         sqlite3_snprintf(sizeof t->name, t->name, "t%d", i);
@@ -104,7 +104,7 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
 static void trigger_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t)
 {
     const sim_table *other = &schema->table[t->pushes];
-    if (other == t || other->keys != t->keys || other->column[0].late) {
+    if (other == t || other->keys != t->keys || is_number(other) != is_number(t) || other->column[0].late) {
         sqlite3_str_appendf(
             to,
             "CREATE TRIGGER u_%s AFTER UPDATE ON %s BEGIN INSERT INTO seen_by_trigger VALUES('%s'); END;\n",
@@ -226,7 +226,7 @@ static sim_choice some_columns(const sim_table *t, const bool *late, sim_dice *d
 }
 
 static void put_insert(sqlite3_str *to, const sim_schema *schema, const sim_table *t,
-                       const sim_choice *chosen, bool with_key, sim_dice *dice, unsigned *token)
+                       const sim_choice *chosen, bool with_key, bool several, sim_dice *dice, unsigned *token)
 {
     sqlite3_str_appendf(to, " INTO %s(", t->name);
     const char *comma = "";
@@ -237,7 +237,7 @@ static void put_insert(sqlite3_str *to, const sim_schema *schema, const sim_tabl
     for (int i = 0; i < chosen->count; i++, comma = ", ") {
         sqlite3_str_appendf(to, "%s%s", comma, t->column[chosen->col[i]].name);
     }
-    int rows = dice_percent(dice, 10) ? 3 : 1;
+    int rows = several && dice_percent(dice, 10) ? 3 : 1;
     sqlite3_str_appendall(to, ") VALUES");
     for (int r = 0; r < rows; r++) {
         sqlite3_str_appendall(to, r ? ", (" : "(");
@@ -291,6 +291,8 @@ sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][S
     sqlite3_str *to = sqlite3_str_new(NULL);
     const char *word = conflict_word(dice);
     int kind = dice_below(dice, 100);
+    /* A row that comes and goes within one statement would not be seen by whoever looks before and after it. */
+    bool several = strcmp(word, " OR REPLACE") != 0;
     s.rewrites = strcmp(word, " OR REPLACE") == 0;
     if (kind < 30 && chosen.count > 0) {
         sqlite3_str_appendf(to, "UPDATE%s %s SET ", word, t->name);
@@ -309,17 +311,17 @@ sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][S
         s.rewrites = true;
     } else if (kind < 60 && chosen.count > 0) {
         sqlite3_str_appendall(to, "INSERT");
-        put_insert(to, schema, t, &chosen, true, dice, token);
+        put_insert(to, schema, t, &chosen, true, several, dice, token);
         sqlite3_str_appendf(to, " ON CONFLICT(%s) DO UPDATE SET ", t->keys == 2 ? "k, l" : "k");
         put_set(to, schema, t, &chosen, dice, token);
     } else if (kind < 66 && is_number(t) && chosen.count > 0) {
         sqlite3_str_appendf(to, "INSERT%s", word);
-        put_insert(to, schema, t, &chosen, false, dice, token);
+        put_insert(to, schema, t, &chosen, false, several, dice, token);
     } else if (kind < 68 && is_number(t)) {
         sqlite3_str_appendf(to, "INSERT OR IGNORE INTO %s(k) SELECT k + 1 FROM %s", t->name, t->name);
     } else {
         sqlite3_str_appendf(to, "INSERT%s", word);
-        put_insert(to, schema, t, &chosen, true, dice, token);
+        put_insert(to, schema, t, &chosen, true, several, dice, token);
     }
     s.sql = sqlite3_str_finish(to);
     return s;

@@ -87,6 +87,7 @@ static void make_plan(sim_plan *plan, sim_dice *dice)
     plan->crashes = dice_percent(dice, 50);
     plan->power = dice_percent(dice, 40);
     plan->errors = dice_percent(dice, 30);
+    plan->stray = dice_percent(dice, 20) && world.wild;
     plan->net_faults = dice_percent(dice, 60);
     plan->skew = dice_percent(dice, 40);
     plan->copies = dice_percent(dice, 40);
@@ -98,8 +99,8 @@ static void make_plan(sim_plan *plan, sim_dice *dice)
 
 void setup_world(sim_dice *dice)
 {
-    static const int counts[] = {2, 2, 2, 3, 3, 3, 4, 5};
-    static const int lengths[] = {10, 20, 20, 40, 40, 80};
+    static const int counts[] = {2, 2, 2, 2, 3, 3, 3, 4};
+    static const int lengths[] = {8, 12, 16, 20, 30, 60};
     int count = dice_percent(dice, 2) ? 6 + dice_below(dice, 8) : counts[dice_below(dice, 8)];
     world.steps = lengths[dice_below(dice, 6)];
     make_plan(&world.plan, dice);
