@@ -20,7 +20,6 @@ typedef struct apply {
     const sync_head *head;
     uint32_t *site; /* wire site -> local number */
     arriving *tables;
-    int64_t delta; /* tells it from other deltas of its sender: a hash of its base and start */
     sync_row local, remote;
     sync_lane lane;
     int64_t changed;
@@ -122,7 +121,7 @@ static int on_parts(apply *a, const char *sql, uint32_t next, int64_t *out, sync
     }
     int count = sqlite3_bind_parameter_count(stmt);
     if (sqlite3_bind_blob(stmt, 1, a->head->site, SYNC_SITE_BYTES, SQLITE_STATIC) ||
-        (count > 1 && sqlite3_bind_int64(stmt, 2, a->delta)) ||
+        (count > 1 && sqlite3_bind_int64(stmt, 2, a->head->delta)) ||
         (count > 2 && sqlite3_bind_int64(stmt, 3, next))) {
         rc = sync_fail_nomem(error);
     } else if ((rc = sync_step(a->m.s, stmt, error)) == SQLITE_ROW) {
@@ -135,19 +134,6 @@ static int on_parts(apply *a, const char *sql, uint32_t next, int64_t *out, sync
 /* Parts of one delta must come in order: only then does the last one close it. */
 static int check_part(apply *a, sync_error *error)
 {
-    sync_buf head = {0};
-    sync_matrix_put(&head, &a->head->base);
-    sync_matrix_put(&head, &a->head->start);
-    uint64_t mark = 14695981039346656037u;
-    for (size_t i = 0; i < head.len; i++) {
-        mark = (mark ^ head.data[i]) * 1099511628211u;
-    }
-    bool oom = head.oom;
-    sync_buf_free(&head);
-    if (oom) {
-        return sync_fail_nomem(error);
-    }
-    a->delta = (int64_t)mark;
     if (a->head->part == 0) {
         return SYNC_OK;
     }

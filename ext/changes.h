@@ -13,6 +13,7 @@ typedef struct sync_request {
     int64_t version; /* without seen: only what is above this version of the file; 0: everything */
     bool
         skip_refused; /* leave tables out that the receiver has under another key or identity, instead of failing */
+    bool parts;       /* it may be taken in several parts: they get a random mark in common */
 } sync_request;
 
 /* Starts reading, inside a SYNC_READ operation that stays open until sync_changes_close, after a fold (virtual or real).

@@ -183,6 +183,12 @@ int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **ou
     }
     rc = rc == SYNC_OK ? sync_query_int(s, &c->newest, 0, error, "SELECT max(seq) FROM main.sync_journal")
                        : rc;
+    if (rc == SYNC_OK && request->parts) {
+        const sync_env *env = sync_env_get();
+        rc = env->random(env->context, &c->head.delta, sizeof c->head.delta) == 0
+                 ? SYNC_OK
+                 : sync_fail(error, SYNC_ERROR, "no random numbers to tell deltas apart");
+    }
     rc = rc == SYNC_OK ? choose_tables(c, request, error) : rc;
     rc = rc == SYNC_OK ? prepare_head(c, request, error) : rc;
     rc = rc == SYNC_OK

@@ -38,7 +38,8 @@ typedef struct sync_head {
     sync_table_head *tables;
     sync_matrix base;
     sync_matrix start;
-    uint32_t part; /* 0, 1, ... */
+    uint32_t part;  /* 0, 1, ... */
+    uint32_t delta; /* random, the same in all parts of one delta; 0 where there is but one part */
 } sync_head;
 
 void sync_head_free(sync_head *head);                      /* also after a failed get; zeroes */

@@ -201,6 +201,7 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
     }
     if (kind == SYNC_HEAD_CHANGES) {
         sync_buf_put_varint(buf, head->part);
+        sync_buf_put_varint(buf, head->delta);
     }
     return SYNC_OK;
 }
@@ -355,10 +356,12 @@ static int get_tables(sync_span *span, sync_head *head, sync_head_kind kind)
 static int get_part(sync_span *span, sync_head *head)
 {
     uint64_t part = sync_span_varint(span);
-    if (part > UINT32_MAX) {
+    uint64_t delta = sync_span_varint(span);
+    if (part > UINT32_MAX || delta > UINT32_MAX) {
         sync_span_fail(span, 0);
     }
     head->part = (uint32_t)part;
+    head->delta = (uint32_t)delta;
     return span->bad ? SYNC_CORRUPT : SYNC_OK;
 }
 

@@ -189,8 +189,13 @@ typedef struct sync_db {
     sqlite3_stmt *journal_delete_stmt;
     sqlite3_stmt *journal_runs_stmt;
     sync_encoder *encoder;
-    uint8_t forsaken_site[SYNC_SITE_BYTES]; /* the witness that made us take a new id: it says nothing new */
+    uint8_t forsaken_site
+        [SYNC_SITE_BYTES]; /* the witness that made us take the id forsaken_for: it says nothing new */
+    uint8_t forsaken_for[SYNC_SITE_BYTES]; /* another id is in force: that was rolled back */
     uint64_t forsaken_count;
+    uint8_t told_site
+        [SYNC_SITE_BYTES]; /* journal entries up to `told` may have left the file under this id: their stamps are fixed */
+    uint64_t told;
     char boot[40]; /* of the machine, read once */
     bool boot_read;
     sync_left left;       /* by an operation that ended without memory enough even for its ROLLBACK */

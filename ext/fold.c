@@ -2,6 +2,7 @@
 
 #include "capture.h"
 #include "key.h"
+#include "site.h"
 
 #include <string.h>
 
@@ -176,13 +177,15 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, uint3
         if ((group & SYNC_TID_MASK) != tid) {
             break;
         }
-        int64_t at = sqlite3_column_int64(stmt, READ_AT);
-        if (at > f->now_ms && f->place == SYNC_IN_OVERLAY) {
+        int64_t at = sqlite3_column_int64(stmt, READ_AT), seq = sqlite3_column_int64(stmt, READ_SEQ);
+        /* What was told keeps its stamp, also where the wall clock has been set back since. */
+        bool ahead = at > f->now_ms && !sync_site_told(f->s, seq);
+        if (ahead && f->place == SYNC_IN_OVERLAY) {
             f->need_real = true; /* the stamp will depend on when it is folded */
         }
-        *hlc = sync_hlc_next(*hlc, at, f->now_ms);
+        *hlc = sync_hlc_next(*hlc, at, ahead ? f->now_ms : at);
         sync_entry *e = &f->entries[f->count++];
-        *e = (sync_entry){.seq = sqlite3_column_int64(stmt, READ_SEQ),
+        *e = (sync_entry){.seq = seq,
                           .tid = group,
                           .op = sqlite3_column_int64(stmt, READ_OP),
                           .hlc = *hlc,

@@ -53,17 +53,38 @@ static int entry_time(sync_db *s, uint64_t seq, uint64_t *at, sync_error *error)
     return rc;
 }
 
+/* Entries up to this one have left, or are about to. */
+static void note_told(sync_db *s, uint64_t seq)
+{
+    const uint8_t *own = s->site_ids[s->own_site];
+    if (memcmp(s->told_site, own, SYNC_SITE_BYTES) != 0) {
+        memcpy(s->told_site, own, SYNC_SITE_BYTES);
+        s->told = 0;
+    }
+    s->told = seq > s->told ? seq : s->told;
+}
+
+bool sync_site_told(const sync_db *s, int64_t seq)
+{
+    return (uint64_t)seq <= s->told && memcmp(s->told_site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0;
+}
+
 int sync_site_stale(sync_db *s, const sync_outside *outside, bool *stale, sync_error *error)
 {
     uint64_t at = 0;
     *stale = outside->known && outside->inode != s->inode; /* the device number alone proves nothing */
-    bool forsaken =
-        outside->count == s->forsaken_count && memcmp(outside->site, s->forsaken_site, SYNC_SITE_BYTES) == 0;
+    const uint8_t *own = s->site_ids[s->own_site];
+    bool forsaken = outside->count == s->forsaken_count &&
+                    memcmp(outside->site, s->forsaken_site, SYNC_SITE_BYTES) == 0 &&
+                    memcmp(own, s->forsaken_for, SYNC_SITE_BYTES) == 0;
+    if (outside->witness == 1 && memcmp(outside->site, own, SYNC_SITE_BYTES) == 0) {
+        note_told(s, outside->told);
+    }
     if (!outside->known || *stale || outside->witness != 1 || forsaken) {
         return SYNC_OK;
     }
-    *stale = memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) != 0 ||
-             outside->count > s->count || (!outside->same_boot && !outside->clean);
+    *stale = memcmp(outside->site, own, SYNC_SITE_BYTES) != 0 || outside->count > s->count ||
+             (!outside->same_boot && !outside->clean);
     /* what was told from a virtual fold is still in the tail, unless somebody put an older file in its place */
     if (*stale || outside->count != s->count || outside->told <= (uint64_t)s->folded) {
         return SYNC_OK;
@@ -95,6 +116,7 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
     }
     if (outside && outside->witness == 1) {
         memcpy(s->forsaken_site, outside->site, SYNC_SITE_BYTES);
+        memcpy(s->forsaken_for, site, SYNC_SITE_BYTES);
         s->forsaken_count = outside->count;
     }
     s->own_site = sid;
@@ -111,6 +133,7 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
     const sync_env *env = sync_env_get();
     const char *path = file_path(s);
     sync_witness w = {.count = s->count, .told = (uint64_t)s->overlay.folded, .clean = false};
+    note_told(s, w.told);
     if (path == NULL || !outside->known) {
         return SYNC_OK;
     }
@@ -118,14 +141,15 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
     if (rc != SYNC_OK) {
         return rc;
     }
-    if (outside->witness == 1 && outside->same_boot && !outside->clean && outside->count == w.count &&
-        outside->told == w.told && outside->told_at == w.told_at &&
-        memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0) {
+    /* After a power cut it is enough that the disk has a witness of this id that is not clean: what else it says may be older. */
+    bool on_disk = outside->witness == 1 && outside->same_boot && !outside->clean &&
+                   memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0;
+    if (on_disk && outside->count == w.count && outside->told == w.told && outside->told_at == w.told_at) {
         return SYNC_OK;
     }
     memcpy(w.site, s->site_ids[s->own_site], SYNC_SITE_BYTES);
     memcpy(w.boot, boot_id(s), sizeof w.boot);
-    if (env->witness_write(env->context, path, &w, false) == 0) {
+    if (env->witness_write(env->context, path, &w, !on_disk) == 0) {
         s->witness_written = true;
         if (s->path == NULL && (s->path = sync_alloc(strlen(path) + 1)) != NULL) {
             memcpy(s->path, path, strlen(path) + 1);

@@ -82,7 +82,7 @@ int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t pa
         rc = begin_reading(stream, seen, seen_bytes, &why);
     }
     if (rc == SYNC_OK) {
-        sync_request request = {.seen = seen, .seen_bytes = seen_bytes, .skip_refused = true};
+        sync_request request = {.seen = seen, .seen_bytes = seen_bytes, .skip_refused = true, .parts = true};
         rc = sync_changes_open(s, &request, &stream->changes, &why);
         if (rc != SYNC_OK) {
             rc = sync_operation_end(s, &stream->operation, rc, &why);

@@ -65,6 +65,7 @@ static inline void make_head(sync_head *head, bool seen)
     fill_matrix(&head->base, TABLES, SITES);
     fill_matrix(&head->start, TABLES, seen ? SITES : 1);
     head->part = seen ? 0 : leaf_below(1000);
+    head->delta = seen ? 0 : leaf_below(UINT32_MAX);
 }
 
 static inline void make_row(sync_row *row, uint32_t table)
@@ -172,6 +173,7 @@ static inline void assert_head(const sync_head *a, const sync_head *b)
     assert_matrix(&a->base, &b->base);
     assert_matrix(&a->start, &b->start);
     assert_int_equal(a->part, b->part);
+    assert_int_equal(a->delta, b->delta);
 }
 
 static inline void assert_decodes(const changes *c, const void *blob, size_t bytes)

@@ -145,7 +145,7 @@ static void test_frames_that_are_refused(void **state)
     sync_encoder_free(e);
 }
 
-/* Contents made by hand: sites, tables, base, start, part, items. */
+/* Contents made by hand: sites, tables, base, start, part, delta, items. */
 static void test_heads_that_are_refused(void **state)
 {
     (void)state;
@@ -153,7 +153,7 @@ static void test_heads_that_are_refused(void **state)
 #define SITE_B  "bbbbbbbbbbbbbbbb"
 #define SITES_1 "\x01" SITE_A
 #define TABLE_T "\x01t\x00\x01\x01k\x02\x01x\x01y"
-#define REST    "\x00\x00\x00\x00\x00"
+#define REST    "\x00\x00\x00\x00\x00\x00"
 #define END     "\x00\x00"
 #define CASE(s, code)                                                                                        \
     {                                                                                                        \
@@ -167,7 +167,7 @@ static void test_heads_that_are_refused(void **state)
         CASE(SITES_1 "\x01" TABLE_T REST END, SYNC_DONE),
         CASE("\x00\x00\x00" END, SYNC_CORRUPT),                                      /* nobody's */
         CASE("\x02" SITE_A SITE_A "\x00\x00" END, SYNC_CORRUPT),                     /* one site twice */
-        CASE("\x02" SITE_A SITE_B "\x00\x00" END, SYNC_DONE),                        /* no tables */
+        CASE("\x02" SITE_A SITE_B "\x00\x00\x00" END, SYNC_DONE),                    /* no tables */
         CASE(SITES_1 "\x02" TABLE_T TABLE_T REST "\x00\x00" END, SYNC_CORRUPT),      /* one table twice */
         CASE(SITES_1 "\x01\x01t\x00\x01\x01k\x02\x01x\x01x" REST END, SYNC_CORRUPT), /* one column twice */
         CASE(SITES_1 "\x01\x01t\x00\x02\x01k\x01k\x00" REST END, SYNC_CORRUPT),      /* one key part twice */
@@ -178,7 +178,10 @@ static void test_heads_that_are_refused(void **state)
         CASE("\x81\x80\x04", SYNC_TOOBIG),                /* 65537 sites */
         CASE(SITES_1 "\x81\x20", SYNC_TOOBIG),            /* 4097 tables */
         CASE(SITES_1 "\x01\x81\x08" SITE_A, SYNC_TOOBIG), /* a name of 1025 bytes */
-        CASE(SITES_1 "\x01" TABLE_T "\x00\x00\x00\x00\x80\x80\x80\x80\x10" END, SYNC_CORRUPT), /* part 2^32 */
+        CASE(SITES_1 "\x01" TABLE_T "\x00\x00\x00\x00\x80\x80\x80\x80\x10\x00" END,
+             SYNC_CORRUPT), /* part 2^32 */
+        CASE(SITES_1 "\x01" TABLE_T "\x00\x00\x00\x00\x00\x80\x80\x80\x80\x10" END,
+             SYNC_CORRUPT),                                                     /* delta 2^32 */
         CASE(SITES_1 "\x01" TABLE_T REST "\x00\x01", SYNC_CORRUPT),             /* not as many rows */
         CASE(SITES_1 "\x01" TABLE_T REST "\x01\x01" END, SYNC_CORRUPT),         /* no such table */
         CASE(SITES_1 "\x01" TABLE_T REST "\x7f" END, SYNC_CORRUPT),             /* no such item */
