@@ -48,16 +48,24 @@ static int64_t exchange_round(void)
     return rows;
 }
 
-/* Nobody lacks anything of anybody: each asks the next one, in a few runs each asks all. */
+static int64_t ask_around(bool all)
+{
+    int64_t rows = 0;
+    for (int r = 0; r < world.count; r++) {
+        for (int k = 1; k < (all ? world.count : 2); k++) {
+            rows += traffic_pull(r, (r + k) % world.count, true);
+        }
+    }
+    return rows;
+}
+
+/* Nobody lacks anything of anybody: each asks the next one, in a few runs each asks all. Two files that never met may
+** tell each other once what both have of a delta whose end was lost with its sender. */
 static void check_rest(void)
 {
     bool all = world.count < 6 && dice_percent(world.dice, 20);
-    for (int r = 0; r < world.count; r++) {
-        for (int k = 1; k < (all ? world.count : 2); k++) {
-            if (traffic_pull(r, (r + k) % world.count, true) != 0) {
-                world_fail("equal files still have something to tell each other");
-            }
-        }
+    if (ask_around(all) > 0 && ask_around(all) > 0) {
+        world_fail("equal files still have something to tell each other");
     }
 }
 
