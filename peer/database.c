@@ -339,7 +339,26 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     if (!call(d, "SELECT sync_track_all()", NULL, f)) {
         return false;
     }
-    peer_notice("%s tracked nothing; now it tracks all its tables with a key", d->path);
+    if (is_tracked(d)) {
+        peer_notice("%s tracked nothing; now it tracks all its tables with a key", d->path);
+    }
+    return true;
+}
+
+/* A file that keeps nothing in step: who offers it may make tables later, who asks to have it kept in step has asked for nothing. */
+static bool check_tracked(peer_database *d, const peer_options *o, peer_failure *f)
+{
+    if (is_tracked(d) || o->command == PEER_CLONE) {
+        return true;
+    }
+    const char *why = o->track == PEER_TRACK_NONE ? "tracks no table" : "has no table with a primary key";
+    if (o->command == PEER_SYNC) {
+        return peer_fail(
+            f, PEER_EXIT_SCHEMA,
+            "%s %s, so there is nothing to keep in step; sync-peer clone makes a new file from a room",
+            d->path, why);
+    }
+    peer_notice("%s %s: nothing is exchanged until it does", d->path, why);
     return true;
 }
 
@@ -354,7 +373,8 @@ static int64_t ask(sqlite3_stmt *stmt)
 static bool open_known(peer_database *d, const peer_options *o, peer_track track, peer_failure *f)
 {
     if (!open_main(d, f) || !check_writable(d, f) || !peer_database_track(d, track, o->track_list, f) ||
-        !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {
+        !check_tracked(d, o, f) || !set_journal_mode(d, o->keep_journal_mode, f) ||
+        !prepare_questions(d, f)) {
         return false;
     }
     ask(d->data_version);        /* reading makes the WAL, where there was none */

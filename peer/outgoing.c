@@ -217,7 +217,7 @@ static void begin_delta(peer_link *l, int64_t now_ms)
 /* Opens a stream for the link, up to its first part. False: there is nothing to send, or not now. */
 static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
 {
-    if (l->theirs.len == 0) {
+    if (l->theirs.len == 0 || !peer_room_seen(r) || r->seen.len == 0) { /* one of the two tracks nothing */
         l->dirty = false;
         return false;
     }

@@ -253,6 +253,21 @@ class Errors(Case):
         self.one_line(11, "serve", db, "--listen", "127.0.0.1:0", "--track", "keyless", says="keyless")
         self.one_line(11, "serve", db, "--listen", "127.0.0.1:0", "--track", "nothing", says="nothing")
 
+    def test_a_file_without_a_table_that_has_a_key(self):
+        server, empty = self.serve(self.make("a.db")), self.path("empty.db")
+        plain(empty, "CREATE TABLE n(v)")
+        self.assertEqual(1, len(self.fails(11, "sync", empty, server.url, says="has no table with a primary key")))
+        self.assertFalse(Path(f"{empty}-wal").exists())  # found out before the file is changed
+        self.fails(11, "sync", empty, server.url, "--track", "none", says="tracks no table")
+
+    def test_a_served_file_without_a_table_that_has_a_key(self):
+        empty, b = self.path("empty.db"), self.make("b.db")
+        plain(empty, "CREATE TABLE n(v)")
+        server = self.serve(empty)
+        self.assertEqual(0, self.run_peer("sync", b, server.url, "--once")[0])
+        self.assertIsNone(server.process.poll())
+        self.assertIn("has no table with a primary key", server.stderr)
+
     def test_metadata_from_the_future(self):
         db = self.make("a.db")
         self.serve(db).stop()
