@@ -12,6 +12,7 @@
 typedef struct arriving {
     sync_table *t; /* NULL: not tracked here, its rows are passed over */
     uint32_t *cid; /* wire column -> stable column id; UINT32_MAX until its name is first needed */
+    bool twice;    /* a column may come under two names */
 } arriving;
 
 typedef struct apply {
@@ -54,6 +55,10 @@ static int map_tables(apply *a, sync_error *error)
             uint32_t cid = 0;
             while (cid < t->col_count && sqlite3_stricmp(t->cols[cid].name, theirs->col_names[c]) != 0) {
                 cid++;
+            }
+            if (cid < t->col_count && t->cols[cid].same) {
+                cid = t->cols[cid].same - 1;
+                a->tables[h].twice = true;
             }
             a->tables[h].cid[c] = cid < t->col_count ? cid : UINT32_MAX;
         }
@@ -218,6 +223,10 @@ static int translate(apply *a, arriving *at, const sync_table_head *theirs, cons
         }
         sync_stamp stamp = wire->cells[i].stamp;
         timely = take_stamp(a, &stamp) && timely;
+        const sync_cell *have = at->twice ? sync_row_find(row, *cid) : NULL;
+        if (have && sync_stamp_compare(&a->m.s->sites, have->stamp, stamp) >= 0) {
+            continue;
+        }
         sync_cell *cell = sync_row_set(row, *cid, stamp);
         if (cell == NULL) {
             return sync_fail_nomem(error);

@@ -140,11 +140,17 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
             rc = sync_fail_nomem(error);
             break;
         }
-        known[c - t->cols] = sqlite3_column_int(stmt, 2) != 0;
-        c->learned = sqlite3_column_int(stmt, 2) == 2;
+        int64_t present = sqlite3_column_int64(stmt, 2), same = present < 0 ? -present : present;
+        known[c - t->cols] = present == 1 || present == 2;
+        c->learned = present == 2;
+        c->same = same >= SYNC_SAME_COLUMN && same - SYNC_SAME_COLUMN < t->col_count
+                      ? (uint32_t)(same - SYNC_SAME_COLUMN) + 1
+                      : 0;
+        c->absorb = c->same && present < 0;
     }
     sqlite3_finalize(stmt);
-    if (rc != SQLITE_DONE) {
+    rc = rc == SQLITE_DONE ? sync_schema_renames(s, t, base, known, error) : rc;
+    if (rc != SYNC_OK) {
         return rc;
     }
     for (uint32_t b = 0; b < base->col_count; b++) {

@@ -25,6 +25,10 @@ enum {
     SYNC_OP_MEND = -6
 };
 
+/* sync_column.present of a former name: this plus the id of the column that it stands for; negative while values that waited under it are
+** not moved there yet. */
+#define SYNC_SAME_COLUMN 3
+
 /* journal.tid = table id | column group << SYNC_GROUP_SHIFT */
 #define SYNC_GROUP_SHIFT 24
 #define SYNC_TID_MASK    ((1 << SYNC_GROUP_SHIFT) - 1)
@@ -36,6 +40,9 @@ typedef struct sync_column {
     bool learned;  /* present, but unknown to the triggers when the tail was written */
     char affinity; /* of present and late columns: 'i' 't' 'r' 'n' 'b' */
     char *preset;  /* the DEFAULT as the schema spells it, or NULL */
+    char *former;  /* a program renamed it since sync_column was written: what it was called there, or NULL */
+    uint32_t same; /* this is but another name of column same - 1; 0: it is a column */
+    bool absorb;   /* values that waited under this name are still to be moved there */
 } sync_column;
 
 /* One secondary UNIQUE index. */

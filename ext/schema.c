@@ -237,6 +237,107 @@ int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_
     return rc;
 }
 
+/* ---- renamed columns ---- */
+
+/* The next column that the trigger compares, unquoted into the arena; NULL at the end (or without memory: *oom). */
+static char *next_compared(const char **at, sync_arena *arena, bool *oom)
+{
+    static const char before[] = "CASE WHEN OLD.\"";
+    const char *from = strstr(*at, before);
+    if (from == NULL) {
+        return NULL;
+    }
+    from += strlen(before);
+    char *name = sync_schema_string(arena, from), *to = name;
+    *oom = name == NULL;
+    for (*at = from; name && **at && (**at != '"' || (*at)[1] == '"'); (*at)++) {
+        *at += **at == '"';
+        *to++ = **at;
+    }
+    if (name) {
+        *to = 0;
+    }
+    return name;
+}
+
+static bool has_column(const sync_base_table *base, const char *name)
+{
+    for (uint32_t b = 0; b < base->col_count; b++) {
+        if (sqlite3_stricmp(base->cols[b].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A name that values waited under is the new name of a column: from now on it stands for the old one. */
+static void take_over_name(sync_table *t, uint32_t cid, const bool *known)
+{
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        sync_column *c = &t->cols[i];
+        if (!known[i] && c->former == NULL && sqlite3_stricmp(c->name, t->cols[cid].name) == 0) {
+            c->former = c->name;
+            c->name = t->cols[cid].former;
+            c->absorb = c->same == 0;
+            c->same = cid + 1;
+        }
+    }
+}
+
+static int compare_names(sync_db *s, sync_table *t, const sync_base_table *base, const bool *known,
+                         const char *trigger, sync_error *error)
+{
+    char **names = sync_arena_alloc(&s->metadata, (t->col_count + 1) * sizeof *names);
+    bool oom = names == NULL, sane = true;
+    char *name = NULL;
+    uint32_t next = 0;
+    while (!oom && sane && (name = next_compared(&trigger, &s->metadata, &oom)) != NULL) {
+        while (next < t->col_count && !known[next]) {
+            next++;
+        }
+        sane = next < t->col_count && has_column(base, name);
+        if (sane) {
+            names[next++] = name;
+        }
+    }
+    while (next < t->col_count && !known[next]) {
+        next++;
+    }
+    if (oom || !sane || next < t->col_count) {
+        return oom ? sync_fail_nomem(error)
+                   : SYNC_OK; /* not what we wrote: names are all there is to go by */
+    }
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        if (known[i] && sqlite3_stricmp(t->cols[i].name, names[i]) != 0) {
+            t->cols[i].former = t->cols[i].name;
+            t->cols[i].name = names[i];
+            t->late = true;
+        }
+    }
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        if (known[i] && t->cols[i].former) {
+            take_over_name(t, i, known);
+        }
+    }
+    return SYNC_OK;
+}
+
+int sync_schema_renames(sync_db *s, sync_table *t, const sync_base_table *base, const bool *known,
+                        sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error,
+                          "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = "
+                          "'sync_%u_update' AND tbl_name = %Q COLLATE NOCASE",
+                          t->tid, t->name);
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        rc = text ? compare_names(s, t, base, known, text, error) : sync_fail_nomem(error);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 /* ---- foreign keys ---- */
 
 static bool same_names(char **a, uint32_t count, char **b, uint32_t b_count)

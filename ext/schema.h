@@ -31,6 +31,11 @@ typedef struct sync_base_table {
 int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out,
                      sync_error *error);
 
+/* Notices columns that a program renamed: SQLite has rewritten our trigger, which names the known columns in order of id. `known`: which
+** these are. Renames t->cols, sets `former`, `same` and `absorb` there, and t->late. */
+int sync_schema_renames(sync_db *s, sync_table *t, const sync_base_table *base, const bool *known,
+                        sync_error *error);
+
 /* The affinity letter of a declared type by SQLite's rules: 'i' 't' 'b' 'r' 'n'. */
 char sync_schema_affinity(const char *declared);
 

@@ -202,8 +202,58 @@ int sync_settle(sync_merging *m)
 
 /* ---- the local half ---- */
 
-/* Gives values that waited for a column their place in it. */
-static int release_pending(sync_merging *m, sync_table *t)
+/* Does the state hold values whose column is there now, or is known under another name now? */
+static bool has_waiting(const sync_table *t, const sync_row *row)
+{
+    bool waits = false;
+    for (uint32_t i = 0; !waits && i < row->count && row->cells[i].col < t->col_count; i++) {
+        const sync_column *c = &t->cols[row->cells[i].col];
+        waits = row->cells[i].carried && (c->absorb || (!row->held && c->present));
+    }
+    return waits;
+}
+
+/* As retry(); first the values that came under another name of a column become that column's, where they are later. */
+static int release_row(sync_merging *m, const sync_candidate *h)
+{
+    sync_row row = {0}, brought = {0};
+    sync_slot slot;
+    sync_arena_reset(&m->arena);
+    int rc = sync_find(m, h->t, h->key, h->born, &row, &slot);
+    brought.cl = row.cl;
+    brought.born = row.born;
+    for (uint32_t i = 0; rc == SYNC_OK && i < row.count;) {
+        sync_cell from = row.cells[i];
+        if (from.col >= h->t->col_count || !h->t->cols[from.col].absorb) {
+            i++;
+            continue;
+        }
+        uint32_t to = h->t->cols[from.col].same - 1;
+        sync_cell *cell = sync_row_find(&brought, to);
+        if (cell == NULL || sync_stamp_compare(&m->s->sites, cell->stamp, from.stamp) < 0) {
+            cell = sync_row_set(&brought, to, from.stamp);
+            rc = cell ? SYNC_OK : sync_fail_nomem(m->error);
+            if (cell) {
+                cell->carried = true;
+                cell->value = from.value;
+            }
+        }
+        memmove(&row.cells[i], &row.cells[i + 1], (--row.count - i) * sizeof row.cells[0]);
+    }
+    m->retry = brought.count == 0; /* otherwise its clock is to be written, whatever comes of it */
+    if (rc == SYNC_OK && brought.count &&
+        sync_row_merge(&m->s->sites, h->t->identity, &row, &brought) == SYNC_MERGE_NOMEM) {
+        rc = sync_fail_nomem(m->error);
+    }
+    rc = rc == SYNC_OK && row.cl ? sync_show(m, h->t, h->key, &row, &slot, SYNC_MERGE_CELLS) : rc;
+    m->retry = true;
+    sync_row_free(&row);
+    sync_row_free(&brought);
+    return rc;
+}
+
+/* Gives values that waited for a column their place in it. `kind` of clocks: row or hidden. */
+static int release_pending(sync_merging *m, sync_table *t, const char *kind)
 {
     sync_db *s = m->s;
     sync_arena arena = {0};
@@ -213,17 +263,13 @@ static int release_pending(sync_merging *m, sync_table *t)
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT clock, ");
     sync_str_numbers(sql, t, "k%d", ", ");
-    sqlite3_str_appendf(sql, " FROM main.sync_row_%u", t->tid);
+    sqlite3_str_appendf(sql, " FROM main.sync_%s_%u", kind, t->tid);
     sync_row row = {0};
     int rc = sync_prepare_text(s, &stmt, m->error, sqlite3_str_finish(sql));
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, m->error)) == SQLITE_ROW) {
-        bool waits = false;
         rc = sync_clock_get(&row, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
                             t->identity, t->epoch, s->sites.count);
-        for (uint32_t i = 0; rc == SYNC_OK && !row.held && i < row.count; i++) {
-            waits = waits || (row.cells[i].carried && t->cols[row.cells[i].col].present);
-        }
-        if (!waits) {
+        if (rc != SYNC_OK || !has_waiting(t, &row)) {
             continue;
         }
         if (count == cap) {
@@ -245,9 +291,8 @@ static int release_pending(sync_merging *m, sync_table *t)
     }
     sqlite3_finalize(stmt);
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;
-    bool shown = false;
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-        rc = retry(m, &list[i], &shown);
+        rc = release_row(m, &list[i]);
     }
     sync_row_free(&row);
     sync_free(list);
@@ -293,6 +338,16 @@ static int tail_touches(sync_db *s, bool *touched, sync_error *error)
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Have values waited under what is now another name of a column? */
+static bool absorbs(const sync_table *t)
+{
+    bool any = false;
+    for (uint32_t c = 0; !any && c < t->col_count; c++) {
+        any = t->cols[c].absorb;
+    }
+    return any && !t->missing;
+}
+
 static int show_held(sync_db *s, const bool *touched, const sync_learned *learned, uint32_t learned_count,
                      sync_error *error)
 {
@@ -300,11 +355,16 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
     int rc = sync_merging_begin(&m, s, error);
     m.retry = true;
     memcpy(m.touched, touched, rc == SYNC_OK ? s->table_count * sizeof *touched : 0);
-    for (uint32_t i = 0; rc == SYNC_OK && i < learned_count; i++) {
-        sync_table *t = sync_engine_tid(s, learned[i].tid);
-        if (t && (i == 0 || learned[i - 1].tid != t->tid)) {
-            m.touched[t - s->tables] = true;
-            rc = t->pending ? release_pending(&m, t) : SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        sync_table *t = &s->tables[i];
+        bool released = absorbs(t);
+        for (uint32_t l = 0; l < learned_count; l++) {
+            released = released || learned[l].tid == t->tid;
+        }
+        m.touched[i] = m.touched[i] || released;
+        rc = released && t->pending ? release_pending(&m, t, "row") : SYNC_OK;
+        if (rc == SYNC_OK && released && t->pending && t->identity == SYNC_BY_ROW) {
+            rc = release_pending(&m, t, "hidden");
         }
     }
     rc = rc == SYNC_OK ? sync_settle(&m) : rc;
@@ -321,7 +381,7 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
 {
     sync_learned *learned = NULL;
     uint32_t count = 0;
-    bool late = false, any = false, *touched = sync_alloc(s->table_count + 1);
+    bool late = false, any = false, absorb = false, *touched = sync_alloc(s->table_count + 1);
     if (touched == NULL) {
         return sync_fail_nomem(error);
     }
@@ -334,18 +394,22 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         rc = sync_capture_learn(s, error);
         rc = rc == SYNC_OK ? list_late(s, &learned, &count, error) : rc;
     }
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        absorb = absorb || absorbs(&s->tables[i]);
+    }
     rc = rc == SYNC_OK ? sync_conflict_any(s, &any, error) : rc;
     rc = rc == SYNC_OK && any ? tail_touches(s, touched, error) : rc;
     if (late || any) { /* the tail says what to do beside folding */
         enough = INT64_MAX;
     }
     rc = rc == SYNC_OK ? sync_fold_real(s, learned, count, enough, entries, error) : rc;
-    if (rc == SYNC_OK && (count || (any && *entries))) {
+    if (rc == SYNC_OK && (count || absorb || (any && *entries))) {
         rc = show_held(s, touched, learned, count, error);
     }
-    if (rc == SYNC_OK && count) {
+    if (rc == SYNC_OK && (count || absorb)) {
         rc = sync_exec(s, error,
                        "UPDATE main.sync_column SET present = 1 WHERE present = 2;"
+                       "UPDATE main.sync_column SET present = -present WHERE present < 0;"
                        "UPDATE main.sync_meta SET generation = generation + 1");
     }
     sync_free(learned);
