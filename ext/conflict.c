@@ -80,24 +80,38 @@ static int bind_side(sync_merging *m, sqlite3_stmt *stmt, int first, const sync_
     return rc == SQLITE_OK && !oom ? SYNC_OK : sync_fail_nomem(m->error);
 }
 
-int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row)
+/* Takes entries of a row off the list: the one that is held (reason: NULL), or notes of one reason. */
+static int take_off(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                    const char *reason)
 {
     sync_buf id = {0};
     sqlite3_stmt *stmt = NULL;
     state_key(&id, m, t, key, row);
-    int rc = id.oom
-                 ? sync_fail_nomem(m->error)
-                 : sync_prepare(m->s, &stmt, m->error,
-                                "DELETE FROM main.sync_conflict WHERE tid = %u AND clock_key = ?1 AND held",
-                                t->tid);
+    int rc = id.oom ? sync_fail_nomem(m->error)
+                    : sync_prepare(m->s, &stmt, m->error,
+                                   "DELETE FROM main.sync_conflict WHERE tid = %u AND clock_key = ?1 AND "
+                                   "iif(?2 IS NULL, held, NOT held AND reason = ?2)",
+                                   t->tid);
     if (rc == SYNC_OK) {
-        rc = sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) == SQLITE_OK
-                 ? sync_run(m->s, stmt, m->error)
-                 : sync_fail_nomem(m->error);
+        rc = sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) ||
+                     sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC)
+                 ? sync_fail_db(m->s, m->error, NULL)
+                 : sync_run(m->s, stmt, m->error);
     }
     sqlite3_finalize(stmt);
     sync_buf_free(&id);
     return rc;
+}
+
+int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row)
+{
+    return take_off(m, t, key, row, NULL);
+}
+
+int sync_conflict_unlist(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                         const char *reason)
+{
+    return take_off(m, t, key, row, reason);
 }
 
 int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
@@ -168,8 +182,9 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
 int sync_conflict_any(sync_db *s, bool *any, sync_error *error)
 {
     int64_t found = 0;
-    int rc =
-        sync_query_int(s, &found, 0, error, "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held)");
+    int rc = sync_query_int(
+        s, &found, 0, error,
+        "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held OR reason = 'foreign key')");
     *any = found != 0;
     return rc;
 }

@@ -68,3 +68,69 @@ bool sync_key_equal(const sync_table *t, const sync_value *a, const sync_value *
     sync_buf_free(&y);
     return same;
 }
+
+/* Whether SQLite would read this text as a number; true in doubt. */
+static bool may_be_number(const sync_value *v)
+{
+    const char *text = v->data;
+    for (size_t i = 0; i < v->bytes; i++) {
+        bool sign = text[i] == '-' || text[i] == '+';
+        if (text[i] == 0 || strchr("0123456789.eE+- \t\n\v\f\r", text[i]) == NULL ||
+            (sign && i && text[i - 1] >= '0' && text[i - 1] <= '9')) { /* a date has such */
+            return false;
+        }
+    }
+    return v->bytes > 0;
+}
+
+bool sync_key_fits(const sync_table *t, const sync_value *key)
+{
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        const sync_value *v = &key[i];
+        bool number = v->type == SYNC_INTEGER || v->type == SYNC_REAL, fits = true;
+        if (v->type == SYNC_NULL) {
+            continue;
+        }
+        if (t->rowid_alias) {
+            fits = v->type == SYNC_INTEGER;
+        } else if (t->key_affinity[i] == 't') {
+            fits = !number;
+        } else if (t->key_affinity[i] == 'r') {
+            fits = v->type != SYNC_INTEGER && !(v->type == SYNC_TEXT && may_be_number(v));
+        } else if (t->key_affinity[i] != 'b') {
+            fits = v->type == SYNC_TEXT ? !may_be_number(v) : normal_number(*v).type == v->type;
+        }
+        if (!fits) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void sync_str_key_stored(sqlite3_str *str, const sync_table *t, uint32_t i, const char *value)
+{
+    static const char text_of[] = "iif(typeof(%s) IN ('integer', 'real'), CAST(%s AS TEXT), %s)";
+    /* CAST makes a number of any text; only what is one throughout is equal to it. */
+    static const char number_of[] =
+        "CASE typeof(%s) WHEN 'text' THEN iif(CAST(%s AS NUMERIC) = %s, CAST(%s AS NUMERIC), %s) WHEN 'real'"
+        " THEN iif(CAST(%s AS INTEGER) = %s AND %s BETWEEN -9223372036854775807 AND 9223372036854775806,"
+        " CAST(%s AS INTEGER), %s) ELSE %s END";
+    static const char real_of[] = "CASE typeof(%s) WHEN 'text' THEN iif(CAST(%s AS NUMERIC) = %s, "
+                                  "CAST(CAST(%s AS NUMERIC) AS REAL), %s)"
+                                  " WHEN 'integer' THEN CAST(%s AS REAL) ELSE %s END";
+    const char *v = value;
+    char affinity = t->key_affinity[i];
+    if (t->rowid_alias) {
+        sqlite3_str_appendall(str, "(SELECT iif(typeof(v) = 'integer', v, NULL) FROM (SELECT ");
+    }
+    if (affinity == 'b') {
+        sqlite3_str_appendall(str, v);
+    } else if (affinity == 't') {
+        sqlite3_str_appendf(str, text_of, v, v, v);
+    } else if (affinity == 'r') {
+        sqlite3_str_appendf(str, real_of, v, v, v, v, v, v, v);
+    } else {
+        sqlite3_str_appendf(str, number_of, v, v, v, v, v, v, v, v, v, v, v);
+    }
+    sqlite3_str_appendall(str, t->rowid_alias ? " AS v))" : "");
+}

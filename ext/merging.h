@@ -100,11 +100,15 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
                       const sync_row *against, bool held, const char *reason, const char *detail);
 int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row);
 
+/* Takes notes of a row (not held) that give this reason off the list. */
+int sync_conflict_unlist(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                         const char *reason);
+
 /* A row that stays held has another reason for it now; *restated is set if it was listed with another one. */
 int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                           const char *reason, const char *detail, bool *restated);
 
-/* Is there any held entry at all? */
+/* Is anything listed that may settle itself: held rows, rows without parents? */
 int sync_conflict_any(sync_db *s, bool *any, sync_error *error);
 
 #endif

@@ -4,7 +4,7 @@
 #include "capture.h"
 #include "clocks.h"
 #include "contest.h"
-#include "merging.h"
+#include "orphans.h"
 
 #include <string.h>
 
@@ -99,8 +99,11 @@ static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, syn
                    : SYNC_OK;
 }
 
-/* Held rows that may be shown now: those held for their parents, or the others. */
-static int list_held(sync_merging *m, sync_arena *arena, bool parents, sync_candidate **list, uint32_t *count)
+enum kind { HELD_FOR_PARENTS, HELD_OTHERWISE, SHOWN_WITHOUT_PARENTS };
+
+/* Rows of one kind on the list that this merge may have settled. */
+static int list_rows(sync_merging *m, sync_arena *arena, enum kind kind, sync_candidate **list,
+                     uint32_t *count)
 {
     sqlite3_stmt *stmt;
     uint32_t cap = 0;
@@ -108,13 +111,14 @@ static int list_held(sync_merging *m, sync_arena *arena, bool parents, sync_cand
     *count = 0;
     int rc = sync_prepare(
         m->s, &stmt, m->error,
-        "SELECT tid, reason, raw_key, clock_key FROM main.sync_conflict WHERE held ORDER BY tid, id");
+        "SELECT tid, reason, raw_key, clock_key FROM main.sync_conflict WHERE held = %d ORDER BY tid, id",
+        kind != SHOWN_WITHOUT_PARENTS);
     while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
         rc = SYNC_OK;
         sync_table *t = sync_engine_tid(m->s, (uint32_t)sqlite3_column_int64(stmt, 0));
         const char *reason = (const char *)sqlite3_column_text(stmt, 1);
-        if (t == NULL || t->missing || reason == NULL || (strcmp(reason, "foreign key") == 0) != parents ||
-            !may_show(m, t, reason)) {
+        if (t == NULL || t->missing || reason == NULL ||
+            (strcmp(reason, "foreign key") == 0) != (kind != HELD_OTHERWISE) || !may_show(m, t, reason)) {
             continue;
         }
         if (*count == cap) {
@@ -168,17 +172,20 @@ static int retry_others(sync_merging *m, const sync_candidate *list, uint32_t co
     return rc;
 }
 
-/* One round over the held rows of one kind. */
-static int settle_round(sync_merging *m, bool parents, bool *shown)
+/* One round over the rows of one kind. */
+static int settle_round(sync_merging *m, enum kind kind, bool *shown)
 {
     sync_arena arena = {0};
     sync_candidate *list = NULL;
     uint32_t count = 0;
-    int rc = list_held(m, &arena, parents, &list, &count);
-    if (rc == SYNC_OK && parents && count) {
+    int rc = list_rows(m, &arena, kind, &list, &count);
+    if (rc == SYNC_OK && kind == HELD_FOR_PARENTS && count) {
         rc = sync_circle_show(m, list, count, shown);
-    } else if (rc == SYNC_OK) {
+    } else if (rc == SYNC_OK && kind == HELD_OTHERWISE) {
         rc = retry_others(m, list, count, shown);
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && kind == SHOWN_WITHOUT_PARENTS && i < count; i++) {
+        rc = sync_orphans_review(m, list[i].t, list[i].key, list[i].born);
     }
     sync_free(list);
     sync_arena_free(&arena);
@@ -192,11 +199,12 @@ int sync_settle(sync_merging *m)
     m->retry = true;
     for (int round = 0; rc == SYNC_OK && any && shown && round < SETTLE_ROUNDS_MAX; round++) {
         m->restated = shown = false;
-        rc = settle_round(m, true, &shown);
-        rc = rc == SYNC_OK ? settle_round(m, false, &shown) : rc;
+        rc = settle_round(m, HELD_FOR_PARENTS, &shown);
+        rc = rc == SYNC_OK ? settle_round(m, HELD_OTHERWISE, &shown) : rc;
         shown = shown || m->restated;
     }
     m->retry = false;
+    rc = rc == SYNC_OK && any ? settle_round(m, SHOWN_WITHOUT_PARENTS, &shown) : rc;
     return rc;
 }
 
@@ -349,7 +357,7 @@ static bool absorbs(const sync_table *t)
 }
 
 static int show_held(sync_db *s, const bool *touched, const sync_learned *learned, uint32_t learned_count,
-                     sync_error *error)
+                     const sync_orphans *orphans, sync_error *error)
 {
     sync_merging m = {0};
     int rc = sync_merging_begin(&m, s, error);
@@ -368,6 +376,7 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
         }
     }
     rc = rc == SYNC_OK ? sync_settle(&m) : rc;
+    rc = rc == SYNC_OK ? sync_orphans_note(&m, orphans) : rc;
     int64_t newest = m.newest;
     rc = sync_merging_end(&m, rc);
     if (rc == SYNC_OK && newest != s->folded) {
@@ -380,6 +389,9 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
 int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
 {
     sync_learned *learned = NULL;
+    sync_orphans orphans = {0};
+    int64_t before = s->folded, followed = 0;
+    uint64_t hlc = s->hlc;
     uint32_t count = 0;
     bool late = false, any = false, absorb = false, *touched = sync_alloc(s->table_count + 1);
     if (touched == NULL) {
@@ -403,9 +415,25 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         enough = INT64_MAX;
     }
     rc = rc == SYNC_OK ? sync_fold_real(s, learned, count, enough, entries, error) : rc;
-    if (rc == SYNC_OK && (count || absorb || (any && *entries))) {
-        rc = show_held(s, touched, learned, count, error);
+    rc = rc == SYNC_OK && *entries ? sync_orphans_follow(s, before, hlc, &followed, error) : rc;
+    if (rc == SYNC_OK && followed && enough == INT64_MAX) {
+        rc = sync_fold_real(s, NULL, 0, enough, &followed, error);
+        *entries += followed;
     }
+    rc = rc == SYNC_OK && *entries ? sync_orphans_find(s, before, &orphans, error) : rc;
+    if (rc == SYNC_OK && orphans.count && enough < INT64_MAX) {
+        /* listing them is journaled: behind what was folded, so nothing may be left */
+        int64_t rest = 0;
+        rc = sync_fold_real(s, learned, count, INT64_MAX, &rest, error);
+        *entries += rest;
+        sync_orphans_free(&orphans);
+        orphans = (sync_orphans){0};
+        rc = rc == SYNC_OK ? sync_orphans_find(s, before, &orphans, error) : rc;
+    }
+    if (rc == SYNC_OK && (count || absorb || (any && *entries) || orphans.count)) {
+        rc = show_held(s, touched, learned, count, &orphans, error);
+    }
+    sync_orphans_free(&orphans);
     if (rc == SYNC_OK && (count || absorb)) {
         rc = sync_exec(s, error,
                        "UPDATE main.sync_column SET present = 1 WHERE present = 2;"

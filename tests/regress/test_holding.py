@@ -86,6 +86,54 @@ class Holding(SyncTest):
         self.converge(a, b)
         self.assertEqual(b.held(), [])
 
+    def test_orphans_of_the_writer_are_listed(self):
+        schema = ("CREATE TABLE p(id INTEGER PRIMARY KEY, a, b, UNIQUE(a, b)); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p); CREATE INDEX c_p ON c(p);"
+                  "CREATE TABLE d(id TEXT PRIMARY KEY, a, b, FOREIGN KEY(a, b) REFERENCES p(a, b));")
+        a, b = self.files("ab", schema, "p", "c", "d")
+        a.script("INSERT INTO p VALUES(1, 1, 1), (2, 2, 2); INSERT INTO c VALUES('c1', 1), ('c2', 2), ('c3', NULL); INSERT INTO d VALUES('d1', 1, 1), ('d2', 1, NULL);")
+        self.converge(a, b)
+        listed = "SELECT tbl, key, held FROM sync_conflict WHERE reason = 'foreign key' ORDER BY tbl, key"
+        self.assertEqual(a.x(listed), [])
+        a.script("PRAGMA foreign_keys = off; DELETE FROM p WHERE id = 2; INSERT INTO c VALUES('c4', 9); UPDATE d SET b = 3;")
+        a.fold()
+        orphans = [("c", '["c2"]', 0), ("c", '["c4"]', 0), ("d", '["d1"]', 0), ("d", '["d2"]', 0)]
+        self.assertEqual(a.x(listed), orphans)
+        b.pull(a)
+        self.assertEqual(b.x(listed), [(tbl, key, 1) for tbl, key, _ in orphans])
+        self.assertEqual(a.x("SELECT ours FROM sync_conflict WHERE key = '[\"c4\"]'"), [('{"p":9}',)])
+        a.script("INSERT INTO p VALUES(9, 1, 3); DELETE FROM c WHERE id = 'c2'")
+        a.fold()
+        self.assertEqual(a.x(listed), [])
+        self.level(a, b)
+
+    def test_an_orphan_gets_its_parent_by_a_merge(self):
+        schema = "CREATE TABLE p(id TEXT PRIMARY KEY); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p);"
+        a, b = self.files("ab", schema, "p", "c")
+        a.sql("PRAGMA foreign_keys = off")
+        a.sql("INSERT INTO c VALUES('c1', 'p1')")
+        a.fold()
+        self.assertEqual(a.x("SELECT key, held FROM sync_conflict"), [('["c1"]', 0)])
+        b.sql("INSERT INTO p VALUES('p1')")
+        self.level(a, b)
+        self.assertEqual(a.x("SELECT key, held FROM sync_conflict"), [])
+
+    def test_children_follow_a_number_that_their_program_gave_away(self):
+        """A parent deleted and inserted again with foreign keys off: the children stayed with it in that file, and were held for ever in all others."""
+        schema = "CREATE TABLE p(id INTEGER PRIMARY KEY, v); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p);"
+        for number, told in enumerate(("not at all", "read", "folded")):
+            a, b = self.files((f"a{number}", f"b{number}"), schema, "p", "c")
+            a.script("INSERT INTO p VALUES(1, 'x'); INSERT INTO c VALUES('c1', 1);")
+            self.converge(a, b)
+            a.script("PRAGMA foreign_keys = off; DELETE FROM p;")
+            if told != "not at all":
+                b.pull(a)
+                self.assertEqual(b.held(), [("c", '["c1"]', "foreign key")])
+            if told == "folded":
+                a.fold()
+            a.sql("INSERT INTO p VALUES(1, 'y')")
+            self.converge(a, b)
+            self.assertEqual(b.sql("SELECT * FROM c"), [("c1", 1)])
+
     def contest(self, schema, *rows):
         """Each row is written by a file of its own, oldest first; they meet in every order. What all show in the end."""
         outcomes = set()

@@ -1,0 +1,293 @@
+#include "orphans.h"
+
+#include "base.h"
+#include "clocks.h"
+#include "parents.h"
+
+#include <string.h>
+
+/* Which tables do the folded entries name? */
+static int named_tables(sync_db *s, int64_t after, bool *named, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error,
+                          "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > %lld AND seq <= %lld",
+                          SYNC_TID_MASK, (long long)after, (long long)s->folded);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
+        if (t) {
+            named[t - s->tables] = true;
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* The folded entries of one table, as j. */
+static void append_entries(const sync_db *s, const sync_table *t, int64_t after, sqlite3_str *sql)
+{
+    sqlite3_str_appendf(sql, "j.seq > %lld AND j.seq <= %lld AND j.tid & %d = %u", (long long)after,
+                        (long long)s->folded, SYNC_TID_MASK, t->tid);
+}
+
+/* Children that were written, and have no parent. */
+static void append_written(const sync_db *s, const sync_table *child, const sync_table *parent,
+                           const sync_fk *fk, int64_t after, sqlite3_str *sql)
+{
+    sqlite3_str_appendf(sql, " FROM main.sync_journal AS j CROSS JOIN main.\"%w\" AS c ON ", child->name);
+    sync_str_match_base(sql, child, "c", "j");
+    sqlite3_str_appendall(sql, " WHERE ");
+    append_entries(s, child, after, sql);
+    for (uint32_t i = 0; i < fk->count; i++) {
+        sqlite3_str_appendf(sql, " AND c.\"%w\" IS NOT NULL", fk->from[i]);
+    }
+    sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM main.\"%w\" AS p WHERE ", parent->name);
+    for (uint32_t i = 0; i < fk->count; i++) {
+        sqlite3_str_appendf(sql, "%sp.\"%w\" = c.\"%w\"", i ? " AND " : "", fk->to[i], fk->from[i]);
+    }
+    sqlite3_str_appendall(sql, ")");
+}
+
+/* Children of parents that are gone. */
+static void append_left(const sync_db *s, const sync_table *child, const sync_table *parent,
+                        const sync_fk *fk, int64_t after, sqlite3_str *sql)
+{
+    sqlite3_str_appendf(sql, " FROM main.sync_journal AS j CROSS JOIN main.\"%w\" AS c WHERE ", child->name);
+    append_entries(s, parent, after, sql);
+    sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM main.\"%w\" AS p WHERE ", parent->name);
+    sync_str_match_base(sql, parent, "p", "j");
+    sqlite3_str_appendall(sql, ")");
+    for (uint32_t i = 0; i < fk->count; i++) {
+        for (uint32_t k = 0; k < parent->key_count; k++) {
+            if (sqlite3_stricmp(parent->key_names[k], fk->to[i]) == 0) {
+                sqlite3_str_appendf(sql, " AND c.\"%w\" = j.k%d", fk->from[i], (int)k + 1);
+            }
+        }
+    }
+}
+
+static int collect(sync_db *s, sync_table *child, const sync_fk *fk, char *owned_sql, sync_orphans *o,
+                   sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare_text(s, &stmt, error, owned_sql);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        if (o->count == o->cap) {
+            uint32_t cap = o->cap ? o->cap * 2 : 16;
+            sync_orphan *wider = sync_realloc(o->list, cap * sizeof *wider);
+            if (wider == NULL) {
+                rc = sync_fail_nomem(error);
+                break;
+            }
+            o->list = wider;
+            o->cap = cap;
+        }
+        sync_value *key = sync_arena_alloc(&o->arena, child->key_count * sizeof *key);
+        for (uint32_t i = 0; key && i < child->key_count; i++) {
+            sync_value v = sync_column_value(stmt, (int)i);
+            key = sync_arena_value(&o->arena, &v, &key[i]) ? key : NULL;
+        }
+        if (key == NULL) {
+            rc = sync_fail_nomem(error);
+            break;
+        }
+        o->list[o->count++] = (sync_orphan){child, fk, key};
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Without an index, looking for the children of one parent reads them all. */
+static int is_indexed(sync_db *s, const sync_table *child, const sync_fk *fk, int64_t *indexed,
+                      sync_error *error)
+{
+    *indexed = child->rowid_alias && sqlite3_stricmp(child->key_names[0], fk->from[0]) == 0;
+    return *indexed ? SYNC_OK
+                    : sync_query_int(s, indexed, 0, error,
+                                     "SELECT EXISTS (SELECT 1 FROM pragma_index_list(%Q, 'main') AS l,"
+                                     " pragma_index_info(l.name, 'main') AS i WHERE NOT l.partial AND "
+                                     "i.seqno = 0 AND i.name = %Q COLLATE NOCASE)",
+                                     child->name, fk->from[0]);
+}
+
+static int find_by(sync_db *s, const sync_fk *fk, bool written, int64_t after, sync_orphans *o,
+                   sync_error *error)
+{
+    sync_table *child = sync_engine_tid(s, fk->child_tid), *parent = sync_engine_tid(s, fk->parent_tid);
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    sqlite3_str_appendall(sql, "SELECT ");
+    sync_str_keys(sql, child, "c.\"%w\"", ", ");
+    (written ? append_written : append_left)(s, child, parent, fk, after, sql);
+    sqlite3_str_appendf(sql, " LIMIT %d", SYNC_ORPHANS_NOTED_MAX);
+    return collect(s, child, fk, sqlite3_str_finish(sql), o, error);
+}
+
+int sync_orphans_find(sync_db *s, int64_t after, sync_orphans *o, sync_error *error)
+{
+    if (s->fk_count == 0 || s->folded <= after) {
+        return SYNC_OK;
+    }
+    bool *named = sync_alloc(s->table_count + 1);
+    if (named == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(named, 0, s->table_count + 1);
+    int rc = named_tables(s, after, named, error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
+        const sync_fk *fk = &s->fks[i];
+        const sync_table *child = sync_engine_tid(s, fk->child_tid),
+                         *parent = sync_engine_tid(s, fk->parent_tid);
+        int64_t indexed = 0;
+        if (!child || !parent || child->missing || parent->missing) {
+            continue;
+        }
+        if (named[child - s->tables]) {
+            rc = find_by(s, fk, true, after, o, error);
+        }
+        if (rc == SYNC_OK && fk->to_key && named[parent - s->tables]) {
+            rc = is_indexed(s, child, fk, &indexed, error);
+            rc = rc == SYNC_OK && indexed ? find_by(s, fk, false, after, o, error) : rc;
+        }
+    }
+    sync_free(named);
+    return rc;
+}
+
+void sync_orphans_free(sync_orphans *o)
+{
+    sync_free(o->list);
+    sync_arena_free(&o->arena);
+}
+
+/* The numbers of one table that passed from a row that is gone (or held) to one born since. */
+static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t hlc, int64_t **list,
+                       uint32_t *count, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    uint32_t cap = 0;
+    *list = NULL;
+    *count = 0;
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    sqlite3_str_appendall(sql, "SELECT j.k1 FROM main.sync_journal AS j WHERE ");
+    append_entries(s, parent, after, sql);
+    sqlite3_str_appendf(sql,
+                        " AND EXISTS (SELECT 1 FROM main.sync_hidden_%u AS h WHERE h.k1 = j.k1) AND EXISTS "
+                        "(SELECT 1 FROM main.sync_row_%u AS c WHERE c.k1 = j.k1 AND c.seq = j.seq)",
+                        parent->tid, parent->tid);
+    int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(sql));
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        int64_t number = sqlite3_column_int64(stmt, 0);
+        sync_stamp born = SYNC_STAMP_NONE;
+        rc = sync_clocks_born(s, parent, SYNC_IN_FILE, number, &born, error);
+        if (rc != SYNC_OK || born.hlc <= hlc || born.site != s->own_site) {
+            continue;
+        }
+        if (*count == cap) {
+            cap = cap ? cap * 2 : 16;
+            int64_t *wider = sync_realloc(*list, cap * sizeof *wider);
+            if (wider == NULL) {
+                rc = sync_fail_nomem(error);
+                break;
+            }
+            *list = wider;
+        }
+        (*list)[(*count)++] = number;
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Journals the children of one number as written in the column that refers to it. */
+static int follow(sync_db *s, const sync_table *child, const sync_fk *fk, int64_t number, int64_t *count,
+                  sync_error *error)
+{
+    const sync_env *env = sync_env_get();
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    sqlite3_str_appendall(sql, "INSERT INTO main.sync_journal(tid, op, at, ");
+    sync_str_numbers(sql, child, "k%d", ", ");
+    sqlite3_str_appendf(
+        sql, ") SELECT %u, %lld, %lld, ", child->tid | (fk->from_col / SYNC_MASK_COLUMNS) << SYNC_GROUP_SHIFT,
+        (long long)1 << (fk->from_col % SYNC_MASK_COLUMNS), (long long)env->now_ms(env->context));
+    sync_str_keys(sql, child, "\"%w\"", ", ");
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE \"%w\" = ?1", child->name, fk->from[0]);
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(sql));
+    if (rc == SYNC_OK) {
+        rc = sqlite3_bind_int64(stmt, 1, number) == SQLITE_OK ? sync_run(s, stmt, error)
+                                                              : sync_fail_db(s, error, NULL);
+        *count += rc == SYNC_OK ? sqlite3_changes(s->db) : 0;
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count, sync_error *error)
+{
+    int rc = SYNC_OK;
+    *count = 0;
+    for (uint32_t i = 0; rc == SYNC_OK && s->folded > after && i < s->fk_count; i++) {
+        const sync_fk *fk = &s->fks[i];
+        sync_table *child = sync_engine_tid(s, fk->child_tid), *parent = sync_engine_tid(s, fk->parent_tid);
+        int64_t *reborn = NULL;
+        uint32_t reborn_count = 0;
+        if (!fk->to_row || fk->from_col >= SYNC_REF_KEY || !child || !parent || child->missing ||
+            parent->missing) {
+            continue;
+        }
+        rc = list_reborn(s, parent, after, hlc, &reborn, &reborn_count, error);
+        for (uint32_t r = 0; rc == SYNC_OK && r < reborn_count; r++) {
+            rc = follow(s, child, fk, reborn[r], count, error);
+        }
+        sync_free(reborn);
+    }
+    return rc;
+}
+
+int sync_orphans_note(sync_merging *m, const sync_orphans *o)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < o->count; i++) {
+        const sync_orphan *one = &o->list[i];
+        const sync_table *parent = sync_engine_tid(m->s, one->fk->parent_tid);
+        char why[SYNC_ERROR_BYTES];
+        sync_row row = {0};
+        sync_slot slot;
+        bool exists = false;
+        sync_arena_reset(&m->arena);
+        rc = sync_find_shown(m, one->t, one->key, &row, &slot);
+        if (rc == SYNC_OK && slot.shown) {
+            rc = sync_base_load(m->s, one->t, one->key, &row, NULL, &m->arena, &exists, m->error);
+        }
+        if (rc == SYNC_OK && exists) {
+            sqlite3_snprintf(sizeof why, why, "%s(%s) refers to a row of %s that is not there: written here",
+                             one->t->name, one->fk->from[0], parent->name);
+            rc = sync_conflict_unlist(m, one->t, one->key, &row, "foreign key");
+            rc = rc == SYNC_OK ? sync_conflict_add(m, one->t, one->key, &row, NULL, false, "foreign key", why)
+                               : rc;
+        }
+        sync_row_free(&row);
+    }
+    return rc;
+}
+
+int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born)
+{
+    sync_row row = {0};
+    sync_slot slot;
+    sync_missing missing = {.from = 0};
+    bool exists = false;
+    sync_arena_reset(&m->arena);
+    int rc = sync_find(m, t, key, born, &row, &slot);
+    if (rc == SYNC_OK && slot.shown) {
+        rc = sync_parents_load(m, t, key, &row, NULL, &exists);
+        slot.shown = false; /* look at every foreign key */
+        rc = rc == SYNC_OK && exists ? sync_parents_missing(m, t, key, &row, &slot, &missing) : rc;
+    }
+    if (rc == SYNC_OK && !missing.why[0]) {
+        rc = sync_conflict_unlist(m, t, key, &(sync_row){.born = born}, "foreign key");
+    }
+    sync_row_free(&row);
+    return rc;
+}

@@ -1,0 +1,33 @@
+/* Rows that a program of this file wrote without their parents, or left without: with foreign keys off. They stay, and are listed. */
+#ifndef SYNC_ORPHANS_H
+#define SYNC_ORPHANS_H
+
+#include "merging.h"
+
+typedef struct sync_orphan {
+    sync_table *t;
+    const sync_fk *fk;
+    sync_value *key;
+} sync_orphan;
+
+typedef struct sync_orphans {
+    uint32_t count, cap;
+    sync_orphan *list;
+    sync_arena arena;
+} sync_orphans;
+
+/* Collects those among the rows that have just been folded (live journal entries above `after`). Zero-initialise; sync_orphans_free in any case. */
+int sync_orphans_find(sync_db *s, int64_t after, sync_orphans *o, sync_error *error);
+void sync_orphans_free(sync_orphans *o);
+
+/* Where a number has passed to a row that was born in what has just been folded (stamps above `hlc`), its children mean that row from now on, since the program
+** sees them so: they are journaled as written. *count: how many entries that are still to be folded. */
+int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count, sync_error *error);
+
+/* Lists what was found, as rows that are not held. */
+int sync_orphans_note(sync_merging *m, const sync_orphans *o);
+
+/* One that is listed: not any more, if it has its parents now, or is gone. */
+int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born);
+
+#endif
