@@ -372,6 +372,29 @@ static int closing(sync_changes *c, sync_closing *to, sync_error *error)
     return rc;
 }
 
+int sync_changes_left(sync_changes *c, uint64_t *left, sync_error *error)
+{
+    int64_t at = c->run_at < c->run_count ? c->runs[c->run_at].lo - 1 : c->position;
+    *left = c->stage == STAGE_DONE || at > c->newest ? 0 : (uint64_t)(c->newest - at);
+    for (uint32_t h = 0; !c->counted && h < c->head.table_count; h++) {
+        int64_t rows = 0;
+        int rc = SYNC_OK;
+        if (sync_changes_scans(c, h) || sync_changes_genesis_due(c, h)) {
+            rc = sync_query_int(c->s, &rows, 0, error, "SELECT count(*) FROM main.\"%w\"",
+                                c->s->tables[c->local[h]].name);
+        }
+        if (rc != SYNC_OK) {
+            return rc;
+        }
+        c->to_scan += (uint64_t)rows;
+    }
+    c->counted = true;
+    if (c->stage == STAGE_TABLES && c->to_scan > c->scanned) {
+        *left += c->to_scan - c->scanned;
+    }
+    return SYNC_OK;
+}
+
 int sync_changes_part(sync_changes *c, size_t bytes_max, uint64_t rows_max, const void **part, size_t *bytes,
                       bool *last, sync_error *error)
 {

@@ -28,6 +28,9 @@ int sync_changes_part(sync_changes *c, size_t bytes_max, uint64_t rows_max, cons
 /* Rows sent so far. */
 uint64_t sync_changes_rows(const sync_changes *c);
 
+/* About how many rows and journal entries are still to be looked at. */
+int sync_changes_left(sync_changes *c, uint64_t *left, sync_error *error);
+
 /* After the last part: appends the receiver's seen blob as it will be once it has merged all parts. Needs a request with seen. */
 int sync_changes_receiver(sync_changes *c, sync_buf *seen, sync_error *error);
 

@@ -40,8 +40,10 @@ struct sync_changes {
     run runs[SYNC_RUN_ENTRIES_MAX];
     uint32_t part;
     uint64_t rows, scanned;
-    sync_row row; /* as stored */
-    sync_row out; /* as sent */
+    bool counted;
+    uint64_t to_scan; /* if counted: rows of the tables that are scanned, about */
+    sync_row row;     /* as stored */
+    sync_row out;     /* as sent */
     sync_value key[SYNC_KEY_COLUMNS_MAX];
     sync_value full[SYNC_FULL_VALUES_MAX]; /* a row that is sent without being taken apart */
     sqlite3_stmt *runs_stmt;

@@ -28,7 +28,8 @@
 #define SYNC_FIELDS_CHANGES(X)                                                                               \
     X(varint, stream) /* number of the delta in this direction of this link, from 1 */                       \
     X(varint, part)   /* from 0 */                                                                           \
-    X(varint, kind)   /* sync_changes_kind; payload: a changeset, or the sender's sync_seen() */
+    X(varint, kind)   /* sync_changes_kind; payload: a changeset, or the sender's sync_seen() */             \
+    X(varint, left)   /* rows and journal entries that come behind this part in its delta; an estimate */
 #define SYNC_FIELDS_REJECT(X)                                                                                \
     X(varint, stream)                                                                                        \
     X(varint, reason) /* sync_reject_reason; payload: the sender's sync_seen() */                            \

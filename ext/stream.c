@@ -116,6 +116,17 @@ uint64_t sync_stream_rows(const sync_stream *stream)
     return sync_changes_rows(stream->changes);
 }
 
+int sync_stream_left(sync_stream *stream, uint64_t *left, char **error)
+{
+    sync_error why = {0};
+    *error = NULL;
+    int rc = sync_changes_left(stream->changes, left, &why);
+    if (rc != SYNC_OK) {
+        *error = text_of(&why);
+    }
+    return rc;
+}
+
 int sync_stream_seen(sync_stream *stream, void **seen, size_t *bytes)
 {
     sync_error why = {0};

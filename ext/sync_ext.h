@@ -49,6 +49,10 @@ int sync_stream_next(sync_stream *s, const void **part, size_t *bytes, int *last
 /* Rows in the parts so far. A last part may bear none: it only moves the receiver's cursor past entries it needs nothing of. */
 uint64_t sync_stream_rows(const sync_stream *s);
 
+/* About how many rows and journal entries are still to be looked at, for people. The first call may count rows. SQLITE_OK, or a code with
+** *error. */
+int sync_stream_left(sync_stream *s, uint64_t *left, char **error);
+
 /* After the last part: the receiver's sync_seen() as it will be once it has merged all parts;
 ** sqlite3_malloc'd, to be handed to the
 ** next sync_stream_open. */

@@ -119,6 +119,8 @@ static void queue_part(peer_room *r, peer_link *l, peer_message *m, sync_buf *wh
     p->link = l;
     p->kind = (sync_changes_kind)c->kind;
     p->stream = c->stream;
+    p->part = c->part;
+    p->left = c->left;
     p->weight = weight_of(&m->frame);
     p->rows = -1;
     if (whole->data != NULL) {

@@ -18,7 +18,6 @@ static struct {
     bool quiet;
     bool bar; /* a progress line is on the screen */
     int64_t bar_at_us;
-    int bar_step;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 void peer_log_init(bool json, bool quiet)
@@ -123,7 +122,7 @@ void peer_event(const char *name, const peer_field *fields)
     pthread_mutex_unlock(&state.mutex);
 }
 
-void peer_progress(int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done)
+void peer_progress(int percent, int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done)
 {
     if (state.quiet || state.json || !isatty(STDERR_FILENO)) {
         return;
@@ -132,15 +131,11 @@ void peer_progress(int64_t received_bytes, int64_t received_rows, int64_t sent_b
     pthread_mutex_lock(&state.mutex);
     if (done || now - state.bar_at_us >= PROGRESS_US) {
         state.bar_at_us = now;
-        /* how much there is to come is not known: the bar shows that it moves, the figures how far it is */
         char bar[BAR_CELLS + 1];
-        memset(bar, done ? '=' : ' ', BAR_CELLS);
+        memset(bar, ' ', BAR_CELLS);
+        memset(bar, '=', (size_t)(percent * BAR_CELLS / 100));
         bar[BAR_CELLS] = 0;
-        for (int i = 0; !done && i < 5; i++) {
-            bar[(state.bar_step + i) % BAR_CELLS] = '=';
-        }
-        state.bar_step++;
-        fprintf(stderr, "\r\033[K[%s] received %.1f MiB (%lld rows), sent %.1f MiB%s", bar,
+        fprintf(stderr, "\r\033[K[%s] %d %%, received %.1f MiB (%lld rows), sent %.1f MiB%s", bar, percent,
                 (double)received_bytes / 1048576.0, (long long)received_rows, (double)sent_bytes / 1048576.0,
                 done ? "\n" : "");
         fflush(stderr);

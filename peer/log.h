@@ -29,6 +29,6 @@ typedef struct peer_field {
 void peer_event(const char *name, const peer_field *fields);
 
 /* How far --once has come, on one line of stderr that is written over; only if stderr is a terminal. `done` ends it. */
-void peer_progress(int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done);
+void peer_progress(int percent, int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done);
 
 #endif

@@ -273,6 +273,8 @@ static void conclude_part(peer_room *r, peer_part *p)
         return;
     }
     l->in_merged++;
+    l->in_left = p->left;
+    l->in_most = p->part == 0 || p->left > l->in_most ? p->left : l->in_most;
     l->told = l->told && p->kind == SYNC_CHANGES_PART;
     r->received_rows += p->changed;
     r->seen_fresh = false;
@@ -408,8 +410,6 @@ bool peer_merging_step(peer_room *r, int64_t now_ms)
     if (count > 0 && !aside) {
         r->merge_ms = next_merge_ms(r, took_us);
     }
-    if (r->options->once) {
-        peer_progress(r->received_bytes, r->received_rows, r->sent_bytes, false);
-    }
+    peer_room_progress(r, false);
     return r->parts != NULL;
 }

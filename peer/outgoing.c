@@ -198,6 +198,12 @@ static bool next_part(peer_room *r, peer_link *l)
         stream_failed(r, l, "changes cannot be read", rc, error);
         return false;
     }
+    l->out_left = 0;
+    rc = l->part_last ? SQLITE_OK : sync_stream_left(l->stream, &l->out_left, &error);
+    if (rc != SQLITE_OK) {
+        stream_failed(r, l, "changes cannot be counted", rc, error);
+        return false;
+    }
     l->part = part;
     l->part_at = 0;
     return true;
@@ -211,6 +217,7 @@ static void begin_delta(peer_link *l, int64_t now_ms)
     l->out_delta = true;
     l->out_stream++;
     l->out_parts = 0;
+    l->out_most = l->out_left;
     l->heard_ms = now_ms;
 }
 
@@ -283,12 +290,14 @@ static bool send_piece(peer_room *r, peer_link *l)
     frame.changes.stream = l->out_stream;
     frame.changes.part = l->out_parts;
     frame.changes.kind = kind_of(l);
+    frame.changes.left = l->out_left;
     peer_room_send(r, l, &frame);
     r->sent_bytes += (int64_t)piece;
     l->part_at += piece;
     if (l->part_at == l->part_bytes) {
         l->part = NULL;
         l->out_parts++;
+        peer_room_progress(r, false);
         if (l->part_last) {
             peer_outgoing_end(l);
             tell(r, l);

@@ -81,6 +81,21 @@ bool peer_room_seen(peer_room *r)
     return r->seen_fresh || peer_fail(&r->failure, PEER_EXIT_ERROR, "out of memory");
 }
 
+void peer_room_progress(peer_room *r, bool done)
+{
+    if (!r->options->once) {
+        return;
+    }
+    double left = 0, most = 0;
+    for (const peer_link *l = r->links; l != NULL; l = l->next) {
+        left += (double)l->in_left + (double)l->out_left;
+        most += (double)l->in_most + (double)l->out_most;
+    }
+    int percent = most > 0 ? (int)(99 * (1 - left / most)) : 0; /* the other side has the last word */
+    r->percent = done ? 100 : percent > r->percent ? percent : r->percent;
+    peer_progress(r->percent, r->received_bytes, r->received_rows, r->sent_bytes, done);
+}
+
 static void ask_for_changes(peer_room *r, peer_link *l)
 {
     if (peer_room_seen(r)) {
@@ -377,8 +392,8 @@ static void *run(void *context)
     if (r->created && !r->finished) {
         peer_schema_undo(r);
     }
-    if (r->options->once && r->open) {
-        peer_progress(r->received_bytes, r->received_rows, r->sent_bytes, true);
+    if (r->open && r->finished) {
+        peer_room_progress(r, true);
     }
     peer_message *ended = peer_message_new(PEER_ROOM_ENDED, 0);
     ended->exit = r->failure.code;

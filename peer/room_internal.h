@@ -36,6 +36,8 @@ typedef struct peer_link {
     bool
         in_delta; /* part of a delta is here, and the other side has not yet said what it holds: cut nothing for it,
                             ** it would get back what it sends */
+    uint64_t in_left,
+        in_most;        /* what comes behind the parts of this delta that are merged, behind its first one */
     uint64_t in_weight; /* of Changes consumed: put together, merged or dropped */
     bool ack_due;
     struct peer_part *
@@ -50,8 +52,9 @@ typedef struct peer_link {
     bool told;        /* it knows that we had nothing more */
     bool out_delta;   /* a delta is being sent, or not wholly merged over there */
     uint64_t out_stream;
-    uint64_t out_parts;  /* sent */
-    peer_reader *reader; /* of the open stream */
+    uint64_t out_parts;          /* sent */
+    uint64_t out_left, out_most; /* as in_left */
+    peer_reader *reader;         /* of the open stream */
     sync_stream *stream;
     const uint8_t *part; /* being sent; borrowed from the stream. NULL: the next one is due */
     size_t part_bytes;
@@ -73,7 +76,7 @@ typedef struct peer_part {
     peer_message *message; /* holds the payload of a message in one piece */
     sync_buf whole;        /* ... or of one in several */
     sync_changes_kind kind;
-    uint64_t stream;
+    uint64_t stream, part, left;
     uint64_t weight; /* of its last piece: counts as consumed when the part has been dealt with */
     int rows;        /* -1: not counted */
     int result;      /* of its merge */
@@ -112,6 +115,7 @@ struct peer_room {
     int64_t merge_ms;   /* no merge before this */
     int64_t busy_ms;    /* since when merges find the file locked; 0: they do not */
     int64_t received_bytes, received_rows, sent_bytes; /* for the progress line */
+    int percent;
 };
 
 /* ---- room.c */
@@ -122,6 +126,9 @@ void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame);
 /* Ends a link: Error{code, text} and a close. `exit`: what it means for a process that has no other link. */
 void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* --once: shows how far it is. */
+void peer_room_progress(peer_room *r, bool done);
 
 /* The current sync_seen() in r->seen. False: the room has failed. */
 bool peer_room_seen(peer_room *r);

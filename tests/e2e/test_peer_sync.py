@@ -1,6 +1,10 @@
 """Files edited by the stock shell become equal over peers, in every topology, through crashes and restarts."""
+import os
+import pty
+import re
 import shutil
 import sqlite3
+import subprocess
 import sys
 import threading
 import unittest
@@ -172,6 +176,37 @@ class Sync(Case):
         plain(b, "DELETE FROM note WHERE id='a';")
         self.once(b, server.url)
         self.assertEqual(1, rows(a))
+
+    def shown_on_a_terminal(self, *arguments):
+        """What a sync-peer that ends by itself writes to stderr where that is a terminal."""
+        leader, follower = pty.openpty()
+        peer = subprocess.Popen([str(synctest.PEER), *map(str, arguments)], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=follower, env=synctest.PEER_ENV)
+        os.close(follower)
+        text = b""
+        while True:
+            try:
+                piece = os.read(leader, 65536)
+            except OSError:  # nobody has it open any more
+                break
+            text += piece
+        os.close(leader)
+        self.assertEqual(0, peer.wait(synctest.SECONDS_MAX), text)
+        return text.decode()
+
+    def test_once_shows_on_a_terminal_how_far_it_is(self):
+        for name, full, empty in (("receiving", "a.db", "b.db"), ("sending", "d.db", "c.db")):
+            with self.subTest(name):
+                a, b = self.make(*sorted((full, empty)))
+                plain(self.path(full), "WITH c(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM c WHERE i < 3000)"
+                                       " INSERT INTO note(id, n) SELECT 'k'||i, i FROM c")
+                server = self.serve(a)
+                text = self.shown_on_a_terminal("sync", b, server.url, "--once")
+                server.stop()
+                percents = [int(p) for p in re.findall(r"(\d+) %", text)]
+                self.assertEqual(percents, sorted(percents))
+                self.assertLess(percents[0], 100, text)
+                self.assertEqual(100, percents[-1], text)
 
     def test_once_with_several_urls(self):
         a, b, c = self.make("a.db", "b.db", "c.db")

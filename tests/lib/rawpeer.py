@@ -48,7 +48,7 @@ def announce(room, site=None, protocol=1, software="raw"):
 
 
 def changes(stream, part, kind, payload=b"", flags=0):
-    return frame(CHANGES, varint(stream) + varint(part) + varint(kind), payload, flags)
+    return frame(CHANGES, varint(stream) + varint(part) + varint(kind) + varint(0), payload, flags)
 
 
 def ack(stream, parts, weight):

@@ -26,6 +26,7 @@ static sync_frame example(sync_frame_type type)
         f.changes.stream = 300;
         f.changes.part = 7;
         f.changes.kind = SYNC_CHANGES_LAST;
+        f.changes.left = 1000000;
         break;
     case SYNC_FRAME_REJECT:
         f.reject.stream = 3;
@@ -103,6 +104,7 @@ static void assert_same(const sync_frame *a, const sync_frame *b)
         assert_int_equal(a->changes.stream, b->changes.stream);
         assert_int_equal(a->changes.part, b->changes.part);
         assert_int_equal(a->changes.kind, b->changes.kind);
+        assert_int_equal(a->changes.left, b->changes.left);
         break;
     case SYNC_FRAME_REJECT:
         assert_int_equal(a->reject.stream, b->reject.stream);
@@ -238,7 +240,7 @@ static void test_nonsense_with_a_good_check(void **state)
         {{SYNC_FRAME_PING, 1, 1}, 3},             /* "more" where there is no payload */
         {{SYNC_FRAME_PING, 2, 1}, 3},             /* an unknown flag */
         {{SYNC_FRAME_START, 1}, 2},               /* "more" of nothing */
-        {{SYNC_FRAME_CHANGES, 0, 1, 0, 5, 9}, 6}, /* an unknown kind */
+        {{SYNC_FRAME_CHANGES, 0, 1, 0, 5, 0}, 6}, /* an unknown kind */
         {{SYNC_FRAME_REJECT, 0, 1, 0, 0}, 5},     /* an unknown reason */
         {{SYNC_FRAME_REJECT, 0, 1, 3, 0}, 5},     /* ... */
         {{SYNC_FRAME_ERROR, 0, 1, 5, 'a'}, 5},    /* a text longer than the message */
