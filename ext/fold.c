@@ -185,11 +185,8 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, uint3
         }
         *hlc = sync_hlc_next(*hlc, at, ahead ? f->now_ms : at);
         sync_entry *e = &f->entries[f->count++];
-        *e = (sync_entry){.seq = seq,
-                          .tid = group,
-                          .op = sqlite3_column_int64(stmt, READ_OP),
-                          .hlc = *hlc,
-                          .next = -1};
+        *e = (sync_entry){
+            .seq = seq, .tid = group, .op = sqlite3_column_int64(stmt, READ_OP), .hlc = *hlc, .next = -1};
         rc = t ? read_key(f, t, stmt, e) : SYNC_OK;
         rc = rc == SYNC_OK ? sync_step(f->s, stmt, f->error) : rc;
     }
@@ -240,6 +237,54 @@ static int read_run(sync_fold *f, int64_t after, uint64_t *hlc, sync_table **t)
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Keys in the journal that are not as their columns store them would miss their clocks. No trigger writes such, but they would make every
+** fold fail: those of the run in hand are stored anew. *anew: some were, the run is to be read again. */
+static int mend_keys(sync_fold *f, const sync_table *t, bool *anew)
+{
+    bool fit = true;
+    for (uint32_t i = 0; fit && i < f->count; i++) {
+        fit = sync_key_fits(t, f->entries[i].key);
+    }
+    if (fit || f->count == 0) {
+        return SYNC_OK;
+    }
+    sqlite3_str *set = sqlite3_str_new(f->s->db), *where = sqlite3_str_new(f->s->db);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        char k[16];
+        sqlite3_snprintf(sizeof k, k, "k%d", (int)i + 1);
+        sqlite3_str_appendf(set, "%s%s = ", i ? ", " : "", k);
+        sync_str_key_stored(set, t, i, k);
+        sqlite3_str_appendf(where, "%stypeof(%s) <> typeof(", i ? " OR " : "", k);
+        sync_str_key_stored(where, t, i, k);
+        sqlite3_str_appendall(where, ")");
+    }
+    if (t->rowid_alias) { /* what names no row at all becomes an entry without a key */
+        sqlite3_str_appendall(set, ", op = iif(");
+        sync_str_key_stored(set, t, 0, "k1");
+        sqlite3_str_appendall(set, " IS NULL, 0, op)");
+    }
+    char *sets = sqlite3_str_finish(set), *wheres = sqlite3_str_finish(where);
+    int64_t wrong = 0, first = f->entries[0].seq, last = f->entries[f->count - 1].seq;
+    int rc = sets && wheres ? SYNC_OK : sync_fail_nomem(f->error);
+    rc = rc == SYNC_OK ? sync_query_int(f->s, &wrong, 0, f->error,
+                                        "SELECT count(*) FROM main.sync_journal WHERE seq BETWEEN %lld AND"
+                                        " %lld AND tid & %d = %u AND (%s)",
+                                        (long long)first, (long long)last, SYNC_TID_MASK, t->tid, wheres)
+                       : rc;
+    if (rc == SYNC_OK && wrong && f->place == SYNC_IN_OVERLAY) {
+        f->need_real = true;
+    } else if (rc == SYNC_OK && wrong) {
+        *anew = true;
+        rc = sync_exec(f->s, f->error,
+                       "UPDATE main.sync_journal SET %s WHERE seq BETWEEN %lld AND %lld AND tid & %d = %u AND"
+                       " (%s)",
+                       sets, (long long)first, (long long)last, SYNC_TID_MASK, t->tid, wheres);
+    }
+    sqlite3_free(sets);
+    sqlite3_free(wheres);
+    return rc;
+}
+
 /* Folds what is above `after`, what it adds itself included, until `enough` entries are folded. */
 static int fold_tail(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc, int64_t *end,
                      int64_t *entries)
@@ -252,7 +297,14 @@ static int fold_tail(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc,
     f->run_max = enough < SYNC_FOLD_CHUNK ? (uint32_t)enough : SYNC_FOLD_CHUNK;
     do {
         sync_table *t;
+        bool anew = false;
+        uint64_t before = *hlc;
         rc = read_run(f, *end, hlc, &t);
+        rc = rc == SYNC_OK && !f->need_real && t ? mend_keys(f, t, &anew) : rc;
+        if (rc == SYNC_OK && anew) {
+            *hlc = before;
+            rc = read_run(f, *end, hlc, &t);
+        }
         rc = rc == SYNC_OK && !f->need_real && t ? fold_run(f, t) : rc;
         if (f->count) {
             *end = f->entries[f->count - 1].seq;

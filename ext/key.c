@@ -117,7 +117,8 @@ void sync_str_key_stored(sqlite3_str *str, const sync_table *t, uint32_t i, cons
         " CAST(%s AS INTEGER), %s) ELSE %s END";
     static const char real_of[] = "CASE typeof(%s) WHEN 'text' THEN iif(CAST(%s AS NUMERIC) = %s, "
                                   "CAST(CAST(%s AS NUMERIC) AS REAL), %s)"
-                                  " WHEN 'integer' THEN CAST(%s AS REAL) ELSE %s END";
+                                  " WHEN 'integer' THEN CAST(%s AS REAL) WHEN 'real' THEN %s + 0.0 ELSE %s "
+                                  "END"; /* -0.0 is stored as 0 */
     const char *v = value;
     char affinity = t->key_affinity[i];
     if (t->rowid_alias) {
@@ -128,7 +129,7 @@ void sync_str_key_stored(sqlite3_str *str, const sync_table *t, uint32_t i, cons
     } else if (affinity == 't') {
         sqlite3_str_appendf(str, text_of, v, v, v);
     } else if (affinity == 'r') {
-        sqlite3_str_appendf(str, real_of, v, v, v, v, v, v, v);
+        sqlite3_str_appendf(str, real_of, v, v, v, v, v, v, v, v);
     } else {
         sqlite3_str_appendf(str, number_of, v, v, v, v, v, v, v, v, v, v, v);
     }

@@ -1,5 +1,7 @@
 #include "touch.h"
 
+#include "key.h"
+
 #include <string.h>
 
 static int hex_digit(char c)
@@ -91,11 +93,16 @@ int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *er
         sqlite3_str_appendf(sql, ", coalesce(b.\"%w\", p.k%d)", t->key_names[i], (int)i + 1);
     }
     sqlite3_str_appendall(sql, " FROM (SELECT ");
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        sqlite3_str_appendf(sql, "%s?%d AS k%d", i ? ", " : "", (int)i + 1, (int)i + 1);
+    for (uint32_t i = 0; i < t->key_count; i++) { /* as the trigger would have found it in the table */
+        char given[16];
+        sqlite3_snprintf(sizeof given, given, "?%d", (int)i + 1);
+        sqlite3_str_appendall(sql, i ? ", " : "");
+        sync_str_key_stored(sql, t, i, given);
+        sqlite3_str_appendf(sql, " AS k%d", (int)i + 1);
     }
     sqlite3_str_appendf(sql, ") AS p LEFT JOIN main.\"%w\" AS b ON ", t->name);
     sync_str_match_base(sql, t, "b", "p");
+    sqlite3_str_appendall(sql, " WHERE p.k1 IS NOT NULL");
     sqlite3_stmt *stmt;
     int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(sql));
     if (rc == SYNC_OK && t->key_count > 1) {
@@ -105,5 +112,8 @@ int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *er
     }
     rc = rc == SYNC_OK ? sync_run(s, stmt, error) : rc;
     sqlite3_finalize(stmt);
+    if (rc == SYNC_OK && sqlite3_changes(s->db) == 0) {
+        rc = sync_fail(error, SYNC_ERROR, "sync_touch: a key of table %s is an integer", t->name);
+    }
     return rc;
 }

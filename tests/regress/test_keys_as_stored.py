@@ -1,0 +1,94 @@
+"""Keys that reach the journal otherwise than their columns store them, and tables whose keys are not the same in two files."""
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+import invariants  # noqa: E402
+from syncfile import SyncTest  # noqa: E402
+
+TYPES = ("TEXT", "INT", "NUMERIC", "REAL", "BLOB", "", "DATETIME")
+VALUES = (7, -1, 0, 2**53 + 1, -(2**63), 2**63 - 1, 7.0, 7.5, -0.0, 1e300, 9.0e18, 2.0**63, -(2.0**63), 1e-5, "7", " 7 ", "7.0", "7.50",
+          "1e3", "0x10", "+5", "-", "", "7x", "x", "9223372036854775807", "9223372036854775808", "9007199254740993", "1e400", "2024-01-01",
+          "7\0", b"7", b"")
+
+
+class KeysAsStored(SyncTest):
+    def test_a_touched_key_of_another_type(self):
+        """The journal took it as it was given: the clock, which has it as the column does, was missed, and no fold ever succeeded again."""
+        file = self.file("a")
+        file.sql("CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        file.track("t")
+        file.sql("INSERT INTO t VALUES('7', 1)")
+        file.sql("DELETE FROM t")
+        file.fold()
+        file.x("SELECT sync_touch('t', 7)")
+        self.assertEqual(file.sql("SELECT typeof(k1) FROM sync_journal WHERE k1 IS NOT NULL ORDER BY seq DESC LIMIT 1"), [("text",)])
+        file.fold()
+        file.sql("INSERT INTO t VALUES('7', 2)")
+        file.fold()
+        invariants.check(file.path)
+
+    def test_a_touched_key_is_stored_as_the_column_would(self):
+        for number, declared in enumerate(TYPES):
+            file = self.file(f"f{number}")
+            file.script(f"CREATE TABLE t(id {declared} PRIMARY KEY, v) WITHOUT ROWID; CREATE TABLE copy(id {declared});")
+            file.track("t")
+            for value in VALUES:
+                file.sql("DELETE FROM copy")
+                file.sql("INSERT INTO copy VALUES(?)", value)
+                file.x("SELECT sync_touch('t', ?)", value)
+                with self.subTest(declared=declared, value=value):
+                    self.assertEqual(file.raw("SELECT k1 FROM sync_journal ORDER BY seq DESC LIMIT 1"), file.raw("SELECT id FROM copy"))
+            file.fold()
+            invariants.check(file.path)
+
+    def test_an_integer_key_is_an_integer(self):
+        """Any other bricked the file too."""
+        for identity in ('{"identity": "row"}', '{"identity": "key"}'):
+            file = self.file("i" + identity[14])
+            file.sql("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+            file.track("t", options=identity)
+            for wrong in ("x", 1.5, b"7"):
+                self.refused(file, "SELECT sync_touch('t', ?)", wrong, says=["sync_touch", "t", "integer"])
+            for right in ("7", 8.0, 9):
+                file.x("SELECT sync_touch('t', ?)", right)
+            self.assertEqual(file.sql("SELECT k1 FROM sync_journal WHERE k1 IS NOT NULL ORDER BY seq DESC LIMIT 3"), [(9,), (8,), (7,)])
+            file.fold()
+            invariants.check(file.path)
+
+    def test_a_file_with_such_a_key_in_its_journal_is_folded(self):
+        """As an earlier sync_touch, or somebody's hand, left it."""
+        for schema, wrong, options in (("t(id TEXT PRIMARY KEY, v)", 7, "{}"), ("t(id INT PRIMARY KEY, v)", "7", "{}"),
+                                       ("t(id REAL PRIMARY KEY, v)", "7", "{}"), ("t(id INTEGER PRIMARY KEY, v)", "x", '{"identity": "key"}'),
+                                       ("t(id INTEGER PRIMARY KEY, v)", "x", '{"identity": "row"}'),
+                                       ("t(id INTEGER PRIMARY KEY, v)", "7", '{"identity": "row"}')):
+            for reader in (False, True):  # a reader folds virtually first
+                with self.subTest(schema=schema, wrong=wrong, options=options, reader=reader):
+                    file, other = self.file("x"), self.file("y")
+                    for one in (file, other):
+                        one.sql("CREATE TABLE " + schema)
+                        one.track("t", options=options)
+                    file.sql("INSERT INTO t VALUES(7, 1), (8, 1)")
+                    other.pull(file)
+                    file.sql("DELETE FROM t WHERE id = 7")
+                    file.fold()
+                    file.sql("INSERT INTO sync_journal(tid, op, at, k1) SELECT tid, -2, 0, ? FROM sync_table", wrong)
+                    file.sql("UPDATE t SET v = 2")
+                    if reader:
+                        other.pull(file)
+                    file.fold()
+                    other.pull(file)
+                    self.assertEqual(other.sql("SELECT v FROM t"), [(2,)])
+                    invariants.check(file.path)
+                    self.assert_same(file, other)
+                    for one in (file, other):
+                        one.close()
+                        for path in Path(one.path).parent.glob(Path(one.path).name + "*"):
+                            path.unlink()
+
+
+if __name__ == "__main__":
+    unittest.main()
