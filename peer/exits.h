@@ -13,10 +13,11 @@ typedef enum peer_exit {
     PEER_EXIT_FULL = 7,     /* the disk is full */
     PEER_EXIT_NETWORK =
         8, /* not reachable: unknown host, refused, no answer; or the address to listen on is taken */
-    PEER_EXIT_REFUSED = 9,  /* the other side refused: no such room, not a sync peer */
-    PEER_EXIT_VERSION = 10, /* a protocol, a changeset or a file from a newer version */
-    PEER_EXIT_SCHEMA = 11,  /* a table's key or identity differs, or cannot be tracked */
-    PEER_EXIT_REPLACED = 12 /* the file was replaced or deleted under the running peer */
+    PEER_EXIT_REFUSED = 9,   /* the other side refused: no such room, not a sync peer */
+    PEER_EXIT_VERSION = 10,  /* a protocol, a changeset or a file from a newer version */
+    PEER_EXIT_SCHEMA = 11,   /* a table's key or identity differs, or cannot be tracked */
+    PEER_EXIT_REPLACED = 12, /* the file was replaced or deleted under the running peer */
+    PEER_EXIT_STOPPED = 13   /* clone, --once: a signal came before both sides held the same */
 } peer_exit;
 
 #endif

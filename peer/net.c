@@ -25,6 +25,7 @@ static void on_deadline(lws_sorted_usec_list_t *sul)
 {
     net *n = lws_container_of(sul, net, deadline);
     n->finished = true;
+    lws_cancel_service(n->context); /* which runs timers, and then sleeps */
 }
 
 static void check_finished(net *n)
@@ -94,12 +95,21 @@ static void room_ended(net *n, const peer_message *m)
     close_links(n, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY, "sync-peer is stopping");
 }
 
-static void take_messages(net *n)
+/* SIGTERM or SIGINT. Who asked for an end that both sides hold the same at must not take this for it. */
+static void take_signal(net *n)
 {
-    if (signal_came != 0) {
-        signal_came = 0;
+    signal_came = 0;
+    if (n->options->once && !n->stopping) {
+        peer_error(PEER_EXIT_STOPPED, "%s: stopped before both sides held the same", n->options->file);
+        net_stop(n, PEER_EXIT_STOPPED);
+    } else {
         net_stop(n, PEER_EXIT_OK);
     }
+}
+
+static void take_messages(net *n)
+{
+    const bool came = signal_came != 0;
     for (peer_message *m = peer_queue_take_all(n->inbox), *next; m != NULL; m = next) {
         next = m->next;
         switch (m->kind) {
@@ -117,6 +127,9 @@ static void take_messages(net *n)
             continue;
         }
         peer_message_free(m);
+    }
+    if (came) { /* after what has come already: it may be all that was left */
+        take_signal(n);
     }
 }
 

@@ -42,13 +42,13 @@ static const char help[] =
     "  --help, --version\n"
     "\n"
     "Exit codes:\n"
-    "   0 done, or stopped by SIGTERM or SIGINT      1 another error\n"
+    "   0 done; without --once: stopped              1 another error\n"
     "   2 wrong usage or malformed URL               3 no such file (clone: it exists already)\n"
     "   4 not a SQLite database, or damaged          5 the file cannot be written\n"
     "   6 another program keeps the file locked      7 the disk is full\n"
     "   8 not reachable, or the address is taken     9 refused by the other side\n"
     "  10 written or spoken by a newer version      11 a table does not fit\n"
-    "  12 the file was replaced or deleted\n";
+    "  12 the file was replaced or deleted          13 clone, --once: stopped before it was done\n";
 
 static bool usage(int *code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool usage(int *code, const char *format, ...)

@@ -150,6 +150,37 @@ class Errors(Case):
         finally:
             holder.close()
 
+    def test_once_stopped_before_it_is_done(self):
+        a, b = self.make("a.db"), self.path("b.db")
+        plain(b, "CREATE TABLE t(id TEXT PRIMARY KEY, v);")
+        server = self.serve(a)
+        self.assertEqual(0, self.run_peer("sync", b, server.url, "--once")[0])
+        plain(a, "INSERT INTO t VALUES('later', 1);")
+        client = self.peer("sync", b, server.url, "--once")
+        client.wait_event("ready")
+        holder = sqlite3.connect(b, isolation_level=None, timeout=synctest.SECONDS_MAX)
+        holder.execute("BEGIN IMMEDIATE")
+        if holder.execute("SELECT count(*) FROM t WHERE id = 'later'").fetchone() == (0,):
+            self.assertEqual(13, client.stop())
+            self.assertIn("stopped before", client.stderr)
+        holder.close()
+        self.assertEqual(0, self.run_peer("sync", b, server.url, "--once")[0])
+        self.assert_same(a, b)
+
+    def test_clone_stopped_before_it_is_done(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"ws://127.0.0.1:{silent.getsockname()[1]}/room"
+            for arguments in (["clone", url, self.path("new.db")], ["sync", self.make("a.db"), url, "--once"]):
+                with self.subTest(arguments[0]):
+                    client = self.peer(*arguments)
+                    with silent.accept()[0]:  # it has come so far as to ask
+                        self.assertEqual(13, client.stop())
+                    self.assertEqual(1, client.stderr.count("stopped before"), client.stderr)
+            self.assertFalse(self.path("new.db").exists())
+            client = self.peer("sync", self.path("a.db"), url)
+            with silent.accept()[0]:
+                self.assertEqual(0, client.stop(), client.stderr)  # it was to go on until now
+
     def full(self, a, b):
         """Syncs a's rows into b, whose disk is too small for them."""
         server = self.serve(a)
