@@ -1,12 +1,9 @@
 #include "chunk.h"
 
+#include "vtab.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct chunk_table {
-    sqlite3_vtab base;
-    sync_db *s;
-} chunk_table;
 
 typedef struct chunk_cursor {
     sqlite3_vtab_cursor base;
@@ -28,22 +25,9 @@ static int chunk_connect(sqlite3 *db, void *context, int argc, const char *const
     }
     sqlite3_str_appendall(sql, ")");
     char *text = sqlite3_str_finish(sql);
-    chunk_table *table = sqlite3_malloc(sizeof *table);
-    int rc = text && table ? sqlite3_declare_vtab(db, text) : SQLITE_NOMEM;
+    int rc = text ? sync_vtab_connect(db, context, text, out) : SQLITE_NOMEM;
     sqlite3_free(text);
-    if (rc != SQLITE_OK) {
-        sqlite3_free(table);
-        return rc;
-    }
-    *table = (chunk_table){.s = context};
-    *out = &table->base;
-    return SQLITE_OK;
-}
-
-static int chunk_disconnect(sqlite3_vtab *vtab)
-{
-    sqlite3_free(vtab);
-    return SQLITE_OK;
+    return rc;
 }
 
 static int chunk_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
@@ -56,24 +40,12 @@ static int chunk_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int chunk_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
     (void)vtab;
-    chunk_cursor *cursor = sqlite3_malloc(sizeof *cursor);
-    if (cursor == NULL) {
-        return SQLITE_NOMEM;
-    }
-    *cursor = (chunk_cursor){.at = 0};
-    *out = &cursor->base;
-    return SQLITE_OK;
-}
-
-static int chunk_close(sqlite3_vtab_cursor *cursor)
-{
-    sqlite3_free(cursor);
-    return SQLITE_OK;
+    return sync_vtab_open(sizeof(chunk_cursor), out);
 }
 
 static const sync_chunk *chunk_of(sqlite3_vtab_cursor *cursor)
 {
-    return ((chunk_table *)cursor->pVtab)->s->chunk;
+    return sync_vtab_engine(cursor->pVtab)->chunk;
 }
 
 static int chunk_filter(sqlite3_vtab_cursor *cursor, int number, const char *text, int argc,
@@ -127,7 +99,7 @@ static int chunk_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, i
         sqlite3_result_int64(context, row->seq);
     } else if (column == COLUMN_CLOCK) {
         sqlite3_result_blob64(context, chunk->clocks.data + row->clock, row->bytes, SQLITE_STATIC);
-    } else if ((uint32_t)(column - COLUMN_KEY) < ((chunk_table *)cursor->pVtab)->s->chunk_keys) {
+    } else if ((uint32_t)(column - COLUMN_KEY) < sync_vtab_engine(cursor->pVtab)->chunk_keys) {
         give_value(context, &row->key[column - COLUMN_KEY]);
     }
     return SQLITE_OK;
@@ -142,9 +114,9 @@ static int chunk_rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *rowid)
 static const sqlite3_module chunk_module = {
     .xConnect = chunk_connect,
     .xBestIndex = chunk_best_index,
-    .xDisconnect = chunk_disconnect,
+    .xDisconnect = sync_vtab_disconnect,
     .xOpen = chunk_open,
-    .xClose = chunk_close,
+    .xClose = sync_vtab_close,
     .xFilter = chunk_filter,
     .xNext = chunk_next,
     .xEof = chunk_eof,

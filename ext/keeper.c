@@ -2,10 +2,7 @@
 ** first: so an empty eponymous one finalises what the engine keeps. */
 #include "keeper.h"
 
-typedef struct keeper {
-    sqlite3_vtab base;
-    sync_db *s;
-} keeper;
+#include "vtab.h"
 
 static int keeper_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **out,
                           char **error)
@@ -13,28 +10,18 @@ static int keeper_connect(sqlite3 *db, void *context, int argc, const char *cons
     (void)argc;
     (void)argv;
     (void)error;
-    keeper *k = sqlite3_malloc(sizeof *k);
-    if (k == NULL) {
-        return SQLITE_NOMEM;
-    }
-    *k = (keeper){.s = context};
-    int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(unused)");
-    if (rc != SQLITE_OK) {
-        sqlite3_free(k);
-        return rc;
-    }
-    k->s->kept = true;
-    *out = &k->base;
-    return SQLITE_OK;
+    sync_db *s = context;
+    int rc = sync_vtab_connect(db, s, "CREATE TABLE x(unused)", out);
+    s->kept = s->kept || rc == SQLITE_OK;
+    return rc;
 }
 
 static int keeper_disconnect(sqlite3_vtab *vtab)
 {
-    keeper *k = (keeper *)vtab;
-    sync_engine_forget(k->s);
-    k->s->kept = false;
-    sqlite3_free(k);
-    return SQLITE_OK;
+    sync_db *s = sync_vtab_engine(vtab);
+    sync_engine_forget(s);
+    s->kept = false;
+    return sync_vtab_disconnect(vtab);
 }
 
 static int keeper_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
@@ -47,17 +34,7 @@ static int keeper_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int keeper_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
     (void)vtab;
-    *out = sqlite3_malloc(sizeof **out);
-    if (*out) {
-        (*out)->pVtab = NULL;
-    }
-    return *out ? SQLITE_OK : SQLITE_NOMEM;
-}
-
-static int keeper_close(sqlite3_vtab_cursor *cursor)
-{
-    sqlite3_free(cursor);
-    return SQLITE_OK;
+    return sync_vtab_open(sizeof(sqlite3_vtab_cursor), out);
 }
 
 static int keeper_filter(sqlite3_vtab_cursor *cursor, int number, const char *text, int argc,
@@ -111,13 +88,13 @@ static int keeper_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sql
 
 static int keeper_begin(sqlite3_vtab *vtab)
 {
-    ((keeper *)vtab)->s->depth = -1;
+    sync_vtab_engine(vtab)->depth = -1;
     return SQLITE_OK;
 }
 
 static int refuse_spoiled(sqlite3_vtab *vtab)
 {
-    const sync_db *s = ((keeper *)vtab)->s;
+    const sync_db *s = sync_vtab_engine(vtab);
     if (s->left != SYNC_LEFT_WRITING && s->left != SYNC_LEFT_INSIDE) {
         return SQLITE_OK;
     }
@@ -139,25 +116,25 @@ static int keeper_commit(sqlite3_vtab *vtab)
 
 static int keeper_rollback(sqlite3_vtab *vtab)
 {
-    ((keeper *)vtab)->s->left = SYNC_LEFT_NOTHING;
+    sync_vtab_engine(vtab)->left = SYNC_LEFT_NOTHING;
     return SQLITE_OK;
 }
 
 static int keeper_savepoint(sqlite3_vtab *vtab, int depth)
 {
-    ((keeper *)vtab)->s->depth = depth;
+    sync_vtab_engine(vtab)->depth = depth;
     return refuse_spoiled(vtab);
 }
 
 static int keeper_release(sqlite3_vtab *vtab, int depth)
 {
-    ((keeper *)vtab)->s->depth = depth - 1;
+    sync_vtab_engine(vtab)->depth = depth - 1;
     return SQLITE_OK;
 }
 
 static int keeper_rollback_to(sqlite3_vtab *vtab, int depth)
 {
-    sync_db *s = ((keeper *)vtab)->s;
+    sync_db *s = sync_vtab_engine(vtab);
     if (s->left == SYNC_LEFT_INSIDE && depth <= s->left_depth) {
         s->left = SYNC_LEFT_NOTHING;
     }
@@ -171,7 +148,7 @@ static const sqlite3_module keeper_module = {
     .xBestIndex = keeper_best_index,
     .xDisconnect = keeper_disconnect,
     .xOpen = keeper_open,
-    .xClose = keeper_close,
+    .xClose = sync_vtab_close,
     .xFilter = keeper_filter,
     .xNext = keeper_next,
     .xEof = keeper_eof,

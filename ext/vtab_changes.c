@@ -3,6 +3,7 @@
 #include "cells.h"
 #include "json.h"
 #include "tables.h"
+#include "vtab.h"
 
 #include <string.h>
 
@@ -33,11 +34,6 @@ enum {
     PLAN_DESCENDING = 16
 };
 
-typedef struct changes_table {
-    sqlite3_vtab base;
-    sync_db *s;
-} changes_table;
-
 typedef struct changes_cursor {
     sqlite3_vtab_cursor base;
     sync_cells *cells; /* NULL: at the end */
@@ -49,21 +45,7 @@ static int changes_connect(sqlite3 *db, void *context, int argc, const char *con
     (void)argc;
     (void)argv;
     (void)error;
-    int rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-    rc = rc == SQLITE_OK ? sqlite3_declare_vtab(db, declaration) : rc;
-    changes_table *table = rc == SQLITE_OK ? sqlite3_malloc(sizeof *table) : NULL;
-    if (table == NULL) {
-        return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
-    }
-    *table = (changes_table){.s = context};
-    *out = &table->base;
-    return SQLITE_OK;
-}
-
-static int changes_disconnect(sqlite3_vtab *vtab)
-{
-    sqlite3_free(vtab);
-    return SQLITE_OK;
+    return sync_vtab_connect(db, context, declaration, out);
 }
 
 /* The bit of the plan that a constraint can serve, or 0. */
@@ -140,13 +122,7 @@ static int changes_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int changes_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
     (void)vtab;
-    changes_cursor *cursor = sqlite3_malloc(sizeof *cursor);
-    if (cursor == NULL) {
-        return SQLITE_NOMEM;
-    }
-    *cursor = (changes_cursor){.cells = NULL};
-    *out = &cursor->base;
-    return SQLITE_OK;
+    return sync_vtab_open(sizeof(changes_cursor), out);
 }
 
 static void changes_end(changes_cursor *cursor)
@@ -158,8 +134,7 @@ static void changes_end(changes_cursor *cursor)
 static int changes_close(sqlite3_vtab_cursor *base)
 {
     changes_end((changes_cursor *)base);
-    sqlite3_free(base);
-    return SQLITE_OK;
+    return sync_vtab_close(base);
 }
 
 /* Narrows [lo, hi] by a bound on versions, or leaves it; what has no order among numbers is left to SQLite. False: nothing can match. */
@@ -229,7 +204,7 @@ static int changes_filter(sqlite3_vtab_cursor *base, int plan, const char *text,
                           sqlite3_value **argv)
 {
     changes_cursor *cursor = (changes_cursor *)base;
-    sync_db *s = ((changes_table *)base->pVtab)->s;
+    sync_db *s = sync_vtab_engine(base->pVtab);
     sync_cells_range range;
     sync_operation o = {0};
     sync_error error = {0};
@@ -330,7 +305,7 @@ static int changes_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 static const sqlite3_module changes_module = {
     .xConnect = changes_connect,
     .xBestIndex = changes_best_index,
-    .xDisconnect = changes_disconnect,
+    .xDisconnect = sync_vtab_disconnect,
     .xOpen = changes_open,
     .xClose = changes_close,
     .xFilter = changes_filter,

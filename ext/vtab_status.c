@@ -1,6 +1,7 @@
 #include "vtab_status.h"
 
 #include "tables.h"
+#include "vtab.h"
 
 #include <string.h>
 
@@ -37,11 +38,6 @@ typedef struct status_row {
     char *genesis_at;
     char *note; /* NULL: none */
 } status_row;
-
-typedef struct status_table {
-    sqlite3_vtab base;
-    sync_db *s;
-} status_table;
 
 typedef struct status_cursor {
     sqlite3_vtab_cursor base;
@@ -336,7 +332,7 @@ static int status_filter(sqlite3_vtab_cursor *base, int asked, const char *text,
                          sqlite3_value **argv)
 {
     status_cursor *cursor = (status_cursor *)base;
-    sync_db *s = ((status_table *)base->pVtab)->s;
+    sync_db *s = sync_vtab_engine(base->pVtab);
     sync_error error = {0};
     sync_op op = {0};
     (void)text;
@@ -366,21 +362,7 @@ static int status_connect(sqlite3 *db, void *context, int argc, const char *cons
     (void)argc;
     (void)argv;
     (void)error;
-    int rc = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
-    rc = rc == SQLITE_OK ? sqlite3_declare_vtab(db, declaration) : rc;
-    status_table *table = rc == SQLITE_OK ? sqlite3_malloc(sizeof *table) : NULL;
-    if (table == NULL) {
-        return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
-    }
-    *table = (status_table){.s = context};
-    *out = &table->base;
-    return SQLITE_OK;
-}
-
-static int status_disconnect(sqlite3_vtab *vtab)
-{
-    sqlite3_free(vtab);
-    return SQLITE_OK;
+    return sync_vtab_connect(db, context, declaration, out);
 }
 
 static int status_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
@@ -395,20 +377,13 @@ static int status_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int status_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
     (void)vtab;
-    status_cursor *cursor = sqlite3_malloc(sizeof *cursor);
-    if (cursor == NULL) {
-        return SQLITE_NOMEM;
-    }
-    *cursor = (status_cursor){.count = 0};
-    *out = &cursor->base;
-    return SQLITE_OK;
+    return sync_vtab_open(sizeof(status_cursor), out);
 }
 
 static int status_close(sqlite3_vtab_cursor *base)
 {
     sync_arena_free(&((status_cursor *)base)->arena);
-    sqlite3_free(base);
-    return SQLITE_OK;
+    return sync_vtab_close(base);
 }
 
 static int status_next(sqlite3_vtab_cursor *base)
@@ -462,7 +437,7 @@ static int status_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 static const sqlite3_module status_module = {
     .xConnect = status_connect,
     .xBestIndex = status_best_index,
-    .xDisconnect = status_disconnect,
+    .xDisconnect = sync_vtab_disconnect,
     .xOpen = status_open,
     .xClose = status_close,
     .xFilter = status_filter,
