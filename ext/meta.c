@@ -26,8 +26,8 @@ int sync_engine_save(sync_db *s, sync_error *error)
 
 static int bump_generation(sync_db *s, sync_error *error)
 {
-    s->generation++;
-    return sync_exec(s, error, "UPDATE main.sync_meta SET generation = %lld", (long long)s->generation);
+    s->generation++; /* one more there as well, not the same number: what this connection has not read yet stays unread */
+    return sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1");
 }
 
 uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error)
