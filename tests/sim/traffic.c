@@ -88,11 +88,24 @@ static bool is_whole(const sim_member *a, const sim_member *b)
     return true;
 }
 
+static void describe(sim_member *m, const void *bytes, size_t size)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (world.trace &&
+        sqlite3_prepare_v2(m->engine, "SELECT sync_describe(?1)", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_bind_blob(stmt, 1, bytes, (int)size, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW) {
+        world_say("%s", sqlite3_column_text(stmt, 0));
+    }
+    sqlite3_finalize(stmt);
+}
+
 static int merge(sim_member *m, const void *bytes, size_t size, bool last, const sim_vector *knew)
 {
     int64_t changed = 0;
     char *error = NULL;
     sim_here = m->machine;
+    describe(m, bytes, size);
     int rc = sync_merge_changeset(m->engine, bytes, size, &changed, &error);
     world_say("%d merges %zu bytes%s: %d, %lld rows%s%s", m->index, size, last ? " (last)" : "", rc,
               (long long)changed, error ? " -- " : "", error ? error : "");

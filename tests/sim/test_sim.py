@@ -1,0 +1,42 @@
+"""Short runs of the simulation: a thousand seeds, each a history of its own (docs/TESTING.md)."""
+import os
+import subprocess
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+SIM = Path(os.environ.get("SYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release")) / "sim" / "sim"
+SEEDS = 1000
+AT_ONCE = 2
+
+
+def run(*arguments):
+    return subprocess.run([SIM, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+class Simulation(unittest.TestCase):
+    def test_a_thousand_histories(self):
+        part = SEEDS // AT_ONCE
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            ran = list(pool.map(lambda i: run("--seeds", i * part + 1, (i + 1) * part), range(AT_ONCE)))
+        for one in ran:
+            print(one.stdout, one.stderr, sep="", end="", flush=True)
+        for one in ran:
+            self.assertEqual(one.returncode, 0, one.stdout + one.stderr)
+            self.assertIn(f" {part} runs, 0 failures;", one.stdout)
+
+    def test_a_run_repeats_itself(self):
+        first, second = run(7, "--trace"), run(7, "--trace")
+        self.assertEqual(first.returncode, 0, first.stdout)
+        self.assertEqual(first.stdout, second.stdout)
+        self.assertGreater(first.stdout.count("COMMIT: 0"), 5)
+
+    def test_a_step_that_is_left_out_leaves_the_others_as_they_were(self):
+        whole, part = run(7, "--trace").stdout, run(7, "--trace", "--only", "none").stdout
+        setup = [line for line in whole.splitlines() if line.startswith("   0  ")]
+        self.assertTrue(set(part.splitlines()) & set(setup))
+        self.assertLess(len(part), len(whole))
+
+
+if __name__ == "__main__":
+    unittest.main()
