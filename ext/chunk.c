@@ -184,12 +184,26 @@ static int compare_rows(const void *a, const void *b)
 static void sort_rows(sync_chunk *chunk)
 {
     uint32_t i = 1;
-    while (i < chunk->count && chunk->rows[i - 1].order <= chunk->rows[i].order) {
+    while (i < chunk->count && compare_rows(&chunk->rows[i - 1], &chunk->rows[i]) <= 0) {
         i++;
     }
     if (i < chunk->count) {
         qsort(chunk->rows, chunk->count, sizeof *chunk->rows, compare_rows);
     }
+}
+
+void sync_chunk_show(sync_db *s, const sync_table *t, sync_chunk *chunk)
+{
+    sort_rows(chunk);
+    s->chunk = chunk;
+    s->chunk_keys = t->key_count;
+}
+
+void sync_chunk_hide(sync_db *s, sync_chunk *chunk)
+{
+    s->chunk = NULL;
+    chunk->count = 0;
+    sync_buf_reset(&chunk->clocks);
 }
 
 static void build_bulk(const sync_db *s, const sync_table *t, sqlite3_str *sql)
@@ -209,13 +223,9 @@ int sync_chunk_write(sync_db *s, sync_table *t, sync_chunk *chunk, sync_error *e
     }
     sqlite3_stmt *stmt;
     int rc = sync_table_stmt(s, t, SYNC_STMT_CLOCK_BULK, build_bulk, &stmt, error);
-    sort_rows(chunk);
-    s->chunk = chunk;
-    s->chunk_keys = t->key_count;
+    sync_chunk_show(s, t, chunk);
     rc = rc == SYNC_OK ? sync_run(s, stmt, error) : rc;
-    s->chunk = NULL;
-    chunk->count = 0;
-    sync_buf_reset(&chunk->clocks);
+    sync_chunk_hide(s, chunk);
     return rc;
 }
 

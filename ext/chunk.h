@@ -27,6 +27,11 @@ int sync_chunk_add(sync_chunk *chunk, const sync_value *key, int64_t seq, size_t
 /* Inserts all as shown clocks of the table, in the order of their keys, and empties the chunk. None of the keys may have a clock. */
 int sync_chunk_write(sync_db *s, sync_table *t, sync_chunk *chunk, sync_error *error);
 
+/* Sorts the rows by their keys, roughly, and lets statements of this connection read them as table sync_chunk (seq, clock, k1, ...),
+** until sync_chunk_hide, which empties the chunk. */
+void sync_chunk_show(sync_db *s, const sync_table *t, sync_chunk *chunk);
+void sync_chunk_hide(sync_db *s, sync_chunk *chunk);
+
 void sync_chunk_free(sync_chunk *chunk);
 
 #endif

@@ -71,6 +71,8 @@ typedef struct sync_fk {
 typedef enum sync_stmt_slot {
     SYNC_STMT_FOLD_READ,
     SYNC_STMT_FOLD_READ_TEMP,
+    SYNC_STMT_FOLD_KEYS,
+    SYNC_STMT_FOLD_LOOK,
     SYNC_STMT_CLOCK_INSERT,
     SYNC_STMT_CLOCK_INSERT_TEMP,
     SYNC_STMT_CLOCK_UPDATE,

@@ -21,7 +21,28 @@ static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
     sqlite3_str_appendall(sql, " WHERE j.seq > ?1 ORDER BY j.seq");
 }
 
-/* The same where the overlay, if it knows the key, stands before the file's clocks. */
+/* Keys without what is known of them, for runs that are looked up in their order. */
+static void build_keys(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendall(sql, "SELECT seq, tid, op, at, ");
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendall(sql, " FROM main.sync_journal WHERE seq > ?1 ORDER BY seq");
+}
+
+static void build_look(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(sql,
+                        "SELECT j.seq, c.seq, c.clock, b.\"%w\" IS NOT NULL FROM sync_chunk AS j LEFT JOIN "
+                        "main.sync_row_%u AS c ON ",
+                        t->key_names[0], t->tid);
+    sync_str_match(sql, t, "c", "j");
+    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
+    sync_str_match_base(sql, t, "b", "j");
+}
+
+/* As build_read, where the overlay, if it knows the key, stands before the file's clocks. */
 static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
@@ -107,29 +128,20 @@ static int chain_keys(sync_fold *f, const sync_table *t)
     return SYNC_OK;
 }
 
-enum { READ_SEQ, READ_TID, READ_OP, READ_AT, READ_LIVE, READ_CLOCK, READ_EXISTS, READ_KEY };
+static const char ambiguous[] = "%s: a journal entry names more than one row or clock";
 
-/* What the statement says of the entry besides the journal's own columns: its key, and what clock and base table have of it. */
-static int read_key(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, sync_entry *e)
+enum { READ_SEQ, READ_TID, READ_OP, READ_AT, READ_LIVE, READ_CLOCK, READ_EXISTS, READ_KEY };
+enum { KEYS_KEY = READ_LIVE };
+enum { LOOK_ENTRY, LOOK_LIVE, LOOK_CLOCK, LOOK_EXISTS };
+
+static int read_key(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int column, sync_entry *e)
 {
     e->key = sync_arena_alloc(&f->arena, t->key_count * sizeof *e->key);
     if (e->key == NULL) {
         return sync_fail_nomem(f->error);
     }
-    e->exists = sqlite3_column_int(stmt, READ_EXISTS) != 0;
-    e->has_clock = sqlite3_column_type(stmt, READ_CLOCK) != SQLITE_NULL;
-    if (e->has_clock) {
-        sync_value clock = sync_column_value(stmt, READ_CLOCK);
-        if (clock.type != SYNC_BLOB) {
-            return sync_fail(f->error, SYNC_CORRUPT, "sync_row_%u: a clock is damaged", t->tid);
-        }
-        if (!sync_arena_value(&f->arena, &clock, &e->clock)) {
-            return sync_fail_nomem(f->error);
-        }
-        e->live = sqlite3_column_int64(stmt, READ_LIVE);
-    }
     for (uint32_t i = 0; i < t->key_count; i++) {
-        sync_value v = sync_column_value(stmt, (int)i + READ_KEY);
+        sync_value v = sync_column_value(stmt, (int)i + column);
         e->null_key = e->null_key || v.type == SYNC_NULL;
         if (!sync_arena_value(&f->arena, &v, &e->key[i])) {
             return sync_fail_nomem(f->error);
@@ -138,13 +150,55 @@ static int read_key(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, sync_
     return SYNC_OK;
 }
 
+/* What the base table and the clocks have of the entry's key, from columns live, clock, exists. */
+static int read_state(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int column, sync_entry *e)
+{
+    e->exists = sqlite3_column_int(stmt, column + 2) != 0;
+    e->has_clock = sqlite3_column_type(stmt, column + 1) != SQLITE_NULL;
+    if (!e->has_clock) {
+        return SYNC_OK;
+    }
+    sync_value clock = sync_column_value(stmt, column + 1);
+    if (clock.type != SYNC_BLOB) {
+        return sync_fail(f->error, SYNC_CORRUPT, "sync_row_%u: a clock is damaged", t->tid);
+    }
+    e->live = sqlite3_column_int64(stmt, column);
+    return sync_arena_value(&f->arena, &clock, &e->clock) ? SYNC_OK : sync_fail_nomem(f->error);
+}
+
+/* Looks up the whole run in the order of its keys, which is the order to fold it in as well: neighbours are on the same pages. */
+static int look_up_sorted(sync_fold *f, sync_table *t)
+{
+    sqlite3_stmt *stmt;
+    uint32_t n = 0;
+    int rc = sync_table_stmt(f->s, t, SYNC_STMT_FOLD_LOOK, build_look, &stmt, f->error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < f->count; i++) {
+        rc = sync_chunk_add(&f->chunk, f->entries[i].key, i, 0, f->error);
+    }
+    sync_chunk_show(f->s, t, &f->chunk);
+    bool looks = rc == SYNC_OK;
+    while (rc == SYNC_OK && (rc = sync_step(f->s, stmt, f->error)) == SQLITE_ROW) {
+        if (n == f->count) {
+            rc = sync_fail(f->error, SYNC_CORRUPT, ambiguous, t->name);
+            break;
+        }
+        f->order[n] = (uint32_t)sqlite3_column_int64(stmt, LOOK_ENTRY);
+        rc = read_state(f, t, stmt, LOOK_LIVE, &f->entries[f->order[n++]]);
+    }
+    if (looks) {
+        sqlite3_reset(stmt);
+    }
+    sync_chunk_hide(f->s, &f->chunk);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 /* Folds the run in hand: entries of one table, adjacent in the journal. */
 static int fold_run(sync_fold *f, sync_table *t)
 {
     int64_t nulls = 0;
     int rc = chain_keys(f, t);
     for (uint32_t i = 0; rc == SYNC_OK && !f->need_real && i < f->count; i++) {
-        sync_entry *e = &f->entries[i];
+        sync_entry *e = &f->entries[f->order[i]];
         if (e->null_key) {
             nulls += e->op != SYNC_OP_LOOK;
             rc = sync_fold_drop_entry(f, e->seq);
@@ -167,9 +221,9 @@ static bool is_first_half(int64_t op)
 }
 
 /* Takes entries of the table `tid` from a statement that stands on the first, with their stamps, until one of another table or `most` are
-** there. `t`: the statement has more of them than the journal does. */
-static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, uint32_t tid, uint32_t most,
-                    uint64_t *hlc)
+** there. `key`: where the statement has their keys, or 0; READ_KEY: it has what is known of them as well. */
+static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int key, uint32_t tid,
+                    uint32_t most, uint64_t *hlc)
 {
     int rc = SQLITE_ROW;
     while (rc == SQLITE_ROW && f->count < most) {
@@ -178,6 +232,9 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, uint3
             break;
         }
         int64_t at = sqlite3_column_int64(stmt, READ_AT), seq = sqlite3_column_int64(stmt, READ_SEQ);
+        if (f->count && seq == f->entries[f->count - 1].seq) {
+            return sync_fail(f->error, SYNC_CORRUPT, ambiguous, t ? t->name : "sync_journal");
+        }
         /* What was told keeps its stamp, also where the wall clock has been set back since. */
         bool ahead = at > f->now_ms && !sync_site_told(f->s, seq);
         if (ahead && f->place == SYNC_IN_OVERLAY) {
@@ -187,10 +244,61 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, uint3
         sync_entry *e = &f->entries[f->count++];
         *e = (sync_entry){
             .seq = seq, .tid = group, .op = sqlite3_column_int64(stmt, READ_OP), .hlc = *hlc, .next = -1};
-        rc = t ? read_key(f, t, stmt, e) : SYNC_OK;
+        f->order[f->count - 1] = f->count - 1;
+        rc = key ? read_key(f, t, stmt, key, e) : SYNC_OK;
+        rc = rc == SYNC_OK && key == READ_KEY ? read_state(f, t, stmt, READ_LIVE, e) : rc;
         rc = rc == SYNC_OK ? sync_step(f->s, stmt, f->error) : rc;
     }
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* What belongs together is folded in one piece: the first half of a move waits for the second. */
+static void keep_moves_whole(sync_fold *f, uint64_t *hlc)
+{
+    bool full = f->count == f->run_max;
+    while (full && f->count > 1 && is_first_half(f->entries[f->count - 1].op)) {
+        f->count--;
+        *hlc = f->entries[f->count - 1].hlc;
+    }
+}
+
+static int first_row(sync_fold *f, sqlite3_stmt *stmt, int64_t after)
+{
+    return sqlite3_bind_int64(stmt, 1, after) ? sync_fail_db(f->s, f->error, NULL)
+                                              : sync_step(f->s, stmt, f->error);
+}
+
+/* The run of a table that can be folded; entries of a long one come with their keys alone first. */
+static int read_table_run(sync_fold *f, int64_t after, sync_table *t, uint64_t *hlc)
+{
+    sync_db *s = f->s;
+    bool real = f->place == SYNC_IN_FILE, sorted = real && t->identity == SYNC_BY_KEY && t->normal_keys;
+    /* without a normal form of the key each entry is a run of its own */
+    uint32_t most = !t->normal_keys                               ? 1
+                    : sorted && f->run_max > SYNC_FOLD_SORTED_MIN ? SYNC_FOLD_SORTED_MIN
+                                                                  : f->run_max;
+    sqlite3_stmt *stmt;
+    int rc = real ? sync_table_stmt(s, t, SYNC_STMT_FOLD_READ, build_read, &stmt, f->error)
+                  : sync_table_stmt(s, t, SYNC_STMT_FOLD_READ_TEMP, build_read_temp, &stmt, f->error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = first_row(f, stmt, after);
+    rc = rc == SQLITE_ROW ? take_run(f, t, stmt, READ_KEY, t->tid, most, hlc) : rc;
+    sqlite3_reset(stmt);
+    if (rc != SYNC_OK || !sorted || f->count < SYNC_FOLD_SORTED_MIN) {
+        keep_moves_whole(f, hlc);
+        return rc;
+    }
+    rc = sync_table_stmt(s, t, SYNC_STMT_FOLD_KEYS, build_keys, &stmt, f->error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = first_row(f, stmt, f->entries[f->count - 1].seq);
+    rc = rc == SQLITE_ROW ? take_run(f, t, stmt, KEYS_KEY, t->tid, f->run_max, hlc) : rc;
+    sqlite3_reset(stmt);
+    keep_moves_whole(f, hlc);
+    return rc == SYNC_OK || rc == SQLITE_DONE ? look_up_sorted(f, t) : rc;
 }
 
 /* The next run of the journal above `after`, none at its end; *t is NULL if nothing can be folded of it. *hlc is the clock before and after
@@ -206,33 +314,19 @@ static int read_run(sync_fold *f, int64_t after, uint64_t *hlc, sync_table **t)
         rc = sync_prepare(s, &s->journal_runs_stmt, f->error,
                           "SELECT seq, tid, op, at FROM main.sync_journal WHERE seq > ?1 ORDER BY seq");
     }
-    sqlite3_stmt *stmt = s->journal_runs_stmt;
-    if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, after)) {
-        rc = sync_fail_db(s, f->error, NULL);
+    if (rc != SYNC_OK || (rc = first_row(f, s->journal_runs_stmt, after)) != SQLITE_ROW) {
+        sqlite3_reset(s->journal_runs_stmt);
+        return rc == SQLITE_DONE ? SYNC_OK : rc;
     }
-    if (rc == SYNC_OK && (rc = sync_step(s, stmt, f->error)) == SQLITE_ROW) {
-        uint32_t tid = (uint32_t)sqlite3_column_int64(stmt, READ_TID) & SYNC_TID_MASK;
-        *t = sync_engine_tid(s, tid);
-        if (*t && !(*t)->missing) {
-            sqlite3_reset(stmt);
-            rc = f->place == SYNC_IN_FILE
-                     ? sync_table_stmt(s, *t, SYNC_STMT_FOLD_READ, build_read, &stmt, f->error)
-                     : sync_table_stmt(s, *t, SYNC_STMT_FOLD_READ_TEMP, build_read_temp, &stmt, f->error);
-            if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, after)) {
-                rc = sync_fail_db(s, f->error, NULL);
-            }
-            rc = rc == SYNC_OK ? sync_step(s, stmt, f->error) : rc;
-        } else {
-            *t = NULL;
-        }
-        /* without a normal form of the key each entry is a run of its own */
-        uint32_t most = *t && !(*t)->normal_keys ? 1 : f->run_max;
-        rc = rc == SQLITE_ROW ? take_run(f, *t, stmt, tid, most, hlc) : rc;
-    }
-    sqlite3_reset(stmt);
-    while (f->count == f->run_max && is_first_half(f->entries[f->count - 1].op)) {
-        f->count--; /* a move of a key is folded in one piece */
-        *hlc = f->entries[f->count - 1].hlc;
+    uint32_t tid = (uint32_t)sqlite3_column_int64(s->journal_runs_stmt, READ_TID) & SYNC_TID_MASK;
+    *t = sync_engine_tid(s, tid);
+    if (*t && !(*t)->missing) {
+        sqlite3_reset(s->journal_runs_stmt);
+        rc = read_table_run(f, after, *t, hlc);
+    } else {
+        *t = NULL;
+        rc = take_run(f, NULL, s->journal_runs_stmt, 0, tid, f->run_max, hlc);
+        sqlite3_reset(s->journal_runs_stmt);
     }
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }

@@ -41,6 +41,7 @@ typedef struct sync_fold {
     sync_buf keys;
     sync_chunk chunk; /* fresh clocks of the run in hand */
     uint32_t count;
+    uint32_t order[SYNC_FOLD_CHUNK]; /* in which the entries are folded */
     sync_entry entries[SYNC_FOLD_CHUNK];
     int32_t slots[SYNC_FOLD_SLOTS];
     sync_value slot_key[SYNC_FOLD_SLOTS];

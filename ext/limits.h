@@ -38,6 +38,9 @@
 /* Journal entries folded at a time: bounds memory (about 6 MiB), long enough to amortise the statements and to sort random keys. */
 #define SYNC_FOLD_CHUNK 32768
 
+/* From that many entries on their rows and clocks are looked up in the order of the keys: below it sorting costs more than it saves. */
+#define SYNC_FOLD_SORTED_MIN 256
+
 /* Journal entries after which the folding of a long tail lets others have the write lock: a few milliseconds. */
 #define SYNC_FOLD_STEP 1000
 
