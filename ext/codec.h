@@ -13,6 +13,14 @@
 
 #define SYNC_FORMAT_VERSION 1
 
+/* What a key column makes of a value that it is given, and so which values are the same key. */
+typedef enum sync_affinity {
+    SYNC_STORES_ANY,
+    SYNC_STORES_TEXT,
+    SYNC_STORES_NUMERIC, /* INTEGER too: the two store alike */
+    SYNC_STORES_REAL
+} sync_affinity;
+
 /* What two files must agree on to exchange a table, and the names behind column numbers on the wire. Owned by
  * the head. */
 typedef struct sync_table_head {
@@ -20,6 +28,8 @@ typedef struct sync_table_head {
     sync_identity identity;
     uint32_t key_count;
     char **key_names;
+    char **key_collations; /* "": BINARY */
+    uint8_t *key_affinities;
     uint32_t col_count;
     char **col_names; /* wire column c of this table; empty in a seen blob */
 } sync_table_head;
@@ -47,7 +57,8 @@ int sync_head_set_sites(sync_head *head, uint32_t count);  /* allocates zeroed s
 int sync_head_set_tables(sync_head *head, uint32_t count); /* allocates zeroed tables */
 int sync_table_head_init(sync_table_head *t, const char *name, sync_identity identity, uint32_t key_count,
                          uint32_t col_count);
-int sync_table_head_key(sync_table_head *t, uint32_t i, const char *name); /* copies the name */
+int sync_table_head_key(sync_table_head *t, uint32_t i, const char *name, sync_affinity affinity,
+                        const char *collation); /* copies the names */
 int sync_table_head_col(sync_table_head *t, uint32_t i, const char *name);
 
 /* Closing of a whole delta. */

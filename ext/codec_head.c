@@ -25,6 +25,8 @@ static void free_table(sync_table_head *t)
 {
     sync_free(t->name);
     free_names(t->key_names, t->key_count);
+    free_names(t->key_collations, t->key_count);
+    sync_free(t->key_affinities);
     free_names(t->col_names, t->col_count);
     *t = (sync_table_head){0};
 }
@@ -106,6 +108,17 @@ static int set_names(char ***names, uint32_t *count, uint32_t wanted, uint32_t m
     return SYNC_OK;
 }
 
+/* Room for affinities and collations of as many key columns as there are names. */
+static int set_key_kinds(sync_table_head *t)
+{
+    if (t->key_count > 0) {
+        t->key_collations = alloc_zeroed(t->key_count, sizeof(char *));
+        t->key_affinities = alloc_zeroed(t->key_count, 1);
+    }
+    return t->key_count == 0 || (t->key_collations != NULL && t->key_affinities != NULL) ? SYNC_OK
+                                                                                         : SYNC_NOMEM;
+}
+
 int sync_table_head_init(sync_table_head *t, const char *name, sync_identity identity, uint32_t key_count,
                          uint32_t col_count)
 {
@@ -113,6 +126,9 @@ int sync_table_head_init(sync_table_head *t, const char *name, sync_identity ide
     int rc = set_name(&t->name, name, strlen(name));
     if (rc == SYNC_OK) {
         rc = set_names(&t->key_names, &t->key_count, key_count, SYNC_KEY_COLUMNS_MAX);
+    }
+    if (rc == SYNC_OK) {
+        rc = set_key_kinds(t);
     }
     if (rc == SYNC_OK) {
         rc = set_names(&t->col_names, &t->col_count, col_count, SYNC_COLUMNS_MAX);
@@ -123,9 +139,15 @@ int sync_table_head_init(sync_table_head *t, const char *name, sync_identity ide
     return rc;
 }
 
-int sync_table_head_key(sync_table_head *t, uint32_t i, const char *name)
+int sync_table_head_key(sync_table_head *t, uint32_t i, const char *name, sync_affinity affinity,
+                        const char *collation)
 {
-    return i < t->key_count ? set_name(&t->key_names[i], name, strlen(name)) : SYNC_MISUSE;
+    if (i >= t->key_count) {
+        return SYNC_MISUSE;
+    }
+    t->key_affinities[i] = (uint8_t)affinity;
+    int rc = set_name(&t->key_names[i], name, strlen(name));
+    return rc == SYNC_OK ? set_name(&t->key_collations[i], collation, strlen(collation)) : rc;
 }
 
 int sync_table_head_col(sync_table_head *t, uint32_t i, const char *name)
@@ -157,7 +179,7 @@ static const char *misuse(const sync_head *head, sync_head_kind kind)
         const sync_table_head *table = &head->tables[t];
         bool named = table->name != NULL && table->key_count > 0;
         for (uint32_t i = 0; named && i < table->key_count; i++) {
-            named = table->key_names[i] != NULL;
+            named = table->key_names[i] != NULL && table->key_collations[i] != NULL;
         }
         for (uint32_t i = 0; named && kind == SYNC_HEAD_CHANGES && i < table->col_count; i++) {
             named = table->col_names[i] != NULL;
@@ -191,6 +213,10 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
         sync_buf_put_blob(buf, table->name, strlen(table->name));
         sync_buf_put_u8(buf, (uint8_t)table->identity);
         put_names(buf, table->key_names, table->key_count);
+        for (uint32_t i = 0; i < table->key_count; i++) {
+            sync_buf_put_u8(buf, table->key_affinities[i]);
+            sync_buf_put_blob(buf, table->key_collations[i], strlen(table->key_collations[i]));
+        }
         if (kind == SYNC_HEAD_CHANGES) {
             put_names(buf, table->col_names, table->col_count);
         }
@@ -299,6 +325,19 @@ static int get_names(sync_span *span, char ***names, uint32_t *count, uint32_t m
     return rc == SYNC_OK ? check_distinct(*names, wanted, sizeof(char *), compare_names) : rc;
 }
 
+static int get_key_kinds(sync_span *span, sync_table_head *t)
+{
+    int rc = set_key_kinds(t);
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+        t->key_affinities[i] = (uint8_t)sync_span_u8(span);
+        if (t->key_affinities[i] > SYNC_STORES_REAL) {
+            sync_span_fail(span, 0);
+        }
+        rc = get_name(span, &t->key_collations[i]);
+    }
+    return rc;
+}
+
 static int get_table(sync_span *span, sync_table_head *t, sync_head_kind kind)
 {
     int rc = get_name(span, &t->name);
@@ -313,6 +352,9 @@ static int get_table(sync_span *span, sync_table_head *t, sync_head_kind kind)
     if (rc == SYNC_OK && t->key_count == 0) {
         sync_span_fail(span, 0);
         rc = SYNC_CORRUPT;
+    }
+    if (rc == SYNC_OK) {
+        rc = get_key_kinds(span, t);
     }
     if (rc == SYNC_OK && kind == SYNC_HEAD_CHANGES) {
         rc = get_names(span, &t->col_names, &t->col_count, SYNC_COLUMNS_MAX);

@@ -13,6 +13,47 @@ uint32_t sync_head_site(const sync_head *head, const uint8_t id[SYNC_SITE_BYTES]
     return UINT32_MAX;
 }
 
+static sync_affinity key_affinity(const sync_table *t, uint32_t i)
+{
+    switch (t->key_affinity[i]) {
+    case 'b':
+        return SYNC_STORES_ANY;
+    case 't':
+        return SYNC_STORES_TEXT;
+    case 'r':
+        return SYNC_STORES_REAL;
+    default:
+        return SYNC_STORES_NUMERIC;
+    }
+}
+
+static const char *key_collation(const sync_table *t, uint32_t i)
+{
+    return sqlite3_stricmp(t->key_collations[i], "BINARY") == 0 ? "" : t->key_collations[i];
+}
+
+/* Does the column hold the same values to be one key on both sides? What is one here and two there would be lost. */
+static int match_key_column(const sync_table *t, const sync_table_head *theirs, uint32_t i, sync_error *error)
+{
+    static const char *const affinities[] = {[SYNC_STORES_ANY] = "BLOB",
+                                             [SYNC_STORES_TEXT] = "TEXT",
+                                             [SYNC_STORES_NUMERIC] = "NUMERIC",
+                                             [SYNC_STORES_REAL] = "REAL"};
+    const char *collation = key_collation(t, i), *other = theirs->key_collations[i];
+    sync_affinity affinity = key_affinity(t, i);
+    if (affinity != theirs->key_affinities[i]) {
+        return sync_fail(error, SYNC_SCHEMA, "table %s: key column %s has affinity %s here and %s there",
+                         t->name, t->key_names[i], affinities[affinity],
+                         affinities[theirs->key_affinities[i]]);
+    }
+    if (sqlite3_stricmp(collation, other) != 0) {
+        return sync_fail(error, SYNC_SCHEMA, "table %s: key column %s has collation %s here and %.64s there",
+                         t->name, t->key_names[i], *collation ? collation : "BINARY",
+                         *other ? other : "BINARY");
+    }
+    return SYNC_OK;
+}
+
 int sync_head_match(const sync_table *t, const sync_table_head *theirs, sync_error *error)
 {
     if (t->identity != theirs->identity) {
@@ -28,7 +69,11 @@ int sync_head_match(const sync_table *t, const sync_table_head *theirs, sync_err
         return sync_fail(error, SYNC_SCHEMA, "table %s has other key columns there than here (%s%s)", t->name,
                          t->key_names[0], t->key_count > 1 ? ", ..." : "");
     }
-    return SYNC_OK;
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+        rc = match_key_column(t, theirs, i, error);
+    }
+    return rc;
 }
 
 /* Own site first, then the others by local number: wire[sid] is the place of each. */
@@ -54,7 +99,7 @@ int sync_head_own_table(const sync_table *t, sync_table_head *to, bool columns, 
     uint32_t cols = columns ? t->col_count : 0;
     int rc = sync_table_head_init(to, t->name, t->identity, t->key_count, cols);
     for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
-        rc = sync_table_head_key(to, i, t->key_names[i]);
+        rc = sync_table_head_key(to, i, t->key_names[i], key_affinity(t, i), key_collation(t, i));
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < cols; i++) {
         rc = sync_table_head_col(to, i, t->cols[i].name);

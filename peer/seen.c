@@ -62,7 +62,8 @@ static bool same_table(const sync_table_head *a, const sync_table_head *b)
         return false;
     }
     for (uint32_t i = 0; i < a->key_count; i++) {
-        if (strcmp(a->key_names[i], b->key_names[i]) != 0) {
+        if (strcmp(a->key_names[i], b->key_names[i]) != 0 || a->key_affinities[i] != b->key_affinities[i] ||
+            strcasecmp(a->key_collations[i], b->key_collations[i]) != 0) {
             return false;
         }
     }

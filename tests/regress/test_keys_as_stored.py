@@ -90,5 +90,38 @@ class KeysAsStored(SyncTest):
                             path.unlink()
 
 
+class KeysThatDiffer(SyncTest):
+    def test_tables_whose_keys_compare_otherwise_are_refused(self):
+        """What was two rows here was one row there, and the other was lost without a word."""
+        for number, (mine, theirs) in enumerate((("id TEXT PRIMARY KEY", "id TEXT COLLATE NOCASE PRIMARY KEY"),
+                                                 ("id TEXT COLLATE RTRIM PRIMARY KEY", "id TEXT COLLATE NOCASE PRIMARY KEY"),
+                                                 ("id PRIMARY KEY", "id TEXT PRIMARY KEY"), ("id INT PRIMARY KEY", "id TEXT PRIMARY KEY"),
+                                                 ("id REAL PRIMARY KEY", "id INT PRIMARY KEY"), ("id BLOB PRIMARY KEY", "id INT PRIMARY KEY"),
+                                                 ("n INT, id TEXT, PRIMARY KEY(n, id)", "n INT, id TEXT COLLATE NOCASE, PRIMARY KEY(n, id)"))):
+            a, b = self.file(f"a{number}", f"CREATE TABLE t({mine}, v)" if "n INT" not in mine else f"CREATE TABLE t(v, {mine})", "t"), \
+                self.file(f"b{number}", f"CREATE TABLE t({theirs}, v)" if "n INT" not in theirs else f"CREATE TABLE t(v, {theirs})", "t")
+            a.sql("INSERT INTO t(id, v) VALUES('a', 1)" if "n INT" not in mine else "INSERT INTO t VALUES(1, 7, 'a')")
+            with self.subTest(mine=mine, theirs=theirs):
+                words = ["table t", "column id", "collation" if "COLLATE" in theirs else "affinity"]
+                self.refused(a, "SELECT sync_changeset(?)", b.seen(), says=words)
+                self.refused(b, "SELECT sync_apply(?)", a.changeset(), says=words)
+                self.assertEqual(b.sql("SELECT count(*) FROM t"), [(0,)])
+
+    def test_tables_whose_keys_store_alike_are_exchanged(self):
+        for number, (mine, theirs) in enumerate((("t(id INT PRIMARY KEY, v)", "t(id NUMERIC PRIMARY KEY, v) WITHOUT ROWID"),
+                                                 ("t(id TEXT COLLATE nocase PRIMARY KEY, v)", "t(id VARCHAR(9) NOT NULL, v, PRIMARY KEY(id COLLATE NOCASE DESC))"),
+                                                 ("t(id INT PRIMARY KEY, v) STRICT", "t(id INTEGER PRIMARY KEY DESC, v)"),
+                                                 ("t(id ANY PRIMARY KEY, v ANY) STRICT", "t(id BLOB PRIMARY KEY, v)"),
+                                                 ("t(id TEXT COLLATE BINARY PRIMARY KEY, v)", "t(id CLOB PRIMARY KEY DESC, v)"))):
+            with self.subTest(mine=mine, theirs=theirs):
+                mine = mine.replace("v) STRICT", "v ANY) STRICT") if "ANY)" not in mine else mine
+                a, b = (self.file(f"{name}{number}", "CREATE TABLE " + schema, "t") for name, schema in (("c", mine), ("d", theirs)))
+                a.sql("INSERT INTO t VALUES(7, 1)")
+                self.level(a, b)
+                b.sql("UPDATE t SET v = 2")
+                self.level(a, b)
+                self.assertEqual(a.sql("SELECT v FROM t"), [(2,)])
+
+
 if __name__ == "__main__":
     unittest.main()

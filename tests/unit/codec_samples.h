@@ -55,7 +55,8 @@ static inline void make_head(sync_head *head, bool seen)
                          SYNC_OK);
         for (uint32_t i = 0; i < table->key_count; i++) {
             snprintf(name, sizeof name, "k%u", i);
-            assert_int_equal(sync_table_head_key(table, i, name), SYNC_OK);
+            assert_int_equal(
+                sync_table_head_key(table, i, name, (sync_affinity)(i % 4), i % 3 ? "" : "NOCASE"), SYNC_OK);
         }
         for (uint32_t i = 0; i < table->col_count; i++) {
             snprintf(name, sizeof name, "c%u", i);
@@ -165,6 +166,8 @@ static inline void assert_head(const sync_head *a, const sync_head *b)
         assert_int_equal(x->col_count, y->col_count);
         for (uint32_t i = 0; i < x->key_count; i++) {
             assert_string_equal(x->key_names[i], y->key_names[i]);
+            assert_string_equal(x->key_collations[i], y->key_collations[i]);
+            assert_int_equal(x->key_affinities[i], y->key_affinities[i]);
         }
         for (uint32_t i = 0; i < x->col_count; i++) {
             assert_string_equal(x->col_names[i], y->col_names[i]);

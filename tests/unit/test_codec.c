@@ -106,7 +106,7 @@ static void one_table(sync_head *head, uint32_t columns)
     assert_int_equal(sync_head_set_sites(head, 1), SYNC_OK);
     assert_int_equal(sync_head_set_tables(head, 1), SYNC_OK);
     assert_int_equal(sync_table_head_init(head->tables, "t", SYNC_BY_KEY, 1, columns), SYNC_OK);
-    assert_int_equal(sync_table_head_key(head->tables, 0, "k"), SYNC_OK);
+    assert_int_equal(sync_table_head_key(head->tables, 0, "k", SYNC_STORES_ANY, ""), SYNC_OK);
     for (uint32_t i = 0; i < columns; i++) {
         char name[16];
         snprintf(name, sizeof name, "c%u", i);

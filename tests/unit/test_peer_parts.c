@@ -124,7 +124,7 @@ static sync_buf seen(const char *const *tables, uint32_t table_count, const char
     assert_int_equal(sync_matrix_init(&head.start, table_count, site_count), SYNC_OK);
     for (uint32_t t = 0; t < table_count; t++) {
         assert_int_equal(sync_table_head_init(&head.tables[t], tables[t], SYNC_BY_KEY, 1, 0), SYNC_OK);
-        assert_int_equal(sync_table_head_key(&head.tables[t], 0, "id"), SYNC_OK);
+        assert_int_equal(sync_table_head_key(&head.tables[t], 0, "id", SYNC_STORES_TEXT, ""), SYNC_OK);
         for (uint32_t s = 0; s < site_count; s++) {
             sync_matrix_set(&head.base, t, s, base + 10 * t + s);
             sync_matrix_set(&head.start, t, s, base + 10 * t + s + 1);
