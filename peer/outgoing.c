@@ -77,10 +77,34 @@ static void name_misfits(peer_room *r, peer_link *l)
     }
 }
 
+/* Tables that only one side tracks, in one line; not again as long as it would say the same. */
+static void name_strangers(peer_room *r, const peer_link *l)
+{
+    uint32_t common;
+    if (!r->open || !peer_room_seen(r)) {
+        return;
+    }
+    char *here = peer_seen_alone(&r->seen, &l->theirs, &common);
+    char *there = peer_seen_alone(&l->theirs, &r->seen, &common);
+    if (here != NULL || there != NULL) {
+        char *line = peer_format("%s%s%s%s%s", here != NULL ? "tracked only here: " : "",
+                                 here != NULL ? here : "", here != NULL && there != NULL ? "; " : "",
+                                 there != NULL ? "tracked only there: " : "", there != NULL ? there : "");
+        if (r->strangers == NULL || strcmp(r->strangers, line) != 0) {
+            peer_notice("not exchanged with %s: %s", l->name, line);
+        }
+        free(r->strangers);
+        r->strangers = line;
+    }
+    free(here);
+    free(there);
+}
+
 void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
     if (take_seen(r, l, theirs)) {
         name_misfits(r, l);
+        name_strangers(r, l);
         l->asked = true;
         begin_anew(l);
     }

@@ -107,6 +107,9 @@
 #define PEER_CHECKPOINT_PAGES     1000
 #define PEER_CHECKPOINT_PAGES_MAX 16000
 
+/* Tables named in one line for people: as many as one reads. */
+#define PEER_NAMES_MAX 20
+
 /* Time for closing handshakes when the process ends. */
 #define PEER_CLOSE_MS 1000
 

@@ -104,6 +104,15 @@ static void ask_for_changes(peer_room *r, peer_link *l)
     }
 }
 
+static bool has_common(peer_room *r, const peer_link *l)
+{
+    uint32_t common = 0;
+    if (peer_room_seen(r)) {
+        free(peer_seen_alone(&r->seen, &l->theirs, &common));
+    }
+    return common > 0;
+}
+
 void peer_room_check_done(peer_room *r, peer_link *l)
 {
     if (!r->options->once || l->done || l->closing || !l->asked || !l->told || !l->caught_up || l->dirty ||
@@ -121,6 +130,9 @@ void peer_room_check_done(peer_room *r, peer_link *l)
     if (l->misfits > 0) {
         m->exit = PEER_EXIT_SCHEMA;
         m->text = peer_format("%u of the tables do not fit; the others hold the same now", l->misfits);
+    } else if (!has_common(r, l)) {
+        m->exit = PEER_EXIT_SCHEMA;
+        m->text = peer_strdup("no table is tracked on both sides, so there is nothing to keep in step");
     }
     peer_queue_put(r->network, m);
 }
@@ -451,6 +463,7 @@ void peer_room_join(peer_room *room)
     pthread_join(room->thread, NULL);
     peer_queue_free(room->inbox);
     sync_buf_free(&room->seen);
+    free(room->strangers);
     close(room->event_fd);
     free(room);
 }

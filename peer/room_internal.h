@@ -105,6 +105,7 @@ struct peer_room {
 
     sync_buf seen; /* sync_seen(), valid while seen_fresh */
     bool seen_fresh;
+    char *strangers; /* the last notice about tables that only one side tracks; NULL: none */
     int64_t data_version;
     int64_t schema_version;
     int64_t doubt_us;   /* distance to the next check; 0: no doubt */

@@ -3,6 +3,7 @@
 
 #include "codec.h"
 #include "message.h"
+#include "peer_limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -206,4 +207,48 @@ char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number)
     sync_head_free(&x);
     sync_head_free(&y);
     return name;
+}
+
+static bool has_namesake(const sync_head *head, const sync_table_head *table)
+{
+    uint32_t t = 0;
+    while (t < head->table_count && strcasecmp(head->tables[t].name, table->name) != 0) {
+        t++;
+    }
+    return t < head->table_count;
+}
+
+/* One more name behind a list; takes and returns the list. */
+static char *list_name(char *list, const char *name)
+{
+    char *longer = list != NULL ? peer_format("%s, %s", list, name) : peer_strdup(name);
+    free(list);
+    return longer;
+}
+
+char *peer_seen_alone(const sync_buf *a, const sync_buf *b, uint32_t *common)
+{
+    sync_head x = {0}, y = {0};
+    sync_error error = {0};
+    char *list = NULL;
+    uint32_t alone = 0;
+    *common = 0;
+    /* what cannot be read leaves its head empty */
+    (void)sync_seen_get(a->data, a->len, &x, &error);
+    (void)sync_seen_get(b->data, b->len, &y, &error);
+    for (uint32_t t = 0; t < x.table_count; t++) {
+        if (has_namesake(&y, &x.tables[t])) {
+            ++*common;
+        } else if (++alone <= PEER_NAMES_MAX) {
+            list = list_name(list, x.tables[t].name);
+        }
+    }
+    if (alone > PEER_NAMES_MAX) {
+        char *more = peer_format("%u more", alone - PEER_NAMES_MAX);
+        list = list_name(list, more);
+        free(more);
+    }
+    sync_head_free(&x);
+    sync_head_free(&y);
+    return list;
 }

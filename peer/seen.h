@@ -15,6 +15,10 @@ bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b);
 ** caller. */
 char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number);
 
+/* The names of the tables that `a` has and `b` has not, as a list for people that is cut off where it gets long; NULL: there are none. *common:
+** how many have a namesake. A blob that is none, as the empty one, names no tables. The list is owned by the caller. */
+char *peer_seen_alone(const sync_buf *a, const sync_buf *b, uint32_t *common);
+
 /* Copies; false when out of memory. */
 bool peer_buf_set(sync_buf *to, const void *data, size_t bytes);
 

@@ -295,9 +295,32 @@ class Errors(Case):
         empty, b = self.path("empty.db"), self.make("b.db")
         plain(empty, "CREATE TABLE n(v)")
         server = self.serve(empty)
-        self.assertEqual(0, self.run_peer("sync", b, server.url, "--once")[0])
+        self.fails(11, "sync", b, server.url, "--once", says="no table is tracked on both sides")
         self.assertIsNone(server.process.poll())
         self.assertIn("has no table with a primary key", server.stderr)
+
+    def test_tables_that_only_one_side_tracks(self):
+        a, b = self.make("a.db"), self.make("b.db")
+        plain(a, "CREATE TABLE l(id TEXT PRIMARY KEY)")
+        plain(b, "CREATE TABLE r1(id TEXT PRIMARY KEY); CREATE TABLE r2(id TEXT PRIMARY KEY)")
+        server = self.serve(a)
+        status, _, err = self.run_peer("sync", b, server.url, "--once", "--quiet")
+        self.assertEqual((0, ""), (status, err))
+        status, _, err = self.run_peer("sync", b, server.url, "--once")
+        self.assertEqual(0, status)
+        self.assertRegex(err, rf"^sync-peer: not exchanged with {server.url}: "
+                              r"tracked only here: (r1, r2|r2, r1); tracked only there: l\n$")
+        self.assertEqual(1, server.stderr.count("tracked only here: l; tracked only there: r"), server.stderr)
+
+    def test_no_table_in_common(self):
+        a, b = self.make("a.db"), self.path("b.db")
+        plain(b, "CREATE TABLE other(id TEXT PRIMARY KEY)")
+        server = self.serve(a)
+        self.run_peer("sync", b, server.url, "--once")
+        self.fails(11, "sync", b, server.url, "--once", says="no table is tracked on both sides")
+        self.one_line(11, "sync", b, server.url, "--once", "--quiet", says="no table is tracked on both sides")
+        plain(b, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        self.assertEqual(0, self.run_peer("sync", b, server.url, "--once", "--track", "t")[0])
 
     def test_metadata_from_the_future(self):
         db = self.make("a.db")
