@@ -100,11 +100,12 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
     }
 }
 
-/* A trigger of the application's that writes into a tracked table: a row of the same key, if there is none. */
+/* A trigger of the application's that writes into a tracked table: a row of the same key, if there is none. Only into later tables:
+** with OR REPLACE two that wrote into each other would never end. */
 static void trigger_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t)
 {
     const sim_table *other = &schema->table[t->pushes];
-    if (other == t || other->keys != t->keys || is_number(other) != is_number(t) || other->column[0].late) {
+    if (other <= t || other->keys != t->keys || is_number(other) != is_number(t) || other->column[0].late) {
         sqlite3_str_appendf(
             to,
             "CREATE TRIGGER u_%s AFTER UPDATE ON %s BEGIN INSERT INTO seen_by_trigger VALUES('%s'); END;\n",

@@ -173,9 +173,6 @@ void write_column(sim_member *m, int table, int col)
     if (rc == SQLITE_OK) {
         m->late[table][col] = true;
         member_schema_changed(m);
-        if (!world.wild) { /* a merge must not be the first call that meets the new column */
-            (void)member_sql(m->engine, "SELECT sync_seen()");
-        }
     } else {
         (void)world_may_fail(m, rc, "ALTER TABLE", sqlite3_errmsg(m->app));
     }
