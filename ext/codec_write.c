@@ -39,6 +39,7 @@ sync_encoder *sync_encoder_new(int zstd_level)
     int level = zstd_level > LEVEL_MAX ? LEVEL_MAX : zstd_level;
     if (e->zstd == NULL || ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_compressionLevel, level)) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_minMatch, SYNC_ZSTD_MATCH_MIN)) ||
+        ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_hashLog, SYNC_ZSTD_HASH_LOG)) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(e->zstd, ZSTD_c_checksumFlag, 1))) {
         sync_encoder_free(e);
         return NULL;

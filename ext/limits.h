@@ -73,9 +73,11 @@
 /* Text of one error message, including the terminating zero. */
 #define SYNC_ERROR_BYTES 512
 
-/* zstd level of changesets and the shortest match: on rows these two give the size of zstd's default level in two thirds of its time. */
+/* zstd level of changesets, the shortest match, and the table of matches as a power of two: on rows these give nearly the size of zstd's default
+** level (1.5 % more) in three fifths of its time; the table fits the nearest caches. */
 #define SYNC_ZSTD_LEVEL     2
 #define SYNC_ZSTD_MATCH_MIN 5
+#define SYNC_ZSTD_HASH_LOG  15
 
 /* Largest zstd window a decoder accepts, as a power of two: 8 MiB, what level 3 never exceeds. */
 #define SYNC_ZSTD_WINDOW_LOG_MAX 23
