@@ -43,6 +43,8 @@ typedef struct sync_merging {
     sync_circle *circle;
     sync_arena arena; /* values of rows in hand; reset between rows of the changeset */
     sync_buf clock;
+    sqlite3_stmt *enter; /* journal entry of a row of this table: see sync_enter */
+    const sync_table *entered;
 } sync_merging;
 
 /* Starts writing inside a SYNC_WRITE operation; sync_merging_end must follow, whatever the result. */

@@ -151,17 +151,43 @@ static bool sets_anything(const sync_table *t, const sync_row *row)
     return false;
 }
 
+/* Two copies of a file were tracked apart: what comes from before tracking is mostly there already. */
+static int is_there(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, bool *there)
+{
+    sync_row have = {0};
+    *there = true;
+    for (uint32_t i = 0; *there && i < row->count; i++) {
+        *there = !row->cells[i].carried || !row->cells[i].stamp.written;
+    }
+    if (!*there) {
+        return SYNC_OK;
+    }
+    int rc = sync_row_copy(&have, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < have.count; i++) {
+        have.cells[i].carried = false;
+    }
+    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &have, NULL, &m->arena, there, m->error) : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && *there && i < row->count; i++) {
+        *there = !row->cells[i].carried ||
+                 (have.cells[i].carried && sync_value_same(&have.cells[i].value, &row->cells[i].value));
+    }
+    sync_row_free(&have);
+    return rc;
+}
+
 /* Writes the row to the base table; a refusal is in *refused (0: written). */
 static int write_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
                        sync_merged what, int64_t *seq, int *refused, char why[SYNC_ERROR_BYTES])
 {
     *refused = 0;
     bool reset = what == SYNC_MERGE_LIFE && slot->shown;
-    if (slot->shown && !reset && !slot->respell && !sets_anything(t, row)) {
-        return sync_enter(m, t, key, seq);
+    bool there = slot->shown && !reset && !slot->respell;
+    int rc = there && sets_anything(t, row) ? is_there(m, t, key, row, &there) : SYNC_OK;
+    if (rc != SYNC_OK || there) {
+        return rc == SYNC_OK ? sync_enter(m, t, key, seq) : rc;
     }
     sync_write how = !slot->shown ? SYNC_WRITE_INSERT : reset ? SYNC_WRITE_RESET : SYNC_WRITE_UPDATE;
-    int rc = sync_write_base(m, t, how, key, row, slot->respell && slot->shown, seq, why);
+    rc = sync_write_base(m, t, how, key, row, slot->respell && slot->shown, seq, why);
     if (rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
         rc == SQLITE_CONSTRAINT_ROWID) { /* it came behind the triggers' back: taken over */
         slot->shown = true;

@@ -49,6 +49,8 @@ int sync_merging_end(sync_merging *m, int result)
     sync_arena_free(&m->arena);
     sync_row_free(&m->other);
     sync_buf_free(&m->clock);
+    sqlite3_finalize(m->enter);
+    m->enter = NULL;
     sync_free(m->touched);
     m->touched = NULL;
     return rc;

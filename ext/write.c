@@ -331,8 +331,15 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
     return rc;
 }
 
-int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int64_t *seq)
+/* The statement of the table last entered: rows come table by table. */
+static int prepare_enter(sync_merging *m, const sync_table *t)
 {
+    if (m->enter && m->entered == t) {
+        return SYNC_OK;
+    }
+    sqlite3_finalize(m->enter);
+    m->enter = NULL;
+    m->entered = t;
     sqlite3_str *sql = sqlite3_str_new(m->s->db);
     sqlite3_str_appendf(sql, "INSERT INTO main.sync_journal(tid, op, at, ");
     sync_str_numbers(sql, t, "k%d", ", ");
@@ -341,11 +348,14 @@ int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int6
         sqlite3_str_appendf(sql, ", ?%d", (int)i + 4);
     }
     sqlite3_str_appendall(sql, ")");
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
-    rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, stmt, t, key, m->error) : rc;
-    rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
-    sqlite3_finalize(stmt);
+    return sync_prepare_text(m->s, &m->enter, m->error, sqlite3_str_finish(sql));
+}
+
+int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int64_t *seq)
+{
+    int rc = prepare_enter(m, t);
+    rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, m->enter, t, key, m->error) : rc;
+    rc = rc == SYNC_OK ? sync_run(m->s, m->enter, m->error) : rc;
     if (rc == SYNC_OK) {
         m->newest = *seq = sqlite3_last_insert_rowid(m->s->db);
     }

@@ -134,6 +134,22 @@ class Holding(SyncTest):
             self.converge(a, b)
             self.assertEqual(b.sql("SELECT * FROM c"), [("c1", 1)])
 
+    def test_copies_that_meet_write_only_what_differs(self):
+        """Two copies tracked apart: every row was written again, with the values that it had."""
+        schema = "CREATE TABLE t(k TEXT PRIMARY KEY, v, w); CREATE TABLE log(k); INSERT INTO t VALUES('same', 1, NULL), ('other', 1, 2);"
+        a = self.open("a.db")
+        a.script(schema)
+        b = self.copy(a, "b")
+        a.sql("UPDATE t SET v = 'a' WHERE k = 'other'")
+        b.sql("UPDATE t SET v = 'b' WHERE k = 'other'")
+        for file in (a, b):
+            file.script("CREATE TRIGGER noted AFTER UPDATE ON t BEGIN INSERT INTO log VALUES(NEW.k); END;")
+            tick()
+            file.track("t")
+        self.level(a, b)
+        self.assertEqual(a.sql("SELECT * FROM t ORDER BY k"), [("other", "b", 2), ("same", 1, None)])
+        self.assertEqual(a.sql("SELECT k FROM log") + b.sql("SELECT k FROM log"), [("other",)])
+
     def contest(self, schema, *rows):
         """Each row is written by a file of its own, oldest first; they meet in every order. What all show in the end."""
         outcomes = set()
