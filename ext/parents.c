@@ -92,7 +92,7 @@ static int find_children(sync_merging *m, const sync_fk *fk, const sync_table *p
 static bool is_being_held(const sync_merging *m, const sync_table *t, const sync_value *key)
 {
     for (const sync_holding *h = m->holding; h; h = h->outer) {
-        if (h->t == t && sync_key_same(t, h->key, key)) {
+        if (h->t == t && sync_key_equal(t, h->key, key)) { /* it may be arriving under a new spelling */
             return true;
         }
     }

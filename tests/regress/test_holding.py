@@ -150,6 +150,20 @@ class Holding(SyncTest):
         self.assertEqual(a.sql("SELECT * FROM t ORDER BY k"), [("other", "b", 2), ("same", 1, None)])
         self.assertEqual(a.sql("SELECT k FROM log") + b.sql("SELECT k FROM log"), [("other",)])
 
+    def test_a_row_that_refers_to_itself_is_held_under_a_new_spelling(self):
+        """It was held as its own child first, under the old spelling; the entry of that stayed in the journal."""
+        schema = "CREATE TABLE q(k TEXT PRIMARY KEY); CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, p TEXT REFERENCES t, q REFERENCES q);"
+        a, b = self.files("ab", schema, "q", "t")
+        a.sql("INSERT INTO t VALUES('a', 'a', NULL)")
+        b.sql("INSERT INTO q VALUES('q')")
+        self.converge(a, b)
+        a.sql("DELETE FROM q")
+        b.sql("INSERT OR REPLACE INTO t VALUES('A', 'a', 'q')")
+        a.pull(b)
+        invariants.check(a.path)
+        self.converge(a, b)
+        self.assertEqual(a.held(), [("t", '["A"]', "foreign key")])
+
     def contest(self, schema, *rows):
         """Each row is written by a file of its own, oldest first; they meet in every order. What all show in the end."""
         outcomes = set()
