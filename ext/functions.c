@@ -86,6 +86,7 @@ enum { OPTION_BYTES = 16 };
 static int read_options(sync_db *s, sqlite3_value *options, const char *function, const char *const *names,
                         uint32_t count, char (*values)[OPTION_BYTES], sync_error *error)
 {
+    uint32_t given = 0; /* a bit each */
     for (uint32_t i = 0; i < count; i++) {
         values[i][0] = 0;
     }
@@ -93,10 +94,10 @@ static int read_options(sync_db *s, sqlite3_value *options, const char *function
         return SYNC_OK;
     }
     sqlite3_stmt *stmt;
-    int rc = sync_prepare(
-        s, &stmt, error,
-        "SELECT key, value, json_valid(?1) AND json_type(?1) = 'object' FROM (SELECT 1) LEFT JOIN"
-        " json_each(iif(json_valid(?1), ?1, '[]'))");
+    int rc = sync_prepare(s, &stmt, error,
+                          "SELECT key, value, o.\"is\" FROM (SELECT iif(json_valid(?1), json_type(?1), '') = "
+                          "'object' AS \"is\") AS o"
+                          " LEFT JOIN json_each(iif(o.\"is\", ?1, '[]'))");
     if (rc == SYNC_OK && sqlite3_bind_value(stmt, 1, options)) {
         rc = sync_fail_db(s, error, NULL);
     }
@@ -115,8 +116,11 @@ static int read_options(sync_db *s, sqlite3_value *options, const char *function
             rc = sync_fail(error, SYNC_ERROR, "%s: unknown option \"%s\"; known: \"%s\"%s%s%s", function, key,
                            names[0], count > 1 ? ", \"" : "", count > 1 ? names[1] : "",
                            count > 1 ? "\"" : "");
+        } else if (key && given >> i & 1) {
+            rc = sync_fail(error, SYNC_ERROR, "%s: option \"%s\" is given twice", function, key);
         } else if (key) {
-            sqlite3_snprintf(OPTION_BYTES, values[i], "%s", text ? text : "null");
+            given |= 1u << i;
+            sqlite3_snprintf(OPTION_BYTES, values[i], "%s", text == NULL ? "null" : *text ? text : "''");
         }
     }
     sqlite3_finalize(stmt);
@@ -345,7 +349,10 @@ static int apply(call *c, sync_error *error)
     const void *blob = sqlite3_value_blob(c->argv[0]);
     size_t bytes = (size_t)sqlite3_value_bytes(c->argv[0]);
     int rc = read_options(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_apply", names, 1, &dry, error);
-    c->take_back = dry[0] && strcmp(dry, "0") != 0 && strcmp(dry, "null") != 0;
+    c->take_back = strcmp(dry, "1") == 0;
+    if (rc == SYNC_OK && !c->take_back && dry[0] && strcmp(dry, "0") != 0 && strcmp(dry, "null") != 0) {
+        rc = sync_fail(error, SYNC_ERROR, "sync_apply: dry_run is true or false, not \"%s\"", dry);
+    }
     if (rc == SYNC_OK && c->take_back) {
         rc = sync_preview(c->s, blob ? blob : "", bytes, &said, error);
         sqlite3_result_text64(c->context, (const char *)said.data, said.len, SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -359,9 +366,11 @@ static int apply(call *c, sync_error *error)
 
 static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    if (sqlite3_value_type(argv[0]) == SQLITE_NULL) { /* what sync_changeset() gives when there is nothing */
-        sqlite3_result_int(context, 0);
-    } else if (sqlite3_value_type(argv[0]) != SQLITE_BLOB) {
+    int type = sqlite3_value_type(argv[0]);
+    if (type == SQLITE_NULL || (type == SQLITE_BLOB && sqlite3_value_bytes(argv[0]) == 0)) {
+        sqlite3_result_int(context,
+                           0); /* what sync_changeset() gives when there is nothing, also by way of a file */
+    } else if (type != SQLITE_BLOB) {
         sqlite3_result_error(context, "sync_apply: a changeset (blob) is expected", -1);
     } else {
         (void)perform(context, argc, argv, TO_WRITE, apply);

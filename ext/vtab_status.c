@@ -257,16 +257,34 @@ static int note_waiting(sync_db *s, const sync_table *t, sqlite3_str *notes, syn
 static int note_missing(sync_db *s, const sync_table *t, sqlite3_str *notes, sync_error *error)
 {
     int64_t there = 0;
+    sqlite3_stmt *stmt = NULL;
     int rc = sync_query_int(s, &there, 0, error,
                             "SELECT count(*) FROM main.sqlite_schema WHERE type IN ('table', 'view') AND "
                             "name = %Q COLLATE NOCASE",
                             t->name);
     if (rc == SYNC_OK && there) {
         note(notes, "missing: rebuilt with another key; sync_untrack() and sync_track() adopt it anew");
-    } else if (rc == SYNC_OK) {
+        return SYNC_OK;
+    }
+    /* a table takes its triggers along to its new name */
+    rc = rc == SYNC_OK
+             ? sync_prepare(s, &stmt, error,
+                            "SELECT tbl_name FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB"
+                            " 'sync_%u_[biudk]*'",
+                            t->tid)
+             : rc;
+    rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
+    if (rc == SQLITE_ROW) {
+        const char *now = (const char *)sqlite3_column_text(stmt, 0);
+        note(notes,
+             "missing: renamed to %s, where its triggers still record; sync_untrack(%Q), then sync_track(%Q)"
+             " adopts it under the new name",
+             now, t->name, now);
+    } else if (rc == SQLITE_DONE) {
         note(notes, "missing: dropped; sync_untrack() lets it go");
     }
-    return rc;
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, status_row *row,
