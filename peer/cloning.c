@@ -56,10 +56,13 @@ void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema)
     }
 }
 
-bool peer_schema_may_clone(const char *file, peer_failure *f)
+bool peer_schema_may_clone(const peer_options *o, peer_failure *f)
 {
-    return access(file, F_OK) != 0 ||
-           peer_fail(f, PEER_EXIT_MISSING, "%s exists already; clone makes a new file", file);
+    return access(o->file, F_OK) != 0 ||
+           peer_fail(
+               f, PEER_EXIT_MISSING,
+               "%s exists already; if it is a clone that was broken off, sync-peer sync %s %s completes it",
+               o->file, o->file, o->urls[0].text);
 }
 
 void peer_schema_undo(peer_room *r)

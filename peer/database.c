@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS };
+enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS, LIST_BYTES = 800 };
 
 bool peer_fail(peer_failure *f, int code, const char *format, ...)
 {
@@ -312,13 +312,41 @@ static bool call(peer_database *d, const char *sql, const char *argument, peer_f
 
 static bool track_list(peer_database *d, const char *list, peer_failure *f)
 {
-    char *names = peer_strdup(list), *rest = names, *name;
+    char *name;
     bool good = true;
-    while (good && (name = strsep(&rest, ",")) != NULL) {
+    while (good && (name = peer_track_next(&list)) != NULL) {
         good = *name == 0 || call(d, "SELECT sync_track(?1)", name, f);
+        free(name);
     }
-    free(names);
     return good;
+}
+
+/* The tables that sync_track_all() looks at, up to the question whether they have a key. */
+#define ORDINARY_TABLES                                                                                      \
+    " FROM pragma_table_list AS l WHERE schema = 'main' AND type = 'table'"                                  \
+    " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'sync\\_%' ESCAPE '\\' AND "
+#define HAS_KEY "EXISTS (SELECT 1 FROM pragma_table_info(l.name, 'main') WHERE pk > 0)"
+
+/* Tables that cannot be adopted are passed over when all are, which must be said; a very long list is cut off. */
+static void name_keyless(peer_database *d)
+{
+    static const char sql[] =
+        "SELECT group_concat(name, ', ') FROM (SELECT name" ORDINARY_TABLES "NOT " HAS_KEY " ORDER BY name)";
+    char names[LIST_BYTES];
+    if (query_text(d->db, sql, names, sizeof names) == SQLITE_OK && names[0] != 0) {
+        peer_notice("%s: without a primary key, so not tracked: %s", d->path, names);
+    }
+}
+
+/* Where no table has a key, the file is not even written to. */
+static bool track_all(peer_database *d, peer_failure *f)
+{
+    char any[16];
+    int rc = query_text(d->db, "SELECT count(*)" ORDINARY_TABLES HAS_KEY, any, sizeof any);
+    if (rc != SQLITE_OK) {
+        return peer_database_fail(d, f, "cannot be read", rc);
+    }
+    return strcmp(any, "0") == 0 || call(d, "SELECT sync_track_all()", NULL, f);
 }
 
 bool peer_database_track(peer_database *d, peer_track track, const char *list, peer_failure *f)
@@ -327,7 +355,7 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     case PEER_TRACK_LIST:
         return track_list(d, list, f);
     case PEER_TRACK_ALL:
-        return call(d, "SELECT sync_track_all()", NULL, f);
+        return track_all(d, f);
     case PEER_TRACK_NONE:
         return true;
     default:
@@ -336,11 +364,12 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     if (is_tracked(d)) {
         return true;
     }
-    if (!call(d, "SELECT sync_track_all()", NULL, f)) {
+    if (!track_all(d, f)) {
         return false;
     }
     if (is_tracked(d)) {
         peer_notice("%s tracked nothing; now it tracks all its tables with a key", d->path);
+        name_keyless(d);
     }
     return true;
 }
@@ -372,10 +401,15 @@ static int64_t ask(sqlite3_stmt *stmt)
 /* Adopts tables while the file is as it was found: if that is not possible, nothing has been changed. */
 static bool open_known(peer_database *d, const peer_options *o, peer_track track, peer_failure *f)
 {
-    if (!open_main(d, f) || !check_writable(d, f) || !peer_database_track(d, track, o->track_list, f) ||
-        !check_tracked(d, o, f) || !set_journal_mode(d, o->keep_journal_mode, f) ||
-        !prepare_questions(d, f)) {
+    /* sync_site(): metadata of a newer version is refused before anything is changed */
+    if (!open_main(d, f) || !check_writable(d, f) ||
+        (is_tracked(d) && !call(d, "SELECT sync_site()", NULL, f)) ||
+        !peer_database_track(d, track, o->track_list, f) || !check_tracked(d, o, f) ||
+        !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {
         return false;
+    }
+    if (track == PEER_TRACK_ALL) {
+        name_keyless(d);
     }
     ask(d->data_version);        /* reading makes the WAL, where there was none */
     d->wal_inode = wal_inode(d); /* it stays this one as long as we are connected */

@@ -32,7 +32,8 @@ static const char help[] =
     "\n"
     "URL is ws://HOST[:PORT]/ROOM.\n"
     "\n"
-    "  --track all|none|T1,T2  adopt these tables first (default: all, if FILE tracks none yet)\n"
+    "  --track all|none|T1,T2  adopt these tables first (default: all, if FILE tracks none yet);\n"
+    "                 a name with a comma in double quotes: '\"a,b\",c'\n"
     "  --room NAME    the room's name: a-z 0-9 _ -, at most 64 (default: from FILE's name)\n"
     "  --follow URL   also keep in step with that room; may be repeated\n"
     "  --once         end as soon as both sides hold the same\n"
@@ -210,6 +211,45 @@ static bool add_url(peer_options *o, const char *text, int *code)
     return true;
 }
 
+char *peer_track_next(const char **list)
+{
+    const char *at = *list;
+    if (at == NULL) {
+        return NULL;
+    }
+    char *name = peer_new(strlen(at) + 1);
+    size_t bytes = 0;
+    const bool quoted = *at == '"';
+    for (at += quoted; *at != 0 && (quoted || *at != ','); at++) {
+        if (quoted && *at == '"' && *++at != '"') {
+            break;
+        }
+        name[bytes++] = *at;
+    }
+    at += strcspn(at, ",");
+    *list = *at == ',' ? at + 1 : NULL;
+    return name;
+}
+
+/* Does every quote have its end, with a comma or nothing behind it? */
+static bool is_track_list(const char *text)
+{
+    while (*text != 0) {
+        if (*text == '"') {
+            do {
+                text = strchr(text + 1, '"');
+                text = text != NULL ? text + 1 : NULL;
+            } while (text != NULL && *text == '"');
+            if (text == NULL || (*text != 0 && *text != ',')) {
+                return false;
+            }
+        }
+        text += strcspn(text, ",");
+        text += *text == ',';
+    }
+    return true;
+}
+
 static void set_track(peer_options *o, const char *text)
 {
     o->track = strcmp(text, "all") == 0    ? PEER_TRACK_ALL
@@ -254,7 +294,10 @@ static bool take_option(peer_options *o, int option, const char *text, int *code
         return add_url(o, optarg, code);
     case OPTION_TRACK:
         set_track(o, optarg);
-        return o->command != PEER_CLONE || usage(code, "clone tracks what the room tracks, without --track");
+        if (o->command == PEER_CLONE) {
+            return usage(code, "clone tracks what the room tracks, without --track");
+        }
+        return is_track_list(optarg) || usage(code, "--track %s: a quote without its end", optarg);
     case OPTION_ONCE:
         o->once = true;
         return !serve || usage(code, "--once belongs to sync");

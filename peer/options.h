@@ -32,7 +32,7 @@ typedef struct peer_options {
     char *listen_host;
     int listen_port;
     peer_track track;
-    char *track_list; /* comma-separated names as given */
+    char *track_list; /* as given; see peer_track_next() */
     peer_url urls[PEER_FOLLOW_MAX];
     size_t url_count;
     bool once;
@@ -49,6 +49,10 @@ void peer_options_free(peer_options *o);
 /* Parses a URL into an empty `url`. NULL, or what is wrong with it (a constant). */
 const char *peer_url_read(const char *text, peer_url *url);
 void peer_url_free(peer_url *url);
+
+/* Takes the next name out of a --track list: up to a comma, or in double quotes, of which two stand for one. Owned by the caller; "" where
+** nothing stands between two commas; NULL at the end. */
+char *peer_track_next(const char **list);
 
 /* [a-z0-9][a-z0-9_-]{0,63} */
 bool peer_room_name_ok(const char *name, size_t bytes);

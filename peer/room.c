@@ -387,7 +387,7 @@ static void *run(void *context)
     peer_room *r = context;
     peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
     bool good = r->options->command == PEER_CLONE
-                    ? peer_schema_may_clone(r->options->file, &r->failure)
+                    ? peer_schema_may_clone(r->options, &r->failure)
                     : peer_database_open(&r->database, r->options, &r->stopping, &r->failure) && begin(r) &&
                           peer_database_site(&r->database, ready->site.id, &r->failure);
     if (good) {

@@ -290,6 +290,31 @@ class Errors(Case):
         self.assertEqual(1, len(self.fails(11, "sync", empty, server.url, says="has no table with a primary key")))
         self.assertFalse(Path(f"{empty}-wal").exists())  # found out before the file is changed
         self.fails(11, "sync", empty, server.url, "--track", "none", says="tracks no table")
+        nothing = self.path("nothing.db")
+        nothing.touch()
+        self.one_line(11, "sync", nothing, server.url, "--once", says="has no table with a primary key")
+        self.assertEqual(b"", nothing.read_bytes())
+
+    def test_tables_without_a_key_are_named_once(self):
+        db = self.make("a.db")
+        plain(db, "CREATE TABLE n1(v); CREATE TABLE n2(v); CREATE VIEW w AS SELECT 1; CREATE VIRTUAL TABLE f USING fts5(x)")
+        server = self.serve(db)
+        self.assertEqual(1, server.stderr.count("without a primary key, so not tracked: n1, n2\n"), server.stderr)
+        server.stop()
+        self.assertNotIn("n1", self.serve(db).stderr)
+
+    def test_track_names_in_quotes(self):
+        db = self.make("a.db")
+        names = ["tab,лица", 'say "x"', '"', "all", "plain"]
+        for name in names:
+            plain(db, f"CREATE TABLE {synctest.quote(name)}(id TEXT PRIMARY KEY)")
+        listed = ",".join(synctest.quote(name) for name in names[:4]) + ",plain"
+        self.serve(db, "--track", listed).stop()
+        self.assertEqual(sorted(names), plain(db, "SELECT name FROM sync_table ORDER BY name").splitlines())
+        for wrong in ('"t', '"t"x', 't,"', '"a"",t'):
+            with self.subTest(wrong):
+                self.one_line(2, "serve", db, "--track", wrong, says="a quote without its end")
+        self.one_line(11, "serve", db, "--listen", "127.0.0.1:0", "--track", "a,b", says="no such table in the main database: a")
 
     def test_a_served_file_without_a_table_that_has_a_key(self):
         empty, b = self.path("empty.db"), self.make("b.db")
@@ -327,6 +352,11 @@ class Errors(Case):
         self.serve(db).stop()
         plain(db, "UPDATE sync_meta SET format = 99;")
         self.one_line(10, "serve", db, "--listen", "127.0.0.1:0", says="newer")
+        plain(db, "PRAGMA journal_mode=DELETE;")
+        before = db.read_bytes()
+        self.one_line(10, "sync", db, "ws://127.0.0.1:1/room", says="newer")
+        self.assertEqual(before, db.read_bytes())
+        self.assertFalse(Path(f"{db}-wal").exists())
 
     def replaced(self, change, says):
         a, b = self.make("a.db"), self.path("b.db")
