@@ -323,6 +323,9 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
     }
     slot.respell = was_alive && sync_row_alive(&a->local) && !sync_stamp_equal(existed, a->local.stamp) &&
                    may_respell(t);
+    if (slot.spelled && !slot.respell && sync_row_alive(&a->local)) {
+        key = slot.spelled; /* the sender may know an older spelling */
+    }
     a->changed++;
     return sync_show(m, t, key, &a->local, &slot, what);
 }

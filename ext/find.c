@@ -3,9 +3,11 @@
 #include "clocks.h"
 #include "merging.h"
 
-static void build_find_in(const sync_table *t, sqlite3_str *sql, const char *what)
+static void build_find_in(const sync_table *t, sqlite3_str *sql, const char *j, const char *clocks)
 {
-    sqlite3_str_appendf(sql, "SELECT seq, clock, %s_%u WHERE ", what, t->tid);
+    sqlite3_str_appendf(sql, "SELECT seq, clock, %s, ", j);
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendf(sql, " FROM main.%s_%u WHERE ", clocks, t->tid);
     for (uint32_t i = 0; i < t->key_count; i++) {
         sqlite3_str_appendf(sql, "%sk%d = ?%d", i ? " AND " : "", (int)i + 1, (int)i + 4);
     }
@@ -14,13 +16,13 @@ static void build_find_in(const sync_table *t, sqlite3_str *sql, const char *wha
 static void build_find(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_find_in(t, sql, "0 FROM main.sync_row");
+    build_find_in(t, sql, "0", "sync_row");
 }
 
 static void build_find_hidden(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    build_find_in(t, sql, "j FROM main.sync_hidden");
+    build_find_in(t, sql, "j", "sync_hidden");
 }
 
 /* The clock that stmt stands on, its bytes copied to the arena: cells of `row` may borrow from them. */
@@ -46,7 +48,13 @@ static int take_clock(sync_merging *m, const sync_table *t, sqlite3_stmt *stmt, 
         slot->was_held = slot->was_held || (row->cells[i].carried && row->cells[i].col < t->col_count &&
                                             t->cols[row->cells[i].col].present);
     }
-    return SYNC_OK;
+    sync_value *spelled = row->held ? sync_arena_alloc(&m->arena, t->key_count * sizeof *spelled) : NULL;
+    for (uint32_t i = 0; spelled && i < t->key_count; i++) {
+        sync_value v = sync_column_value(stmt, (int)i + 3);
+        spelled = sync_arena_value(&m->arena, &v, &spelled[i]) ? spelled : NULL;
+    }
+    slot->spelled = spelled;
+    return row->held && !spelled ? sync_fail_nomem(m->error) : SYNC_OK;
 }
 
 static int take_genesis(sync_merging *m, const sync_table *t, sync_row *row, sync_slot *slot)

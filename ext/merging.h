@@ -7,12 +7,13 @@
 
 /* Where a row state is kept now. */
 typedef struct sync_slot {
-    bool in_clock; /* a clock of it is in sync_row_N */
-    bool shown;    /* its row is in the base table */
-    int64_t j;     /* identity row: of that clock */
-    int64_t seq;   /* live journal entry */
-    bool was_held; /* the clock says held, or some cells are refused */
-    bool respell;  /* the existence cell moved on: the key may be spelled anew */
+    bool in_clock;             /* a clock of it is in sync_row_N */
+    bool shown;                /* its row is in the base table */
+    int64_t j;                 /* identity row: of that clock */
+    int64_t seq;               /* live journal entry */
+    bool was_held;             /* the clock says held, or some cells are refused */
+    bool respell;              /* the existence cell moved on: the key may be spelled anew */
+    const sync_value *spelled; /* of a held row: its key as the existence cell spells it, in the arena */
 } sync_slot;
 
 /* A row that is being held, on the stack of those that hold it. */

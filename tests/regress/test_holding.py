@@ -164,6 +164,24 @@ class Holding(SyncTest):
         self.converge(a, b)
         self.assertEqual(a.held(), [("t", '["A"]', "foreign key")])
 
+    def test_a_held_key_keeps_its_spelling(self):
+        """A change of a cell from a file that knew an older spelling of the key was listed under that, and shown so later."""
+        schema = "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, u UNIQUE, v);"
+        a, b, c = self.files("abc", schema, "t")
+        a.sql("INSERT INTO t VALUES('a', 1, 0)")
+        self.converge(a, b, c)
+        b.sql("INSERT OR REPLACE INTO t VALUES('A', 2, 0)")
+        tick()
+        c.sql("INSERT INTO t VALUES('c', 2, 0)")
+        c.pull(b)
+        self.assertEqual(c.held(), [("t", '["A"]', "unique")])
+        a.sql("UPDATE t SET v = 5")
+        c.pull(a)
+        self.assertEqual(c.held(), [("t", '["A"]', "unique")])
+        c.sql("DELETE FROM t WHERE k = 'c'")
+        self.converge(a, b, c)
+        self.assertEqual(c.sql("SELECT * FROM t"), [("A", 2, 5)])
+
     def contest(self, schema, *rows):
         """Each row is written by a file of its own, oldest first; they meet in every order. What all show in the end."""
         outcomes = set()
