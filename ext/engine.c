@@ -188,6 +188,33 @@ static int key_json(sync_db *s, const sync_base_table *base, char **json, sync_e
     return rc;
 }
 
+/* The clocks were made for the key as it was when the table was tracked: one that stores or compares otherwise now is another key. */
+static int check_key_kind(sync_db *s, sync_table *t, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    if (t->identity == SYNC_BY_ROW) {
+        t->missing = t->missing || !t->rowid_alias;
+        return SYNC_OK;
+    }
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT c.type, i.coll FROM pragma_table_info('sync_row_%u', 'main') AS c JOIN"
+        " pragma_index_xinfo('sqlite_autoindex_sync_row_%u_1', 'main') AS i ON i.name = c.name AND"
+        " i.key WHERE c.pk ORDER BY c.pk",
+        t->tid, t->tid);
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count && (rc = sync_step(s, stmt, error)) == SQLITE_ROW;
+         i++) {
+        char was = sync_schema_affinity((const char *)sqlite3_column_text(stmt, 0));
+        const char *collation = (const char *)sqlite3_column_text(stmt, 1);
+        bool numbers = (was == 'i' || was == 'n') && (t->key_affinity[i] == 'i' || t->key_affinity[i] == 'n');
+        rc = SYNC_OK;
+        t->missing = t->missing || (was != t->key_affinity[i] && !numbers) ||
+                     sqlite3_stricmp(collation ? collation : "BINARY", t->key_collations[i]) != 0;
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_error *error)
 {
     sync_base_table base;
@@ -214,8 +241,9 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
         for (uint32_t i = 0; i < base.unique_count; i++) {
             t->hints = t->hints || base.uniques[i].count > 0;
         }
+        rc = t->missing ? rc : check_key_kind(s, t, error);
     }
-    rc = load_columns(s, t, &base, error);
+    rc = rc == SYNC_OK ? load_columns(s, t, &base, error) : rc;
     t->all_present = true;
     for (uint32_t i = 0; i < t->col_count; i++) {
         t->all_present = t->all_present && t->cols[i].present && !t->cols[i].learned;
