@@ -367,7 +367,7 @@ static int64_t next_merge_ms(const peer_room *r, int64_t took_us)
     for (const peer_link *l = r->links; l != NULL; l = l->next) {
         more = more || (l->in_delta && !l->in_ended);
     }
-    if (now - r->foreign_ms >= PEER_NEIGHBOUR_MS) {
+    if (now - r->steady_ms >= PEER_NEIGHBOUR_MS) {
         return now;
     }
     gather = gather < PEER_GATHER_MS ? PEER_GATHER_MS : gather;

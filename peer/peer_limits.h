@@ -36,7 +36,7 @@
 #define PEER_GATHER_PARTS 64
 #define PEER_MERGE_ROWS   250
 
-/* While another program writes to the file, changes are gathered for this long before a merge: each one may cost that program a
+/* While another program writes steadily to the file, changes are gathered for this long before a merge: each one may cost that program a
 ** transaction that has read already, so they must be few. Longer, up to the second bound, where merges (and the folding of what that
 ** program has written) take long: they are to hold the lock for one part in PEER_GATHER_SHARE of the time. */
 #define PEER_GATHER_MS     250
@@ -46,6 +46,8 @@
 #define PEER_MERGE_GAP_MS 20
 /* How long a write by another program counts as "while". */
 #define PEER_NEIGHBOUR_MS 1000
+/* Its commits in that time that make it steady. Somebody who answers by hand what has just arrived is not kept waiting for the next. */
+#define PEER_STEADY_COMMITS 6
 
 /* Deltas without rows that are set aside while another program writes, of one link; then they are merged, or memory would grow. */
 #define PEER_ASIDE_MAX 64

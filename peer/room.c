@@ -235,6 +235,17 @@ static void schema_changed(peer_room *r)
     sync_buf_free(&before);
 }
 
+/* Another program has committed. */
+static void note_foreign(peer_room *r, int64_t now_ms)
+{
+    if (now_ms - r->foreign_before_ms[PEER_STEADY_COMMITS - 2] < PEER_NEIGHBOUR_MS) {
+        r->steady_ms = now_ms;
+    }
+    memmove(r->foreign_before_ms + 1, r->foreign_before_ms,
+            sizeof r->foreign_before_ms - sizeof r->foreign_before_ms[0]);
+    r->foreign_before_ms[0] = r->foreign_ms = now_ms;
+}
+
 /* Asks SQLite whether anybody else has committed. */
 static void check_foreign(peer_room *r, int64_t now_us)
 {
@@ -244,7 +255,7 @@ static void check_foreign(peer_room *r, int64_t now_us)
     int64_t version = peer_database_data_version(&r->database);
     if (version >= 0 && version != r->data_version) {
         r->data_version = version;
-        r->foreign_ms = now_us / 1000;
+        note_foreign(r, now_us / 1000);
         r->unfolded = true;
         if (peer_database_schema_version(&r->database) != r->schema_version) {
             schema_changed(r);
@@ -310,7 +321,10 @@ static bool begin(peer_room *r)
     }
     r->schema_version = peer_database_schema_version(&r->database);
     r->data_version = peer_database_data_version(&r->database);
-    r->foreign_ms = -PEER_NEIGHBOUR_MS;
+    r->foreign_ms = r->steady_ms = -PEER_NEIGHBOUR_MS;
+    for (int i = 0; i < PEER_STEADY_COMMITS - 1; i++) {
+        r->foreign_before_ms[i] = -PEER_NEIGHBOUR_MS;
+    }
     r->check_us = peer_now_us() + PEER_SLOW_POLL_MS * 1000;
     return peer_room_seen(r);
 }

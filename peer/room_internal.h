@@ -108,13 +108,15 @@ struct peer_room {
     char *strangers; /* the last notice about tables that only one side tracks; NULL: none */
     int64_t data_version;
     int64_t schema_version;
-    int64_t doubt_us;   /* distance to the next check; 0: no doubt */
-    int64_t doubt_sum;  /* of the distances since the last hint */
-    int64_t check_us;   /* when that check is due */
-    int64_t foreign_ms; /* last commit by another program */
-    bool unfolded;      /* there was one since the last fold */
-    int64_t merge_ms;   /* no merge before this */
-    int64_t busy_ms;    /* since when merges find the file locked; 0: they do not */
+    int64_t doubt_us;                                   /* distance to the next check; 0: no doubt */
+    int64_t doubt_sum;                                  /* of the distances since the last hint */
+    int64_t check_us;                                   /* when that check is due */
+    int64_t foreign_ms;                                 /* last commit by another program */
+    int64_t foreign_before_ms[PEER_STEADY_COMMITS - 1]; /* those before it, newest first */
+    int64_t steady_ms; /* last time that another program was found to write steadily */
+    bool unfolded;     /* there was one since the last fold */
+    int64_t merge_ms;  /* no merge before this */
+    int64_t busy_ms;   /* since when merges find the file locked; 0: they do not */
     int64_t received_bytes, received_rows, sent_bytes; /* for the progress line */
     int percent;
 };

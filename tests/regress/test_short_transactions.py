@@ -97,7 +97,7 @@ class Merges(Case):
             time.sleep(0.02)
         eventually(lambda: ask(a, "SELECT count(*) FROM t") == 121, "all rows here")
         eventually(lambda: ask(b, "SELECT count(*) FROM t") == 121, "all rows there")
-        possible = (time.monotonic() - started) * 1000 / limit("PEER_GATHER_MS") + 3
+        possible = (time.monotonic() - started) * 1000 / limit("PEER_GATHER_MS") + 3 + limit("PEER_STEADY_COMMITS")
         server.stop()
         if pause * 1000 < limit("PEER_NEIGHBOUR_MS"):  # else it looked quiet in between
             self.assertLessEqual(len([e for e in server.all_events() if e["event"] == "merged"]), possible)
