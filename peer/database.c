@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,75 +14,6 @@
 #include <unistd.h>
 
 enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS, LIST_BYTES = 800 };
-
-bool peer_fail(peer_failure *f, int code, const char *format, ...)
-{
-    if (f->code == PEER_EXIT_OK) {
-        va_list arguments;
-        f->code = code;
-        va_start(arguments, format);
-        vsnprintf(f->text, sizeof f->text, format, arguments);
-        va_end(arguments);
-    }
-    return false;
-}
-
-int peer_exit_of(int rc)
-{
-    switch (rc) {
-    case SYNC_EXT_FORMAT:
-        return PEER_EXIT_VERSION;
-    case SYNC_EXT_SCHEMA:
-        return PEER_EXIT_SCHEMA;
-    default:
-        break;
-    }
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-        return PEER_EXIT_OK;
-    case SQLITE_NOTADB:
-    case SQLITE_CORRUPT:
-        return PEER_EXIT_NOTADB;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-        return PEER_EXIT_READONLY;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return PEER_EXIT_BUSY;
-    case SQLITE_FULL:
-        return PEER_EXIT_FULL;
-    case SQLITE_CANTOPEN:
-        return PEER_EXIT_MISSING;
-    default:
-        return PEER_EXIT_ERROR;
-    }
-}
-
-/* A failed statement of the main connection, in words that say what to do where that is known. */
-bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc)
-{
-    const char *path = d->path;
-    switch (peer_exit_of(rc)) {
-    case PEER_EXIT_NOTADB:
-        return peer_fail(f, PEER_EXIT_NOTADB,
-                         (rc & 0xff) == SQLITE_NOTADB ? "%s is not a SQLite database"
-                                                      : "%s is damaged; see what PRAGMA integrity_check says",
-                         path);
-    case PEER_EXIT_READONLY:
-        return peer_fail(f, PEER_EXIT_READONLY,
-                         "%s cannot be written; give this user the right to write it and its directory",
-                         path);
-    case PEER_EXIT_BUSY:
-        return peer_fail(f, PEER_EXIT_BUSY,
-                         "%s is locked by another program; end its transaction and try again", path);
-    case PEER_EXIT_FULL:
-        return peer_fail(f, PEER_EXIT_FULL,
-                         "the disk of %s is full; make room and start again, nothing is lost", path);
-    default:
-        return peer_fail(f, peer_exit_of(rc), "%s: %s: %s", path, what,
-                         d->db != NULL ? sqlite3_errmsg(d->db) : sqlite3_errstr(rc));
-    }
-}
 
 /* Waits in small steps, so that SIGTERM is not kept waiting. */
 static int on_busy(void *context, int count)
@@ -156,11 +86,11 @@ static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
     return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
 }
 
-/* The inode of FILE-wal; 0: there is none. */
-static ino_t wal_inode(const peer_database *d)
+/* The inode of FILE-wal or FILE-shm; 0: there is none. */
+static ino_t inode_beside(const peer_database *d, const char *suffix)
 {
     struct stat st;
-    char *path = peer_format("%s-wal", d->path);
+    char *path = peer_format("%s%s", d->path, suffix);
     ino_t inode = stat(path, &st) == 0 && st.st_dev == d->device ? st.st_ino : 0;
     free(path);
     return inode;
@@ -236,7 +166,7 @@ static bool remember_identity(peer_database *d, const char *file, peer_failure *
 ** the path, so what is in them goes into the file that they belong to, wherever that is, and they go. Another file's are not touched. */
 static void leave_moved(peer_database *d)
 {
-    if (d->db != NULL && d->wal_inode != 0 && wal_inode(d) == d->wal_inode) {
+    if (d->wal_inode != 0 && inode_beside(d, "-wal") == d->wal_inode) {
         char *wal = peer_format("%s-wal", d->path), *shm = peer_format("%s-shm", d->path);
         sqlite3_busy_handler(d->db, NULL, NULL);
         sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -245,6 +175,27 @@ static void leave_moved(peer_database *d)
         free(wal);
         free(shm);
     }
+}
+
+/* Does the path still lead to the file that was opened? */
+static bool is_same_file(const peer_database *d, peer_failure *f)
+{
+    struct stat st;
+    if (stat(d->path, &st) != 0) {
+        return peer_fail(f, PEER_EXIT_REPLACED, "%s was deleted or moved away while it was in use", d->path);
+    }
+    if (st.st_dev != d->device || st.st_ino != d->inode) {
+        return peer_fail(f, PEER_EXIT_REPLACED, "%s was replaced by another file while it was in use",
+                         d->path);
+    }
+    return true;
+}
+
+/* ... and do its WAL and index? Others who open the file otherwise use new ones, and neither sees what the other does. */
+static bool has_journals(const peer_database *d)
+{
+    return d->wal_inode == 0 ||
+           (inode_beside(d, "-wal") == d->wal_inode && inode_beside(d, "-shm") == d->shm_inode);
 }
 
 void peer_database_close(peer_database *d)
@@ -256,8 +207,11 @@ void peer_database_close(peer_database *d)
         sqlite3_finalize(d->readers[i].seen);
         sqlite3_close(d->readers[i].db);
     }
-    if (d->path != NULL && !peer_database_same(d, &ignored)) {
+    if (d->db != NULL && !is_same_file(d, &ignored)) {
         leave_moved(d);
+    } else if (d->db != NULL && !has_journals(d)) {
+        /* what is in a WAL that nobody else sees must not go over what others have written since */
+        sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     sqlite3_close(d->db);
     free(d->path);
@@ -411,8 +365,9 @@ static bool open_known(peer_database *d, const peer_options *o, peer_track track
     if (track == PEER_TRACK_ALL) {
         name_keyless(d);
     }
-    ask(d->data_version);        /* reading makes the WAL, where there was none */
-    d->wal_inode = wal_inode(d); /* it stays this one as long as we are connected */
+    ask(d->data_version);                   /* reading makes the WAL, where there was none */
+    d->wal_inode = inode_beside(d, "-wal"); /* they stay these ones as long as we are connected */
+    d->shm_inode = inode_beside(d, "-shm");
     /* in place of automatic checkpoints, which would stand in the way of a merge */
     sqlite3_wal_hook(d->db, on_wal, d);
     return true;
@@ -495,15 +450,10 @@ void peer_database_return(peer_reader *reader)
 
 bool peer_database_same(const peer_database *d, peer_failure *f)
 {
-    struct stat st;
-    if (stat(d->path, &st) != 0) {
-        return peer_fail(f, PEER_EXIT_REPLACED, "%s was deleted or moved away while it was in use", d->path);
-    }
-    if (st.st_dev != d->device || st.st_ino != d->inode) {
-        return peer_fail(f, PEER_EXIT_REPLACED, "%s was replaced by another file while it was in use",
-                         d->path);
-    }
-    return true;
+    return is_same_file(d, f) &&
+           (has_journals(d) ||
+            peer_fail(f, PEER_EXIT_REPLACED, "%s-wal or -shm was deleted or replaced while it was in use",
+                      d->path));
 }
 
 int64_t peer_database_data_version(peer_database *d)
@@ -589,6 +539,10 @@ int peer_database_fold(peer_database *d, int64_t at_least, bool *more)
 
 void peer_database_checkpoint(peer_database *d)
 {
+    peer_failure ignored = {0};
+    if (!peer_database_same(d, &ignored)) {
+        return; /* the room is about to find out */
+    }
     sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     d->wal_pages_done = d->wal_pages;
 }

@@ -36,6 +36,7 @@ typedef struct peer_database {
     dev_t device;
     ino_t inode;
     ino_t wal_inode;       /* of the WAL file; 0: none */
+    ino_t shm_inode;       /* of its index */
     int wal_pages_done;    /* wal_pages at the last checkpoint */
     int wal_pages;         /* after the last commit of ours */
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */
@@ -58,7 +59,7 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
 peer_reader *peer_database_reader(peer_database *d, peer_failure *f);
 void peer_database_return(peer_reader *reader);
 
-/* False, with a failure, if the path no longer leads to the file that was opened. */
+/* False, with a failure, if the path no longer leads to the file that was opened, or its WAL is gone. */
 bool peer_database_same(const peer_database *d, peer_failure *f);
 
 /* PRAGMA data_version and schema_version; -1 on error. */

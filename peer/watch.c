@@ -68,12 +68,13 @@ int peer_watch_fd(const peer_watch *w)
     return w != NULL ? w->fd : -1;
 }
 
-/* A name in the directory: ours, or ours with -wal or -journal behind it. */
+/* A name in the directory: ours, or ours with -wal, -shm or -journal behind it. */
 static bool is_ours(const peer_watch *w, const char *name)
 {
     size_t bytes = strlen(w->name);
     return strncmp(name, w->name, bytes) == 0 &&
-           (name[bytes] == 0 || strcmp(name + bytes, "-wal") == 0 || strcmp(name + bytes, "-journal") == 0);
+           (name[bytes] == 0 || strcmp(name + bytes, "-wal") == 0 || strcmp(name + bytes, "-shm") == 0 ||
+            strcmp(name + bytes, "-journal") == 0);
 }
 
 bool peer_watch_read(peer_watch *w)

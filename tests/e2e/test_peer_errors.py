@@ -3,6 +3,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -388,6 +389,35 @@ class Errors(Case):
         self.replaced(lambda b, other: os.rename(b, moved), "moved")
         self.assert_sound(moved)
         self.assertEqual("1", plain(moved, "SELECT count(*) FROM t"))
+
+    def test_deleted_journals(self):
+        for suffixes in (("-wal", "-shm"), ("-shm",)):
+            with self.subTest(suffixes):
+                self.path("b.db").unlink(missing_ok=True)
+                self.path("other.db").unlink(missing_ok=True)
+                self.path("a.db").unlink(missing_ok=True)
+
+                def change(b, other):
+                    for suffix in suffixes:
+                        Path(f"{b}{suffix}").unlink()
+                b = self.replaced(change, "was deleted or replaced while it was in use")
+                plain(b, "INSERT INTO t VALUES('after', 1);")
+                self.assert_sound(b)
+                self.assertEqual("1", plain(b, "SELECT count(*) FROM t WHERE id = 'after'"))
+
+    def test_a_row_written_beside_a_deleted_wal_stays(self):
+        a, b = self.make("a.db"), self.make("b.db")
+        server = self.serve(a)
+        client = self.sync(b, server.url)
+        self.wait_same(a, b)
+        client.process.send_signal(signal.SIGSTOP)  # so that it cannot have noticed when the row is written
+        Path(f"{b}-wal").unlink()
+        Path(f"{b}-shm").unlink()
+        plain(b, "CREATE TABLE mine(v); INSERT INTO mine VALUES(1);")
+        client.process.send_signal(signal.SIGCONT)
+        self.assertEqual(12, client.wait())
+        self.assertEqual("1", plain(b, "SELECT v FROM mine"))
+        self.assert_sound(b)
 
     def test_replaced_with_its_journals(self):
         def change(b, other):
