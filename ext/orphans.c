@@ -272,6 +272,34 @@ int sync_orphans_note(sync_merging *m, const sync_orphans *o)
     return rc;
 }
 
+/* The row means the parents that it has found now, under their numbers: a write of this file, since the row had been told as meaning nobody. */
+static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born)
+{
+    sync_row row = {0};
+    sync_slot slot;
+    bool means = false;
+    int64_t seq = 0;
+    sync_stamp stamp = {sync_hlc_next(m->hlc, m->now_ms, m->now_ms), m->s->own_site, 1};
+    int rc = sync_find(m, t, key, born, &row, &slot);
+    for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
+        const sync_fk *fk = &m->s->fks[i];
+        sync_cell *cell = fk->child_tid == t->tid && fk->to_row && fk->from_col < SYNC_REF_KEY
+                              ? sync_row_find(&row, fk->from_col)
+                              : NULL;
+        if (cell) {
+            cell->stamp = stamp;
+            means = true;
+        }
+    }
+    if (rc == SYNC_OK && means) {
+        m->hlc = stamp.hlc;
+        rc = sync_enter(m, t, key, &seq);
+        rc = rc == SYNC_OK ? sync_put(m, t, key, &row, &slot, 0, seq) : rc;
+    }
+    sync_row_free(&row);
+    return rc;
+}
+
 int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born)
 {
     sync_row row = {0};
@@ -284,6 +312,9 @@ int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, s
         rc = sync_parents_load(m, t, key, &row, NULL, &exists);
         slot.shown = false; /* look at every foreign key */
         rc = rc == SYNC_OK && exists ? sync_parents_missing(m, t, key, &row, &slot, &missing) : rc;
+    }
+    if (rc == SYNC_OK && exists && !missing.why[0]) {
+        rc = adopt(m, t, key, born);
     }
     if (rc == SYNC_OK && !missing.why[0]) {
         rc = sync_conflict_unlist(m, t, key, &(sync_row){.born = born}, "foreign key");

@@ -27,7 +27,7 @@ int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count,
 /* Lists what was found, as rows that are not held. */
 int sync_orphans_note(sync_merging *m, const sync_orphans *o);
 
-/* One that is listed: not any more, if it has its parents now, or is gone. */
+/* One that is listed: not any more, if it has its parents now (which it means from now on, in all files), or is gone. */
 int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born);
 
 #endif

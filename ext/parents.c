@@ -302,12 +302,6 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
     }
     rc = sync_clocks_born(m->s, parent, SYNC_IN_FILE, values[0]->i, &there, m->error);
     *shown = sync_stamp_equal(meant, there);
-    if (rc == SYNC_OK && !*shown &&
-        sync_stamp_is_none(meant)) { /* written when nobody had the number: whoever has it */
-        bool gone = false;
-        rc = sync_clocks_hides(m->s, parent, SYNC_IN_FILE, values[0], SYNC_STAMP_NONE, &gone, m->error);
-        *shown = !gone;
-    }
     return rc;
 }
 

@@ -382,6 +382,7 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
     int64_t newest = m.newest;
     rc = sync_merging_end(&m, rc);
     if (rc == SYNC_OK && newest != s->folded) {
+        s->hlc = m.hlc > s->hlc ? m.hlc : s->hlc;
         s->folded = newest;
         rc = sync_engine_save(s, error);
     }
