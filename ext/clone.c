@@ -7,9 +7,9 @@
 
 enum { VERSION = 1 };
 
-typedef enum object_kind { KIND_TABLE, KIND_INDEX, KIND_VIEW, KIND_TRIGGER, KINDS } object_kind;
+typedef enum object_kind { KIND_TABLE, KIND_INDEX, KIND_VIEW, KIND_TRIGGER, KIND_VIRTUAL, KINDS } object_kind;
 
-static const char *const kind_names[KINDS] = {"table", "index", "view", "trigger"};
+static const char *const kind_names[KINDS] = {"table", "index", "view", "trigger", "virtual table"};
 static const char *const encodings[] = {"UTF-8", "UTF-16le", "UTF-16be"};
 
 /* ---- dump ---- */
@@ -81,16 +81,15 @@ static int dump_rows(sqlite3 *db, sync_buf *out, const char *sql, bool kinds, sy
 }
 
 static const char objects_sql[] =
-    "SELECT k, name, tbl_name, sql FROM (SELECT rowid AS r, name, tbl_name, sql, CASE type WHEN 'table' THEN "
-    "0"
-    " WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END AS k FROM main.sqlite_schema WHERE sql IS NOT NULL) "
-    "AS o"
-    " WHERE k = 2"
+    "SELECT k, name, tbl_name, sql FROM (SELECT rowid AS r, name, tbl_name, sql, CASE type WHEN 'table' THEN"
+    " iif(sql LIKE 'CREATE VIRTUAL %', 4, 0) WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END AS k"
+    " FROM main.sqlite_schema WHERE sql IS NOT NULL) AS o"
+    " WHERE k IN (2, 4)"
     " OR (k IN (0, 1) AND EXISTS (SELECT 1 FROM main.sync_table AS t WHERE t.name = o.tbl_name))"
     " OR (k = 3 AND EXISTS (SELECT 1 FROM main.sync_table AS t WHERE t.name = o.tbl_name"
     "     AND o.name NOT GLOB 'sync_' || t.tid || '_*'))"
     " OR (k = 3 AND o.tbl_name COLLATE NOCASE IN (SELECT name FROM main.sqlite_schema WHERE type = 'view'))"
-    " ORDER BY k, r";
+    " ORDER BY k = 4 DESC, k, r";
 
 static const char tracked_sql[] =
     "SELECT s.name, t.options FROM main.sync_table AS t, main.sqlite_schema AS s"
@@ -281,6 +280,10 @@ static int probe(sqlite3 *db, const object *o, char **why)
 static int load_object(loader *l, const object *o)
 {
     char *why = NULL;
+    if (o->kind == KIND_VIRTUAL) { /* its module may do anything: a person decides */
+        l->left_out(l->context, kind_names[o->kind], o->name, "clone makes no virtual tables", o->sql);
+        return SYNC_OK;
+    }
     bool optional = o->kind == KIND_VIEW || o->kind == KIND_TRIGGER;
     int rc = exec(l, "SAVEPOINT sync_clone_object");
     if (rc != SYNC_OK) {
@@ -294,7 +297,7 @@ static int load_object(loader *l, const object *o)
         rc = sync_fail(l->error, made & 0xff, "%s", why != NULL ? why : "out of memory");
     } else if (made != SQLITE_OK && optional) {
         rc = exec(l, "ROLLBACK TO sync_clone_object");
-        l->left_out(l->context, kind_names[o->kind], o->name, why != NULL ? why : "");
+        l->left_out(l->context, kind_names[o->kind], o->name, why != NULL ? why : "", o->sql);
     } else if (made != SQLITE_OK) {
         rc = sync_fail(l->error, SYNC_SCHEMA, "%s %s cannot be made here: %s", kind_names[o->kind], o->name,
                        why != NULL ? why : "");

@@ -4,7 +4,7 @@
 **   varint objects | per object: u8 kind, blob name, blob table, blob sql
 **   varint tables  | per tracked table: blob name, blob options (JSON)
 **
-** kind: 0 table, 1 index, 2 view, 3 trigger, in this order. A blob is a varint length and bytes.
+** kind: 0 table, 1 index, 2 view, 3 trigger, in this order; before them 4 virtual table, which load leaves out. A blob is a varint length and bytes.
 */
 #ifndef SYNC_CLONE_H
 #define SYNC_CLONE_H
@@ -14,11 +14,12 @@
 
 #include <sqlite3.h>
 
-/* Appends the schema: tracked tables with their indexes and triggers, and all views; nothing of ours. SYNC_OK or an error. */
+/* Appends the schema: tracked tables with their indexes and triggers, and all views and virtual tables; nothing of ours. SYNC_OK or an error. */
 int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error);
 
-/* Called for each view or trigger that had to be left out. `why`: SQLite's message. */
-typedef void sync_clone_left_out(void *context, const char *kind, const char *name, const char *why);
+/* Called for each virtual table, and each view or trigger that had to be left out. `why`: SQLite's message; `sql`: its statement. */
+typedef void sync_clone_left_out(void *context, const char *kind, const char *name, const char *why,
+                                 const char *sql);
 
 /* Makes the schema in the main database of `db`, which must be empty, and tracks its tables; all or nothing. Statements other than
 ** CREATE TABLE, INDEX, VIEW and TRIGGER do not run, whatever the bytes say. Views and triggers that cannot work here (they name a

@@ -4,10 +4,13 @@
 #include "clone.h"
 #include "log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define LEFT_OUT ".left-out.sql"
 
 void peer_schema_send(peer_room *r, peer_link *l)
 {
@@ -28,10 +31,38 @@ void peer_schema_send(peer_room *r, peer_link *l)
     sync_buf_free(&schema);
 }
 
-static void left_out(void *context, const char *kind, const char *name, const char *why)
+typedef struct leftover {
+    const peer_room *room;
+    sync_buf sql;
+} leftover;
+
+static void left_out(void *context, const char *kind, const char *name, const char *why, const char *sql)
 {
-    const peer_room *r = context;
-    peer_notice("%s: %s %s is left out: %s", r->options->file, kind, name, why);
+    leftover *l = context;
+    peer_notice("%s: %s %s is left out: %s", l->room->options->file, kind, name, why);
+    sync_buf_put(&l->sql, sql, strlen(sql));
+    sync_buf_put(&l->sql, "\n;\n", 3); /* its last line may be a comment */
+}
+
+/* Their statements, for a person to read and run: FILE.left-out.sql. */
+static void write_leftover(peer_room *r, const sync_buf *sql)
+{
+    if (sql->len == 0) {
+        return;
+    }
+    char *path = peer_format("%s" LEFT_OUT, r->options->file);
+    FILE *to = fopen(path, "wxe");
+    if (to == NULL) {
+        peer_notice("%s cannot be made (%s): what was left out is to be made by hand", path, strerror(errno));
+    } else {
+        r->leftover = true;
+        bool good = fwrite(sql->data, 1, sql->len, to) == sql->len;
+        good = fclose(to) == 0 && good && !sql->oom;
+        peer_notice(good ? "%s has the statements of what was left out: read and run them"
+                         : "%s cannot be written: what was left out is to be made by hand",
+                    path);
+    }
+    free(path);
 }
 
 void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema)
@@ -46,7 +77,12 @@ void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema)
         return;
     }
     r->created = true;
-    int rc = sync_clone_load(r->database.db, schema->data, schema->len, left_out, r, &error);
+    leftover rest = {.room = r};
+    int rc = sync_clone_load(r->database.db, schema->data, schema->len, left_out, &rest, &error);
+    if (rc == SYNC_OK) {
+        write_leftover(r, &rest.sql);
+    }
+    sync_buf_free(&rest.sql);
     if (rc == SYNC_CORRUPT) {
         peer_fail(&r->failure, PEER_EXIT_ERROR, "%s", error.text);
     } else if (rc != SYNC_OK) {
@@ -70,6 +106,11 @@ void peer_schema_undo(peer_room *r)
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-sync"};
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char *path = peer_format("%s%s", r->options->file, suffixes[i]);
+        unlink(path);
+        free(path);
+    }
+    if (r->leftover) {
+        char *path = peer_format("%s" LEFT_OUT, r->options->file);
         unlink(path);
         free(path);
     }

@@ -96,6 +96,7 @@ struct peer_room {
     bool ended;
     bool open;     /* database is open */
     bool created;  /* ... and was made by this clone */
+    bool leftover; /* ... and FILE.left-out.sql beside it */
     bool finished; /* --once: some link has done all it had to */
     peer_database database;
     peer_watch *watch;

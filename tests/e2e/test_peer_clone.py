@@ -59,8 +59,26 @@ class Clone(Case):
         # what is no tracked table stays, and what needs it is left out, with a line about each
         self.assertEqual("0", plain(self.c, "SELECT count(*) FROM sqlite_schema WHERE name IN"
                                             " ('keyless','found','book_found','keyless_view')"))
-        for name in ("book_found", "keyless_view"):
+        for name in ("book_found", "keyless_view", "virtual table found"):
             self.assertEqual(1, sum(name in line for line in err.splitlines()), err)
+
+    def test_what_was_left_out_can_be_run(self):
+        plain(self.a, "CREATE TABLE n(id INTEGER PRIMARY KEY, v); INSERT INTO n VALUES(1, 'needle');"
+                      "CREATE VIRTUAL TABLE ft USING fts5(v, content='n', content_rowid='id');"
+                      "CREATE TRIGGER n_ai AFTER INSERT ON n BEGIN INSERT INTO ft(rowid, v) VALUES(new.id, new.v); END;")
+        server = self.serve(self.a)
+        err = self.clone(server.url)
+        script = self.path("c.db.left-out.sql")
+        self.assertIn(f"{script} has the statements", err)
+        self.assertNotIn("ft", plain(self.c, "SELECT name FROM sqlite_schema"))
+        plain(self.c, script.read_text(encoding="utf-8") + "INSERT INTO ft(ft) VALUES('rebuild');")
+        plain(self.a, "INSERT INTO n VALUES(2, 'needle in hay')")
+        self.assertEqual(0, self.run_peer("sync", self.c, server.url, "--once")[0])
+        self.assertEqual("1\n2", plain(self.c, "SELECT rowid FROM ft WHERE ft MATCH 'needle' ORDER BY 1"))
+        self.c.unlink()
+        script.write_text("mine", encoding="utf-8")  # another time: a file that is there stays
+        self.assertIn("File exists", self.clone(server.url))
+        self.assertEqual("mine", script.read_text(encoding="utf-8"))
 
     def test_an_identity_of_its_own(self):
         plain(self.a, SCHEMA)
