@@ -64,9 +64,6 @@ void faults_restart(sim_member *m, bool power)
     world.crashes++;
     m->machine->dead = true;
     member_close(m);
-    if (!world.wild) {
-        m->machine->durable_note = m->machine->note;
-    }
     disk_crash(m->machine, power, world.dice);
     int rc = member_open(m);
     if (rc != SQLITE_OK) {

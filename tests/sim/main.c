@@ -4,7 +4,6 @@
 ** sim --seeds LO HI                   all of these
 ** sim --seconds N [--from SEED]       as many as fit
 ** sim --shrink SEED                   the fewest steps that still fail
-** --wild, with each                   also what is known to go wrong
 */
 #include "pool.h"
 #include "world.h"
@@ -28,7 +27,6 @@ typedef struct progress { /* shared with the child that does the runs */
 
 static progress *shared;
 static const char *program;
-static bool wild;
 
 static double seconds(void)
 {
@@ -41,7 +39,7 @@ static void run_range(uint64_t high, double until)
 {
     while (shared->next < high && (until == 0 || seconds() < until)) {
         (void)alarm(RUN_SECONDS_MAX);
-        const char *failure = world_run(shared->next, false, wild, NULL);
+        const char *failure = world_run(shared->next, false, NULL);
         if (failure) {
             snprintf(shared->why, sizeof shared->why, "%s", failure);
             _exit(1);
@@ -77,12 +75,12 @@ static uint64_t run_all(uint64_t low, uint64_t high, double duration)
         done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
         if (!done) {
             failures++;
-            printf("seed %llu: %s\n  again, step by step: %s %llu%s --trace\n",
+            printf("seed %llu: %s\n  again, step by step: %s %llu --trace\n",
                    (unsigned long long)shared->next,
                    shared->why[0]        ? shared->why
                    : WIFSIGNALED(status) ? strsignal(WTERMSIG(status))
                                          : "ended",
-                   program, (unsigned long long)shared->next, wild ? " --wild" : "");
+                   program, (unsigned long long)shared->next);
             shared->next++;
             shared->runs++;
         }
@@ -105,7 +103,7 @@ static bool fails(uint64_t seed, const bool *only)
     pid_t child = fork();
     if (child == 0) {
         (void)alarm(RUN_SECONDS_MAX);
-        const char *failure = world_run(seed, false, wild, only);
+        const char *failure = world_run(seed, false, only);
         if (failure) {
             snprintf(shared->why, sizeof shared->why, "%s", failure);
         }
@@ -156,8 +154,7 @@ static int shrink(uint64_t seed)
         size = size == 1 && !less ? 0 : size > 1 ? size / 2 : 1;
     }
     (void)fails(seed, only);
-    printf("%s\n  %s %llu%s --trace --only ", shared->why, program, (unsigned long long)seed,
-           wild ? " --wild" : "");
+    printf("%s\n  %s %llu --trace --only ", shared->why, program, (unsigned long long)seed);
     const char *comma = "";
     for (int i = 0; i < SIM_STEPS_MAX; i++) {
         if (only[i]) {
@@ -183,7 +180,7 @@ static int run_one(uint64_t seed, bool trace, const char *list)
         }
         at = *end ? end + 1 : end;
     }
-    const char *failure = world_run(seed, trace, wild, list ? only : NULL);
+    const char *failure = world_run(seed, trace, list ? only : NULL);
     printf("seed %llu: %s\n", (unsigned long long)seed, failure ? failure : "in order");
     return failure != NULL;
 }
@@ -206,8 +203,6 @@ int main(int argc, char **argv)
         const char *a = argv[i];
         if (strcmp(a, "--trace") == 0) {
             trace = true;
-        } else if (strcmp(a, "--wild") == 0) {
-            wild = true;
         } else if (strcmp(a, "--only") == 0 && i + 1 < argc) {
             only = argv[++i];
         } else if (strcmp(a, "--seeds") == 0 && i + 2 < argc) {

@@ -87,7 +87,7 @@ static void make_plan(sim_plan *plan, sim_dice *dice)
     plan->crashes = dice_percent(dice, 50);
     plan->power = dice_percent(dice, 40);
     plan->errors = dice_percent(dice, 30);
-    plan->stray = dice_percent(dice, 20) && world.wild;
+    plan->stray = dice_percent(dice, 20);
     plan->net_faults = dice_percent(dice, 60);
     plan->skew = dice_percent(dice, 40);
     plan->copies = dice_percent(dice, 40);

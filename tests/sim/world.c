@@ -81,10 +81,7 @@ static void one_step(sim_dice *dice)
         if (plan->skew) {
             int skew =
                 dice_below(dice, 2) ? dice_below(dice, 4000) - 2000 : dice_below(dice, 1200000) - 600000;
-            if (skew > m->machine->skew_ms ||
-                world.wild) { /* what was told before a clock steps back is stamped anew */
-                m->machine->skew_ms = skew;
-            }
+            m->machine->skew_ms = skew;
             world_say("the clock of %d is %lld ms off", who, (long long)m->machine->skew_ms);
         }
     } else if (kind < 880) {
@@ -156,14 +153,13 @@ static void clear(void)
     ledger_reset();
 }
 
-const char *world_run(uint64_t seed, bool trace, bool wild, const bool *only)
+const char *world_run(uint64_t seed, bool trace, const bool *only)
 {
     memset(&world, 0, sizeof world);
     disk_reset();
     ledger_reset();
     world.seed = seed;
     world.trace = trace;
-    world.wild = wild;
     sim_now_ms = INT64_C(1767225600000);
     sim_intrude_at = 0;
     sim_intrude = write_intrusion;

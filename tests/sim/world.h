@@ -35,7 +35,6 @@ typedef struct sim_world {
     int step;
     int steps;
     bool trace;
-    bool wild; /* also what is known to go wrong, see docs/TESTING.md */
     jmp_buf failed;
     sim_plan plan;
     sim_schema schema;
@@ -97,7 +96,7 @@ int faults_actor(void); /* a new one; -1: none left */
 void settle_world(void);
 
 /* One whole run. NULL: it went well; otherwise why not (lives until the next run). only: the steps that are made, NULL: all. */
-const char *world_run(uint64_t seed, bool trace, bool wild, const bool *only);
+const char *world_run(uint64_t seed, bool trace, const bool *only);
 #define SIM_STEPS_MAX 200
 
 #endif
