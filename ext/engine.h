@@ -205,6 +205,9 @@ typedef struct sync_db {
     uint8_t told_site
         [SYNC_SITE_BYTES]; /* journal entries up to `told` may have left the file under this id: their stamps are fixed */
     uint64_t told;
+    uint32_t
+        told_before_sid; /* a new id was taken while entries up to told_before waited to be folded, told of under this one; 0: none */
+    uint64_t told_before;
     char boot[40]; /* of the machine, read once */
     bool boot_read;
     sync_left left;       /* by an operation that ended without memory enough even for its ROLLBACK */

@@ -39,8 +39,10 @@ int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *
         if (rc == SYNC_OK && stale) {
             rc = sync_site_renew(s, &o->outside, error);
             o->renewed = true;
+            enough = INT64_MAX; /* who stamps which part of the tail is known in this transaction alone */
         }
         rc = rc == SYNC_OK ? sync_local(s, enough, &folded, error) : rc;
+        s->told_before_sid = 0;
         rc = rc == SYNC_OK ? SYNC_OK : sync_operation_end(s, o, rc, error);
     }
     if (entries) {

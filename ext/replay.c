@@ -1,5 +1,6 @@
 /* What the journal says of one key, replayed on its row state. Source: docs/MERGE.md, "Fold". */
 #include "fold_internal.h"
+#include "site.h"
 
 static int put_clock(sync_fold *f, sync_table *t, const sync_entry *e, int64_t j, int64_t seq, bool fresh)
 {
@@ -22,7 +23,7 @@ int sync_fold_drop_entry(sync_fold *f, int64_t seq)
 
 static sync_stamp stamp_of(const sync_fold *f, const sync_entry *e)
 {
-    return (sync_stamp){e->hlc, f->s->own_site, 1};
+    return (sync_stamp){e->hlc, sync_site_of(f->s, e->seq), 1};
 }
 
 /* Every column that the triggers knew gets the stamp; values are in the base table. What was told of an entry holds for it still when

@@ -66,7 +66,32 @@ static void note_told(sync_db *s, uint64_t seq)
 
 bool sync_site_told(const sync_db *s, int64_t seq)
 {
-    return (uint64_t)seq <= s->told && memcmp(s->told_site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0;
+    return sync_site_of(s, seq) != s->own_site ||
+           ((uint64_t)seq <= s->told && memcmp(s->told_site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0);
+}
+
+uint32_t sync_site_of(const sync_db *s, int64_t seq)
+{
+    return s->told_before_sid != 0 && (uint64_t)seq <= s->told_before ? s->told_before_sid : s->own_site;
+}
+
+/* The tail that was told of under the id that is given up keeps its stamps, or its rows would be born twice. Only where it is certain: the
+** file stands where the witness says, and the entry that it names is there, so that those before it are as well. */
+static int keep_told(sync_db *s, const sync_outside *outside, sync_error *error)
+{
+    uint64_t at = 0;
+    s->told_before_sid = 0;
+    if (outside == NULL || outside->witness != 1 || outside->count != s->count ||
+        outside->told <= (uint64_t)s->folded ||
+        memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) != 0) {
+        return SYNC_OK;
+    }
+    int rc = entry_time(s, outside->told, &at, error);
+    if (rc == SYNC_OK && at == outside->told_at) {
+        s->told_before_sid = s->own_site;
+        s->told_before = outside->told;
+    }
+    return rc;
 }
 
 int sync_site_stale(sync_db *s, const sync_outside *outside, bool *stale, sync_error *error)
@@ -107,7 +132,8 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
     if (path) {
         (void)env->identity(env->context, path, &device, &inode); /* without one it stays 0, 0 */
     }
-    int rc = sync_engine_seen(s, &seen, error); /* of the old site it holds what it has */
+    int rc = keep_told(s, outside, error);
+    rc = rc == SYNC_OK ? sync_engine_seen(s, &seen, error) : rc; /* of the old site it holds what it has */
     rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
     sync_matrix_free(&seen);
     uint32_t sid = rc == SYNC_OK ? sync_engine_site(s, site, error) : 0;

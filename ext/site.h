@@ -29,8 +29,11 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error);
 ** logged once and things go on. An error is one of reading the file. */
 int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error);
 
-/* May this journal entry have left the file under the id it has now, so that its stamp is fixed? As the witness and this connection know. */
+/* May this journal entry have left the file, so that its stamp is fixed? As the witness and this connection know. */
 bool sync_site_told(const sync_db *s, int64_t seq);
+
+/* Local number of the site that stamps a journal entry: this file, or what it was when the entry was told of. */
+uint32_t sync_site_of(const sync_db *s, int64_t seq);
 
 /* When the connection closes: what was told is on disk now. */
 void sync_site_close(sync_db *s);

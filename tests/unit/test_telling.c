@@ -210,6 +210,28 @@ static void test_a_renewal_that_is_rolled_back_is_made_again(void **state)
     sqlite3_close(c);
 }
 
+static void test_what_was_told_is_not_born_again_under_a_new_id(void **state)
+{
+    (void)state;
+    sqlite3 *a = open_file("a.db"), *b = open_file("b.db");
+    run(a, schema);
+    run(b, schema);
+    run(a, "INSERT INTO t VALUES(1, 'x')");
+    set_clock(a, world.now_ms, world.now_ms);
+    pull(b, a); /* from a virtual fold */
+    run(b, "UPDATE t SET k = 7");
+    world.boot = "second";
+    sqlite3 *c = open_file("a.db");
+    run(c, "INSERT INTO t VALUES(2, 'y')");
+    pull(c, b);
+    pull(b, c);
+    assert_text(c, "SELECT group_concat(k || v) FROM (SELECT * FROM t ORDER BY k)", "2y,7x");
+    assert_text(b, "SELECT group_concat(k || v) FROM (SELECT * FROM t ORDER BY k)", "2y,7x");
+    sqlite3_close(a);
+    sqlite3_close(b);
+    sqlite3_close(c);
+}
+
 static void test_the_disk_has_a_witness_before_anything_leaves(void **state)
 {
     (void)state;
@@ -287,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_told_stamp_stays_when_the_clock_is_set_back, begin, end),
         cmocka_unit_test_setup_teardown(test_a_renewal_that_is_rolled_back_is_made_again, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_was_told_is_not_born_again_under_a_new_id, begin, end),
         cmocka_unit_test_setup_teardown(test_the_disk_has_a_witness_before_anything_leaves, begin, end),
         cmocka_unit_test_setup_teardown(test_parts_of_two_deltas_are_not_mixed, begin, end),
     };
