@@ -131,6 +131,7 @@ typedef struct sync_table {
     bool untriggered;   /* its triggers are gone: made anew by the next real fold */
     bool late;          /* has columns that the triggers do not know yet */
     bool user_triggers; /* somebody's trigger hangs on it */
+    bool linked;        /* a foreign key leads from or to it, perhaps of or to a table that is not tracked */
     bool hints;         /* a UNIQUE index on columns: BEFORE triggers note what REPLACE may displace */
     uint32_t unique_count;
     sync_unique *uniques;

@@ -32,7 +32,8 @@ static int ask(sync_lane *lane, sync_merging *m, const sync_table *t)
 {
     sync_db *s = m->s;
     uint32_t at = (uint32_t)(t - s->tables);
-    bool fit = t->identity == SYNC_BY_ROW && !t->user_triggers;
+    bool fit = t->identity == SYNC_BY_ROW && !t->user_triggers &&
+               !(m->foreign_keys && t->linked); /* see sync_write_base */
     for (uint32_t i = 0; fit && i < s->fk_count; i++) {
         fit = s->fks[i].child_tid != t->tid; /* a child's parents are looked at one by one */
     }

@@ -434,6 +434,27 @@ static int table_foreign_keys(sync_db *s, sync_table *child, uint32_t *room, syn
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Tables at either end of any foreign key. */
+static int mark_linked(sync_db *s, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error,
+                          "SELECT DISTINCT m.name, f.\"table\" FROM main.sqlite_schema AS m,"
+                          " pragma_foreign_key_list(m.name, 'main') AS f WHERE m.type = 'table'");
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        for (int end = 0; end < 2; end++) {
+            const char *name = (const char *)sqlite3_column_text(stmt, end);
+            sync_table *t = name ? sync_engine_table(s, name) : NULL;
+            if (t) {
+                t->linked = true;
+            }
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 int sync_schema_foreign_keys(sync_db *s, sync_error *error)
 {
     uint32_t room = 0;
@@ -446,6 +467,7 @@ int sync_schema_foreign_keys(sync_db *s, sync_error *error)
         " JOIN main.sync_table AS p ON p.name = f.\"table\" COLLATE NOCASE"
         " WHERE m.type = 'table' AND m.name COLLATE NOCASE NOT IN (SELECT name FROM main.sync_table))");
     s->outer_children = outer != 0;
+    rc = rc == SYNC_OK ? mark_linked(s, error) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         if (!s->tables[i].missing) {
             rc = table_foreign_keys(s, &s->tables[i], &room, error);

@@ -312,10 +312,9 @@ static int write_watched(sync_merging *m, sync_table *t, sync_write how, const s
     return rc;
 }
 
-int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
-                    const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
+static int write_either_way(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                            const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
-    m->touched[t - m->s->tables] = true;
     if (is_watched(m, t)) {
         return write_watched(m, t, how, key, row, respell, seq, why);
     }
@@ -329,6 +328,56 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
         keep_reason(m, why);
     }
     return rc;
+}
+
+/* Has SQLite counted violations of foreign keys that would fail the COMMIT? */
+static bool is_violated(const sync_merging *m)
+{
+    int now = 0, highest = 0;
+    (void)sqlite3_db_status(m->s->db, SQLITE_DBSTATUS_DEFERRED_FKS, &now, &highest,
+                            0); /* reads two counters; cannot fail */
+    return now != 0;
+}
+
+/* SQLite counts violations as they come and go, of tables that the engine does not look after too, and what it has counted fails
+** the COMMIT, however long after. So a write that would be counted is taken back, and done where nobody counts: what it means for
+** references between tracked tables is decided already. */
+static int write_uncounted(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                           const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
+{
+    int64_t newest = m->newest;
+    int rc = sync_exec(m->s, m->error, "SAVEPOINT sync_counted");
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = write_either_way(m, t, how, key, row, respell, seq, why);
+    if (rc == SYNC_OK && is_violated(m)) {
+        rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_counted");
+        m->newest = newest;
+        if (rc == SYNC_OK && sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL) == SQLITE_OK) {
+            m->foreign_keys = false;
+            rc = write_either_way(m, t, how, key, row, respell, seq, why);
+            m->foreign_keys = true;
+            (void)sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1,
+                                    NULL); /* sets a flag; cannot fail where switching it off did not */
+        } else if (rc == SYNC_OK) {
+            rc = sync_fail_db(m->s, m->error, "foreign keys");
+        }
+    }
+    if (rc == SYNC_OK || sync_base_refused(rc)) {
+        int released = sync_exec(m->s, m->error, "RELEASE sync_counted");
+        rc = released == SYNC_OK ? rc : released;
+    }
+    return rc;
+}
+
+int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                    const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
+{
+    m->touched[t - m->s->tables] = true;
+    bool counted = m->foreign_keys && t->linked && !is_violated(m); /* the caller may count on its own */
+    return counted ? write_uncounted(m, t, how, key, row, respell, seq, why)
+                   : write_either_way(m, t, how, key, row, respell, seq, why);
 }
 
 /* The statement of the table last entered: rows come table by table. */
