@@ -71,7 +71,8 @@ static int query_text(sqlite3 *db, const char *sql, char *to, size_t bytes)
     return rc;
 }
 
-static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
+/* One attempt: the switch needs the file for itself, and SQLite does not wait for it. */
+static int try_journal_mode(peer_database *d, bool keep)
 {
     char mode[16];
     int rc = query_text(d->db, "PRAGMA journal_mode", mode, sizeof mode);
@@ -82,6 +83,16 @@ static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
         } else if (rc == SQLITE_OK) {
             peer_notice("%s cannot be switched to WAL mode and stays in %s mode", d->path, mode);
         }
+    }
+    return rc;
+}
+
+static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
+{
+    int rc = try_journal_mode(d, keep);
+    for (int i = 0; i < BUSY_ATTEMPTS && (rc & 0xff) == SQLITE_BUSY && !atomic_load(d->stopping); i++) {
+        usleep(PEER_BUSY_RETRY_MS * 1000);
+        rc = try_journal_mode(d, keep);
     }
     return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
 }

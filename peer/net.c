@@ -311,6 +311,9 @@ int peer_net_run(const peer_options *options)
     if (n->context != NULL) {
         lws_context_destroy(n->context);
     }
+    while (n->links != NULL) { /* libwebsockets says nothing of a connection that it was still making */
+        net_link_gone(n->links);
+    }
     if (n->listen_fd >= 0) {
         close(n->listen_fd);
     }

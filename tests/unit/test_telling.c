@@ -73,7 +73,9 @@ static void *blob_of(sqlite3 *db, const char *sql, size_t *bytes)
     *bytes = (size_t)sqlite3_column_bytes(stmt, 0);
     void *copy = malloc(*bytes + 1);
     assert_non_null(copy);
-    memcpy(copy, sqlite3_column_blob(stmt, 0), *bytes);
+    if (*bytes > 0) { /* an empty one, or NULL, has no bytes at all */
+        memcpy(copy, sqlite3_column_blob(stmt, 0), *bytes);
+    }
     ((char *)copy)[*bytes] = 0;
     assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
     return copy;
