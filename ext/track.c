@@ -122,6 +122,28 @@ static int make_metadata(sync_db *s, sync_error *error)
     return rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
 }
 
+/* A key may compare otherwise than its column does: "k = ?" would then find other rows than the key tells apart. */
+static int check_collations(sync_db *s, const sync_base_table *base, sync_error *error)
+{
+    for (uint32_t i = 0; i < base->key_count; i++) {
+        const char *column = NULL;
+        if (base->rowid_alias) {
+            continue;
+        }
+        if (sqlite3_table_column_metadata(s->db, "main", base->name, base->key_names[i], NULL, &column, NULL,
+                                          NULL, NULL) != SQLITE_OK) {
+            return sync_fail_db(s, error, NULL);
+        }
+        if (column != NULL && sqlite3_stricmp(column, base->key_collations[i]) != 0) {
+            return sync_fail(error, SYNC_ERROR,
+                             "table %s: column %s compares as %s, but in the primary key as %s: rebuild the "
+                             "table with one collation for both",
+                             base->name, base->key_names[i], column, base->key_collations[i]);
+        }
+    }
+    return SYNC_OK;
+}
+
 /* Everything that makes a table impossible to adopt, said by name. */
 static int check_table(sync_db *s, const char *name, const sync_base_table *base, int identity,
                        sync_error *error)
@@ -158,7 +180,7 @@ static int check_table(sync_db *s, const char *name, const sync_base_table *base
         return sync_fail(error, SYNC_ERROR, "table %s: identity \"row\" needs an INTEGER PRIMARY KEY",
                          base->name);
     }
-    return SYNC_OK;
+    return check_collations(s, base, error);
 }
 
 /* Writing to the table must work here: a CHECK, index or trigger may need a function or a collation that this program lacks. */

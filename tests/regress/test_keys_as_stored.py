@@ -109,7 +109,7 @@ class KeysThatDiffer(SyncTest):
 
     def test_tables_whose_keys_store_alike_are_exchanged(self):
         for number, (mine, theirs) in enumerate((("t(id INT PRIMARY KEY, v)", "t(id NUMERIC PRIMARY KEY, v) WITHOUT ROWID"),
-                                                 ("t(id TEXT COLLATE nocase PRIMARY KEY, v)", "t(id VARCHAR(9) NOT NULL, v, PRIMARY KEY(id COLLATE NOCASE DESC))"),
+                                                 ("t(id TEXT COLLATE nocase PRIMARY KEY, v)", "t(id VARCHAR(9) COLLATE NOCASE NOT NULL, v, PRIMARY KEY(id DESC))"),
                                                  ("t(id INT PRIMARY KEY, v) STRICT", "t(id INTEGER PRIMARY KEY DESC, v)"),
                                                  ("t(id ANY PRIMARY KEY, v ANY) STRICT", "t(id BLOB PRIMARY KEY, v)"),
                                                  ("t(id TEXT COLLATE BINARY PRIMARY KEY, v)", "t(id CLOB PRIMARY KEY DESC, v)"))):
@@ -142,6 +142,14 @@ class KeysThatDiffer(SyncTest):
                 file.fold()
                 self.assertIsNone(file.one("SELECT note FROM sync_status"))
                 invariants.check(file.path)
+
+    def test_a_key_that_compares_otherwise_than_its_column(self):
+        """Two rows of the key were one by the column's collation: no fold succeeded."""
+        for suffix in ("", " WITHOUT ROWID"):
+            file = self.file("c" + suffix[:5].strip(), f"CREATE TABLE t(k TEXT COLLATE NOCASE, v, PRIMARY KEY(k COLLATE BINARY)){suffix}")
+            self.refused(file, "SELECT sync_track('t')", says=("table t", "column k", "NOCASE", "BINARY"))
+            file.script("DROP TABLE t; CREATE TABLE t(k TEXT COLLATE NOCASE, v, PRIMARY KEY(k))" + suffix)
+            file.track("t")
 
 
 if __name__ == "__main__":
