@@ -64,6 +64,7 @@ fail() {
 }
 
 serve_a() { # listen address
+    : >a.json # read before the peer, in the background, may have opened it
     "$peer" serve a.db --listen "$1" --room demo --track all --json >a.json 2>a.log &
     a_pid=$!
     pids+=("$a_pid")
@@ -79,6 +80,7 @@ serve_a() { # listen address
 }
 
 follow_b() {
+    : >b.json
     "$peer" sync b.db "$url" --json >b.json 2>b.log &
     b_pid=$!
     pids+=("$b_pid")
