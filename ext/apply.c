@@ -71,10 +71,7 @@ static int check_base(apply *a, sync_error *error)
 {
     sync_db *s = a->m.s;
     sync_matrix seen = {0}, cursors = {0};
-    uint32_t sender = 0;
-    for (uint32_t i = 1; i < s->sites.count; i++) {
-        sender = memcmp(s->site_ids[i], a->head->site, SYNC_SITE_BYTES) == 0 ? i : sender;
-    }
+    uint32_t sender = sync_engine_find_site(s, a->head->site);
     int rc = sync_engine_seen(s, &seen, error);
     rc = rc == SYNC_OK ? sync_engine_cursors(s, &cursors, error) : rc;
     for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
@@ -92,11 +89,8 @@ static int check_base(apply *a, sync_error *error)
                            t->name, (unsigned long long)start);
         }
         for (uint32_t w = 0; rc == SYNC_OK && w < a->head->site_count; w++) {
-            uint32_t sid = 0;
             uint64_t presumed = sync_matrix_at(&a->head->base, h, w);
-            for (uint32_t i = 1; presumed && i < s->sites.count; i++) {
-                sid = memcmp(s->site_ids[i], a->head->sites[w], SYNC_SITE_BYTES) == 0 ? i : sid;
-            }
+            uint32_t sid = presumed ? sync_engine_find_site(s, a->head->sites[w]) : 0;
             if (presumed > (sid ? sync_matrix_at(&seen, at, sid) : 0)) {
                 rc = sync_fail(error, SYNC_BEHIND,
                                "this changeset was cut for a file that holds more than this one (table %s): "

@@ -1,6 +1,7 @@
 /* Opening a delta: which tables, against which vectors, from which position. */
 #include "changes_internal.h"
 
+#include "clocks.h"
 #include "request.h"
 
 #include <string.h>
@@ -118,21 +119,7 @@ static int name_tables(sync_changes *c, sync_error *error)
         }
     }
     c->position = (int64_t)lowest;
-    sqlite3_stmt *stmt = NULL;
-    int rc = sync_borrow(s, &stmt, error, "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > ?1",
-                         SYNC_TID_MASK);
-    if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, c->position) != SQLITE_OK) {
-        rc = sync_fail_nomem(error);
-    }
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
-        if (t) {
-            news[t - s->tables] = true;
-        }
-    }
-    sync_return(s, stmt);
-    rc = rc == SQLITE_DONE ? SYNC_OK : rc;
+    int rc = sync_clocks_named(s, c->position, INT64_MAX, news, error);
     for (uint32_t h = 0; rc == SYNC_OK && h < c->head.table_count; h++) {
         rc = sync_head_own_table(&s->tables[c->local[h]], &c->head.tables[h], news[c->local[h]], error);
     }

@@ -355,3 +355,23 @@ int sync_clocks_drop_stale(sync_db *s, sync_error *error)
     sqlite3_free(text);
     return rc == SYNC_OK && !named ? sync_clocks_drop_entry(s, s->folded, error) : rc;
 }
+
+int sync_clocks_named(sync_db *s, int64_t after, int64_t upto, bool *named, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sync_borrow(s, &stmt, error,
+                         "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > ?1 AND seq <= ?2",
+                         SYNC_TID_MASK);
+    if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, after) || sqlite3_bind_int64(stmt, 2, upto))) {
+        rc = sync_fail_nomem(error);
+    }
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        rc = SYNC_OK;
+        const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
+        if (t) {
+            named[t - s->tables] = true;
+        }
+    }
+    sync_return(s, stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}

@@ -35,6 +35,9 @@ int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t n
 int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_value *key, sync_stamp born,
                       bool *hides, sync_error *error);
 
+/* Sets named[i] for each table i that a journal entry above `after`, up to `upto`, is about; leaves the others as they are. */
+int sync_clocks_named(sync_db *s, int64_t after, int64_t upto, bool *named, sync_error *error);
+
 /* Deletes a journal entry. The caller sees to it that the newest stays. */
 int sync_clocks_drop_entry(sync_db *s, int64_t seq, sync_error *error);
 

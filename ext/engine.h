@@ -310,7 +310,10 @@ sync_stamp sync_engine_genesis_born(const sync_table *t);
 sync_table *sync_engine_table(sync_db *s, const char *name); /* by name, case folded; NULL if not tracked */
 sync_table *sync_engine_tid(sync_db *s, uint32_t tid);       /* NULL if unknown */
 
-/* Local number of a site id, adding it to the file if it is new (write operation). 0 on error. */
+/* Local number of a site id; 0 if this file does not know it. */
+uint32_t sync_engine_find_site(const sync_db *s, const uint8_t id[SYNC_SITE_BYTES]);
+
+/* The same, adding it to the file if it is new (write operation). 0 on error. */
 uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error);
 
 /* Writes hlc, folded, count+1 back. */

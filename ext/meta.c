@@ -30,14 +30,23 @@ static int bump_generation(sync_db *s, sync_error *error)
     return sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1");
 }
 
-uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error)
+uint32_t sync_engine_find_site(const sync_db *s, const uint8_t id[SYNC_SITE_BYTES])
 {
     for (uint32_t i = 1; i < s->sites.count; i++) {
         if (memcmp(s->site_ids[i], id, SYNC_SITE_BYTES) == 0) {
             return i;
         }
     }
-    uint32_t sid = s->sites.count;
+    return 0;
+}
+
+uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error)
+{
+    uint32_t sid = sync_engine_find_site(s, id);
+    if (sid != 0) {
+        return sid;
+    }
+    sid = s->sites.count;
     if (sid >= SYNC_SITES_MAX) {
         sync_fail(error, SYNC_TOOBIG, "more than %d sites ever wrote to this file", SYNC_SITES_MAX);
         return 0;

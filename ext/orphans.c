@@ -6,39 +6,32 @@
 
 #include <string.h>
 
-/* Which tables do the folded entries name? */
-static int named_tables(sync_db *s, int64_t after, bool *named, sync_error *error)
+/* The folded entries of one table, as j; borrow_over binds which they are. */
+static void append_entries(const sync_table *t, sqlite3_str *sql)
 {
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error,
-                          "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > %lld AND seq <= %lld",
-                          SYNC_TID_MASK, (long long)after, (long long)s->folded);
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
-        if (t) {
-            named[t - s->tables] = true;
-        }
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    sqlite3_str_appendf(sql, "j.seq > ?1 AND j.seq <= ?2 AND j.tid & %d = %u", SYNC_TID_MASK, t->tid);
 }
 
-/* The folded entries of one table, as j. */
-static void append_entries(const sync_db *s, const sync_table *t, int64_t after, sqlite3_str *sql)
+/* A statement over the entries above `after`; every fold asks the same again. Takes the text. *stmt: for sync_return, also on error. */
+static int borrow_over(sync_db *s, int64_t after, char *owned_sql, sqlite3_stmt **stmt, sync_error *error)
 {
-    sqlite3_str_appendf(sql, "j.seq > %lld AND j.seq <= %lld AND j.tid & %d = %u", (long long)after,
-                        (long long)s->folded, SYNC_TID_MASK, t->tid);
+    *stmt = NULL;
+    int rc = owned_sql ? sync_borrow(s, stmt, error, "%s", owned_sql) : sync_fail_nomem(error);
+    sqlite3_free(owned_sql);
+    if (rc == SYNC_OK && (sqlite3_bind_int64(*stmt, 1, after) || sqlite3_bind_int64(*stmt, 2, s->folded))) {
+        rc = sync_fail_db(s, error, NULL);
+    }
+    return rc;
 }
 
 /* Children that were written, and have no parent. */
-static void append_written(const sync_db *s, const sync_table *child, const sync_table *parent,
-                           const sync_fk *fk, int64_t after, sqlite3_str *sql)
+static void append_written(const sync_table *child, const sync_table *parent, const sync_fk *fk,
+                           sqlite3_str *sql)
 {
     sqlite3_str_appendf(sql, " FROM main.sync_journal AS j CROSS JOIN main.\"%w\" AS c ON ", child->name);
     sync_str_match_base(sql, child, "c", "j");
     sqlite3_str_appendall(sql, " WHERE ");
-    append_entries(s, child, after, sql);
+    append_entries(child, sql);
     for (uint32_t i = 0; i < fk->count; i++) {
         sqlite3_str_appendf(sql, " AND c.\"%w\" IS NOT NULL", fk->from[i]);
     }
@@ -50,11 +43,11 @@ static void append_written(const sync_db *s, const sync_table *child, const sync
 }
 
 /* Children of parents that are gone. */
-static void append_left(const sync_db *s, const sync_table *child, const sync_table *parent,
-                        const sync_fk *fk, int64_t after, sqlite3_str *sql)
+static void append_left(const sync_table *child, const sync_table *parent, const sync_fk *fk,
+                        sqlite3_str *sql)
 {
     sqlite3_str_appendf(sql, " FROM main.sync_journal AS j CROSS JOIN main.\"%w\" AS c WHERE ", child->name);
-    append_entries(s, parent, after, sql);
+    append_entries(parent, sql);
     sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM main.\"%w\" AS p WHERE ", parent->name);
     sync_str_match_base(sql, parent, "p", "j");
     sqlite3_str_appendall(sql, ")");
@@ -67,11 +60,11 @@ static void append_left(const sync_db *s, const sync_table *child, const sync_ta
     }
 }
 
-static int collect(sync_db *s, sync_table *child, const sync_fk *fk, char *owned_sql, sync_orphans *o,
-                   sync_error *error)
+static int collect(sync_db *s, sync_table *child, const sync_fk *fk, int64_t after, char *owned_sql,
+                   sync_orphans *o, sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc = sync_prepare_text(s, &stmt, error, owned_sql);
+    int rc = borrow_over(s, after, owned_sql, &stmt, error);
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = SYNC_OK;
         if (o->count == o->cap) {
@@ -95,7 +88,7 @@ static int collect(sync_db *s, sync_table *child, const sync_fk *fk, char *owned
         }
         o->list[o->count++] = (sync_orphan){child, fk, key};
     }
-    sqlite3_finalize(stmt);
+    sync_return(s, stmt);
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
@@ -119,22 +112,34 @@ static int find_by(sync_db *s, const sync_fk *fk, bool written, int64_t after, s
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT ");
     sync_str_keys(sql, child, "c.\"%w\"", ", ");
-    (written ? append_written : append_left)(s, child, parent, fk, after, sql);
+    (written ? append_written : append_left)(child, parent, fk, sql);
     sqlite3_str_appendf(sql, " LIMIT %d", SYNC_ORPHANS_NOTED_MAX);
-    return collect(s, child, fk, sqlite3_str_finish(sql), o, error);
+    return collect(s, child, fk, after, sqlite3_str_finish(sql), o, error);
+}
+
+/* Which tables do the folded entries name? *named: by index, for sync_free, NULL on error. */
+static int name_tables(sync_db *s, int64_t after, bool **named, sync_error *error)
+{
+    *named = sync_alloc(s->table_count + 1);
+    if (*named == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(*named, 0, s->table_count + 1);
+    int rc = sync_clocks_named(s, after, s->folded, *named, error);
+    if (rc != SYNC_OK) {
+        sync_free(*named);
+        *named = NULL;
+    }
+    return rc;
 }
 
 int sync_orphans_find(sync_db *s, int64_t after, sync_orphans *o, sync_error *error)
 {
+    bool *named;
     if (s->fk_count == 0 || s->folded <= after) {
         return SYNC_OK;
     }
-    bool *named = sync_alloc(s->table_count + 1);
-    if (named == NULL) {
-        return sync_fail_nomem(error);
-    }
-    memset(named, 0, s->table_count + 1);
-    int rc = named_tables(s, after, named, error);
+    int rc = name_tables(s, after, &named, error);
     for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
         const sync_fk *fk = &s->fks[i];
         const sync_table *child = sync_engine_tid(s, fk->child_tid),
@@ -171,12 +176,12 @@ static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t h
     *count = 0;
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT j.k1 FROM main.sync_journal AS j WHERE ");
-    append_entries(s, parent, after, sql);
+    append_entries(parent, sql);
     sqlite3_str_appendf(sql,
                         " AND EXISTS (SELECT 1 FROM main.sync_hidden_%u AS h WHERE h.k1 = j.k1) AND EXISTS "
                         "(SELECT 1 FROM main.sync_row_%u AS c WHERE c.k1 = j.k1 AND c.seq = j.seq)",
                         parent->tid, parent->tid);
-    int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(sql));
+    int rc = borrow_over(s, after, sqlite3_str_finish(sql), &stmt, error);
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         int64_t number = sqlite3_column_int64(stmt, 0);
         sync_stamp born = SYNC_STAMP_NONE;
@@ -195,7 +200,7 @@ static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t h
         }
         (*list)[(*count)++] = number;
     }
-    sqlite3_finalize(stmt);
+    sync_return(s, stmt);
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
@@ -225,15 +230,19 @@ static int follow(sync_db *s, const sync_table *child, const sync_fk *fk, int64_
 
 int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count, sync_error *error)
 {
-    int rc = SYNC_OK;
+    bool *named;
     *count = 0;
-    for (uint32_t i = 0; rc == SYNC_OK && s->folded > after && i < s->fk_count; i++) {
+    if (s->fk_count == 0 || s->folded <= after) {
+        return SYNC_OK;
+    }
+    int rc = name_tables(s, after, &named, error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
         const sync_fk *fk = &s->fks[i];
         sync_table *child = sync_engine_tid(s, fk->child_tid), *parent = sync_engine_tid(s, fk->parent_tid);
         int64_t *reborn = NULL;
         uint32_t reborn_count = 0;
         if (!fk->to_row || fk->from_col >= SYNC_REF_KEY || !child || !parent || child->missing ||
-            parent->missing) {
+            parent->missing || !named[parent - s->tables]) {
             continue;
         }
         rc = list_reborn(s, parent, after, hlc, &reborn, &reborn_count, error);
@@ -242,6 +251,7 @@ int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count,
         }
         sync_free(reborn);
     }
+    sync_free(named);
     return rc;
 }
 

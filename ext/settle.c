@@ -90,11 +90,7 @@ static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, syn
         to->born.hlc = sync_span_u64(&tail);
         const uint8_t *site = sync_span_bytes(&tail, SYNC_SITE_BYTES);
         to->born.written = sync_span_u8(&tail);
-        for (uint32_t i = 1; i < m->s->sites.count; i++) {
-            if (memcmp(m->s->site_ids[i], site, SYNC_SITE_BYTES) == 0) {
-                to->born.site = i;
-            }
-        }
+        to->born.site = sync_engine_find_site(m->s, site);
     }
     return raw.bad ? sync_fail(m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
                                to->t->name)
@@ -331,23 +327,6 @@ static int list_late(sync_db *s, sync_learned **list, uint32_t *count, sync_erro
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* Tables that the unfolded tail names: only there, and in their children, may local writes have made room. */
-static int tail_touches(sync_db *s, bool *touched, sync_error *error)
-{
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error, "SELECT DISTINCT tid & %d FROM main.sync_journal WHERE seq > %lld",
-                          SYNC_TID_MASK, (long long)s->folded);
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        const sync_table *t = sync_engine_tid(s, (uint32_t)sqlite3_column_int64(stmt, 0));
-        if (t) {
-            touched[t - s->tables] = true;
-        }
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
-}
-
 /* Have values waited under what is now another name of a column? */
 static bool absorbs(const sync_table *t)
 {
@@ -413,7 +392,9 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         absorb = absorb || absorbs(&s->tables[i]);
     }
     rc = rc == SYNC_OK ? sync_conflict_any(s, &any, error) : rc;
-    rc = rc == SYNC_OK && any ? tail_touches(s, touched, error) : rc;
+    if (rc == SYNC_OK && any) { /* only there, and in their children, may local writes have made room */
+        rc = sync_clocks_named(s, s->folded, INT64_MAX, touched, error);
+    }
     if (late || any) { /* the tail says what to do beside folding */
         enough = INT64_MAX;
     }
