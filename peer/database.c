@@ -71,6 +71,12 @@ static int query_text(sqlite3 *db, const char *sql, char *to, size_t bytes)
     return rc;
 }
 
+/* After so many attempts more: is another one due, since the file was locked? */
+static bool try_again(const peer_database *d, int rc, int attempts)
+{
+    return (rc & 0xff) == SQLITE_BUSY && attempts < BUSY_ATTEMPTS && !atomic_load(d->stopping);
+}
+
 /* One attempt: the switch needs the file for itself, and SQLite does not wait for it. */
 static int try_journal_mode(peer_database *d, bool keep)
 {
@@ -90,7 +96,7 @@ static int try_journal_mode(peer_database *d, bool keep)
 static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
 {
     int rc = try_journal_mode(d, keep);
-    for (int i = 0; i < BUSY_ATTEMPTS && (rc & 0xff) == SQLITE_BUSY && !atomic_load(d->stopping); i++) {
+    for (int i = 0; try_again(d, rc, i); i++) {
         usleep(PEER_BUSY_RETRY_MS * 1000);
         rc = try_journal_mode(d, keep);
     }
@@ -500,7 +506,7 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
 static int step_patiently(const peer_database *d, sqlite3_stmt *stmt)
 {
     int rc = sqlite3_step(stmt);
-    for (int i = 0; i < BUSY_ATTEMPTS && (rc & 0xff) == SQLITE_BUSY && !atomic_load(d->stopping); i++) {
+    for (int i = 0; try_again(d, rc, i); i++) {
         sqlite3_reset(stmt);
         usleep(PEER_BUSY_RETRY_MS * 1000);
         rc = sqlite3_step(stmt);
