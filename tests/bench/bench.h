@@ -97,7 +97,7 @@ double now_us(void);
 void use_cpu_time(void); /* for now_us() from here on, instead of wall time */
 
 /* bench_drivers.c */
-extern const driver bare_triggers; /* a journal entry for each change: neither its time nor the columns */
+extern const driver bare_triggers;           /* what changed and when; neither which columns nor moved keys */
 const driver *driver_find(const char *name); /* NULL: unknown */
 void driver_names(FILE *out);
 void *bytes_grow(bytes *b, size_t more); /* where `more` bytes can be written; adds them to size */
