@@ -1,5 +1,6 @@
 #include "capture.h"
 
+#include "hints.h"
 #include "schema.h"
 #include "sql_text.h"
 
@@ -152,9 +153,6 @@ static char *first_mask(sync_db *s, const sync_table *t)
     return sqlite3_str_finish(str);
 }
 
-/* Milliseconds since 1970: julianday() is the same throughout a statement, and | makes it an integer. */
-static const char at_text[] = "julianday() * 86400000 - 210866759999999.5 | 0";
-
 /* Entries for the groups of columns after the first. */
 static char *other_groups(sync_db *s, const sync_table *t)
 {
@@ -165,7 +163,7 @@ static char *other_groups(sync_db *s, const sync_table *t)
             char *text = sqlite3_str_finish(mask);
             sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
             sync_str_numbers(str, t, "k%d", ", ");
-            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, at_text);
+            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, SYNC_AT_SQL);
             sync_str_keys(str, t, "NEW.\"%w\"", ", ");
             sqlite3_str_appendf(str, " FROM (SELECT %s AS m) WHERE m;\n    ", text ? text : "");
             sqlite3_free(text);
@@ -181,7 +179,7 @@ static void move_entry(sqlite3_str *str, const sync_table *t, const char *op, co
 {
     sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
     sync_str_numbers(str, t, "k%d", ", ");
-    sqlite3_str_appendf(str, ") SELECT %u, %s, %s, ", t->tid, op, at_text);
+    sqlite3_str_appendf(str, ") SELECT %u, %s, %s, ", t->tid, op, SYNC_AT_SQL);
     sync_str_keys(str, t, row, ", ");
 }
 
@@ -210,7 +208,7 @@ static char *key_move(sync_db *s, const sync_table *t)
         if (any) {
             sqlite3_str_appendall(str, "\n    INSERT INTO sync_journal(tid, op, at, ");
             sync_str_numbers(str, t, "k%d", ", ");
-            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, at_text);
+            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, SYNC_AT_SQL);
             sync_str_keys(str, t, "NEW.\"%w\"", ", ");
             sqlite3_str_appendf(str, " FROM (SELECT %s AS m) WHERE m;", text ? text : "");
         }
@@ -230,34 +228,6 @@ static char *key_columns(sync_db *s, const sync_table *t)
     return sqlite3_str_finish(str);
 }
 
-/* Notes of the rows that INSERT or UPDATE OR REPLACE could displace through a UNIQUE index. */
-static char *hints(sync_db *s, const sync_table *t, bool update)
-{
-    sqlite3_str *str = sqlite3_str_new(s->db);
-    for (uint32_t i = 0; i < t->unique_count; i++) {
-        const sync_unique *u = &t->uniques[i];
-        if (u->count == 0) {
-            continue;
-        }
-        sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
-        sync_str_numbers(str, t, "k%d", ", ");
-        sqlite3_str_appendf(str, ") SELECT %u, %d, %s, ", t->tid, SYNC_OP_HINT, at_text);
-        sync_str_keys(str, t, "\"%w\"", ", ");
-        sqlite3_str_appendf(str, " FROM \"%w\" AS t WHERE ", t->name);
-        for (uint32_t c = 0; c < u->count; c++) {
-            sqlite3_str_appendf(str, "%st.\"%w\" = NEW.\"%w\" COLLATE \"%w\"", c ? " AND " : "", u->cols[c],
-                                u->cols[c], u->collations[c]);
-        }
-        sqlite3_str_appendall(str, " AND NOT (");
-        for (uint32_t k = 0; k < t->key_count; k++) {
-            sqlite3_str_appendf(str, "%st.\"%w\" IS %s.\"%w\"", k ? " AND " : "", t->key_names[k],
-                                update ? "OLD" : "NEW", t->key_names[k]);
-        }
-        sqlite3_str_appendall(str, ");\n    ");
-    }
-    return sqlite3_str_finish(str);
-}
-
 /* `more`: entries that the trigger has written before. */
 static char *resolve(sync_db *s, const sync_table *t, uint32_t more)
 {
@@ -267,7 +237,7 @@ static char *resolve(sync_db *s, const sync_table *t, uint32_t more)
     template_vars vars = {0};
     var_set(&vars, "tid", sqlite3_mprintf("%u", t->tid));
     var_set(&vars, "name", sqlite3_mprintf("\"%w\"", t->name));
-    var_set(&vars, "at", sqlite3_mprintf("%s", at_text));
+    var_set(&vars, "at", sqlite3_mprintf("%s", SYNC_AT_SQL));
     var_set(&vars, "ks", numbers_text(s, t));
     /* at most one note an index, and with recursive_triggers one delete entry for each and for the key itself */
     var_set(&vars, "window", sqlite3_mprintf("%u", 2 * t->unique_count + 1 + more));
@@ -317,7 +287,7 @@ int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
     template_vars vars = {0};
     var_set(&vars, "tid", sqlite3_mprintf("%u", t->tid));
     var_set(&vars, "name", sqlite3_mprintf("\"%w\"", t->name));
-    var_set(&vars, "at", sqlite3_mprintf("%s", at_text));
+    var_set(&vars, "at", sqlite3_mprintf("%s", SYNC_AT_SQL));
     var_set(&vars, "ks", numbers_text(s, t));
     var_set(&vars, "new", keys_text(s, t, "NEW.\"%w\"", ", "));
     var_set(&vars, "old", keys_text(s, t, "OLD.\"%w\"", ", "));
@@ -339,9 +309,11 @@ int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
     }
     for (int update = 0; rc == SYNC_OK && t->hints && update < 2; update++) {
         int keep = vars.count;
+        char *hints = NULL;
+        rc = sync_hints_text(s, t, update != 0, &hints, error);
         var_set(&vars, "event", sqlite3_mprintf("%s", update ? "update" : "insert"));
-        var_set(&vars, "hints", hints(s, t, update != 0));
-        rc = make_trigger(s, sql_trigger_before, &vars, error);
+        var_set(&vars, "hints", hints);
+        rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_before, &vars, error) : rc;
         while (vars.count > keep) {
             sqlite3_free(vars.value[--vars.count]);
         }

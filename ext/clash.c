@@ -41,7 +41,7 @@ int sync_clash_compare_keys(const sync_table *t, const sync_value *a, const sync
     return order;
 }
 
-/* A UNIQUE index on an expression: any column may count. */
+/* A UNIQUE index on something computed: any column may count. */
 static sync_stamp rank_all(const sync_merging *m, const sync_row *row)
 {
     sync_stamp best = row->stamp;
@@ -54,7 +54,7 @@ static sync_stamp rank_all(const sync_merging *m, const sync_row *row)
 sync_stamp sync_clash_rank(const sync_merging *m, const sync_table *t, const sync_row *row)
 {
     for (uint32_t u = 0; u < t->unique_count; u++) {
-        if (t->uniques[u].count == 0) {
+        if (t->uniques[u].computed) {
             return rank_all(m, row);
         }
     }

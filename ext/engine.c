@@ -1,6 +1,7 @@
 /* The engine's state on one connection: loading metadata, and the frame of one operation. */
 #include "engine.h"
 
+#include "hints.h"
 #include "keeper.h"
 #include "schema.h"
 
@@ -270,6 +271,11 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
     }
     t->user_triggers = others > own;
     t->untriggered = own != (t->hints ? 6 : 4) + (t->identity == SYNC_BY_ROW);
+    if (rc == SYNC_OK && !t->missing && !t->untriggered && t->hints) {
+        bool present = false;
+        rc = sync_hints_present(s, t, &present, error);
+        t->untriggered = !present;
+    }
     return rc;
 }
 

@@ -49,9 +49,12 @@ typedef struct sync_column {
 typedef struct sync_unique {
     char *name;
     bool plain;     /* on columns, of all rows: not partial, no expressions */
-    uint32_t count; /* columns; 0 where an expression is among them */
-    char **cols;
+    bool computed;  /* an expression or a generated column is among its terms: any column may count */
+    uint32_t count; /* terms; 0 where they cannot be told */
+    char **cols;    /* NULL for an expression */
+    char **terms;   /* the expression's text; NULL for a column */
     char **collations;
+    char *where; /* of a partial index: its condition; else NULL */
 } sync_unique;
 
 /* One declared foreign key from a tracked table to a tracked table. */
@@ -128,11 +131,11 @@ typedef struct sync_table {
     char *key_affinity; /* one letter per key column, zero-terminated */
     bool rowid_alias;
     bool missing;       /* dropped, or rebuilt with another key: nothing is exchanged */
-    bool untriggered;   /* its triggers are gone: made anew by the next real fold */
+    bool untriggered;   /* its triggers are gone, or do not know an index: made anew by the next real fold */
     bool late;          /* has columns that the triggers do not know yet */
     bool user_triggers; /* somebody's trigger hangs on it */
     bool linked;        /* a foreign key leads from or to it, perhaps of or to a table that is not tracked */
-    bool hints;         /* a UNIQUE index on columns: BEFORE triggers note what REPLACE may displace */
+    bool hints;         /* a UNIQUE index: BEFORE triggers note what REPLACE may displace */
     uint32_t unique_count;
     sync_unique *uniques;
     bool normal_keys;   /* every key collation has a normal form (sync_key_normal) */

@@ -1,5 +1,7 @@
 #include "schema.h"
 
+#include "index_sql.h"
+
 #include <string.h>
 
 char *sync_schema_string(sync_arena *arena, const char *text)
@@ -69,35 +71,93 @@ static int read_kind(sync_db *s, sync_arena *arena, const char *name, sync_base_
     return rc;
 }
 
-/* Columns of a UNIQUE index; count stays 0 where one of them is an expression. */
-static int read_unique(sync_db *s, sync_arena *arena, sync_unique *u, sync_error *error)
+static char *piece(sync_arena *arena, sync_piece from)
+{
+    char *text = sync_arena_alloc(arena, from.bytes + 1);
+    if (text) {
+        memcpy(text, from.text, from.bytes);
+        text[from.bytes] = 0;
+    }
+    return text;
+}
+
+/* What only the statement that made the index tells: its expressions, and the rows that it is about. */
+static int read_index_sql(sync_db *s, sync_arena *arena, sync_unique *u, sync_error *error)
+{
+    sync_piece terms[SYNC_KEY_COLUMNS_MAX], where = {0};
+    uint32_t count = 0;
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error,
+                          "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = %Q", u->name);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_step(s, stmt, error);
+    const char *sql = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    if (sql && !(sync_index_sql(sql, terms, SYNC_KEY_COLUMNS_MAX, &count, &where) && count == u->count)) {
+        u->count = 0;
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && sql && i < u->count; i++) {
+        u->terms[i] = u->cols[i] ? NULL : piece(arena, terms[i]);
+        rc = u->cols[i] || u->terms[i] ? SYNC_OK : sync_fail_nomem(error);
+    }
+    if (rc == SYNC_OK && sql && u->count && where.bytes) {
+        u->where = piece(arena, where);
+        rc = u->where ? SYNC_OK : sync_fail_nomem(error);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static bool is_stored(const sync_base_table *base, const char *column)
+{
+    bool stored = false;
+    for (uint32_t i = 0; i < base->key_count; i++) {
+        stored = stored || sqlite3_stricmp(base->key_names[i], column) == 0;
+    }
+    for (uint32_t i = 0; i < base->col_count; i++) {
+        stored = stored || sqlite3_stricmp(base->cols[i].name, column) == 0;
+    }
+    return stored;
+}
+
+/* Terms of a UNIQUE index. */
+static int read_unique(sync_db *s, sync_arena *arena, const sync_base_table *base, sync_unique *u,
+                       sync_error *error)
 {
     sqlite3_stmt *stmt;
-    bool expression = false;
     u->cols = sync_arena_alloc(arena, SYNC_KEY_COLUMNS_MAX * sizeof *u->cols);
+    u->terms = sync_arena_alloc(arena, SYNC_KEY_COLUMNS_MAX * sizeof *u->terms);
     u->collations = sync_arena_alloc(arena, SYNC_KEY_COLUMNS_MAX * sizeof *u->collations);
-    int rc = u->cols && u->collations
+    int rc = u->cols && u->terms && u->collations
                  ? sync_prepare(s, &stmt, error,
                                 "SELECT name, coll FROM pragma_index_xinfo(%Q, 'main') WHERE key", u->name)
                  : sync_fail_nomem(error);
     if (rc != SYNC_OK) {
         return rc;
     }
-    while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        u->cols[u->count] = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 0));
+    while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW && u->count < SYNC_KEY_COLUMNS_MAX) {
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        u->cols[u->count] = sync_schema_string(arena, name);
+        u->terms[u->count] = NULL;
         u->collations[u->count] = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 1));
-        if (u->cols[u->count] == NULL || ++u->count == SYNC_KEY_COLUMNS_MAX) {
-            expression = true;
+        if ((name && u->cols[u->count] == NULL) || u->collations[u->count] == NULL) {
+            rc = sync_fail_nomem(error);
             break;
         }
+        u->plain = u->plain && name;
+        u->computed = u->computed || name == NULL || !is_stored(base, name);
+        u->count++;
     }
     sqlite3_finalize(stmt);
-    if (expression) {
+    if (rc == SQLITE_ROW) { /* more terms than any schema in use has */
         u->count = 0;
         u->plain = false;
+        u->computed = true;
         return SYNC_OK;
     }
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc == SQLITE_DONE ? read_index_sql(s, arena, u, error) : rc;
 }
 
 /* Name of the index behind the primary key, or NULL (rowid alias); and the other UNIQUE indexes. */
@@ -132,7 +192,7 @@ static int read_indexes(sync_db *s, sync_arena *arena, sync_base_table *out, cha
         } else if (out->unique_count < (uint32_t)count) {
             sync_unique *u = &out->uniques[out->unique_count++];
             *u = (sync_unique){.name = name, .plain = sqlite3_column_int(stmt, 2) == 0};
-            rc = read_unique(s, arena, u, error);
+            rc = read_unique(s, arena, out, u, error);
         }
     }
     sqlite3_finalize(stmt);

@@ -5,11 +5,11 @@ cd "$(dirname "$0")/.." || exit 1
 
 # ext/: leaves know neither SQLite nor sockets; only mem.c asks SQLite for memory.
 leaves="limits status mem arena value clock row merge vector codec codec_internal codec_head codec_read codec_write
-    frame json describe env"
+    frame json describe env index_sql"
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
-    "engine sql meta schema vtab keeper"
+    "engine sql meta schema hints vtab keeper"
     "key clocks base chunk site touch tail capture track"
     "fold fold_internal replay cells"
     "changes changes_internal changes_open changes_sql request"

@@ -1,0 +1,92 @@
+#include "hints.h"
+
+/* The term as the new row has it: its columns are those of a subquery, so that it can stand there as it is. */
+static int put_term_of_new(sync_db *s, sqlite3_str *str, const sync_table *t, const char *term,
+                           sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    bool any = false;
+    int rc =
+        sync_prepare(s, &stmt, error,
+                     "SELECT name FROM pragma_table_xinfo(%Q, 'main') WHERE instr(lower(%Q), lower(name)) OR"
+                     " instr(lower(%Q), lower(replace(name, '\"', '\"\"')))",
+                     t->name, term, term);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    sqlite3_str_appendf(str, "(SELECT %s", term);
+    while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        sqlite3_str_appendf(str, "%sNEW.\"%w\" AS \"%w\"", any ? ", " : " FROM (SELECT ", name, name);
+        any = true;
+    }
+    sqlite3_str_appendall(str, any ? "))" : ")");
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* The rows that have the same under this index as the new one: said so that the index itself finds them. */
+static int put_same(sync_db *s, sqlite3_str *str, const sync_table *t, const sync_unique *u,
+                    sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t c = 0; rc == SYNC_OK && c < u->count; c++) {
+        sqlite3_str_appendall(str, c ? " AND " : "");
+        if (u->terms[c] == NULL) {
+            sqlite3_str_appendf(str, "t.\"%w\" = NEW.\"%w\" COLLATE \"%w\"", u->cols[c], u->cols[c],
+                                u->collations[c]);
+        } else {
+            sqlite3_str_appendf(str, "(%s) COLLATE \"%w\" = ", u->terms[c], u->collations[c]);
+            rc = put_term_of_new(s, str, t, u->terms[c], error);
+        }
+    }
+    if (u->where) {
+        sqlite3_str_appendf(str, " AND (%s)", u->where);
+    }
+    return rc;
+}
+
+int sync_hints_text(sync_db *s, const sync_table *t, bool update, char **text, sync_error *error)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->unique_count; i++) {
+        if (t->uniques[i].count == 0) {
+            continue;
+        }
+        sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
+        sync_str_numbers(str, t, "k%d", ", ");
+        sqlite3_str_appendf(str, ") SELECT %u, %d, %s, ", t->tid, SYNC_OP_HINT, SYNC_AT_SQL);
+        sync_str_keys(str, t, "\"%w\"", ", ");
+        sqlite3_str_appendf(str, " FROM \"%w\" AS t WHERE ", t->name);
+        rc = put_same(s, str, t, &t->uniques[i], error);
+        sqlite3_str_appendall(str, " AND NOT (");
+        for (uint32_t k = 0; k < t->key_count; k++) {
+            sqlite3_str_appendf(str, "%st.\"%w\" IS %s.\"%w\"", k ? " AND " : "", t->key_names[k],
+                                update ? "OLD" : "NEW", t->key_names[k]);
+        }
+        sqlite3_str_appendall(str, ");\n    ");
+    }
+    *text = sqlite3_str_finish(str);
+    return rc != SYNC_OK || *text ? rc : sync_fail_nomem(error);
+}
+
+int sync_hints_present(sync_db *s, const sync_table *t, bool *present, sync_error *error)
+{
+    int rc = SYNC_OK;
+    *present = true;
+    for (int update = 0; rc == SYNC_OK && *present && update < 2; update++) {
+        char *text = NULL;
+        int64_t found = 0;
+        rc = sync_hints_text(s, t, update != 0, &text, error);
+        rc = rc == SYNC_OK
+                 ? sync_query_int(s, &found, 0, error,
+                                  "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND"
+                                  " name = 'sync_%u_before_%s' AND instr(sql, %Q)",
+                                  t->tid, update ? "update" : "insert", text)
+                 : rc;
+        sqlite3_free(text);
+        *present = found > 0;
+    }
+    return rc;
+}
