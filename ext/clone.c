@@ -242,19 +242,42 @@ static int compile(sqlite3 *db, char *owned_sql, char **why)
     return rc;
 }
 
-/* The name of a table's first column that can be written, for an UPDATE that fires its triggers. */
-static char *first_column(sqlite3 *db, const char *table)
+/* An UPDATE of all columns that can be written: a trigger may be for any of them. NULL when out of memory. */
+static char *update_of_all(sqlite3 *db, const char *table)
 {
     sqlite3_stmt *stmt = NULL;
-    char *name = NULL;
-    if (sqlite3_prepare_v2(db, "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0", -1, &stmt, NULL) ==
-            SQLITE_OK &&
-        sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW) {
-        name = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0));
+    sqlite3_str *sql = sqlite3_str_new(db);
+    const char *between = "SET";
+    sqlite3_str_appendf(sql, "UPDATE main.\"%w\" ", table);
+    int rc = sqlite3_prepare_v2(db, "SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0", -1,
+                                &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) : rc;
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        sqlite3_str_appendf(sql, "%s \"%w\" = NULL", between, sqlite3_column_text(stmt, 0));
+        between = ",";
+        rc = SQLITE_OK;
     }
     sqlite3_finalize(stmt);
-    return name;
+    char *text = sqlite3_str_finish(sql);
+    if (rc != SQLITE_DONE) {
+        sqlite3_free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+/* Compiles a statement that fires triggers of `table`. That a view has no trigger for it is not the fault of its others. */
+static int compile_write(sqlite3 *db, const char *table, char *owned_sql, char **why)
+{
+    char *none = sqlite3_mprintf("cannot modify %s because it is a view", table);
+    int rc = compile(db, owned_sql, why);
+    if (rc == SQLITE_ERROR && none != NULL && *why != NULL && strcmp(*why, none) == 0) {
+        sqlite3_free(*why);
+        *why = NULL;
+        rc = SQLITE_OK;
+    }
+    sqlite3_free(none);
+    return rc;
 }
 
 /* Does what was just created work here? Its body is only looked at when it is used. */
@@ -263,17 +286,12 @@ static int probe(sqlite3 *db, const object *o, char **why)
     if (o->kind == KIND_VIEW) {
         return compile(db, sqlite3_mprintf("SELECT * FROM main.\"%w\"", o->name), why);
     }
-    char *column = first_column(db, o->table);
-    int rc = compile(db, sqlite3_mprintf("DELETE FROM main.\"%w\"", o->table), why);
-    rc = rc == SQLITE_OK && column != NULL
-             ? compile(db, sqlite3_mprintf("INSERT INTO main.\"%w\"(\"%w\") VALUES(NULL)", o->table, column),
-                       why)
+    int rc = compile_write(db, o->table, sqlite3_mprintf("DELETE FROM main.\"%w\"", o->table), why);
+    rc = rc == SQLITE_OK
+             ? compile_write(db, o->table,
+                             sqlite3_mprintf("INSERT INTO main.\"%w\" DEFAULT VALUES", o->table), why)
              : rc;
-    rc = rc == SQLITE_OK && column != NULL
-             ? compile(db, sqlite3_mprintf("UPDATE main.\"%w\" SET \"%w\" = NULL", o->table, column), why)
-             : rc;
-    sqlite3_free(column);
-    return rc;
+    return rc == SQLITE_OK ? compile_write(db, o->table, update_of_all(db, o->table), why) : rc;
 }
 
 /* Views and triggers may be left out; tables and indexes may not. */

@@ -337,10 +337,21 @@ static void fn_changeset(sqlite3_context *context, int argc, sqlite3_value **arg
     (void)perform(context, argc, argv, TO_TELL, changeset);
 }
 
-static int apply(call *c, sync_error *error)
+/* The options of sync_apply: shall it be taken back? */
+static int read_dry_run(sync_db *s, sqlite3_value *options, bool *dry, sync_error *error)
 {
     static const char *const names[] = {"dry_run"};
-    char dry[OPTION_BYTES];
+    char value[OPTION_BYTES];
+    int rc = read_options(s, options, "sync_apply", names, 1, &value, error);
+    *dry = rc == SYNC_OK && strcmp(value, "1") == 0;
+    if (rc == SYNC_OK && !*dry && value[0] && strcmp(value, "0") != 0 && strcmp(value, "null") != 0) {
+        rc = sync_fail(error, SYNC_ERROR, "sync_apply: dry_run is true or false, not \"%s\"", value);
+    }
+    return rc;
+}
+
+static int apply(call *c, sync_error *error)
+{
     sync_buf said = {0};
     int64_t changed = 0;
     if (!c->s->has_meta) {
@@ -348,11 +359,7 @@ static int apply(call *c, sync_error *error)
     }
     const void *blob = sqlite3_value_blob(c->argv[0]);
     size_t bytes = (size_t)sqlite3_value_bytes(c->argv[0]);
-    int rc = read_options(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_apply", names, 1, &dry, error);
-    c->take_back = strcmp(dry, "1") == 0;
-    if (rc == SYNC_OK && !c->take_back && dry[0] && strcmp(dry, "0") != 0 && strcmp(dry, "null") != 0) {
-        rc = sync_fail(error, SYNC_ERROR, "sync_apply: dry_run is true or false, not \"%s\"", dry);
-    }
+    int rc = read_dry_run(c->s, c->argc > 1 ? c->argv[1] : NULL, &c->take_back, error);
     if (rc == SYNC_OK && c->take_back) {
         rc = sync_preview(c->s, blob ? blob : "", bytes, &said, error);
         sqlite3_result_text64(c->context, (const char *)said.data, said.len, SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -364,12 +371,25 @@ static int apply(call *c, sync_error *error)
     return rc;
 }
 
+/* What sync_changeset() gives when there is nothing, also by way of a file. */
+static void apply_nothing(sqlite3_context *context, sqlite3_value *options)
+{
+    sync_error error = {0};
+    bool dry = false;
+    if (read_dry_run(sqlite3_user_data(context), options, &dry, &error) != SYNC_OK) {
+        give_error(context, &error);
+    } else if (dry) {
+        sqlite3_result_text(context, "[]", -1, SQLITE_STATIC);
+    } else {
+        sqlite3_result_int(context, 0);
+    }
+}
+
 static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     int type = sqlite3_value_type(argv[0]);
     if (type == SQLITE_NULL || (type == SQLITE_BLOB && sqlite3_value_bytes(argv[0]) == 0)) {
-        sqlite3_result_int(context,
-                           0); /* what sync_changeset() gives when there is nothing, also by way of a file */
+        apply_nothing(context, argc > 1 ? argv[1] : NULL);
     } else if (type != SQLITE_BLOB) {
         sqlite3_result_error(context, "sync_apply: a changeset (blob) is expected", -1);
     } else {

@@ -231,10 +231,13 @@ char *peer_track_next(const char **list)
     return name;
 }
 
-/* Does every quote have its end, with a comma or nothing behind it? */
+/* Does every quote have its end, with a comma or nothing behind it, and is no name empty? */
 static bool is_track_list(const char *text)
 {
-    while (*text != 0) {
+    for (bool more = true; more;) {
+        if (*text == 0 || *text == ',' || strcmp(text, "\"\"") == 0 || strncmp(text, "\"\",", 3) == 0) {
+            return false;
+        }
         if (*text == '"') {
             do {
                 text = strchr(text + 1, '"');
@@ -245,7 +248,8 @@ static bool is_track_list(const char *text)
             }
         }
         text += strcspn(text, ",");
-        text += *text == ',';
+        more = *text == ',';
+        text += more;
     }
     return true;
 }
@@ -297,7 +301,8 @@ static bool take_option(peer_options *o, int option, const char *text, int *code
         if (o->command == PEER_CLONE) {
             return usage(code, "clone tracks what the room tracks, without --track");
         }
-        return is_track_list(optarg) || usage(code, "--track %s: a quote without its end", optarg);
+        return is_track_list(optarg) ||
+               usage(code, "--track %s: a name is empty, or a quote has no end", optarg);
     case OPTION_ONCE:
         o->once = true;
         return !serve || usage(code, "--once belongs to sync");

@@ -147,6 +147,14 @@ static bool offers(const char *header, const char *name)
     return false;
 }
 
+/* Also one without a value, whose length does not tell it from none. */
+static bool has_header(struct lws *wsi, enum lws_token_indexes header)
+{
+    char empty[1];
+    return lws_hdr_total_length(wsi, header) > 0 ||
+           lws_hdr_copy_fragment(wsi, empty, sizeof empty, header, 0) == 0;
+}
+
 static int judge_upgrade(net *n, struct lws *wsi, const char *to)
 {
     char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 32];
@@ -154,8 +162,7 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
         return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only websockets are served here");
     }
     /* a browser sends its Origin with every upgrade; as long as nobody says which ones are welcome, none is */
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0 ||
-        lws_hdr_total_length(wsi, WSI_TOKEN_SWORIGIN) > 0) {
+    if (has_header(wsi, WSI_TOKEN_ORIGIN) || has_header(wsi, WSI_TOKEN_SWORIGIN)) {
         return refuse(wsi, HTTP_STATUS_FORBIDDEN, "connections from web pages are not admitted");
     }
     if (lws_hdr_copy(wsi, protocols, sizeof protocols, WSI_TOKEN_PROTOCOL) <= 0 ||

@@ -59,7 +59,10 @@ quietly() { # file, statement
 
 fail() {
     echo "$*" >&2
-    tail -n 5 ./*.log >&2 || true
+    local log
+    for log in ./*.log; do
+        [ ! -s "$log" ] || tail -n 5 "$log" >&2
+    done
     exit 1
 }
 

@@ -80,6 +80,33 @@ class Clone(Case):
         self.assertIn("File exists", self.clone(server.url))
         self.assertEqual("mine", script.read_text(encoding="utf-8"))
 
+    def test_a_trigger_for_some_columns_that_cannot_work_is_left_out(self):
+        """It was kept if it was not for the first column, and failed every write of its own, merges too."""
+        plain(self.a, "CREATE TABLE n(id INTEGER PRIMARY KEY, v, w); CREATE TABLE here(id INTEGER PRIMARY KEY);"
+                      "CREATE VIRTUAL TABLE ft USING fts5(v);"
+                      "CREATE TRIGGER gone AFTER UPDATE OF w ON n BEGIN UPDATE ft SET v = NEW.w WHERE rowid = NEW.id; END;"
+                      "CREATE TRIGGER kept AFTER UPDATE OF w ON n BEGIN INSERT OR IGNORE INTO here VALUES(NEW.id); END;"
+                      "INSERT INTO n VALUES(1, 'v', 'w')")
+        server = self.serve(self.a)
+        self.clone(server.url)
+        self.assertEqual("kept", plain(self.c, "SELECT name FROM sqlite_schema WHERE name IN ('gone', 'kept')"))
+        plain(self.c, "UPDATE n SET w = 'x'")
+        self.assertEqual(0, self.run_peer("sync", self.c, server.url, "--once")[0])
+        self.assertEqual("x", plain(self.a, "SELECT w FROM n"))
+
+    def test_instead_of_triggers_of_views(self):
+        plain(self.a, "CREATE TABLE n(id TEXT PRIMARY KEY, v); CREATE VIEW all_n AS SELECT * FROM n; CREATE VIEW no_n AS SELECT * FROM n;"
+                      "CREATE VIRTUAL TABLE ft USING fts5(v);"
+                      "CREATE TRIGGER kept INSTEAD OF INSERT ON all_n BEGIN INSERT INTO n VALUES(NEW.id, NEW.v); END;"
+                      "CREATE TRIGGER broken INSTEAD OF UPDATE ON all_n BEGIN UPDATE ft SET v = NEW.v; END;"
+                      "CREATE TRIGGER broken_too INSTEAD OF DELETE ON all_n BEGIN DELETE FROM no_n WHERE id = OLD.id; END")
+        server = self.serve(self.a)
+        err = self.clone(server.url)
+        self.assertEqual("kept", plain(self.c, "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'all_n'"))
+        self.assertIn("trigger broken_too is left out: cannot modify no_n because it is a view", err)
+        plain(self.c, "INSERT INTO all_n VALUES('k', 1)")
+        self.assertEqual("k|1", plain(self.c, "SELECT * FROM n"))
+
     def test_an_identity_of_its_own(self):
         plain(self.a, SCHEMA)
         server = self.serve(self.a)

@@ -312,9 +312,9 @@ class Errors(Case):
         listed = ",".join(synctest.quote(name) for name in names[:4]) + ",plain"
         self.serve(db, "--track", listed).stop()
         self.assertEqual(sorted(names), plain(db, "SELECT name FROM sync_table ORDER BY name").splitlines())
-        for wrong in ('"t', '"t"x', 't,"', '"a"",t'):
+        for wrong in ('"t', '"t"x', 't,"', '"a"",t', "", ",", "plain,", ",plain", '""', 'plain,""', '"",plain'):
             with self.subTest(wrong):
-                self.one_line(2, "serve", db, "--track", wrong, says="a quote without its end")
+                self.one_line(2, "serve", db, "--track", wrong, says="a name is empty, or a quote has no end")
         self.one_line(11, "serve", db, "--listen", "127.0.0.1:0", "--track", "a,b", says="no such table in the main database: a")
 
     def test_a_served_file_without_a_table_that_has_a_key(self):

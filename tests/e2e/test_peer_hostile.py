@@ -70,7 +70,7 @@ class Hostile(Case):
         self.assertEqual(status, caught.exception.status)
 
     def test_an_origin_is_refused(self):
-        for origin in ("http://127.0.0.1", "https://example.com", "null"):
+        for origin in ("http://127.0.0.1", "https://example.com", "null", ""):
             self.refused(403, headers=[f"Origin: {origin}"])
         self.undisturbed()
 

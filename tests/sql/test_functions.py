@@ -226,6 +226,14 @@ class Apply(SyncTest):
         self.refused(b, "SELECT sync_apply(?, '{\"dry_ran\": true}')", changeset, says=["dry_ran"])
         self.refused(b, "SELECT sync_apply(?, '{')", changeset)
 
+    def test_dry_run_of_nothing(self):
+        a, = self.files("a", "CREATE TABLE t(id TEXT PRIMARY KEY);", "t")
+        for nothing in (None, b""):
+            self.assertEqual(a.one("SELECT sync_apply(?, '{\"dry_run\": true}')", nothing), "[]")
+            self.assertEqual(a.one("SELECT sync_apply(?, '{\"dry_run\": false}')", nothing), 0)
+            with self.assertRaisesRegex(sqlite3.Error, 'unknown option "dry"'):
+                a.one("SELECT sync_apply(?, '{\"dry\": true}')", nothing)
+
     def test_dry_run_tells_old_from_new(self):
         schema = NOTES + "CREATE TABLE mail(id TEXT PRIMARY KEY COLLATE NOCASE, at UNIQUE, flag);"
         a, b = self.files("ab", schema, "notes", "mail")
