@@ -399,7 +399,9 @@ static int take_entry(sync_cells *c, bool *got, sync_error *error)
         return rc;
     }
     c->more = from->t.identity == SYNC_BY_ROW;
-    rc = sync_clock_get(&c->row, clock.data, clock.bytes, from->t.identity, from->t.epoch, c->site_count);
+    const sync_bounds bounds = {c->site_count, from->t.col_count, from->t.key_count};
+    rc = sync_clock_get(&c->row, clock.data, clock.type == SYNC_BLOB ? clock.bytes : 0, from->t.identity,
+                        from->t.epoch, &bounds);
     if (rc != SYNC_OK) {
         return sync_fail(error, rc, "sync_row_%u: the clock of journal entry %lld is damaged", tid,
                          (long long)seq);

@@ -152,9 +152,10 @@ static int send_full(sync_changes *c, const sync_table *t, const sync_value *clo
 {
     sync_stamp stamp = {t->epoch, t->genesis_site, 0};
     uint32_t covers = t->genesis_covers;
-    bool plain = clock->type == SYNC_NULL ? !t->genesis_own
-                                          : sync_clock_get_insert(clock->data, clock->bytes, t->epoch,
-                                                                  c->s->sites.count, &stamp, &covers);
+    bool plain = clock->type == SYNC_NULL
+                     ? !t->genesis_own
+                     : clock->type == SYNC_BLOB && sync_clock_get_insert(clock->data, clock->bytes, t->epoch,
+                                                                         c->s->sites.count, &stamp, &covers);
     *done = false;
     if (!plain || covers != t->col_count) {
         return SYNC_OK;
@@ -193,11 +194,9 @@ static int send_row(sync_changes *c, sync_error *error)
     if (genesis) {
         rc = genesis_row(c, t, error);
     } else {
-        rc = sync_clock_get(&c->row, clock.data, clock.type == SYNC_BLOB ? clock.bytes : 0, t->identity,
-                            t->epoch, s->sites.count);
-        if (rc != SYNC_OK || (c->row.count && c->row.cells[c->row.count - 1].col >= t->col_count)) {
-            return sync_fail(error, rc == SYNC_OK ? SYNC_CORRUPT : rc,
-                             "sync_row_%u: the clock of journal entry %lld is damaged", t->tid,
+        rc = sync_clocks_unpack(s, t, &clock, &c->row);
+        if (rc != SYNC_OK) {
+            return sync_fail(error, rc, "sync_row_%u: the clock of journal entry %lld is damaged", t->tid,
                              (long long)sqlite3_column_int64(c->stmt, 0));
         }
     }

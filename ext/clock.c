@@ -129,7 +129,7 @@ void sync_refs_put(sync_buf *buf, const sync_row *row)
     }
 }
 
-int sync_refs_get(sync_span *span, sync_row *row, uint32_t sites_max)
+int sync_refs_get(sync_span *span, sync_row *row, const sync_bounds *bounds)
 {
     uint64_t count = sync_span_varint(span);
     if (count > SYNC_COLUMNS_MAX + SYNC_KEY_COLUMNS_MAX) {
@@ -138,13 +138,13 @@ int sync_refs_get(sync_span *span, sync_row *row, uint32_t sites_max)
     for (uint64_t i = 0; i < count && !span->bad; i++) {
         uint64_t where = sync_span_varint(span);
         bool key = (where & 1) != 0;
-        if (where >> 1 >= (key ? SYNC_KEY_COLUMNS_MAX : SYNC_COLUMNS_MAX)) {
+        if (where >> 1 >= (key ? bounds->keys : bounds->cols)) {
             sync_span_fail(span, 0);
             break;
         }
         sync_ref ref = {.col = (uint32_t)(where >> 1) | (key ? SYNC_REF_KEY : 0)};
         ref.number = sync_span_zigzag(span);
-        ref.born = sync_stamp_get(span, row->stamp.hlc, sites_max);
+        ref.born = sync_stamp_get(span, row->stamp.hlc, bounds->sites);
         if (!span->bad && sync_row_add_ref(row, ref) != SYNC_OK) {
             return SYNC_NOMEM;
         }
@@ -331,14 +331,14 @@ static void cover(sync_row *row, uint32_t *from, uint32_t until)
 }
 
 /* One entry of the overrides. *next: the column after the last entry; *done: below which all are done with. */
-static void get_override(sync_span *span, sync_row *row, uint32_t covers, uint32_t sites_max, uint32_t *next,
-                         uint32_t *done, sync_stamp *repeated)
+static void get_override(sync_span *span, sync_row *row, uint32_t covers, const sync_bounds *bounds,
+                         uint32_t *next, uint32_t *done, sync_stamp *repeated)
 {
     uint64_t header = sync_span_varint(span);
     uint64_t col = *next + (header >> CELL_SHIFT);
     unsigned kind = header & CELL_KIND;
     bool carried = (header & CELL_CARRIED) != 0;
-    if (col >= SYNC_COLUMNS_MAX || (kind == CELL_UNSET && carried)) {
+    if (col >= bounds->cols || (kind == CELL_UNSET && carried)) {
         sync_span_fail(span, 0);
         return;
     }
@@ -349,7 +349,7 @@ static void get_override(sync_span *span, sync_row *row, uint32_t covers, uint32
         return;
     }
     if (kind == CELL_OWN) {
-        *repeated = sync_stamp_get(span, row->stamp.hlc, sites_max);
+        *repeated = sync_stamp_get(span, row->stamp.hlc, bounds->sites);
     }
     sync_cell *cell = append(row, (uint32_t)col, kind == CELL_ROW ? row->stamp : *repeated);
     if (sync_stamp_is_none(cell->stamp)) {
@@ -361,11 +361,11 @@ static void get_override(sync_span *span, sync_row *row, uint32_t covers, uint32
     }
 }
 
-static int get_cells(sync_span *span, sync_row *row, unsigned flags, uint32_t sites_max)
+static int get_cells(sync_span *span, sync_row *row, unsigned flags, const sync_bounds *bounds)
 {
     uint64_t covers = sync_stamp_is_none(row->stamp) ? 0 : sync_span_varint(span);
     uint64_t count = (flags & CLOCK_CELLS) != 0 ? sync_span_varint(span) : 0;
-    if (covers > SYNC_COLUMNS_MAX || count > SYNC_COLUMNS_MAX || count > sync_span_left(span)) {
+    if (covers > bounds->cols || count > bounds->cols || count > sync_span_left(span)) {
         sync_span_fail(span, 0);
     }
     if (span->bad) {
@@ -378,7 +378,7 @@ static int get_cells(sync_span *span, sync_row *row, unsigned flags, uint32_t si
     uint32_t done = 0;
     sync_stamp repeated = SYNC_STAMP_NONE;
     for (uint64_t i = 0; i < count && !span->bad; i++) {
-        get_override(span, row, (uint32_t)covers, sites_max, &next, &done, &repeated);
+        get_override(span, row, (uint32_t)covers, bounds, &next, &done, &repeated);
     }
     cover(row, &done, (uint32_t)covers);
     return SYNC_OK;
@@ -404,7 +404,7 @@ static void get_stamp(sync_span *span, sync_row *row, unsigned flags, unsigned e
 }
 
 static int get_clock(sync_span *span, sync_row *row, sync_identity identity, uint64_t epoch,
-                     uint32_t sites_max)
+                     const sync_bounds *bounds)
 {
     unsigned flags = sync_span_u8(span);
     unsigned extra = (flags & CLOCK_EXTRA) != 0 ? sync_span_u8(span) : 0;
@@ -413,30 +413,30 @@ static int get_clock(sync_span *span, sync_row *row, sync_identity identity, uin
         (identity != SYNC_BY_ROW && (flags & CLOCK_BORN) != 0)) {
         sync_span_fail(span, 0);
     }
-    get_stamp(span, row, flags, extra, epoch, sites_max);
+    get_stamp(span, row, flags, extra, epoch, bounds->sites);
     row->cl = (flags & CLOCK_CL) != 0 ? sync_span_varint(span) : default_cl(dead);
     if (((row->cl & 1) == 0) != dead || row->cl == 0 || (identity == SYNC_BY_ROW && row->cl > 2)) {
         sync_span_fail(span, 0);
     }
-    row->born = (flags & CLOCK_BORN) != 0 ? sync_stamp_get(span, row->stamp.hlc, sites_max)
+    row->born = (flags & CLOCK_BORN) != 0 ? sync_stamp_get(span, row->stamp.hlc, bounds->sites)
                                           : default_born(identity, dead, row->stamp);
     row->held = (extra & EXTRA_HELD) != 0;
-    int rc = dead ? SYNC_OK : get_cells(span, row, flags, sites_max);
+    int rc = dead ? SYNC_OK : get_cells(span, row, flags, bounds);
     if (rc == SYNC_OK && (extra & EXTRA_MOVED) != 0) {
-        sync_moved_get(span, row, sites_max);
+        sync_moved_get(span, row, bounds->sites);
     }
     if (rc == SYNC_OK && (extra & EXTRA_REFS) != 0) {
-        rc = sync_refs_get(span, row, sites_max);
+        rc = sync_refs_get(span, row, bounds);
     }
     return rc == SYNC_OK && (span->bad || span->at != span->end) ? SYNC_CORRUPT : rc;
 }
 
 int sync_clock_get(sync_row *row, const void *blob, size_t bytes, sync_identity identity, uint64_t epoch,
-                   uint32_t sites_max)
+                   const sync_bounds *bounds)
 {
     sync_row_reset(row);
     sync_span span = sync_span_of(blob, bytes);
-    int rc = get_clock(&span, row, identity, epoch, sites_max);
+    int rc = get_clock(&span, row, identity, epoch, bounds);
     if (rc != SYNC_OK) {
         sync_row_reset(row);
     }

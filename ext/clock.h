@@ -92,12 +92,19 @@ int sync_row_copy(sync_row *to,
 void sync_stamp_put(sync_buf *buf, sync_stamp stamp, uint64_t near);
 sync_stamp sync_stamp_get(sync_span *span, uint64_t near, uint32_t sites_max);
 
+/* What a row that is read may name: numbers of sites, columns and key parts are below these. */
+typedef struct sync_bounds {
+    uint32_t sites;
+    uint32_t cols;
+    uint32_t keys;
+} sync_bounds;
+
 /* The (number, since) cell and the references, as clocks and changesets share them. Get appends the references
 ** to `row`. SYNC_OK or SYNC_NOMEM; bad input sets span->bad. */
 void sync_moved_put(sync_buf *buf, const sync_row *row);
 void sync_moved_get(sync_span *span, sync_row *row, uint32_t sites_max);
 void sync_refs_put(sync_buf *buf, const sync_row *row);
-int sync_refs_get(sync_span *span, sync_row *row, uint32_t sites_max);
+int sync_refs_get(sync_span *span, sync_row *row, const sync_bounds *bounds);
 
 /* Makes room for `count` cells in all. SYNC_OK or SYNC_NOMEM (then nothing changed). */
 int sync_row_room(sync_row *row, uint32_t count);
@@ -114,11 +121,10 @@ void sync_clock_put_insert(sync_buf *buf, sync_stamp stamp, uint32_t covers, uin
 bool sync_clock_get_insert(const void *blob, size_t bytes, uint64_t epoch, uint32_t sites_max,
                            sync_stamp *stamp, uint32_t *covers);
 
-/* Unpacks into `row` (reset first, values borrowed from the blob). `sites_max`: a site index at or above it
-** is corrupt.
+/* Unpacks into `row` (reset first, values borrowed from the blob). A number out of bounds is corrupt.
 ** Returns SYNC_OK, SYNC_CORRUPT or SYNC_NOMEM; after an error `row` is reset. Every byte is treated as
 ** hostile. */
 int sync_clock_get(sync_row *row, const void *blob, size_t bytes, sync_identity identity, uint64_t epoch,
-                   uint32_t sites_max);
+                   const sync_bounds *bounds);
 
 #endif

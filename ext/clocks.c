@@ -227,6 +227,13 @@ int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_e
     return rc;
 }
 
+int sync_clocks_unpack(const sync_db *s, const sync_table *t, const sync_value *clock, sync_row *row)
+{
+    const sync_bounds bounds = {s->sites.count, t->col_count, t->key_count};
+    return sync_clock_get(row, clock->data, clock->type == SYNC_BLOB ? clock->bytes : 0, t->identity,
+                          t->epoch, &bounds);
+}
+
 static void build_parent(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
@@ -261,8 +268,8 @@ int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t n
     rc = sync_step(s, stmt, error);
     if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_BLOB) {
         sync_row row = {0};
-        rc = sync_clock_get(&row, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
-                            parent->identity, parent->epoch, s->sites.count);
+        sync_value clock = sync_column_value(stmt, 0);
+        rc = sync_clocks_unpack(s, parent, &clock, &row);
         *born = row.born;
         sync_row_free(&row);
         rc = rc == SYNC_OK ? SQLITE_DONE
@@ -301,8 +308,8 @@ int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_va
         return rc;
     }
     while (!*hides && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = sync_clock_get(&row, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
-                            t->identity, t->epoch, s->sites.count);
+        sync_value clock = sync_column_value(stmt, 0);
+        rc = sync_clocks_unpack(s, t, &clock, &row);
         if (rc != SYNC_OK) {
             sync_fail(error, rc, "sync_hidden_%u: a clock is damaged", t->tid);
             break;

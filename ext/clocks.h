@@ -6,6 +6,10 @@
 
 typedef enum sync_place { SYNC_IN_FILE, SYNC_IN_OVERLAY } sync_place;
 
+/* Unpacks a clock of the table as a statement or the arena has it; one that is no blob, or names what this file does not know, is damaged. Codes
+** of sync_clock_get; the caller says which clock it was. */
+int sync_clocks_unpack(const sync_db *s, const sync_table *t, const sync_value *clock, sync_row *row);
+
 /* Binds a key from parameter 4 on, where all statements on clocks have it. */
 int sync_clocks_bind_key(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const sync_value *key,
                          sync_error *error);

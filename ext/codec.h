@@ -123,7 +123,7 @@ const sync_head *sync_decoder_head(const sync_decoder *d);
 
 /* Next row: SYNC_ROW with *table, *key (key_count values, borrowed until the next call), *row (likewise;
 ** cells ascending, in
-** bounds, all carried and not fresh; sites in bounds; cl >= 1; identity row: cl 1 or 2; since <= stamp);
+** bounds, all carried and not fresh; sites and references in bounds; cl >= 1; identity row: cl 1 or 2; since <= stamp);
 ** SYNC_DONE after the last row, when
 ** the closing has been read and the frame's checksum and the row count have been verified; or an error. */
 int sync_decoder_next(sync_decoder *d, uint32_t *table, const sync_value **key, const sync_row **row,

@@ -306,9 +306,10 @@ static sync_stamp get_base(sync_decoder *d, sync_span *span, unsigned flags)
 
 /* Everything of a row between its stamp and its cells. */
 static int get_details(sync_decoder *d, sync_span *span, unsigned flags, unsigned extra,
-                       sync_identity identity, sync_stamp base)
+                       const sync_table_head *table, sync_stamp base)
 {
     sync_row *row = &d->row;
+    sync_identity identity = table->identity;
     bool dead = (flags & SYNC_ROW_DEAD) != 0;
     row->stamp = (flags & (SYNC_ROW_DEAD | SYNC_ROW_FULL | SYNC_ROW_EXISTS)) != 0 ? base : SYNC_STAMP_NONE;
     row->cl = (flags & SYNC_ROW_CL) != 0 ? sync_span_varint(span) : sync_wire_cl(dead);
@@ -321,7 +322,8 @@ static int get_details(sync_decoder *d, sync_span *span, unsigned flags, unsigne
         sync_moved_get(span, row, d->head.site_count);
         check_moved(d, span, identity);
     }
-    return (extra & SYNC_MORE_REFS) != 0 ? sync_refs_get(span, row, d->head.site_count) : SYNC_OK;
+    const sync_bounds bounds = {d->head.site_count, table->col_count, table->key_count};
+    return (extra & SYNC_MORE_REFS) != 0 ? sync_refs_get(span, row, &bounds) : SYNC_OK;
 }
 
 static bool are_flags_valid(unsigned flags, unsigned extra, sync_identity identity)
@@ -347,7 +349,7 @@ static int get_row(sync_decoder *d, sync_span *span, unsigned flags)
         d->key[i] = sync_value_get_max(span, d->value_max);
     }
     sync_stamp base = get_base(d, span, flags);
-    int rc = get_details(d, span, flags, extra, table->identity, base);
+    int rc = get_details(d, span, flags, extra, table, base);
     if (rc == SYNC_OK && (flags & SYNC_ROW_FULL) != 0) {
         rc = get_all_cells(d, span, table->col_count);
     } else if (rc == SYNC_OK && (flags & SYNC_ROW_DEAD) == 0) {

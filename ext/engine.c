@@ -127,15 +127,19 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
     bool *known = sync_arena_alloc(&s->metadata, t->col_count + 1);
     sqlite3_stmt *stmt;
     rc = known ? sync_prepare(s, &stmt, error,
-                              "SELECT cid, name, present FROM main.sync_column WHERE tid = %u AND cid >= 0",
-                              t->tid)
+                              "SELECT cid, name, present FROM main.sync_column WHERE tid = %u", t->tid)
                : sync_fail_nomem(error);
     if (rc != SYNC_OK) {
         return rc;
     }
     memset(known, 0, t->col_count + 1);
     while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        sync_column *c = &t->cols[sqlite3_column_int(stmt, 0)];
+        int64_t cid = sqlite3_column_int64(stmt, 0);
+        if (sqlite3_column_type(stmt, 0) != SQLITE_INTEGER || cid < 0 || cid > top) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_column: a column of table %s has no number", t->name);
+            break;
+        }
+        sync_column *c = &t->cols[cid];
         c->name = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 1));
         if (c->name == NULL) {
             rc = sync_fail_nomem(error);

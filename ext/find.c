@@ -30,13 +30,10 @@ static int take_clock(sync_merging *m, const sync_table *t, sqlite3_stmt *stmt, 
                       sync_slot *slot)
 {
     sync_value blob = sync_column_value(stmt, 1), kept = {0};
-    if (blob.type != SYNC_BLOB) {
-        return sync_fail(m->error, SYNC_CORRUPT, "sync_row_%u: a clock is damaged", t->tid);
-    }
     if (!sync_arena_value(&m->arena, &blob, &kept)) {
         return sync_fail_nomem(m->error);
     }
-    int rc = sync_clock_get(row, kept.data, kept.bytes, t->identity, t->epoch, m->s->sites.count);
+    int rc = sync_clocks_unpack(m->s, t, &kept, row);
     if (rc != SYNC_OK) {
         return sync_fail(m->error, rc, "sync_row_%u: a clock is damaged", t->tid);
     }

@@ -241,8 +241,7 @@ static int first_state(sync_fold *f, sync_table *t, const sync_entry *e, bool on
     sync_row_reset(&f->row);
     *o = (outcome){.in_table = e->has_clock, .known = e->has_clock};
     if (e->has_clock) {
-        int rc =
-            sync_clock_get(&f->row, e->clock.data, e->clock.bytes, t->identity, t->epoch, f->s->sites.count);
+        int rc = sync_clocks_unpack(f->s, t, &e->clock, &f->row);
         return rc == SYNC_OK ? rc : sync_fail(f->error, rc, "sync_row_%u: a clock is damaged", t->tid);
     }
     /* Where nothing was, an UPDATE may stand before the move that brought its row: a cascade onto the row itself is journaled first. */

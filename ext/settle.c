@@ -273,9 +273,13 @@ static int release_pending(sync_merging *m, sync_table *t, const char *kind)
     sync_row row = {0};
     int rc = sync_prepare_text(s, &stmt, m->error, sqlite3_str_finish(sql));
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, m->error)) == SQLITE_ROW) {
-        rc = sync_clock_get(&row, sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0),
-                            t->identity, t->epoch, s->sites.count);
-        if (rc != SYNC_OK || !has_waiting(t, &row)) {
+        sync_value clock = sync_column_value(stmt, 0);
+        rc = sync_clocks_unpack(s, t, &clock, &row);
+        if (rc != SYNC_OK) {
+            rc = sync_fail(m->error, rc, "sync_%s_%u: a clock is damaged", kind, t->tid);
+            break;
+        }
+        if (!has_waiting(t, &row)) {
             continue;
         }
         if (count == cap) {

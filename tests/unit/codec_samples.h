@@ -95,7 +95,7 @@ static inline void make_row(sync_row *row, uint32_t table)
         row->since = sync_stamp_compare(&sites, since, row->stamp) > 0 ? SYNC_STAMP_NONE : since;
     }
     if (leaf_chance(20)) {
-        leaf_add_refs(row, SITES);
+        leaf_add_refs(row, &(sync_bounds){SITES, col_counts[table], key_counts[table]});
     }
 }
 

@@ -75,12 +75,13 @@ static inline sync_stamp leaf_stamp_or_none(uint32_t sites)
     return leaf_chance(20) ? SYNC_STAMP_NONE : leaf_stamp(sites);
 }
 
-static inline void leaf_add_refs(sync_row *row, uint32_t sites)
+/* References of columns and of key parts, of which there is one at least. */
+static inline void leaf_add_refs(sync_row *row, const sync_bounds *in)
 {
     for (uint32_t n = leaf_below(4); n > 0; n--) {
-        sync_ref ref = {leaf_chance(50) ? SYNC_REF_KEY + leaf_below(SYNC_KEY_COLUMNS_MAX)
-                                        : leaf_below(SYNC_COLUMNS_MAX),
-                        (int64_t)leaf_next(), leaf_stamp_or_none(sites)};
+        bool key = in->cols == 0 || leaf_chance(50);
+        sync_ref ref = {key ? SYNC_REF_KEY + leaf_below(in->keys) : leaf_below(in->cols),
+                        (int64_t)leaf_next(), leaf_stamp_or_none(in->sites)};
         assert_int_equal(sync_row_add_ref(row, ref), SYNC_OK);
     }
 }

@@ -7,6 +7,7 @@
 
 static const uint8_t ids[SITES][SYNC_SITE_BYTES] = {{0}, {9}, {3}, {3, 1}, {0, 0, 7}};
 static const sync_sites sites = {SITES, ids};
+static const sync_bounds bounds = {SITES, SYNC_COLUMNS_MAX, SYNC_KEY_COLUMNS_MAX};
 static const uint64_t epochs[] = {0, UINT64_C(1763000000000) << 16, UINT64_MAX};
 
 static void test_stamp_order(void **state)
@@ -103,23 +104,23 @@ static void make_state(sync_row *row, sync_identity identity)
         row->since = leaf_stamp_or_none(SITES);
     }
     if (leaf_chance(10)) {
-        leaf_add_refs(row, SITES);
+        leaf_add_refs(row, &bounds);
     }
 }
 
 /* As sync_clock_get, from a block of exactly that size, so that a read past the end is seen. */
 static int get(sync_row *row, const void *blob, size_t bytes, sync_identity identity, uint64_t epoch,
-               uint32_t max)
+               const sync_bounds *in)
 {
     static sync_value first;
     uint8_t *copy = malloc(bytes + 1);
     assert_non_null(copy);
     memcpy(copy, blob, bytes);
-    int rc = sync_clock_get(row, copy, bytes, identity, epoch, max);
+    int rc = sync_clock_get(row, copy, bytes, identity, epoch, in);
     for (uint32_t i = 0; i < row->count; i++) {
         sync_cell *cell = &row->cells[i];
-        assert_true(cell->col < SYNC_COLUMNS_MAX && (i == 0 || row->cells[i - 1].col < cell->col));
-        assert_true(cell->stamp.site < max && !sync_stamp_is_none(cell->stamp) && !cell->fresh);
+        assert_true(cell->col < in->cols && (i == 0 || row->cells[i - 1].col < cell->col));
+        assert_true(cell->stamp.site < in->sites && !sync_stamp_is_none(cell->stamp) && !cell->fresh);
         if (cell->carried) {
             assert_true(sync_value_same(&cell->value, &cell->value)); /* touches its bytes */
         }
@@ -143,7 +144,7 @@ static void test_every_state_survives(void **state)
         sync_buf_reset(&buf);
         sync_clock_put(&buf, &row, identity, epoch);
         assert_false(buf.oom);
-        assert_int_equal(sync_clock_get(&got, buf.data, buf.len, identity, epoch, SITES), SYNC_OK);
+        assert_int_equal(sync_clock_get(&got, buf.data, buf.len, identity, epoch, &bounds), SYNC_OK);
         leaf_assert_row(&row, &got);
     }
     sync_buf_free(&buf);
@@ -164,12 +165,12 @@ static void test_cut_short(void **state)
         sync_buf_reset(&buf);
         sync_clock_put(&buf, &row, identity, epochs[1]);
         for (size_t cut = 0; cut < buf.len; cut++) {
-            assert_int_equal(get(&got, buf.data, cut, identity, epochs[1], SITES), SYNC_CORRUPT);
+            assert_int_equal(get(&got, buf.data, cut, identity, epochs[1], &bounds), SYNC_CORRUPT);
             assert_int_equal(got.count, 0);
             assert_int_equal(got.cl, 0);
         }
         sync_buf_put_u8(&buf, 0);
-        assert_int_equal(get(&got, buf.data, buf.len, identity, epochs[1], SITES), SYNC_CORRUPT);
+        assert_int_equal(get(&got, buf.data, buf.len, identity, epochs[1], &bounds), SYNC_CORRUPT);
     }
     sync_buf_free(&buf);
     sync_row_free(&row);
@@ -191,7 +192,7 @@ static void test_flipped_bits(void **state)
         sync_clock_put(&buf, &row, identity, epochs[1]);
         for (size_t bit = 0; bit < buf.len * 8; bit++) {
             buf.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-            accepted += get(&got, buf.data, buf.len, identity, epochs[1], SITES) == SYNC_OK;
+            accepted += get(&got, buf.data, buf.len, identity, epochs[1], &bounds) == SYNC_OK;
             buf.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
         }
     }
@@ -212,7 +213,7 @@ static void test_noise(void **state)
         for (size_t k = 0; k < sizeof noise; k++) {
             noise[k] = leaf_chance(50) ? (uint8_t)leaf_below(8) : (uint8_t)leaf_next();
         }
-        (void)get(&got, noise, bytes, leaf_chance(50) ? SYNC_BY_ROW : SYNC_BY_KEY, epochs[1], SITES);
+        (void)get(&got, noise, bytes, leaf_chance(50) ? SYNC_BY_ROW : SYNC_BY_KEY, epochs[1], &bounds);
     }
     sync_row_free(&got);
 }
@@ -247,7 +248,7 @@ static void test_malformed(void **state)
     };
     sync_row got = {0};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        int rc = sync_clock_get(&got, cases[i].bytes, cases[i].count, cases[i].identity, epochs[1], SITES);
+        int rc = sync_clock_get(&got, cases[i].bytes, cases[i].count, cases[i].identity, epochs[1], &bounds);
         if (rc != cases[i].rc) {
             fail_msg("%s: %d", cases[i].what, rc);
         }
@@ -262,13 +263,50 @@ static void test_unknown_site_is_corrupt(void **state)
     sync_row got = {0};
     sync_buf buf = {0};
     sync_clock_put(&buf, &row, SYNC_BY_KEY, epochs[1]);
-    assert_int_equal(sync_clock_get(&got, buf.data, buf.len, SYNC_BY_KEY, epochs[1], 5), SYNC_OK);
-    assert_int_equal(sync_clock_get(&got, buf.data, buf.len, SYNC_BY_KEY, epochs[1], 4), SYNC_CORRUPT);
+    assert_int_equal(sync_clock_get(&got, buf.data, buf.len, SYNC_BY_KEY, epochs[1], &(sync_bounds){5, 0, 0}),
+                     SYNC_OK);
+    assert_int_equal(sync_clock_get(&got, buf.data, buf.len, SYNC_BY_KEY, epochs[1], &(sync_bounds){4, 0, 0}),
+                     SYNC_CORRUPT);
     row.stamp.site = 1;
     sync_buf_reset(&buf);
     sync_clock_put(&buf, &row, SYNC_BY_KEY, epochs[1]);
-    assert_int_equal(sync_clock_get(&got, buf.data, buf.len, SYNC_BY_KEY, epochs[1], 1), SYNC_CORRUPT);
+    assert_int_equal(sync_clock_get(&got, buf.data, buf.len, SYNC_BY_KEY, epochs[1], &(sync_bounds){1, 0, 0}),
+                     SYNC_CORRUPT);
     sync_buf_free(&buf);
+    sync_row_free(&got);
+}
+
+/* A clock lies in a file that anybody may have written to. */
+static void test_numbers_out_of_bounds_are_corrupt(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        uint8_t bytes[16];
+        size_t count;
+        sync_bounds lowest; /* with which it can be read */
+    } cases[] = {
+        {"three covered columns", {0x00, 2, 3}, 3, {2, 3, 0}},
+        {"a cell of column 6", {0x20, 2, 0, 1, 6 << 3}, 5, {2, 7, 0}},
+        {"what column 2 refers to", {0x40, 0x04, 2, 0, 1, 2 << 1, 2, 3, 0}, 9, {2, 3, 0}},
+        {"what key part 1 refers to", {0x40, 0x04, 2, 0, 1, 1 << 1 | 1, 2, 3, 0}, 9, {2, 0, 2}},
+        {"born at site 3", {0x10, 2, 8, 2, 0}, 5, {4, 0, 0}},
+    };
+    sync_row got = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        sync_bounds in = cases[i].lowest;
+        if (get(&got, cases[i].bytes, cases[i].count, SYNC_BY_ROW, epochs[1], &in) != SYNC_OK) {
+            fail_msg("%s", cases[i].what);
+        }
+        for (uint32_t *one = &in.sites; one <= &in.keys; one++) {
+            if (*one > 0 && !(one == &in.sites && *one == 2)) {
+                --*one;
+                assert_int_equal(get(&got, cases[i].bytes, cases[i].count, SYNC_BY_ROW, epochs[1], &in),
+                                 SYNC_CORRUPT);
+                ++*one;
+            }
+        }
+    }
     sync_row_free(&got);
 }
 
@@ -324,7 +362,7 @@ static void test_insert_is_recognised(void **state)
         }
         if (sync_clock_get_insert(buf.data, buf.len, epoch, SITES, &stamp, &covers)) {
             recognised++;
-            assert_int_equal(sync_clock_get(&back, buf.data, buf.len, identity, epoch, SITES), SYNC_OK);
+            assert_int_equal(sync_clock_get(&back, buf.data, buf.len, identity, epoch, &bounds), SYNC_OK);
             assert_true(back.cl == 1 && !back.held && !back.moved && back.ref_count == 0);
             assert_true(sync_stamp_equal(back.stamp, stamp) && back.count == covers);
             assert_true(sync_stamp_equal(back.born,
@@ -378,7 +416,7 @@ static void test_out_of_memory(void **state)
         sync_row got = {0};
         for (long good = 0;; good++) {
             fault_arm(good);
-            int rc = sync_clock_get(&got, buf.data, buf.len, SYNC_BY_ROW, epochs[1], SITES);
+            int rc = sync_clock_get(&got, buf.data, buf.len, SYNC_BY_ROW, epochs[1], &bounds);
             bool late = !fault_disarm() || rc == SYNC_OK;
             assert_int_equal(rc, late ? SYNC_OK : SYNC_NOMEM);
             assert_int_equal(got.cl != 0, late);
@@ -406,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_noise),
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_unknown_site_is_corrupt),
+        cmocka_unit_test(test_numbers_out_of_bounds_are_corrupt),
         cmocka_unit_test(test_insert_is_the_same_and_small),
         cmocka_unit_test(test_insert_is_recognised),
         cmocka_unit_test(test_overrides_are_small),
