@@ -11,8 +11,9 @@ enum { BYSTANDERS_MAX = 4096, PUT_BACK_ROUNDS = 8 };
 typedef struct bystander {
     sync_table *t;
     sync_value *key;
-    bool inserted; /* the write's triggers made it: it was not there before */
-    bool loaded;   /* `existed` and `row` say what it has to be */
+    bool
+        inserted; /* the write's triggers made it: it was not there before, and may have another key the next time */
+    bool loaded; /* `existed` and `row` say what it has to be */
     bool existed;
     sync_row row; /* carried cells */
 } bystander;
@@ -104,8 +105,10 @@ static bystander *find_bystander(const bystanders *b, const sync_table *t, const
     return NULL;
 }
 
-/* Collects the rows that journal entries above `after` name. Those that were there before and are not loaded yet set *unknown. */
-static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool *unknown)
+/* Collects the rows that journal entries above `after` name. Those that may have been there before and are not loaded yet set *unknown. An
+** insert says nothing of that: it may have been an INSERT OR REPLACE. The first time everything is looked up, afterwards what has a clock;
+** keys that are drawn anew each time would never come to an end. */
+static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool first, bool *unknown)
 {
     sync_db *s = m->s;
     int rc = SYNC_OK;
@@ -116,9 +119,12 @@ static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool *
             continue;
         }
         sqlite3_str *sql = sqlite3_str_new(s->db);
-        sqlite3_str_appendall(sql, "SELECT op, ");
+        sqlite3_str_appendf(sql, "SELECT op, EXISTS (SELECT 1 FROM main.sync_row_%u AS c WHERE ", t->tid);
+        sync_str_match(sql, t, "c", "j");
+        sqlite3_str_appendall(sql, "), ");
         sync_str_numbers(sql, t, "k%d", ", ");
-        sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid & %d = %u ORDER BY seq",
+        sqlite3_str_appendf(sql,
+                            " FROM main.sync_journal AS j WHERE seq > %lld AND tid & %d = %u ORDER BY seq",
                             (long long)after, SYNC_TID_MASK, t->tid);
         sqlite3_stmt *stmt;
         rc = sync_prepare_text(s, &stmt, m->error, sqlite3_str_finish(sql));
@@ -127,11 +133,12 @@ static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool *
             int64_t op = sqlite3_column_int64(stmt, 0);
             sync_value key[SYNC_KEY_COLUMNS_MAX];
             for (uint32_t k = 0; k < t->key_count; k++) {
-                key[k] = sync_column_value(stmt, (int)k + 1);
+                key[k] = sync_column_value(stmt, (int)k + 2);
             }
             bystander *one = find_bystander(b, t, key);
             if (one == NULL && (one = add_bystander(m, b, t, key)) != NULL) {
-                one->inserted = op == SYNC_OP_INSERT || op == SYNC_OP_MOVE_TO;
+                bool known = first || sqlite3_column_int(stmt, 1) != 0;
+                one->inserted = !known && (op == SYNC_OP_INSERT || op == SYNC_OP_MOVE_TO);
             }
             rc = one ? SYNC_OK : m->error->code;
             *unknown = *unknown || (one && !one->inserted && !one->loaded);
@@ -249,7 +256,7 @@ static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, con
         rc = rc == SYNC_OK ? write_once(m, t, how, key, row, respell) : rc;
         for (int pass = 0; rc == SYNC_OK && changed && pass < PUT_BACK_ROUNDS; pass++) {
             changed = false;
-            rc = find_bystanders(m, &b, after, &unknown);
+            rc = find_bystanders(m, &b, after, round == 0, &unknown);
             for (uint32_t i = 0; rc == SYNC_OK && !unknown && i < b.count; i++) {
                 rc = put_back(m, &b.list[i], pass, &changed);
             }
