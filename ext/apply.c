@@ -193,6 +193,17 @@ static bool take_stamp(apply *a, sync_stamp *stamp)
     return (int64_t)(stamp->hlc >> 16) <= a->m.now_ms + SYNC_DRIFT_MS_MAX;
 }
 
+/* Each life and each death of a row took a stamp, so there are not more of them than the clock has ticked. Without this bound a row could
+** come whose next delete cannot be counted. */
+static bool is_countable(const apply *a, const sync_row *wire)
+{
+    uint64_t latest = a->m.hlc;
+    for (uint32_t i = 0; i < wire->count; i++) {
+        latest = wire->cells[i].stamp.hlc > latest ? wire->cells[i].stamp.hlc : latest;
+    }
+    return wire->cl <= latest;
+}
+
 /* The wire row with this file's site numbers and column ids, into a->remote. */
 static int translate(apply *a, arriving *at, const sync_table_head *theirs, const sync_row *wire,
                      sync_error *error)
@@ -207,6 +218,11 @@ static int translate(apply *a, arriving *at, const sync_table_head *theirs, cons
     row->number = wire->number;
     row->since = wire->since;
     timely = take_stamp(a, &row->born) && take_stamp(a, &row->stamp) && take_stamp(a, &row->since);
+    if (!is_countable(a, wire)) {
+        return sync_fail(error, SYNC_CORRUPT,
+                         "the changeset is damaged: a row of table %s has more lives than there were moments",
+                         at->t->name);
+    }
     for (uint32_t i = 0; i < wire->count; i++) {
         uint32_t *cid = &at->cid[wire->cells[i].col];
         if (*cid == UINT32_MAX) {
