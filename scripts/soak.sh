@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# usage: scripts/soak.sh MINUTES [JOBS]
+# usage: scripts/soak.sh MINUTES [JOBS] | scripts/soak.sh incidents
 # Random histories of the simulation for so long, from a seed of its own; adds a line to the ledger in docs/TESTING.md.
 # Ends with 1 if there was a failure; what failed, and how to see it again, is printed.
+# incidents: the long forms of tests/regress instead, as often as SYNC_RECONNECTS and SYNC_POWER_CUTS say.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS]}
+minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS] | scripts/soak.sh incidents}
 jobs=${2:-$(nproc)}
 build=${SYNC_BUILD:-build/release}
 ledger=docs/TESTING.md
@@ -16,6 +17,29 @@ commit=$(git rev-parse --short HEAD)
 git diff --quiet HEAD -- ext sql tests/sim || commit+="+"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
+
+# Known incidents, long: connections that break, power cuts, a link that never answers.
+soak_incidents() {
+    local result=passed name
+    export SYNC_BUILD=$build SYNC_RECONNECTS=${SYNC_RECONNECTS:-100000} SYNC_POWER_CUTS=${SYNC_POWER_CUTS:-2000} SYNC_STALL=1
+    for name in test_links_that_break test_power_lost_after_a_batch_left test_the_log_behind_a_long_reader; do
+        /usr/bin/python3 "tests/regress/$name.py" || result="failed: $name"
+    done
+    local line="| $(date -u +%F) | \`$commit\` | $SYNC_RECONNECTS | $SYNC_POWER_CUTS | $result |"
+    awk -v line="$line" '
+        /^### Incidents ledger/ { within = 1 }
+        within && table && !/^\|/ { print line; within = table = 0 }
+        within && /^\|/ { table = 1 }
+        { print }' "$ledger" >"$logs/ledger"
+    cat "$logs/ledger" >"$ledger"
+    echo "$line"
+    [ "$result" = passed ]
+}
+if [ "$minutes" = incidents ]; then
+    soak_incidents
+    exit
+fi
+
 # Jobs far apart, and every soak somewhere else: seeds add up instead of being repeated.
 first=$(($(date +%s) * 100000))
 for ((job = 0; job < jobs; job++)); do

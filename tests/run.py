@@ -49,7 +49,7 @@ SUITES = [
     Suite("e2e", 60, RELEASE, ROOT / "tests" / "e2e", "test_*.py"),
     Suite("e2e-sanitized", 90, DEV, ROOT / "tests" / "e2e", "test_*.py"),
     Suite("package", 40, RELEASE, ROOT / "tests" / "package", "test_*.py"),
-    Suite("regress", 20, DEV, ROOT / "tests" / "regress", "test_*.py", may_be_empty=True),
+    Suite("regress", 120, DEV, ROOT / "tests" / "regress", "test_*.py", may_be_empty=True),
     Suite("convergence", 60, DEV, ROOT / "tests" / "convergence", "test_*.py"),
     Suite("sim", 60, RELEASE, ROOT / "tests" / "sim", "test_*.py"),
 ]
