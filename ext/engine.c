@@ -66,6 +66,7 @@ void sync_engine_free(void *context)
     sync_engine_forget(s);
     sync_arena_free(&s->metadata);
     sync_encoder_free(s->encoder);
+    sync_buf_free(&s->superseded);
     sync_free(s->path);
     sync_free(s);
 }

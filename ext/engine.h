@@ -94,6 +94,9 @@ typedef enum sync_stmt_slot {
     SYNC_STMT_OVERLAY_KNOWS,
     SYNC_STMT_OVERLAY_SHOWN,
     SYNC_STMT_OVERLAY_HIDDEN,
+    SYNC_STMT_ADOPT,
+    SYNC_STMT_ADOPT_GONE,
+    SYNC_STMT_ADOPT_HIDDEN,
     SYNC_STMT_CHANGES_READ,
     SYNC_STMT_CHANGES_READ_HIDDEN,
     SYNC_STMT_CHANGES_READ_HIDDEN_TEMP,
@@ -138,6 +141,7 @@ typedef struct sync_table {
     bool hints;         /* a UNIQUE index: BEFORE triggers note what REPLACE may displace */
     uint32_t unique_count;
     sync_unique *uniques;
+    bool in_overlay;    /* the overlay has entries of it */
     bool normal_keys;   /* every key collation has a normal form (sync_key_normal) */
     bool all_present;   /* columns 0 .. col_count-1 are all in the base table */
     uint32_t col_count; /* stable column ids, present or not */
@@ -155,6 +159,7 @@ typedef struct sync_overlay {
     uint64_t count;
     uint64_t hlc;
     int64_t entries; /* in it */
+    bool nulls;      /* some of them have no key, which a real fold counts */
 } sync_overlay;
 
 /* A statement without a table of its own, see sync_borrow. */
@@ -195,7 +200,10 @@ typedef struct sync_db {
     sync_fk *fks;
     bool outer_children; /* tables that are not tracked refer to tracked ones: their cascades are SQLite's */
     sync_overlay overlay;
-    bool overlay_made; /* its tables are of this schema */
+    bool overlay_made;       /* its tables are of this schema ... */
+    int64_t overlay_objects; /* ... and TEMP had so many objects when they were made */
+    sync_buf
+        superseded; /* journal entries (u64) that no clock names any more, once the overlay's are the file's */
     sqlite3_stmt *meta_stmt;
     sqlite3_stmt *schema_stmt;
     sqlite3_stmt *save_stmt;

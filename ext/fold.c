@@ -207,6 +207,8 @@ static int fold_run(sync_fold *f, sync_table *t)
         }
     }
     rc = rc == SYNC_OK ? sync_chunk_write(f->s, t, &f->chunk, f->error) : rc;
+    t->in_overlay = t->in_overlay || f->place == SYNC_IN_OVERLAY;
+    f->s->overlay.nulls = f->s->overlay.nulls || nulls;
     if (rc == SYNC_OK && nulls && f->place == SYNC_IN_FILE) {
         rc = sync_exec(f->s, f->error,
                        "UPDATE main.sync_table SET null_keys = null_keys + %lld WHERE tid = %u",
@@ -379,9 +381,8 @@ static int mend_keys(sync_fold *f, const sync_table *t, bool *anew)
     return rc;
 }
 
-/* Folds what is above `after`, what it adds itself included, until `enough` entries are folded. */
-static int fold_tail(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc, int64_t *end,
-                     int64_t *entries)
+int sync_fold_entries(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc, int64_t *end,
+                      int64_t *entries)
 {
     const sync_env *env = sync_env_get();
     int rc = SYNC_OK;
@@ -408,7 +409,7 @@ static int fold_tail(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc,
     return rc;
 }
 
-static sync_fold *fold_new(sync_db *s, sync_place place, sync_error *error)
+sync_fold *sync_fold_new(sync_db *s, sync_place place, sync_error *error)
 {
     sync_fold *f = sync_alloc(sizeof *f);
     if (f == NULL) {
@@ -428,7 +429,7 @@ static sync_fold *fold_new(sync_db *s, sync_place place, sync_error *error)
     return f;
 }
 
-static void fold_free(sync_fold *f)
+void sync_fold_free(sync_fold *f)
 {
     sync_arena_free(&f->arena);
     sync_row_free(&f->row);
@@ -449,22 +450,27 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
 {
     int64_t end = 0;
     uint64_t hlc = s->hlc;
-    sync_fold *f = fold_new(s, SYNC_IN_FILE, error);
+    sync_fold *f = sync_fold_new(s, SYNC_IN_FILE, error);
+    *entries = 0;
     if (f == NULL) {
         return SYNC_NOMEM;
     }
     f->learned = learned;
     f->learned_count = learned_count;
-    s->overlay.valid = false;
     int rc = sync_query_int(s, &f->newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
-    int64_t cache = 0;
+    int64_t cache = 0, taken = 0, after = s->folded;
     if (rc == SYNC_OK && f->newest > s->folded) {
         rc = sync_clocks_drop_stale(s, error);
     }
     if (rc == SYNC_OK && f->newest - s->folded > SYNC_LONG_ENTRIES) {
         rc = sync_engine_cache_widen(s, &cache, error);
     }
-    rc = rc == SYNC_OK ? fold_tail(f, s->folded, enough, &hlc, &end, entries) : rc;
+    if (rc == SYNC_OK && enough == INT64_MAX && learned_count == 0) {
+        rc = sync_fold_adopt(f, &after, &hlc, &taken);
+    }
+    s->overlay.valid = false;
+    rc = rc == SYNC_OK ? sync_fold_entries(f, after, enough, &hlc, &end, entries) : rc;
+    *entries += taken;
     int restored = sync_engine_cache_restore(s, cache, error);
     rc = rc == SYNC_OK ? restored : rc;
     if (rc == SYNC_OK && *entries > 0) {
@@ -472,116 +478,6 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
         s->folded = end;
         rc = sync_engine_save(s, error);
     }
-    fold_free(f);
-    return rc;
-}
-
-/* Are the overlay's tables of this name still as this schema has them? */
-static int overlay_fits(sync_db *s, const sync_table *t, bool *fits, sync_error *error)
-{
-    int64_t found = 0;
-    bool by_row = t->identity == SYNC_BY_ROW;
-    int rc = sync_query_int(
-        s, &found, 0, error,
-        "SELECT count(*) FROM temp.sqlite_schema AS o JOIN main.sqlite_schema AS m USING (name, sql)"
-        " WHERE o.name = 'sync_row_%u' OR (%d AND o.name = 'sync_hidden_%u')",
-        t->tid, by_row, t->tid);
-    *fits = found == (by_row ? 2 : 1);
-    return rc;
-}
-
-/* Clears away what an earlier schema left under a name. SQLite drops no table while a SELECT of the caller runs: then it is renamed. */
-static int overlay_clear(sync_db *s, const char *kind, uint32_t tid, sync_error *error)
-{
-    uint32_t number;
-    sync_error locked = {0};
-    int rc = sync_exec(s, &locked, "DROP TABLE IF EXISTS temp.sync_%s_%u", kind, tid);
-    if (rc == SYNC_OK || (rc & 0xff) != SQLITE_LOCKED) {
-        return rc == SYNC_OK ? rc : sync_fail(error, rc, "%s", locked.text);
-    }
-    sqlite3_randomness(sizeof number, &number);
-    return sync_exec(s, error,
-                     "DELETE FROM temp.sync_%s_%u; ALTER TABLE temp.sync_%s_%u RENAME TO sync_gone_%u", kind,
-                     tid, kind, tid, number);
-}
-
-/* An empty overlay for one table. */
-static int overlay_table(sync_db *s, const sync_table *t, sync_error *error)
-{
-    bool fits = s->overlay_made;
-    int rc = fits ? SYNC_OK : overlay_fits(s, t, &fits, error);
-    if (rc == SYNC_OK && fits) {
-        rc = sync_exec(s, error, "DELETE FROM temp.sync_row_%u", t->tid);
-        return rc == SYNC_OK && t->identity == SYNC_BY_ROW
-                   ? sync_exec(s, error, "DELETE FROM temp.sync_hidden_%u", t->tid)
-                   : rc;
-    }
-    rc = rc == SYNC_OK ? overlay_clear(s, "row", t->tid, error) : rc;
-    rc = rc == SYNC_OK ? overlay_clear(s, "hidden", t->tid, error) : rc;
-    return rc == SYNC_OK ? sync_capture_overlay_table(s, t, error) : rc;
-}
-
-/* Empties the overlay and makes its tables. */
-static int overlay_begin(sync_db *s, sync_error *error)
-{
-    int rc = SYNC_OK;
-    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
-        if (!s->tables[i].missing) {
-            rc = overlay_table(s, &s->tables[i], error);
-        }
-    }
-    s->overlay = (sync_overlay){
-        .valid = rc == SYNC_OK, .folded = s->folded, .base = s->folded, .count = s->count, .hlc = s->hlc};
-    return rc;
-}
-
-static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
-{
-    int64_t newest = 0, end = 0, entries = 0;
-    sync_overlay *o = &s->overlay;
-    *need_real = false;
-    for (uint32_t i = 0; i < s->table_count; i++) {
-        *need_real = *need_real || (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
-    }
-    int rc = sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
-    if (rc != SYNC_OK || *need_real) {
-        return rc;
-    }
-    if (o->valid && (o->base != s->folded || o->count != s->count || o->folded > newest)) {
-        o->valid = false;
-    }
-    if (newest <= s->folded) {
-        *o = (sync_overlay){.hlc = s->hlc, .folded = s->folded};
-        return SYNC_OK;
-    }
-    if (!o->valid) {
-        rc = overlay_begin(s, error);
-    }
-    sync_fold *f = rc == SYNC_OK ? fold_new(s, SYNC_IN_OVERLAY, error) : NULL;
-    if (f == NULL) {
-        o->valid = false;
-        return rc == SYNC_OK ? SYNC_NOMEM : rc;
-    }
-    rc = fold_tail(f, o->folded, INT64_MAX, &o->hlc, &end, &entries);
-    *need_real = f->need_real;
-    fold_free(f);
-    o->folded = end;
-    o->entries += entries;
-    o->valid = rc == SYNC_OK && !*need_real;
-    return rc;
-}
-
-int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error)
-{
-    int64_t query_only = 0;
-    int rc = sync_query_int(s, &query_only, 0, error, "PRAGMA query_only");
-    if (rc == SYNC_OK && query_only) { /* it forbids writing to TEMP too, which is all that this does */
-        rc = sync_exec(s, error, "PRAGMA query_only = 0");
-    }
-    rc = rc == SYNC_OK ? fold_virtual(s, need_real, error) : rc;
-    if (query_only) {
-        int again = sync_exec(s, error, "PRAGMA query_only = 1");
-        rc = rc == SYNC_OK ? again : rc;
-    }
+    sync_fold_free(f);
     return rc;
 }

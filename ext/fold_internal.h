@@ -48,10 +48,23 @@ typedef struct sync_fold {
     int32_t slot_last[SYNC_FOLD_SLOTS];
 } sync_fold;
 
+/* NULL: no memory. To be freed by sync_fold_free. */
+sync_fold *sync_fold_new(sync_db *s, sync_place place, sync_error *error);
+void sync_fold_free(sync_fold *f);
+
+/* Folds what is above `after`, what it adds itself included, until `enough` entries are folded. *hlc: the clock before and after it; *end: the
+** last entry folded, or `after`; *entries: how many. */
+int sync_fold_entries(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc, int64_t *end,
+                      int64_t *entries);
+
+/* Takes over what a virtual fold on this connection has made of the beginning of the tail, if that still holds: then *after and *hlc move to
+** its end, *entries are in it. */
+int sync_fold_adopt(sync_fold *f, int64_t *after, uint64_t *hlc, int64_t *entries);
+
 /* Folds all entries of one key that the run in hand has, `first` and its chain: clock and tombstones written, superseded entries gone. */
 int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first);
 
-/* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. */
+/* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. A virtual fold only notes it. */
 int sync_fold_drop_entry(sync_fold *f, int64_t seq);
 
 #endif

@@ -51,6 +51,24 @@ int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *
     return rc;
 }
 
+int sync_operation_ahead(sync_db *s, int64_t most, int64_t *entries, sync_error *error)
+{
+    sync_operation o = {0};
+    bool stale = false, need_real = false;
+    *entries = 0;
+    sync_site_look(s, &o.outside);
+    int rc = sync_op_begin(s, &o.op, SYNC_READ, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (s->has_meta) {
+        rc = sync_fold_tail(s, entries, error);
+        rc = rc == SYNC_OK ? sync_site_stale(s, &o.outside, &stale, error) : rc;
+        rc = rc == SYNC_OK && !stale && *entries <= most ? sync_fold_virtual(s, &need_real, error) : rc;
+    }
+    return sync_operation_end(s, &o, rc, error);
+}
+
 /* Writes what must be durable before it may be told. A long tail is folded in several transactions, each of which others wait for. */
 static int settle_first(sync_db *s, sync_error *error)
 {

@@ -22,6 +22,10 @@ int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_e
 /* The same, but the folding may stop once `enough` (2 or more) entries are folded. */
 int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entries, sync_error *error);
 
+/* Works the tail, if it has at most `most` entries, into the overlay, in a read transaction of its own: a writing operation that follows takes
+** that over, and writes only. *entries: in the tail. Where it cannot be done it is not, which is no error. */
+int sync_operation_ahead(sync_db *s, int64_t most, int64_t *entries, sync_error *error);
+
 /* The error of a file that has nothing of ours. */
 int sync_not_tracked(sync_error *error);
 

@@ -14,11 +14,13 @@ static int pack_and_put(sync_fold *f, sync_table *t, const sync_entry *e, int64_
     return put_clock(f, t, e, j, seq, fresh);
 }
 
-/* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. */
 int sync_fold_drop_entry(sync_fold *f, int64_t seq)
 {
-    return f->place == SYNC_IN_FILE && seq != f->newest ? sync_clocks_drop_entry(f->s, seq, f->error)
-                                                        : SYNC_OK;
+    if (f->place == SYNC_IN_OVERLAY) {
+        sync_buf_put_u64(&f->s->superseded, (uint64_t)seq); /* whoever owns the buffer checks it */
+        return SYNC_OK;
+    }
+    return seq != f->newest ? sync_clocks_drop_entry(f->s, seq, f->error) : SYNC_OK;
 }
 
 static sync_stamp stamp_of(const sync_fold *f, const sync_entry *e)

@@ -154,7 +154,7 @@ void sync_stream_close(sync_stream *stream)
     }
 }
 
-int sync_fold_some(sqlite3 *db, int64_t at_least, int64_t enough, int64_t *entries, char **error)
+int sync_fold_some(sqlite3 *db, int64_t enough, int64_t *entries, char **error)
 {
     sync_error why = {0};
     sync_operation o = {0};
@@ -172,12 +172,29 @@ int sync_fold_some(sqlite3 *db, int64_t at_least, int64_t enough, int64_t *entri
         rc = s->has_meta ? sync_fold_tail(s, &tail, &why) : SYNC_OK;
         rc = sync_op_end(s, &look, rc, &why);
     }
-    if (rc == SYNC_OK && s->has_meta && tail >= at_least) {
+    if (rc == SYNC_OK && tail > 0) {
         rc = sync_operation_fold(s, &o, enough, entries, &why);
         rc = rc == SYNC_OK ? sync_operation_end(s, &o, rc, &why) : rc;
     }
     if (rc != SYNC_OK) {
         *entries = 0;
+        *error = text_of(&why);
+    }
+    return rc;
+}
+
+int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error)
+{
+    sync_error why = {0};
+    sync_db *s = NULL;
+    *entries = 0;
+    *error = NULL;
+    int rc = find_engine(db, &s, &why);
+    if (rc == SYNC_OK && !sqlite3_get_autocommit(db)) {
+        rc = sync_fail(&why, SYNC_MISUSE, "sync_fold_ahead() inside a transaction");
+    }
+    rc = rc == SYNC_OK ? sync_operation_ahead(s, most, entries, &why) : rc;
+    if (rc != SYNC_OK) {
         *error = text_of(&why);
     }
     return rc;

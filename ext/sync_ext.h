@@ -59,10 +59,15 @@ int sync_stream_left(sync_stream *s, uint64_t *left, char **error);
 int sync_stream_seen(sync_stream *s, void **seen, size_t *bytes);
 void sync_stream_close(sync_stream *s); /* ends the read transaction; NULL is fine */
 
-/* sync_fold() a little at a time, each call a short transaction: nothing if fewer than at_least journal entries are there to be folded; about
-** as many as are `enough` (2 or more), unless they must be folded together. *entries: folded; `enough` or more: call again. SQLITE_OK, or a
-** code with *error, a sqlite3_malloc'd text. */
-int sync_fold_some(sqlite3 *db, int64_t at_least, int64_t enough, int64_t *entries, char **error);
+/* sync_fold() a little at a time, each call a short transaction, where there is something to fold: about as many entries as are `enough` (2 or
+** more), unless they must be folded together. *entries: folded; `enough` or more: call again. SQLITE_OK, or a code with *error, a
+** sqlite3_malloc'd text. */
+int sync_fold_some(sqlite3 *db, int64_t enough, int64_t *entries, char **error);
+
+/* Does of the next sync_fold() or merge on this connection what only reads: works the journal's tail, if it has at most `most` entries, into
+** clocks in the TEMP schema. The fold then takes those over, and so holds the write lock for a fraction of the time. Outside a transaction
+** only. *entries: how many are to be folded. SQLITE_OK, also where it has to be left to the fold, or a code with *error. */
+int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error);
 
 /* sync_apply() with its result code: SQLITE_OK with *changed rows, a SQLite code, or one of the above with
  * *error. */

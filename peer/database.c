@@ -543,12 +543,21 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
     return good;
 }
 
-int peer_database_fold(peer_database *d, int64_t at_least, bool *more)
+void peer_database_fold_ahead(peer_database *d, bool *is_long)
+{
+    int64_t entries = 0;
+    char *error = NULL;
+    (void)sync_fold_ahead(d->db, PEER_FOLD_ENTRIES - 1, &entries, &error);
+    sqlite3_free(error);
+    *is_long = entries >= PEER_FOLD_ENTRIES;
+}
+
+int peer_database_fold(peer_database *d, bool *more)
 {
     int64_t entries = 0;
     char *error = NULL;
     sqlite3_busy_handler(d->db, NULL, NULL);
-    int rc = sync_fold_some(d->db, at_least, PEER_FOLD_ENTRIES, &entries, &error);
+    int rc = sync_fold_some(d->db, PEER_FOLD_ENTRIES, &entries, &error);
     sqlite3_busy_handler(d->db, on_busy, d);
     sqlite3_free(error);
     *more = rc == SQLITE_OK && entries >= PEER_FOLD_ENTRIES;

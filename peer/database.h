@@ -72,8 +72,12 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f);
 /* sync_seen(); sqlite3_malloc'd, NULL if the file tracks nothing. */
 bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f);
 
-/* Folds some of the journal for real, if at_least entries of it are not folded yet; waits for no lock. SQLITE_OK, or a code; *more: call again. */
-int peer_database_fold(peer_database *d, int64_t at_least, bool *more);
+/* Folds some of the journal for real; waits for no lock. SQLITE_OK, or a code; *more: call again. */
+int peer_database_fold(peer_database *d, bool *more);
+
+/* Does what it can of the folding that a merge begins with before the merge, without the write lock. *is_long: the tail is too long for
+** that, and for a merge; peer_database_fold is to be called first. */
+void peer_database_fold_ahead(peer_database *d, bool *is_long);
 
 /* Moves the WAL into the file as far as nobody is disturbed. */
 void peer_database_checkpoint(peer_database *d);

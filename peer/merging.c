@@ -375,40 +375,60 @@ static int64_t next_merge_ms(const peer_room *r, int64_t took_us)
     return now + (more ? PEER_MERGE_GAP_MS : gather);
 }
 
+/* What other programs have written is folded by the merge. All but the writing of it is done before, and a long tail is folded in
+** transactions of its own: then *folding is set as long as there is more. */
+static int fold_before(peer_room *r, bool *folding)
+{
+    bool is_long = false;
+    *folding = false;
+    if (r->unfolded) {
+        peer_database_fold_ahead(&r->database, &is_long);
+    }
+    return is_long ? peer_database_fold(&r->database, folding) : SQLITE_OK;
+}
+
+/* Merges the first `count` parts. False: not now, or it failed. */
+static bool merge(peer_room *r, int count, int64_t now_ms)
+{
+    int64_t began_us = 0;
+    bool folding;
+    int rc = fold_before(r, &folding);
+    if (folding) {
+        return true;
+    }
+    if (!is_busy(rc)) { /* the merge says itself what else is wrong */
+        began_us = peer_now_us();
+        rc = merge_batch(r, count);
+    }
+    if (is_busy(rc)) {
+        wait_for_lock(r, now_ms);
+        return false;
+    }
+    if (rc != SQLITE_OK) {
+        return peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
+    }
+    int64_t took_us = peer_now_us() - began_us;
+    r->busy_ms = 0;
+    peer_outgoing_dirty(r);
+    conclude_batch(r, count, false);
+    r->merge_ms = next_merge_ms(r, took_us);
+    return true;
+}
+
 bool peer_merging_step(peer_room *r, int64_t now_ms)
 {
     int count = batch_size(r);
     bool aside = count > 0 && can_wait(r, now_ms);
-    int64_t took_us = 0;
-    if (r->parts == NULL || (count > 0 && !aside && now_ms < r->merge_ms)) {
+    if (r->parts == NULL) {
         return false;
     }
     if (count > 0 && !aside) {
-        if (!peer_database_same(&r->database, &r->failure)) {
+        if (now_ms < r->merge_ms || !peer_database_same(&r->database, &r->failure) ||
+            !merge(r, count, now_ms)) {
             return false;
         }
-        bool folding = false;
-        took_us = -peer_now_us();
-        int rc = r->unfolded ? peer_database_fold(&r->database, PEER_FOLD_ENTRIES, &folding) : SQLITE_OK;
-        if (folding) {
-            return true; /* a long tail is not for the merge's transaction */
-        }
-        rc = is_busy(rc) ? rc : merge_batch(r, count); /* it says itself what else is wrong */
-        took_us += peer_now_us();
-        if (is_busy(rc)) {
-            wait_for_lock(r, now_ms);
-            return false;
-        }
-        if (rc != SQLITE_OK) {
-            peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
-            return false;
-        }
-        r->busy_ms = 0;
-        peer_outgoing_dirty(r);
-    }
-    conclude_batch(r, count, aside);
-    if (count > 0 && !aside) {
-        r->merge_ms = next_merge_ms(r, took_us);
+    } else {
+        conclude_batch(r, count, aside);
     }
     peer_room_progress(r, false);
     return r->parts != NULL;

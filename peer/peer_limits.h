@@ -41,7 +41,7 @@
 ** program has written) take long: they are to hold the lock for one part in PEER_GATHER_SHARE of the time. */
 #define PEER_GATHER_MS     250
 #define PEER_GATHER_MS_MAX 500
-#define PEER_GATHER_SHARE  150
+#define PEER_GATHER_SHARE  250
 /* ... and the distance where more has come than one merge takes: the program has its turn, and a backlog still comes to its end. */
 #define PEER_MERGE_GAP_MS 20
 /* How long a write by another program counts as "while". */

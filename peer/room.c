@@ -292,7 +292,7 @@ static void use_quiet(peer_room *r, int64_t now_ms)
 {
     peer_database *d = &r->database;
     if (r->unfolded && now_ms - r->foreign_ms >= PEER_QUIET_MS) {
-        (void)peer_database_fold(d, 1, &r->unfolded); /* what fails is folded by the next merge */
+        (void)peer_database_fold(d, &r->unfolded); /* what fails is folded by the next merge */
         r->seen_fresh = false;
         if (!r->unfolded) {
             peer_merging_aside(r);
@@ -317,7 +317,7 @@ static bool begin(peer_room *r)
     }
     bool more = true;
     while (more && !atomic_load(&r->stopping)) {
-        (void)peer_database_fold(&r->database, 1, &more); /* what fails is folded by the next merge */
+        (void)peer_database_fold(&r->database, &more); /* what fails is folded by the next merge */
     }
     r->schema_version = peer_database_schema_version(&r->database);
     r->data_version = peer_database_data_version(&r->database);

@@ -11,7 +11,7 @@ spine=(
     "sqlite"
     "engine sql meta schema hints vtab keeper"
     "key clocks base chunk site touch tail capture track"
-    "fold fold_internal replay cells"
+    "fold fold_internal overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
     "merging conflict find clash parents place write lane circle contest orphans settle apply"
     "operation clone preview"
