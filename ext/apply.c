@@ -1,6 +1,7 @@
 #include "apply.h"
 
 #include "base.h"
+#include "capture.h"
 #include "lane.h"
 #include "merging.h"
 #include "request.h"
@@ -340,6 +341,19 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
     return sync_show(m, t, key, &a->local, &slot, what);
 }
 
+/* The merge of a row failed: if its table cannot be written in this program at all, the error says so by name. */
+static void explain(sync_db *s, const sync_table *t, sync_error *error)
+{
+    sync_arena arena = {0};
+    sync_base_table base;
+    sync_error better = {0};
+    if (sync_schema_read(s, &arena, t->name, &base, &better) == SYNC_OK &&
+        sync_capture_writable(s, &base, &better) != SYNC_OK && better.code != SYNC_NOMEM) {
+        *error = better;
+    }
+    sync_arena_free(&arena);
+}
+
 static int merge_rows(apply *a, sync_error *error)
 {
     int rc;
@@ -353,6 +367,9 @@ static int merge_rows(apply *a, sync_error *error)
         }
         rc = translate(a, at, &a->head->tables[table], wire, error);
         rc = rc == SYNC_OK ? merge_row(a, at->t, key) : rc;
+        if ((rc & 0xff) == SQLITE_ERROR) {
+            explain(a->m.s, at->t, error);
+        }
         if (rc != SYNC_OK) {
             return rc;
         }

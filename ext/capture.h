@@ -2,11 +2,15 @@
 #ifndef SYNC_CAPTURE_H
 #define SYNC_CAPTURE_H
 
-#include "engine.h"
+#include "schema.h"
 
 /* Starts tracking `name` (write operation; makes the metadata on the first call). identity: as the option says, or -1 for the
 ** default. Touches no row. *tid is its number; a table that is tracked already with the same identity is left alone. */
 int sync_capture_track(sync_db *s, const char *name, int identity, const char *options, sync_error *error);
+
+/* Can this table be written in this program? A CHECK, an index, a trigger or a collation may need a function that is not there: the error
+** names the table. */
+int sync_capture_writable(sync_db *s, const sync_base_table *base, sync_error *error);
 
 /* Removes triggers and metadata of a table; with the last one all metadata, as if this program had never been here. */
 int sync_capture_untrack(sync_db *s, const char *name, sync_error *error);

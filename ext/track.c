@@ -176,6 +176,13 @@ static int check_table(sync_db *s, const char *name, const sync_base_table *base
     if (strlen(base->name) > SYNC_NAME_BYTES_MAX) {
         return sync_fail(error, SYNC_TOOBIG, "a table name of more than %d bytes", SYNC_NAME_BYTES_MAX);
     }
+    for (uint32_t i = 0; i < base->key_count + base->col_count; i++) {
+        const char *column = i < base->key_count ? base->key_names[i] : base->cols[i - base->key_count].name;
+        if (strlen(column) > SYNC_NAME_BYTES_MAX) {
+            return sync_fail(error, SYNC_TOOBIG, "table %s: a column name of more than %d bytes", base->name,
+                             SYNC_NAME_BYTES_MAX);
+        }
+    }
     if (identity == SYNC_BY_ROW && !base->rowid_alias) {
         return sync_fail(error, SYNC_ERROR, "table %s: identity \"row\" needs an INTEGER PRIMARY KEY",
                          base->name);
@@ -183,8 +190,7 @@ static int check_table(sync_db *s, const char *name, const sync_base_table *base
     return check_collations(s, base, error);
 }
 
-/* Writing to the table must work here: a CHECK, index or trigger may need a function or a collation that this program lacks. */
-static int check_writable(sync_db *s, const sync_base_table *base, sync_error *error)
+int sync_capture_writable(sync_db *s, const sync_base_table *base, sync_error *error)
 {
     static const char *const probes[] = {"DELETE FROM main.\"%w\"", "INSERT INTO main.\"%w\" DEFAULT VALUES",
                                          "SELECT * FROM main.\"%w\""};
@@ -387,7 +393,7 @@ int sync_capture_track(sync_db *s, const char *name, int identity, const char *o
         sync_arena_free(&arena);
         return rc;
     }
-    rc = check_writable(s, &base, error);
+    rc = sync_capture_writable(s, &base, error);
     rc = rc == SYNC_OK ? drop_leftover_triggers(s, base.name, error) : rc;
     if (rc == SYNC_OK && !s->has_meta) {
         rc = make_metadata(s, error);

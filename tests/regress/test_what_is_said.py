@@ -21,6 +21,33 @@ class WhatIsSaid(SyncTest):
                 self.refused(file, "SELECT sync_apply(x'00', ?)", options, says=["sync_apply: options are a JSON object"])
         self.assertEqual(file.tracked(), ["u"])
 
+    def test_a_merge_that_lacks_a_function_names_the_table(self):
+        """It said which function was missing, of whatever table."""
+        schemas = {
+            "CHECK": "CREATE TABLE t(id TEXT PRIMARY KEY, v CHECK (theirs(v)))",
+            "index": "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE INDEX i ON t(theirs(v))",
+            "trigger": "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT theirs(NEW.v); END",
+            "collation": "CREATE TABLE t(id TEXT PRIMARY KEY, v COLLATE ordered UNIQUE)",
+        }
+        for what, schema in schemas.items():
+            with self.subTest(what):
+                a, b = self.file(what + "a"), self.file(what + "b")
+                for file in (a, b):
+                    file.script("CREATE TABLE other(id TEXT PRIMARY KEY)")
+                    file.extended.create_function("theirs", 1, lambda v: 1, deterministic=True)
+                    file.extended.create_collation("ordered", lambda x, y: (x > y) - (x < y))
+                    file.extended.executescript(schema)
+                    file.track_all()
+                a.x("INSERT INTO t VALUES('k', 1)")
+                changes = a.cut_for(b)
+                b.close()
+                self.refused(b, "SELECT sync_apply(?)", changes, says=["table t cannot be written here: ", "ordered" if what == "collation" else "theirs"])
+
+    def test_a_column_name_that_is_too_long(self):
+        """The table was adopted, and then nothing of the file could be given out."""
+        file = self.file("a", 'CREATE TABLE t(id TEXT PRIMARY KEY, "%s")' % ("é" * 513))
+        self.refused(file, "SELECT sync_track('t')", says=["table t", "column name of more than 1024 bytes"])
+
     def test_an_option_given_twice(self):
         """The last one counted."""
         file = self.file("a", TABLE + "CREATE TABLE u(id TEXT PRIMARY KEY);", "u")
