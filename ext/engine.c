@@ -221,6 +221,25 @@ static int check_key_kind(sync_db *s, sync_table *t, sync_error *error)
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Ours are all there, or not; and whether there are others. */
+static int count_triggers(sync_db *s, sync_table *t, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc =
+        sync_prepare(s, &stmt, error,
+                     "SELECT count(*), count(*) FILTER (WHERE tbl_name = %Q AND name GLOB 'sync_%u_[biudk]*')"
+                     " FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE",
+                     t->name, t->tid, t->name);
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        int64_t own = sqlite3_column_int64(stmt, 1);
+        t->user_triggers = sqlite3_column_int64(stmt, 0) > own;
+        t->untriggered = own != (t->hints ? 6 : 4) + (t->identity == SYNC_BY_ROW);
+        rc = SYNC_OK;
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_error *error)
 {
     sync_base_table base;
@@ -260,22 +279,8 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
         t->normal_keys = t->normal_keys && (!sqlite3_stricmp(c, "BINARY") || !sqlite3_stricmp(c, "NOCASE") ||
                                             !sqlite3_stricmp(c, "RTRIM"));
     }
-    int64_t own = 0, others = 0;
-    if (rc == SYNC_OK && !t->missing) {
-        rc = sync_query_int(
-            s, &own, 0, error,
-            "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q AND"
-            " name GLOB 'sync_%u_[biudk]*'",
-            t->name, t->tid);
-    }
-    if (rc == SYNC_OK && !t->missing) {
-        rc = sync_query_int(
-            s, &others, 0, error,
-            "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE",
-            t->name);
-    }
-    t->user_triggers = others > own;
-    t->untriggered = own != (t->hints ? 6 : 4) + (t->identity == SYNC_BY_ROW);
+    t->untriggered = t->missing;
+    rc = rc == SYNC_OK && !t->missing ? count_triggers(s, t, error) : rc;
     if (rc == SYNC_OK && !t->missing && !t->untriggered && t->hints) {
         bool present = false;
         rc = sync_hints_present(s, t, &present, error);

@@ -494,21 +494,27 @@ static int table_foreign_keys(sync_db *s, sync_table *child, uint32_t *room, syn
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* Tables at either end of any foreign key. */
+/* Tables at either end of any foreign key, and whether an untracked one refers to a tracked one. (Whoever has a foreign key has the
+** word in his declaration: this spares a look at most tables.) */
 static int mark_linked(sync_db *s, sync_error *error)
 {
     sqlite3_stmt *stmt;
     int rc = sync_prepare(s, &stmt, error,
                           "SELECT DISTINCT m.name, f.\"table\" FROM main.sqlite_schema AS m,"
-                          " pragma_foreign_key_list(m.name, 'main') AS f WHERE m.type = 'table'");
+                          " pragma_foreign_key_list(m.name, 'main') AS f"
+                          " WHERE m.type = 'table' AND instr(lower(m.sql), 'references')");
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = SYNC_OK;
-        for (int end = 0; end < 2; end++) {
-            const char *name = (const char *)sqlite3_column_text(stmt, end);
-            sync_table *t = name ? sync_engine_table(s, name) : NULL;
-            if (t) {
-                t->linked = true;
-            }
+        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        const char *parent_name = (const char *)sqlite3_column_text(stmt, 1);
+        sync_table *child = name ? sync_engine_table(s, name) : NULL;
+        sync_table *parent = parent_name ? sync_engine_table(s, parent_name) : NULL;
+        if (child) {
+            child->linked = true;
+        }
+        if (parent) {
+            parent->linked = true;
+            s->outer_children = s->outer_children || child == NULL;
         }
     }
     sqlite3_finalize(stmt);
@@ -518,18 +524,12 @@ static int mark_linked(sync_db *s, sync_error *error)
 int sync_schema_foreign_keys(sync_db *s, sync_error *error)
 {
     uint32_t room = 0;
-    int64_t outer = 0;
     s->fk_count = 0;
     s->fks = NULL;
-    int rc = sync_query_int(
-        s, &outer, 0, error,
-        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema AS m, pragma_foreign_key_list(m.name, 'main') AS f"
-        " JOIN main.sync_table AS p ON p.name = f.\"table\" COLLATE NOCASE"
-        " WHERE m.type = 'table' AND m.name COLLATE NOCASE NOT IN (SELECT name FROM main.sync_table))");
-    s->outer_children = outer != 0;
-    rc = rc == SYNC_OK ? mark_linked(s, error) : rc;
+    s->outer_children = false;
+    int rc = mark_linked(s, error);
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
-        if (!s->tables[i].missing) {
+        if (s->tables[i].linked && !s->tables[i].missing) {
             rc = table_foreign_keys(s, &s->tables[i], &room, error);
         }
     }
