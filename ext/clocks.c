@@ -294,12 +294,18 @@ static void build_hidden_temp(const sync_db *s, const sync_table *t, sqlite3_str
     where_key(t, sql);
 }
 
-int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_value *key, sync_stamp born,
-                      bool *hides, sync_error *error)
+static bool shows_genesis_gone(const sync_db *s, const sync_table *t, const sync_row *row)
+{
+    bool ours = row->stamp.site == s->own_site || row->stamp.site == s->told_before_sid;
+    return sync_stamp_equal(row->born, sync_engine_genesis_born(t)) || (!sync_row_alive(row) && ours);
+}
+
+int sync_clocks_genesis_gone(sync_db *s, sync_table *t, sync_place place, const sync_value *key, bool *gone,
+                             sync_error *error)
 {
     sqlite3_stmt *stmt;
     sync_row row = {0};
-    *hides = false;
+    *gone = false;
     int rc = place == SYNC_IN_FILE
                  ? sync_table_stmt(s, t, SYNC_STMT_HIDDEN_CLOCKS, build_hidden, &stmt, error)
                  : sync_table_stmt(s, t, SYNC_STMT_HIDDEN_CLOCKS_TEMP, build_hidden_temp, &stmt, error);
@@ -307,14 +313,14 @@ int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_va
     if (rc != SYNC_OK) {
         return rc;
     }
-    while (!*hides && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+    while (!*gone && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         sync_value clock = sync_column_value(stmt, 0);
         rc = sync_clocks_unpack(s, t, &clock, &row);
         if (rc != SYNC_OK) {
             sync_fail(error, rc, "sync_hidden_%u: a clock is damaged", t->tid);
             break;
         }
-        *hides = sync_stamp_equal(row.born, born);
+        *gone = shows_genesis_gone(s, t, &row);
         rc = SQLITE_DONE;
     }
     sqlite3_reset(stmt);

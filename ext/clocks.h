@@ -35,9 +35,10 @@ int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_e
 int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
                      sync_error *error);
 
-/* Identity row: is there a hidden clock of the incarnation `born` of a number? */
-int sync_clocks_hides(sync_db *s, sync_table *t, sync_place place, const sync_value *key, sync_stamp born,
-                      bool *hides, sync_error *error);
+/* Identity row: do the hidden clocks of a number show that no row from before tracking has it? Either it is among them, or another row
+** had the number, which was deleted in this file. */
+int sync_clocks_genesis_gone(sync_db *s, sync_table *t, sync_place place, const sync_value *key, bool *gone,
+                             sync_error *error);
 
 /* Sets named[i] for each table i that a journal entry above `after`, up to `upto`, is about; leaves the others as they are. */
 int sync_clocks_named(sync_db *s, int64_t after, int64_t upto, bool *named, sync_error *error);

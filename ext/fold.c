@@ -197,6 +197,7 @@ static int fold_run(sync_fold *f, sync_table *t)
 {
     int64_t nulls = 0;
     int rc = chain_keys(f, t);
+    rc = rc == SYNC_OK ? sync_fold_keep_notes(f, t) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && !f->need_real && i < f->count; i++) {
         sync_entry *e = &f->entries[f->order[i]];
         if (e->null_key) {
@@ -405,8 +406,9 @@ int sync_fold_entries(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc
             *end = f->entries[f->count - 1].seq;
             *entries += f->count;
         }
-    } while (rc == SYNC_OK && !f->need_real && f->count > 0 && *entries < enough);
-    return rc;
+    } while (rc == SYNC_OK && !f->need_real && f->count > 0 &&
+             (*entries < enough || sync_fold_within_move(f)));
+    return rc == SYNC_OK ? sync_fold_close_notes(f) : rc;
 }
 
 sync_fold *sync_fold_new(sync_db *s, sync_place place, sync_error *error)
@@ -422,6 +424,7 @@ sync_fold *sync_fold_new(sync_db *s, sync_place place, sync_error *error)
     f->need_real = false;
     f->learned = NULL;
     f->learned_count = 0;
+    f->open_count = 0;
     f->arena = (sync_arena){0};
     f->row = (sync_row){0};
     f->buf = f->keys = (sync_buf){0};

@@ -25,6 +25,14 @@ typedef struct sync_entry {
     sync_value *key;
 } sync_entry;
 
+/* A note (-5) with which a run ends: the move that it was written for may come in a later run, after what a cascade writes in between. */
+typedef struct sync_open_note {
+    uint32_t tid;
+    int64_t number;
+    int64_t seq;
+    bool named; /* a clock or a tombstone names the entry */
+} sync_open_note;
+
 typedef struct sync_fold {
     sync_db *s;
     sync_error *error;
@@ -40,6 +48,8 @@ typedef struct sync_fold {
     sync_buf buf;
     sync_buf keys;
     sync_chunk chunk; /* fresh clocks of the run in hand */
+    sync_open_note open[SYNC_FOLD_NOTES_MAX];
+    uint32_t open_count;
     uint32_t count;
     uint32_t order[SYNC_FOLD_CHUNK]; /* in which the entries are folded */
     sync_entry entries[SYNC_FOLD_CHUNK];
@@ -66,5 +76,12 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first);
 
 /* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. A virtual fold only notes it. */
 int sync_fold_drop_entry(sync_fold *f, int64_t seq);
+
+/* The notes with which the run in hand ends are kept, until the move comes that they were written for or the fold ends. */
+int sync_fold_keep_notes(sync_fold *f, const sync_table *t);
+int sync_fold_close_notes(sync_fold *f);
+
+/* The run in hand ends within a statement that moves a row. */
+bool sync_fold_within_move(const sync_fold *f);
 
 #endif

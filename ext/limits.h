@@ -44,6 +44,9 @@
 /* Journal entries after which the folding of a long tail lets others have the write lock: a few milliseconds. */
 #define SYNC_FOLD_STEP 1000
 
+/* Moves of rows that wait, each for a cascade within the other, until what they push out is known: schemas have a few levels of them. */
+#define SYNC_FOLD_NOTES_MAX 64
+
 /* Page cache of long operations in KiB: SQLite's default of 2 MiB is read over and over by random keys; 24 MiB is not, and is little. */
 #define SYNC_CACHE_KIB 24576
 

@@ -2,6 +2,8 @@
 #include "fold_internal.h"
 #include "site.h"
 
+#include <string.h>
+
 static int put_clock(sync_fold *f, sync_table *t, const sync_entry *e, int64_t j, int64_t seq, bool fresh)
 {
     return sync_clocks_put(f->s, t, f->place, e->key, j, seq, &f->buf, fresh, f->error);
@@ -22,6 +24,70 @@ int sync_fold_drop_entry(sync_fold *f, int64_t seq)
     }
     return seq != f->newest ? sync_clocks_drop_entry(f->s, seq, f->error) : SYNC_OK;
 }
+
+/* ---- notes that wait for their move ---- */
+
+static int close_note(sync_fold *f, uint32_t at)
+{
+    int rc = f->open[at].named ? SYNC_OK : sync_fold_drop_entry(f, f->open[at].seq);
+    f->open_count--;
+    memmove(&f->open[at], &f->open[at + 1], (f->open_count - at) * sizeof *f->open);
+    return rc;
+}
+
+int sync_fold_close_notes(sync_fold *f)
+{
+    int rc = SYNC_OK;
+    while (rc == SYNC_OK && f->open_count > 0) {
+        rc = close_note(f, f->open_count - 1);
+    }
+    return rc;
+}
+
+int sync_fold_keep_notes(sync_fold *f, const sync_table *t)
+{
+    int rc = SYNC_OK;
+    uint32_t first = f->count;
+    while (t->identity == SYNC_BY_ROW && first > 0 && f->entries[first - 1].op == SYNC_OP_HINT) {
+        first--;
+    }
+    for (uint32_t i = first; rc == SYNC_OK && i < f->count; i++) {
+        sync_entry *e = &f->entries[i];
+        if (e->key[0].type == SYNC_INTEGER) {
+            rc = f->open_count == SYNC_FOLD_NOTES_MAX ? close_note(f, 0) : SYNC_OK;
+            f->open[f->open_count++] = (sync_open_note){.tid = t->tid, .number = e->key[0].i, .seq = e->seq};
+            e->kept = true;
+        }
+    }
+    return rc;
+}
+
+bool sync_fold_within_move(const sync_fold *f)
+{
+    return f->count > 0 && f->open_count > 0 &&
+           f->open[f->open_count - 1].seq == f->entries[f->count - 1].seq;
+}
+
+/* The newest note on this number with which an earlier run ended, or NULL. */
+static sync_open_note *note_for(sync_fold *f, const sync_table *t, const sync_entry *e)
+{
+    for (uint32_t i = f->open_count; e->key[0].type == SYNC_INTEGER && i-- > 0;) {
+        if (f->open[i].tid == t->tid && f->open[i].number == e->key[0].i && f->open[i].seq < e->seq) {
+            return &f->open[i];
+        }
+    }
+    return NULL;
+}
+
+/* A clock is about to name the entry: if it is a note, it stays. */
+static void claim(sync_fold *f, int64_t seq)
+{
+    for (uint32_t i = 0; i < f->open_count; i++) {
+        f->open[i].named = f->open[i].named || f->open[i].seq == seq;
+    }
+}
+
+/* ---- states ---- */
 
 static sync_stamp stamp_of(const sync_fold *f, const sync_entry *e)
 {
@@ -135,6 +201,7 @@ typedef struct outcome {
     bool changed;
     bool in_table; /* a clock at j = 0 (identity key: at the key) is in the table */
     bool known;    /* f->row is a state, not "never existed" */
+    int64_t noted; /* entry of an earlier run that names the tombstone, or 0 */
 } outcome;
 
 /* Identity row: the life that ends leaves a tombstone of its own, named by an entry that no other clock names. */
@@ -158,6 +225,20 @@ static int bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named, o
     return rc;
 }
 
+/* Who had the number that a row moves to goes, too. The move's own entry names the row that came. */
+static int bury_displaced(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *hint, outcome *o)
+{
+    sync_open_note *note = hint ? NULL : note_for(f, t, e);
+    if (note == NULL) {
+        return bury(f, t, e, hint ? hint : e, o);
+    }
+    sync_entry named = {.seq = note->seq};
+    note->named = true;
+    note->tid = 0; /* of no use to another */
+    o->noted = note->seq;
+    return bury(f, t, e, &named, o);
+}
+
 static int replay_entry(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *hint, outcome *o)
 {
     sync_row *row = &f->row;
@@ -165,7 +246,7 @@ static int replay_entry(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *
     bool insert = e->op == SYNC_OP_INSERT || e->op == SYNC_OP_MOVE_TO;
     int rc = SYNC_OK;
     if ((e->op == SYNC_OP_DELETE || e->op == SYNC_OP_MOVE_FROM || e->op == SYNC_OP_MOVE_TO) && alive) {
-        rc = bury(f, t, e, e->op == SYNC_OP_MOVE_TO && hint ? hint : e, o);
+        rc = e->op == SYNC_OP_MOVE_TO ? bury_displaced(f, t, e, hint, o) : bury(f, t, e, e, o);
         alive = false;
     }
     if (rc != SYNC_OK) {
@@ -266,7 +347,7 @@ static int first_state(sync_fold *f, sync_table *t, const sync_entry *e, bool on
     }
     if (t->identity == SYNC_BY_ROW && (insert || (only_looks && !e->exists))) {
         bool gone = false;
-        int rc = sync_clocks_hides(f->s, t, f->place, e->key, sync_engine_genesis_born(t), &gone, f->error);
+        int rc = sync_clocks_genesis_gone(f->s, t, f->place, e->key, &gone, f->error);
         if (rc != SYNC_OK || gone) {
             return rc;
         }
@@ -350,9 +431,10 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first)
         return rc == SYNC_OK && !f->need_real ? drop_chain(f, first, 0) : rc;
     }
     if (o.known) {
+        claim(f, last->seq);
         rc = pack_and_put(f, t, last, 0, last->seq, !o.in_table);
     }
-    if (rc == SYNC_OK && first->has_clock) {
+    if (rc == SYNC_OK && first->has_clock && first->live != o.noted) {
         rc = sync_fold_drop_entry(f, first->live);
     }
     return rc == SYNC_OK ? drop_chain(f, first, o.known ? last->seq : 0) : rc;
