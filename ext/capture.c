@@ -228,6 +228,22 @@ static char *key_columns(sync_db *s, const sync_table *t)
     return sqlite3_str_finish(str);
 }
 
+/* Another row `t` has the new key. */
+static char *key_taken(sync_db *s, const sync_table *t)
+{
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    for (uint32_t k = 0; k < t->key_count; k++) {
+        sqlite3_str_appendf(str, "t.\"%w\" = NEW.\"%w\" AND ", t->key_names[k], t->key_names[k]);
+    }
+    sqlite3_str_appendall(str, "NOT (");
+    for (uint32_t k = 0; k < t->key_count; k++) {
+        sqlite3_str_appendf(str, "%st.\"%w\" IS OLD.\"%w\"", k ? " AND " : "", t->key_names[k],
+                            t->key_names[k]);
+    }
+    sqlite3_str_appendall(str, ")");
+    return sqlite3_str_finish(str);
+}
+
 /* `more`: entries that the trigger has written before. */
 static char *resolve(sync_db *s, const sync_table *t, uint32_t more)
 {
@@ -294,6 +310,7 @@ int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
     var_set(&vars, "move", key_move(s, t));
     var_set(&vars, "same", key_equal_text(s, t, true));
     var_set(&vars, "keys", key_columns(s, t));
+    var_set(&vars, "taken", key_taken(s, t));
     var_set(&vars, "mask", first_mask(s, t));
     var_set(&vars, "groups", other_groups(s, t));
     var_set(&vars, "resolve", resolve(s, t, 0));
@@ -303,10 +320,7 @@ int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_delete, &vars, error) : rc;
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_update, &vars, error) : rc;
     rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_key, &vars, error) : rc;
-    if (t->identity == SYNC_BY_ROW) {
-        var_set(&vars, "taken", sqlite3_mprintf("t.\"%w\" = NEW.\"%w\"", t->key_names[0], t->key_names[0]));
-        rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_key_before, &vars, error) : rc;
-    }
+    rc = rc == SYNC_OK ? make_trigger(s, sql_trigger_key_before, &vars, error) : rc;
     for (int update = 0; rc == SYNC_OK && t->hints && update < 2; update++) {
         int keep = vars.count;
         char *hints = NULL;

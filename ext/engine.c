@@ -222,7 +222,7 @@ static int check_key_kind(sync_db *s, sync_table *t, sync_error *error)
 }
 
 /* Ours are all there, or not; and whether there are others. */
-static int count_triggers(sync_db *s, sync_table *t, sync_error *error)
+static int look_at_triggers(sync_db *s, sync_table *t, sync_error *error)
 {
     sqlite3_stmt *stmt;
     int rc =
@@ -233,10 +233,13 @@ static int count_triggers(sync_db *s, sync_table *t, sync_error *error)
     if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         int64_t own = sqlite3_column_int64(stmt, 1);
         t->user_triggers = sqlite3_column_int64(stmt, 0) > own;
-        t->untriggered = own != (t->hints ? 6 : 4) + (t->identity == SYNC_BY_ROW);
+        t->untriggered = own != (t->hints ? 7 : 5);
         rc = SYNC_OK;
     }
     sqlite3_finalize(stmt);
+    bool present = true;
+    rc = rc == SYNC_OK && !t->untriggered && t->hints ? sync_hints_present(s, t, &present, error) : rc;
+    t->untriggered = t->untriggered || !present;
     return rc;
 }
 
@@ -280,13 +283,7 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
                                             !sqlite3_stricmp(c, "RTRIM"));
     }
     t->untriggered = t->missing;
-    rc = rc == SYNC_OK && !t->missing ? count_triggers(s, t, error) : rc;
-    if (rc == SYNC_OK && !t->missing && !t->untriggered && t->hints) {
-        bool present = false;
-        rc = sync_hints_present(s, t, &present, error);
-        t->untriggered = !present;
-    }
-    return rc;
+    return rc == SYNC_OK && !t->missing ? look_at_triggers(s, t, error) : rc;
 }
 
 static int load_tables(sync_db *s, sync_error *error)

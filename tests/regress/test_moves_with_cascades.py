@@ -58,5 +58,25 @@ class Moves(SyncTest):
         self.level(a, b)
 
 
+class OntoParent(SyncTest):
+    def test_a_row_that_pushes_out_its_own_parent(self):
+        """ON DELETE CASCADE takes the moving row away too, and SQLite fires no trigger after the UPDATE: nobody was told of the parent."""
+        for key in ("TEXT PRIMARY KEY", "TEXT COLLATE NOCASE PRIMARY KEY", "INTEGER PRIMARY KEY"):
+            for told in (False, True):
+                with self.subTest(key=key, told=told):
+                    schema = f"CREATE TABLE t(k {key}, p {key.split()[0]} REFERENCES t ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED)"
+                    a, b = self.files((f"{key[:12]}{told}a", f"{key[:12]}{told}b"), schema, "t")
+                    a.sql("INSERT INTO t VALUES(1, NULL), (2, 1), (3, NULL)")
+                    if told:
+                        self.level(a, b)
+                    a.script("PRAGMA foreign_keys = on; UPDATE OR REPLACE t SET k = 1 WHERE k = 2")
+                    self.assertEqual([str(k) for k, in a.sql("SELECT k FROM t")], ["3"])
+                    b.pull(a)
+                    self.level(a, b)
+                    for file in (a, b):
+                        invariants.check(file.path)
+                        self.assertEqual([str(k) for k, in file.sql("SELECT k FROM t")], ["3"])
+
+
 if __name__ == "__main__":
     unittest.main()
