@@ -35,21 +35,57 @@ static double seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void run_range(uint64_t high, double until)
+/* The run of shared->next in a process of its own, from what world_begin made. */
+static bool run_next(void)
 {
-    while (shared->next < high && (until == 0 || seconds() < until)) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
         (void)alarm(RUN_SECONDS_MAX);
-        const char *failure = world_run(shared->next, false, NULL);
+        const char *failure = world_play(shared->next, NULL);
         if (failure) {
             snprintf(shared->why, sizeof shared->why, "%s", failure);
             _exit(1);
         }
-        shared->next++;
-        shared->runs++;
         shared->statements += world.statements;
         shared->merges += world.merges;
         shared->crashes += world.crashes;
         shared->writes += world.writes;
+        _exit(0);
+    }
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child) {
+        perror("sim");
+        _exit(2);
+    }
+    if (WIFSIGNALED(status)) {
+        snprintf(shared->why, sizeof shared->why, "%s", strsignal(WTERMSIG(status)));
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void run_range(uint64_t high, double until)
+{
+    uint64_t alike = UINT64_MAX;
+    while (shared->next < high && (until == 0 || seconds() < until)) {
+        if (alike != shared->next / SIM_ALIKE) {
+            if (alike != UINT64_MAX) {
+                world_end();
+            }
+            alike = shared->next / SIM_ALIKE;
+            (void)alarm(RUN_SECONDS_MAX);
+            const char *failure = world_begin(shared->next, false);
+            if (failure) {
+                snprintf(shared->why, sizeof shared->why, "%s", failure);
+                _exit(1);
+            }
+            (void)alarm(0);
+        }
+        if (!run_next()) {
+            _exit(1);
+        }
+        shared->next++;
+        shared->runs++;
     }
     _exit(0);
 }
@@ -103,7 +139,8 @@ static bool fails(uint64_t seed, const bool *only)
     pid_t child = fork();
     if (child == 0) {
         (void)alarm(RUN_SECONDS_MAX);
-        const char *failure = world_run(seed, false, only);
+        const char *failure = world_begin(seed, false);
+        failure = failure ? failure : world_play(seed, only);
         if (failure) {
             snprintf(shared->why, sizeof shared->why, "%s", failure);
         }
@@ -180,7 +217,8 @@ static int run_one(uint64_t seed, bool trace, const char *list)
         }
         at = *end ? end + 1 : end;
     }
-    const char *failure = world_run(seed, trace, list ? only : NULL);
+    const char *failure = world_begin(seed, trace);
+    failure = failure ? failure : world_play(seed, list ? only : NULL);
     printf("seed %llu: %s\n", (unsigned long long)seed, failure ? failure : "in order");
     return failure != NULL;
 }

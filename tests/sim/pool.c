@@ -29,15 +29,11 @@ static uint32_t class_of(size_t bytes, size_t *rounded)
         *rounded = bytes == 0 ? 16 : (bytes + 15) & ~(size_t)15;
         return (uint32_t)(*rounded / 16 - 1);
     }
-    uint32_t class = 16;
-    for (size_t base = 256;; base *= 2) {
-        for (size_t quarter = 1; quarter <= 4; quarter++, class ++) {
-            *rounded = base + base / 4 * quarter;
-            if (bytes <= *rounded) {
-                return class;
-            }
-        }
-    }
+    unsigned power = 31u - (unsigned)__builtin_clz((unsigned)bytes - 1); /* 256 is the first: power 8 */
+    size_t base = (size_t)1 << power;
+    size_t quarter = (bytes - 1 - base) / (base / 4);
+    *rounded = base + base / 4 * (quarter + 1);
+    return 16 + (power - 8) * 4 + (uint32_t)quarter;
 }
 
 static void *pool_malloc(int bytes)

@@ -64,6 +64,9 @@ static int64_t ask_around(bool all)
 static void check_rest(void)
 {
     bool all = world.count < 6 && dice_percent(world.dice, 20);
+    if (world.count == 2) {
+        return; /* the last round was that */
+    }
     if (ask_around(all) > 0 && ask_around(all) > 0) {
         world_fail("equal files still have something to tell each other");
     }
@@ -82,7 +85,11 @@ static void fold_all(void)
 
 static void exchange_all(void)
 {
-    bool folded = false;
+    bool folded = dice_percent(
+        world.dice, 50); /* else once more afterwards, when all has been told from unfolded tails */
+    if (folded) {
+        fold_all();
+    }
     for (int round = 0; round < 4 * world.count + 8; round++) {
         if (exchange_round() > 0) {
             folded = false;

@@ -20,6 +20,9 @@ sim_member *setup_member(sim_dice *dice)
     m->index = world.count++;
     m->machine = disk_machine(world.machines++);
     m->machine->psow = dice_percent(dice, 70);
+    if (world.plan.skew) {
+        m->machine->skew_ms = dice_below(dice, 10000) - 5000;
+    }
     snprintf(m->path, sizeof m->path, SIM_PATH, m->machine->index);
     m->wal = dice_percent(dice, 80);
     m->full =
@@ -32,15 +35,12 @@ sim_member *setup_member(sim_dice *dice)
     if (m->history == NULL) {
         world_fail("out of memory");
     }
-    if (world.plan.skew) {
-        m->machine->skew_ms = dice_below(dice, 10000) - 5000;
-    }
     return m;
 }
 
-void setup_schema(sim_member *m)
+void setup_schema(sim_member *m, bool triggers)
 {
-    char *sql = schema_sql(&world.schema, world.plan.triggers);
+    char *sql = schema_sql(&world.schema, triggers);
     int rc = member_sql(m->app, "BEGIN");
     rc = rc == SQLITE_OK ? member_sql(m->app, sql) : rc;
     rc = rc == SQLITE_OK ? member_sql(m->app, "COMMIT") : rc;
@@ -80,7 +80,6 @@ void setup_track(sim_member *m, int table)
 
 static void make_plan(sim_plan *plan, sim_dice *dice)
 {
-    plan->triggers = dice_percent(dice, 50);
     if (dice_percent(dice, 15)) { /* nothing but writes and merges */
         return;
     }
@@ -97,22 +96,32 @@ static void make_plan(sim_plan *plan, sim_dice *dice)
     plan->held_open = dice_percent(dice, 30);
 }
 
+void setup_plan(sim_dice *dice)
+{
+    static const int lengths[] = {8, 12, 16, 20, 30, 60};
+    world.steps = lengths[dice_below(dice, 6)];
+    make_plan(&world.plan, dice);
+    for (int i = 0; i < world.count; i++) {
+        sim_member *m = &world.member[i];
+        m->machine->psow = dice_percent(dice, 70);
+        m->machine->skew_ms = world.plan.skew ? dice_below(dice, 10000) - 5000 : 0;
+    }
+}
+
 void setup_world(sim_dice *dice)
 {
     static const int counts[] = {2, 2, 2, 2, 3, 3, 3, 4};
-    static const int lengths[] = {8, 12, 16, 20, 30, 60};
     int count = dice_percent(dice, 2) ? 6 + dice_below(dice, 8) : counts[dice_below(dice, 8)];
-    world.steps = lengths[dice_below(dice, 6)];
-    make_plan(&world.plan, dice);
-    bool held_open = world.plan.held_open;
-    world.plan.held_open = false; /* not before all are tracked */
     schema_make(&world.schema, dice, dice_percent(dice, 60));
+    bool triggers = dice_percent(dice, 50);
+    bool skew = dice_percent(dice, 20);
     for (int i = 0; i < count; i++) {
         sim_member *m = setup_member(dice);
         if (m == NULL || member_open(m) != SQLITE_OK) {
             world_fail("a file cannot be made");
         }
-        setup_schema(m);
+        m->machine->skew_ms = skew ? dice_below(dice, 10000) - 5000 : 0;
+        setup_schema(m, triggers);
         if (dice_percent(dice, 40)) {
             write_some(m, m->app, 1 + dice_below(dice, 5));
         }
@@ -126,5 +135,4 @@ void setup_world(sim_dice *dice)
         }
         disk_settle(m->machine);
     }
-    world.plan.held_open = held_open;
 }

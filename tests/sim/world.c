@@ -141,7 +141,7 @@ static void run_steps(const bool *only)
     }
 }
 
-static void clear(void)
+void world_end(void)
 {
     traffic_drop_all();
     for (int i = 0; i < SIM_MEMBERS; i++) {
@@ -153,30 +153,41 @@ static void clear(void)
     ledger_reset();
 }
 
-const char *world_run(uint64_t seed, bool trace, const bool *only)
+const char *world_begin(uint64_t seed, bool trace)
 {
     memset(&world, 0, sizeof world);
     disk_reset();
     ledger_reset();
-    world.seed = seed;
     world.trace = trace;
     sim_now_ms = INT64_C(1767225600000);
     sim_intrude_at = 0;
     sim_intrude = write_intrusion;
     sim_here = disk_machine(0);
     if (setjmp(world.failed) != 0) {
+        return why;
+    }
+    uint64_t alike = seed / SIM_ALIKE;
+    sim_dice dice = dice_of(alike, 1);
+    sim_chance = dice_of(alike, 2);
+    world.dice = &dice;
+    setup_world(&dice);
+    return NULL;
+}
+
+const char *world_play(uint64_t seed, const bool *only)
+{
+    world.seed = seed;
+    if (setjmp(world.failed) != 0) {
         sim_intrude_at = 0;
         return why;
     }
-    sim_dice dice = dice_of(seed, 1);
-    sim_chance = dice_of(seed, 2);
-    world.dice = &dice;
-    setup_world(&dice);
+    sim_dice first = dice_of(seed, 4);
+    setup_plan(&first);
     run_steps(only);
     sim_dice last = dice_of(seed, 3);
     world.dice = &last;
+    sim_chance = dice_of(seed, 2);
     settle_world();
     world.writes = ledger_count();
-    clear();
     return NULL;
 }

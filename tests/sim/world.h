@@ -25,7 +25,6 @@ typedef struct sim_message {
 
 typedef struct sim_plan { /* what may happen in this run */
     bool crashes, power, errors, net_faults, skew, copies, restores, late_columns, neighbours, held_open;
-    bool triggers;
     bool
         stray; /* parts of an older delta come after those of a newer one, as no single link would bring them */
 } sim_plan;
@@ -65,9 +64,11 @@ bool world_may_fail(const sim_member *m, int rc, const char *what, const char *e
 
 /* setup.c: files, tables, rows from before, tracking. */
 void setup_world(sim_dice *dice);
+void setup_plan(
+    sim_dice *dice); /* what may happen, and for how long: differs between runs that begin alike */
 void setup_track(sim_member *m, int table);
 sim_member *setup_member(sim_dice *dice); /* empty file; NULL: no room */
-void setup_schema(sim_member *m);
+void setup_schema(sim_member *m, bool triggers);
 
 /* write.c: the application. */
 void write_some(sim_member *m, sqlite3 *db, int statements);
@@ -95,8 +96,13 @@ int faults_actor(void); /* a new one; -1: none left */
 /* settle.c: the end. */
 void settle_world(void);
 
-/* One whole run. NULL: it went well; otherwise why not (lives until the next run). only: the steps that are made, NULL: all. */
-const char *world_run(uint64_t seed, bool trace, const bool *only);
+/* Runs of SIM_ALIKE successive seeds begin alike: with the files, tables and rows of their first one. Making those takes about as long as
+** what happens to them afterwards, so whoever does many runs makes them once, and plays each in a process of its own.
+** NULL: it went well; otherwise why not (lives until the next run). only: the steps that are made, NULL: all. */
+#define SIM_ALIKE 16
+const char *world_begin(uint64_t seed, bool trace);
+const char *world_play(uint64_t seed, const bool *only);
+void world_end(void);
 #define SIM_STEPS_MAX 200
 
 #endif
