@@ -9,6 +9,24 @@ bool sync_base_refused(int rc)
     return (rc & 0xff) == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH;
 }
 
+const char *sync_base_reason(int rc)
+{
+    switch (rc) {
+    case SQLITE_CONSTRAINT_UNIQUE:
+        return "unique";
+    case SQLITE_CONSTRAINT_CHECK:
+        return "check";
+    case SQLITE_CONSTRAINT_NOTNULL:
+        return "not null";
+    case SQLITE_CONSTRAINT_TRIGGER:
+        return "trigger";
+    case SQLITE_CONSTRAINT_FOREIGNKEY:
+        return "foreign key";
+    default:
+        return "datatype";
+    }
+}
+
 static bool is_set(const sync_table *t, const sync_row *row, uint32_t i)
 {
     return row->cells[i].carried && row->cells[i].col < t->col_count && t->cols[row->cells[i].col].present;

@@ -7,6 +7,9 @@
 /* True for results that say "a constraint refused this row": no error of the merge. */
 bool sync_base_refused(int rc);
 
+/* What sync_conflict calls such a refusal. */
+const char *sync_base_reason(int rc);
+
 /* Inserts a row with the cells of `row` that are carried and whose columns are present; other columns get their default.
 ** SYNC_OK, a refusal (see above; `error` is untouched, the reason is the connection's message), or an error. */
 int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row,

@@ -156,7 +156,7 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
 }
 
 int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
-                          const char *reason, const char *detail, bool *restated)
+                          const char *reason, const char *detail)
 {
     sync_buf id = {0};
     sqlite3_stmt *stmt = NULL;
@@ -173,7 +173,6 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
         rc = sync_fail_db(m->s, m->error, NULL);
     }
     rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
-    *restated = *restated || (rc == SYNC_OK && sqlite3_changes(m->s->db) > 0);
     sqlite3_finalize(stmt);
     sync_buf_free(&id);
     return rc;

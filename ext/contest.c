@@ -1,342 +1,504 @@
-/* Tables where numbers and UNIQUE values are contested at once. Source: docs/MERGE.md, "Numbers and UNIQUE". All is tried first, on base rows alone, then taken
-** back; only the outcome is written with clocks. */
 #include "contest.h"
 
 #include "base.h"
 #include "clash.h"
-#include "clocks.h"
 #include "parents.h"
 
-/* Rows on trial stand under numbers that nobody uses, so that only UNIQUE values are in each other's way. */
+#include <string.h>
+
+/* On trial a row stands under a number of its own where others claim its number: only UNIQUE values are to be in each other's way. */
 static const int64_t trial_numbers = (int64_t)1 << 62;
 
-/* A row that may be shown or held, whole. */
-typedef struct claim {
-    sync_value number; /* that it claims */
-    sync_value trial;  /* that it stands under */
-    sync_row row;
-    sync_stamp rank;
-    bool shown;   /* it is, before this */
-    bool in;      /* it stands in the base table of the trial */
-    bool refused; /* by something that is no contest */
-    bool taken;   /* its number is somebody else's */
-    bool younger; /* who was born before it */
-} claim;
+/* What the contest knows of a claim. */
+typedef struct standing {
+    sync_stamp rank;  /* among those with one UNIQUE value */
+    sync_value stand; /* identity row: the number that it stands under */
+    uint32_t run;     /* where those that claim its number begin in `by_number` */
+    bool in;          /* it stands in the base table of the trial */
+} standing;
 
 typedef struct contest {
     sync_merging *m;
-    sync_table *t;
-    claim *claims;
-    uint32_t count, cap;
-    uint32_t *order; /* indexes of claims, as last sorted */
+    sync_claims *c;
+    const sync_order *order;
+    standing *of;
+    uint32_t *by_rank;   /* the highest first */
+    uint32_t *by_number; /* claims of one number stand together, the oldest first */
+    uint32_t *some;
+    bool enforced, fired; /* foreign keys and triggers were switched on before the trial */
 } contest;
 
-static claim *add_claim(contest *c, int64_t number, const sync_row *row, bool shown)
+/* ---- orders ---- */
+
+static bool ranks_above(const contest *k, uint32_t x, uint32_t y)
 {
-    if (c->count == c->cap) {
-        uint32_t cap = c->cap ? c->cap * 2 : 16;
-        claim *claims = sync_realloc(c->claims, cap * sizeof *claims);
-        c->claims = claims ? claims : c->claims;
-        uint32_t *order = claims ? sync_realloc(c->order, cap * sizeof *order) : NULL;
-        if (order == NULL) {
-            sync_fail_nomem(c->m->error);
-            return NULL;
-        }
-        c->order = order;
-        c->cap = cap;
-    }
-    claim *one = &c->claims[c->count];
-    *one = (claim){.shown = shown,
-                   .rank = sync_clash_rank(c->m, c->t, row),
-                   .number = {.type = SYNC_INTEGER, .i = number},
-                   .trial = {.type = SYNC_INTEGER, .i = trial_numbers + c->count}};
-    if (sync_row_copy(&one->row, row) != SYNC_OK) {
-        sync_row_free(&one->row);
-        sync_fail_nomem(c->m->error);
-        return NULL;
-    }
-    c->count++;
-    return one;
+    const sync_claim *a = &k->c->list[x], *b = &k->c->list[y];
+    int order = sync_stamp_compare(&k->m->s->sites, k->of[x].rank, k->of[y].rank);
+    order = order ? order : sqlite3_stricmp(a->t->name, b->t->name);
+    order = order || a->t != b->t ? order : sync_clash_compare_keys(a->t, a->key, b->key);
+    return (order ? order : sync_stamp_compare(&k->m->s->sites, a->born, b->born)) > 0;
 }
 
-static int older(const contest *c, const claim *a, const claim *b)
+static bool is_numbered(const sync_claim *one)
 {
-    return sync_stamp_compare(&c->m->s->sites, a->row.born, b->row.born);
+    return one->t->identity == SYNC_BY_ROW && one->key[0].type == SYNC_INTEGER;
 }
 
-static bool ranks_above(const contest *c, const claim *a, const claim *b)
+static bool same_number(const sync_claim *a, const sync_claim *b)
 {
-    int order = sync_stamp_compare(&c->m->s->sites, a->rank, b->rank);
-    order = order ? order : sync_clash_compare_keys(c->t, &a->number, &b->number);
-    return (order ? order : older(c, a, b)) > 0;
+    return a->t == b->t && is_numbered(a) && is_numbered(b) && a->key[0].i == b->key[0].i;
 }
 
-/* Sorts the order by heaps: qsort has no place for the sites that stamps are compared by. */
-static void sort_claims(contest *c, bool (*before)(const contest *, const claim *, const claim *))
+static bool is_numbered_before(const contest *k, uint32_t x, uint32_t y)
 {
-    for (uint32_t i = 0; i < c->count; i++) {
-        c->order[i] = i;
+    const sync_claim *a = &k->c->list[x], *b = &k->c->list[y];
+    if (a->t != b->t || !is_numbered(a) || !is_numbered(b)) {
+        return a->t != b->t ? a->t < b->t : is_numbered(a) < is_numbered(b);
     }
-    for (uint32_t built = c->count / 2, left = c->count; left > 1;) {
-        uint32_t at = 0;
+    return a->key[0].i != b->key[0].i ? a->key[0].i < b->key[0].i
+                                      : sync_stamp_compare(&k->m->s->sites, a->born, b->born) < 0;
+}
+
+/* By heaps: qsort has no place for the sites that stamps are compared by. */
+static void sort(const contest *k, uint32_t *list, bool (*before)(const contest *, uint32_t, uint32_t))
+{
+    uint32_t left = k->c->count;
+    for (uint32_t i = 0; i < left; i++) {
+        list[i] = i;
+    }
+    for (uint32_t built = left / 2; left > 1;) {
+        uint32_t at = 0, moved;
         if (built > 0) {
             at = --built;
         } else {
-            left--;
-            uint32_t last = c->order[left];
-            c->order[left] = c->order[0];
-            c->order[0] = last;
+            moved = list[--left];
+            list[left] = list[0];
+            list[0] = moved;
         }
         for (uint32_t child; (child = 2 * at + 1) < left; at = child) {
-            if (child + 1 < left && before(c, &c->claims[c->order[child]], &c->claims[c->order[child + 1]])) {
+            if (child + 1 < left && before(k, list[child], list[child + 1])) {
                 child++;
             }
-            if (!before(c, &c->claims[c->order[at]], &c->claims[c->order[child]])) {
+            if (!before(k, list[at], list[child])) {
                 break;
             }
-            uint32_t moved = c->order[at];
-            c->order[at] = c->order[child];
-            c->order[child] = moved;
+            moved = list[at];
+            list[at] = list[child];
+            list[child] = moved;
         }
     }
 }
 
-static bool by_number(const contest *c, const claim *a, const claim *b)
+/* ---- who takes part ---- */
+
+/* Triggers off, and on again if they were. */
+static int fire(contest *k, bool on)
 {
-    if (a->number.i != b->number.i) {
-        return a->number.i < b->number.i;
-    }
-    return older(c, a, b) < 0;
+    int rc = k->fired ? sqlite3_db_config(k->m->s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, on, NULL) : SQLITE_OK;
+    return rc == SQLITE_OK ? SYNC_OK : sync_fail_db(k->m->s, k->m->error, "triggers");
 }
 
-/* A row that is shown, as one more claim. */
-static int add_shown(contest *c, const sync_value *number, bool *present)
+/* The row that is shown under a key, if one is. */
+static int add_shown(contest *k, sync_table *t, const sync_value *key)
 {
     sync_row row = {0};
     sync_slot slot;
-    bool exists = false;
-    *present = false;
-    int rc = sync_find_shown(c->m, c->t, number, &row, &slot);
+    uint32_t at;
+    int rc = sync_find_shown(k->m, t, key, &row, &slot);
     if (rc == SYNC_OK && slot.shown) {
-        rc = sync_parents_load(c->m, c->t, number, &row, NULL, &exists);
-    }
-    if (rc == SYNC_OK && exists) {
-        rc = add_claim(c, number->i, &row, true) ? SYNC_OK : c->m->error->code;
-        *present = true;
+        rc = sync_claims_add(k->c, t, key, row.born, &at);
+        k->c->list[rc == SYNC_OK ? at : 0].shown = true;
     }
     sync_row_free(&row);
     return rc;
 }
 
-static int enter(contest *c, claim *one)
+/* Where a row can be tried beside those that are shown: under a number that nobody has. */
+static const sync_value *apart(const sync_claim *one, sync_value *number)
 {
-    int rc = sync_base_insert(c->m->s, c->t, &one->trial, &one->row, c->m->error);
-    one->in = rc == SYNC_OK;
-    one->refused = sync_base_refused(rc) && rc != SQLITE_CONSTRAINT_UNIQUE;
+    *number = (sync_value){.type = SYNC_INTEGER, .i = trial_numbers};
+    return is_numbered(one) ? number : one->key;
+}
+
+/* Those that stay have a UNIQUE value of somebody shown. */
+static int find_clashing(contest *k)
+{
+    sync_row row = {0};
+    sync_value number;
+    int rc = fire(k, false);
+    for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
+        sync_claim *one = &k->c->list[i];
+        one->stays = false;
+        if (!one->left || one->shown || one->t->unique_count == 0) {
+            continue;
+        }
+        rc = sync_claims_read(k->c, i, &row);
+        rc = rc == SYNC_OK ? sync_base_insert(k->m->s, one->t, apart(one, &number), &row, k->m->error) : rc;
+        one->stays = rc == SQLITE_CONSTRAINT_UNIQUE;
+        if (rc == SYNC_OK) {
+            rc = sync_base_delete(k->m->s, one->t, apart(one, &number), k->m->error);
+        }
+        rc = sync_base_refused(rc) ? SYNC_OK : rc;
+    }
+    sync_row_free(&row);
+    return rc == SYNC_OK ? fire(k, true) : rc;
+}
+
+/* The shown rows that have a UNIQUE value of a held row. */
+static int find_values(contest *k, uint32_t at)
+{
+    sync_claim one = k->c->list[at];
+    sync_value number, **list = NULL;
+    sync_row row = {0};
+    uint32_t count = 0;
+    int rc = sync_claims_read(k->c, at, &row);
+    rc = rc == SYNC_OK ? sync_clash_displaced(k->m, one.t, apart(&one, &number), &row, false, &list, &count)
+                       : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+        rc = add_shown(k, one.t, list[i]);
+    }
+    sync_free(list);
+    sync_row_free(&row);
+    return rc;
+}
+
+/* The shown rows of the group that rely on a shown row. */
+static int find_children(contest *k, uint32_t at)
+{
+    sync_db *s = k->m->s;
+    sync_claim one = k->c->list[at];
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
+        sync_table *child =
+            s->fks[i].parent_tid == one.t->tid ? sync_engine_tid(s, s->fks[i].child_tid) : NULL;
+        sync_value **list = NULL;
+        uint32_t count = 0;
+        if (child && k->order->group[child - s->tables] == k->order->group[one.t - s->tables]) {
+            rc = sync_parents_children(k->m, &s->fks[i], one.t, child, one.key, &list, &count);
+        }
+        for (uint32_t j = 0; rc == SYNC_OK && j < count; j++) {
+            rc = add_shown(k, child, list[j]);
+        }
+        sync_free(list);
+    }
+    return rc;
+}
+
+static int collect(contest *k)
+{
+    int rc = find_clashing(k);
+    for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
+        sync_claim one = k->c->list[i];
+        sync_arena_reset(&k->m->arena);
+        if (one.shown) {
+            rc = find_children(k, i);
+        } else if (one.left) {
+            rc = is_numbered(&one) ? add_shown(k, one.t, one.key) : SYNC_OK;
+            rc = rc == SYNC_OK && one.stays ? find_values(k, i) : rc;
+        }
+    }
+    for (uint32_t i = 0; i < k->c->count; i++) {
+        k->c->list[i].left = k->c->list[i].left || (k->c->list[i].shown && !k->c->list[i].refused);
+    }
+    return rc;
+}
+
+static int rank_all(contest *k)
+{
+    sync_row row = {0};
+    uint32_t count = k->c->count;
+    int rc = SYNC_OK;
+    k->of = sync_alloc(count * sizeof *k->of);
+    k->by_rank = sync_alloc(count * sizeof *k->by_rank);
+    k->by_number = sync_alloc(count * sizeof *k->by_number);
+    k->some = sync_alloc(count * sizeof *k->some);
+    if (!k->of || !k->by_rank || !k->by_number || !k->some) {
+        return sync_fail_nomem(k->m->error);
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+        const sync_claim *one = &k->c->list[i];
+        k->of[i] = (standing){.stand = one->key[0]};
+        if (one->left && one->t->unique_count) {
+            rc = sync_claims_read(k->c, i, &row);
+            k->of[i].rank = rc == SYNC_OK ? sync_clash_rank(k->m, one->t, &row) : SYNC_STAMP_NONE;
+        }
+    }
+    sync_row_free(&row);
+    sort(k, k->by_rank, ranks_above);
+    sort(k, k->by_number, is_numbered_before);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = k->by_number[i], before = i ? k->by_number[i - 1] : at;
+        k->of[at].run = i && same_number(&k->c->list[before], &k->c->list[at]) ? k->of[before].run : i;
+    }
+    return rc;
+}
+
+/* ---- the trial ---- */
+
+/* Puts a row into the base table of the trial, unless a UNIQUE value of it is taken. */
+static int enter(contest *k, uint32_t at)
+{
+    sync_claim *one = &k->c->list[at];
+    standing *of = &k->of[at];
+    sync_row row = {0};
+    if (one->t->unique_count == 0) {
+        of->in = true;
+        return SYNC_OK;
+    }
+    of->stand = one->key[0];
+    int rc = sync_claims_read(k->c, at, &row);
+    const sync_value *key = is_numbered(one) ? &of->stand : one->key;
+    rc = rc == SYNC_OK ? sync_base_insert(k->m->s, one->t, key, &row, k->m->error) : rc;
+    if (is_numbered(one) && (rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID)) {
+        of->stand.i = trial_numbers + at;
+        rc = sync_base_insert(k->m->s, one->t, key, &row, k->m->error);
+    }
+    of->in = rc == SYNC_OK;
+    if (sync_base_refused(rc) && rc != SQLITE_CONSTRAINT_UNIQUE) {
+        sync_value why = {.type = SYNC_TEXT, .data = sqlite3_errmsg(k->m->s->db)}, kept;
+        why.bytes = strlen(why.data) + 1;
+        one->refused = true;
+        one->left = false;
+        one->reason = sync_base_reason(rc);
+        if (!sync_arena_value(&k->c->arena, &why, &kept)) {
+            rc = sync_fail_nomem(k->m->error);
+        }
+        one->detail = sync_base_refused(rc) ? kept.data : NULL;
+    }
+    sync_row_free(&row);
     return sync_base_refused(rc) ? SYNC_OK : rc;
 }
 
-/* A UNIQUE value is taken: `at` comes in if all that have it are rows shown so far that rank lower; those go. */
-static int displace(contest *c, uint32_t at)
+static int leave(contest *k, uint32_t at)
 {
-    sync_merging *m = c->m;
-    sync_value **list = NULL;
-    uint32_t count = 0, before = c->count;
-    bool wins = true;
-    int rc = sync_clash_displaced(m, c->t, &c->claims[at].trial, &c->claims[at].row, false, &list, &count);
-    wins = rc == SYNC_OK && count > 0;
-    for (uint32_t i = 0; rc == SYNC_OK && wins && i < count; i++) {
-        bool present = false;
-        wins = list[i]->type == SYNC_INTEGER && list[i]->i < trial_numbers;
-        rc = wins ? add_shown(c, list[i], &present) : SYNC_OK;
-        wins = rc == SYNC_OK && wins && present && ranks_above(c, &c->claims[at], &c->claims[c->count - 1]);
-    }
-    for (uint32_t i = before; rc == SYNC_OK && wins && i < c->count; i++) {
-        rc = sync_base_delete(m->s, c->t, &c->claims[i].number, m->error);
-        wins = rc == SYNC_OK;
-        rc = sync_base_refused(rc) ? SYNC_OK : rc;
-    }
-    while (!wins && c->count > before) {
-        sync_row_free(&c->claims[--c->count].row);
-    }
-    sync_free(list);
-    return rc == SYNC_OK && wins ? enter(c, &c->claims[at]) : rc;
+    sync_claim *one = &k->c->list[at];
+    bool in = k->of[at].in;
+    k->of[at].in = false;
+    return in && one->t->unique_count
+               ? sync_base_delete(k->m->s, one->t, is_numbered(one) ? &k->of[at].stand : one->key,
+                                  k->m->error)
+               : SYNC_OK;
 }
 
-/* UNIQUE alone, the highest first. Rows that are shown stand there already. */
-static int contest_values(contest *c)
+/* Of those that claim one number, from `first` of `by_number` on. */
+static uint32_t end_of_run(const contest *k, uint32_t first)
+{
+    uint32_t end = first + 1;
+    while (end < k->c->count && k->of[k->by_number[end]].run == first) {
+        end++;
+    }
+    return end;
+}
+
+/* Those that a winner stands in the way of are not left. */
+static int leave_to_winners(contest *k)
 {
     int rc = SYNC_OK;
-    uint32_t count = c->count; /* displaced ones rank lower than whoever displaced them */
-    sort_claims(c, ranks_above);
-    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-        uint32_t at = c->order[i];
-        rc = enter(c, &c->claims[at]);
-        if (rc == SYNC_OK && !c->claims[at].in && !c->claims[at].refused) {
-            rc = displace(c, at);
+    for (uint32_t first = 0, end; first < k->c->count; first = end) {
+        uint32_t winner = 0;
+        end = end_of_run(k, first);
+        for (uint32_t i = first; i < end; i++) {
+            winner = k->c->list[k->by_number[i]].wins ? k->by_number[i] + 1 : winner;
+        }
+        for (uint32_t i = first; winner && i < end; i++) {
+            sync_claim *one = &k->c->list[k->by_number[i]];
+            one->left = false;
+            one->number_to = one->wins ? 0 : winner;
+        }
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
+        if (k->c->list[i].left && k->c->list[i].t->unique_count) {
+            rc = enter(k, i);
+            k->c->list[i].left = k->of[i].in;
+            rc = rc == SYNC_OK ? leave(k, i) : rc;
         }
     }
     return rc;
 }
 
-/* One number: `first` to `end` of the order claim it. The oldest of those that are in, and of the row that has it, stays in. */
-static int contest_number(contest *c, uint32_t first, uint32_t end)
-{
-    sync_merging *m = c->m;
-    sync_stamp born = SYNC_STAMP_NONE;
-    sync_value number = c->claims[c->order[first]].number;
-    claim *winner = NULL;
-    bool held_by_shown = false;
-    int rc = sync_base_exists(m->s, c->t, &number, &held_by_shown, m->error);
-    rc = rc == SYNC_OK && held_by_shown
-             ? sync_clocks_born(m->s, c->t, SYNC_IN_FILE, number.i, &born, m->error)
-             : rc;
-    for (uint32_t i = first; i < end && !winner; i++) {
-        winner = c->claims[c->order[i]].in ? &c->claims[c->order[i]] : NULL;
-    }
-    if (rc == SYNC_OK && winner && held_by_shown) {
-        if (sync_stamp_compare(&m->s->sites, born, winner->row.born) < 0) {
-            winner = NULL;
-        } else {
-            uint32_t at = (uint32_t)(winner - c->claims);
-            bool present = false;
-            rc = add_shown(c, &number, &present);
-            rc = rc == SYNC_OK ? sync_base_delete(m->s, c->t, &number, m->error) : rc;
-            rc = sync_base_refused(rc) ? SYNC_OK : rc;
-            winner = &c->claims[at];
-            held_by_shown = false;
-            if (present) {
-                c->claims[c->count - 1].taken = c->claims[c->count - 1].younger = true;
-            }
-        }
-    }
-    for (uint32_t i = first; rc == SYNC_OK && i < end; i++) {
-        claim *one = &c->claims[c->order[i]];
-        sync_stamp first_born = winner ? winner->row.born : born;
-        one->taken = (winner || held_by_shown) && one != winner;
-        one->younger = one->taken && sync_stamp_compare(&m->s->sites, first_born, one->row.born) < 0;
-        if (one->in && one != winner) {
-            one->in = false;
-            rc = sync_base_delete(m->s, c->t, &one->trial, m->error);
-            rc = sync_base_refused(rc) ? SYNC_OK : rc;
-        }
-    }
-    return rc;
-}
-
-static int contest_numbers(contest *c)
+/* UNIQUE alone, the highest first; then of those that claim one number the oldest. These stay. */
+static int choose(contest *k)
 {
     int rc = SYNC_OK;
-    uint32_t count = c->count;
-    sort_claims(c, by_number);
-    for (uint32_t first = 0, end; rc == SYNC_OK && first < count; first = end) {
-        int64_t number = c->claims[c->order[first]].number.i;
-        for (end = first + 1; end < count && c->claims[c->order[end]].number.i == number; end++) {
+    for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
+        sync_claim *one = &k->c->list[k->by_rank[i]];
+        rc = one->left ? enter(k, k->by_rank[i]) : SYNC_OK;
+        one->stays = false;
+    }
+    for (uint32_t first = 0, end; first < k->c->count; first = end) {
+        uint32_t oldest = first;
+        end = end_of_run(k, first);
+        while (oldest < end && !(k->c->list[k->by_number[oldest]].left && k->of[k->by_number[oldest]].in)) {
+            oldest++;
         }
-        rc = contest_number(c, first, end);
+        if (oldest < end) {
+            k->c->list[k->by_number[oldest]].stays = true;
+        }
     }
     return rc;
 }
 
-/* Those that nobody who is in stands in the way of, the highest first. */
-static int fill(contest *c, bool *entered)
+/* Those that stay have won; others make room again. */
+static int settle_round(contest *k, bool *any)
 {
     int rc = SYNC_OK;
-    *entered = false;
-    sort_claims(c, ranks_above);
-    for (uint32_t i = 0; rc == SYNC_OK && i < c->count; i++) {
-        claim *one = &c->claims[c->order[i]];
-        if (!one->in && !one->refused && !one->taken) {
-            rc = enter(c, one);
-            *entered = *entered || one->in;
+    *any = false;
+    for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
+        sync_claim *one = &k->c->list[i];
+        if (one->stays) {
+            one->wins = *any = true;
+            one->left = false;
+        } else if (!one->wins) {
+            rc = leave(k, i);
         }
     }
     return rc;
 }
 
-static int try_all(contest *c)
+/* Can a row be shown together with all that it relies on? If so they stay. */
+static int try_with_ancestors(contest *k, uint32_t at, bool *can)
 {
-    bool entered = true;
-    int rc = contest_values(c);
-    while (rc == SYNC_OK && entered) {
-        rc = contest_numbers(c);
-        rc = rc == SYNC_OK ? fill(c, &entered) : rc;
-    }
-    return rc;
-}
-
-/* The held rows whose parents are shown. What is shown and waits for some cells contests nothing: it is tried as it is. */
-static int read_claims(contest *c, const sync_candidate *list, uint32_t count, bool *changed)
-{
-    sync_merging *m = c->m;
     int rc = SYNC_OK;
-    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-        sync_row row = {0};
-        sync_slot slot;
-        sync_missing missing = {.from = 0};
-        const char *why = missing.why;
-        rc = sync_find(m, c->t, list[i].key, list[i].born, &row, &slot);
-        if (rc == SYNC_OK && !slot.was_held) {
-            rc = sync_conflict_clear(m, c->t, list[i].key, &(sync_row){.born = list[i].born});
-        } else if (rc == SYNC_OK && !row.held) {
-            rc = sync_show(m, c->t, list[i].key, &row, &slot, SYNC_MERGE_CELLS);
-            *changed = *changed || (rc == SYNC_OK && !slot.was_held);
-        } else if (rc == SYNC_OK && list[i].key->type == SYNC_INTEGER) {
-            rc = sync_parents_missing(m, c->t, list[i].key, &row, &slot, &missing);
-            if (rc == SYNC_OK && why[0]) {
-                rc = sync_conflict_restate(m, c->t, list[i].key, &row, "foreign key", why, &m->restated);
-            } else if (rc == SYNC_OK) {
-                rc = add_claim(c, list[i].key->i, &row, false) ? SYNC_OK : m->error->code;
-            }
+    uint32_t count;
+    *can = true;
+    sync_claims_ancestors(k->c, at, k->some, &count);
+    for (uint32_t i = 0; *can && i < count; i++) {
+        uint32_t claimants = 0, first = k->of[k->some[i]].run, end = end_of_run(k, first);
+        for (uint32_t j = first; j < end; j++) {
+            claimants += k->c->list[k->by_number[j]].stays;
         }
-        sync_row_free(&row);
+        *can = claimants == 1;
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && *can && i < count; i++) {
+        rc = enter(k, k->some[i]);
+        *can = k->of[k->some[i]].in;
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && !*can && i < count; i++) {
+        k->c->list[k->some[i]].stays = false;
+        rc = leave(k, k->some[i]);
     }
     return rc;
 }
 
-/* Writes what the trial came to for one row. */
-static int write_outcome(contest *c, claim *one, bool *changed)
+/* All that were chosen rely on others that were not: the highest is shown that can be, with all that it relies on. Who relies on rows that are in each other's
+** way can never be. */
+static int break_tie(contest *k)
 {
-    sync_merging *m = c->m;
-    sync_row row = {0};
-    sync_slot slot;
-    const char *reason = one->younger ? "number" : "unique";
-    const char *detail = one->younger ? "another row was given this number earlier"
-                                      : "another row has the same value under a UNIQUE index";
-    int rc = sync_find(m, c->t, &one->number, one->row.born, &row, &slot);
-    if (rc == SYNC_OK && one->shown && !one->in && slot.shown) {
-        rc = sync_hold(m, c->t, &one->number, &row, &slot, reason, detail, NULL);
-        *changed = true;
-    } else if (rc == SYNC_OK && !one->shown && one->in && row.held) {
-        rc = sync_show(m, c->t, &one->number, &row, &slot, SYNC_MERGE_CELLS);
-        *changed = *changed || (rc == SYNC_OK && slot.shown);
-    } else if (rc == SYNC_OK && !one->shown && !one->in && !one->refused && row.held) {
-        rc = sync_conflict_restate(m, c->t, &one->number, &row, reason, detail, &m->restated);
+    bool can = false;
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && !can && i < k->c->count; i++) {
+        sync_claim *one = &k->c->list[k->by_rank[i]];
+        if (one->left) {
+            rc = try_with_ancestors(k, k->by_rank[i], &can);
+            one->left = can;
+        }
     }
-    sync_row_free(&row);
+    return rc == SYNC_OK && can ? settle_round(k, &can) : rc;
+}
+
+static int run_rounds(contest *k)
+{
+    int rc = SYNC_OK;
+    for (bool any = true, first = true; rc == SYNC_OK && any; first = false) {
+        rc = first ? SYNC_OK : leave_to_winners(k);
+        any = false;
+        for (uint32_t i = 0; i < k->c->count; i++) {
+            k->c->list[i].stays = k->c->list[i].left;
+        }
+        sync_claims_support(k->c);
+        for (uint32_t i = 0; i < k->c->count; i++) {
+            k->c->list[i].left = k->c->list[i].stays;
+            any = any || k->c->list[i].left;
+        }
+        bool some = false;
+        rc = rc == SYNC_OK && any ? choose(k) : rc;
+        sync_claims_support(k->c);
+        rc = rc == SYNC_OK ? settle_round(k, &some) : rc;
+        rc = rc == SYNC_OK && any && !some ? break_tie(k) : rc;
+    }
     return rc;
 }
 
-int sync_contest_settle(sync_merging *m, sync_table *t, const sync_candidate *list, uint32_t count,
-                        bool *changed)
+static int begin_trial(contest *k)
 {
-    contest c = {.m = m, .t = t};
-    sync_arena_reset(&m->arena);
-    int rc = read_claims(&c, list, count, changed);
-    if (rc == SYNC_OK && c.count) {
-        rc = sync_exec(m->s, m->error, "SAVEPOINT sync_tried");
-        rc = rc == SYNC_OK ? try_all(&c) : rc;
-        rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "ROLLBACK TO sync_tried; RELEASE sync_tried") : rc;
+    sqlite3 *db = k->m->s->db;
+    int on = 0;
+    int rc = sync_exec(k->m->s, k->m->error, "SAVEPOINT sync_contest");
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &on); /* asks; cannot fail */
+    k->fired = on;
+    k->enforced = k->m->foreign_keys;
+    if (rc == SYNC_OK && k->enforced && sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL)) {
+        rc = sync_fail_db(k->m->s, k->m->error, "foreign keys");
     }
-    for (int showing = 0; rc == SYNC_OK && showing < 2; showing++) {
-        for (uint32_t i = 0; rc == SYNC_OK && i < c.count; i++) {
-            rc = c.claims[i].in == (showing == 1) ? write_outcome(&c, &c.claims[i], changed) : SYNC_OK;
+    return rc;
+}
+
+/* What is shown among the claims goes out of the way. From here on no trigger fires. */
+static int take_out(contest *k)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
+        rc = k->c->list[i].shown ? sync_claims_load(k->c, i) : SYNC_OK;
+    }
+    rc = rc == SYNC_OK ? fire(k, false) : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
+        rc = k->c->list[i].shown ? sync_base_delete(k->m->s, k->c->list[i].t, k->c->list[i].key, k->m->error)
+                                 : SYNC_OK;
+    }
+    return rc;
+}
+
+static int end_trial(contest *k, int result)
+{
+    sqlite3 *db = k->m->s->db;
+    int rc = result;
+    if (rc == SYNC_OK) {
+        rc = sync_exec(k->m->s, k->m->error, "ROLLBACK TO sync_contest; RELEASE sync_contest");
+    }
+    /* these set flags; they cannot fail where switching them off did not */
+    (void)(k->fired && sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL));
+    (void)(k->enforced && sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL));
+    for (uint32_t i = 0; i < k->c->count; i++) {
+        k->c->list[i].loaded = false;
+    }
+    return rc;
+}
+
+/* Can any of those that are left be in the way of another row at all? */
+static bool is_contested(const sync_claims *c)
+{
+    bool contested = false;
+    for (uint32_t i = 0; !contested && i < c->count; i++) {
+        contested = c->list[i].left && (c->list[i].t->unique_count || is_numbered(&c->list[i]));
+    }
+    return contested;
+}
+
+int sync_contest_decide(sync_claims *c, const sync_order *order)
+{
+    contest k = {.m = c->m, .c = c, .order = order};
+    for (uint32_t i = 0; i < c->count; i++) {
+        c->list[i].left = !c->list[i].refused;
+        c->list[i].wins = c->list[i].lacks_parent = false;
+        c->list[i].number_to = 0;
+    }
+    int rc = sync_claims_look(c);
+    if (rc != SYNC_OK || !is_contested(c)) {
+        for (uint32_t i = 0; i < c->count; i++) {
+            c->list[i].wins = c->list[i].left;
         }
+        return rc;
     }
-    for (uint32_t i = 0; i < c.count; i++) {
-        sync_row_free(&c.claims[i].row);
-    }
-    sync_free(c.claims);
-    sync_free(c.order);
+    rc = begin_trial(&k);
+    rc = rc == SYNC_OK ? collect(&k) : rc;
+    rc = rc == SYNC_OK ? take_out(&k) : rc;
+    rc = rc == SYNC_OK ? sync_claims_look(c) : rc;
+    rc = rc == SYNC_OK ? rank_all(&k) : rc;
+    rc = rc == SYNC_OK ? run_rounds(&k) : rc;
+    rc = end_trial(&k, rc);
+    sync_free(k.of);
+    sync_free(k.by_rank);
+    sync_free(k.by_number);
+    sync_free(k.some);
     return rc;
 }

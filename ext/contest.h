@@ -1,13 +1,12 @@
-/* Tables where numbers and UNIQUE values are contested at once: who is shown, as a function of the rows alone. */
+/* Who is shown of rows that stand in each other's way: a function of the rows alone, whatever came first. Source: docs/MERGE.md, "Who is shown". */
 #ifndef SYNC_CONTEST_H
 #define SYNC_CONTEST_H
 
-#include "circle.h"
+#include "claims.h"
+#include "order.h"
 
-/* Decides over all rows of one table that are held, but not for their parents, and those in their way. UNIQUE comes first, among all of them; of the winners
-** that claim one number the oldest is shown; then the same among those that nothing shown so far stands in the way of, until nobody is left.
-** list: held rows of t. *changed: a row was shown or held. */
-int sync_contest_settle(sync_merging *m, sync_table *t, const sync_candidate *list, uint32_t count,
-                        bool *changed);
+/* Decides over claims, to begin with all rows of one group of tables that are held. Adds the shown rows that stand in their way, and what relies on those in the
+** group. `wins` of each claim is the outcome; nothing is written. Rows with `refused` set do not take part, and others get it here. */
+int sync_contest_decide(sync_claims *c, const sync_order *order);
 
 #endif

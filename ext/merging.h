@@ -23,9 +23,9 @@ typedef struct sync_holding {
     const struct sync_holding *outer;
 } sync_holding;
 
-/* Rows that are being shown together (circle.h): each may rely on the others. */
-typedef struct sync_circle sync_circle;
-bool sync_circle_trusts(sync_circle *c, const sync_table *t, const sync_value *key, sync_stamp born);
+/* Rows that are being shown together (claims.h): each may rely on the others. */
+typedef struct sync_claims sync_claims;
+bool sync_claims_trusts(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born);
 
 typedef struct sync_merging {
     sync_db *s;
@@ -36,13 +36,12 @@ typedef struct sync_merging {
     bool foreign_keys; /* PRAGMA foreign_keys is on */
     bool *touched;     /* per table: rows went, came or changed in this merge */
     bool retry;        /* settling: what is held already and cannot be shown stays as it is */
-    bool restated;     /* but with another reason */
     sync_row other;    /* see sync_find */
     sync_slot other_slot;
     int depth; /* of rows held because of rows */
     const sync_holding *holding;
-    sync_circle *circle;
-    sync_arena arena; /* values of rows in hand; reset between rows of the changeset */
+    sync_claims *claims; /* being shown; NULL at other times */
+    sync_arena arena;    /* values of rows in hand; reset between rows of the changeset */
     sync_buf clock;
     sqlite3_stmt *enter; /* journal entry of a row of this table: see sync_enter */
     const sync_table *entered;
@@ -107,9 +106,9 @@ int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *
 int sync_conflict_unlist(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                          const char *reason);
 
-/* A row that stays held has another reason for it now; *restated is set if it was listed with another one. */
+/* A row that stays held has another reason for it now, perhaps. */
 int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
-                          const char *reason, const char *detail, bool *restated);
+                          const char *reason, const char *detail);
 
 /* Is anything listed that may settle itself: held rows, rows without parents? */
 int sync_conflict_any(sync_db *s, bool *any, sync_error *error);

@@ -65,9 +65,8 @@ int sync_parents_load(sync_merging *m, sync_table *t, const sync_value *key, syn
     return rc;
 }
 
-/* Keys of the child rows that refer to a parent row through one foreign key, into the arena. */
-static int find_children(sync_merging *m, const sync_fk *fk, const sync_table *parent,
-                         const sync_table *child, const sync_value *key, sync_value ***list, uint32_t *count)
+int sync_parents_children(sync_merging *m, const sync_fk *fk, const sync_table *parent,
+                          const sync_table *child, const sync_value *key, sync_value ***list, uint32_t *count)
 {
     sqlite3_str *sql = sqlite3_str_new(m->s->db);
     sqlite3_str_appendall(sql, "SELECT ");
@@ -198,7 +197,7 @@ static int add_children(sync_merging *m, closure *c, sync_table *parent, const s
         if (child == NULL || (changing && !is_changing(parent, fk, changing))) {
             continue;
         }
-        rc = find_children(m, fk, parent, child, key, &keys, &count);
+        rc = sync_parents_children(m, fk, parent, child, key, &keys, &count);
         for (uint32_t k = 0; rc == SYNC_OK && k < count; k++) {
             if (!is_being_held(m, child, keys[k]) && closure_add(c, child, keys[k]) != SYNC_OK) {
                 rc = sync_fail_nomem(m->error);
@@ -341,7 +340,7 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
         for (uint32_t r = 0; r < row->ref_count; r++) {
             missing->born = row->refs[r].col == fk->from_col ? row->refs[r].born : missing->born;
         }
-        if (m->circle && fk->to_key && sync_circle_trusts(m->circle, parent, missing->key, missing->born)) {
+        if (m->claims && fk->to_key && sync_claims_trusts(m->claims, parent, missing->key, missing->born)) {
             continue;
         }
         sqlite3_snprintf(SYNC_ERROR_BYTES, missing->why,

@@ -23,6 +23,11 @@ int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, 
 int sync_parents_load(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
                       sync_value *spelled, bool *exists);
 
+/* Keys of the shown children of a shown row by one foreign key, into the arena; the list is to be freed, see sync_read_keys. */
+int sync_parents_children(sync_merging *m, const sync_fk *fk, const sync_table *parent,
+                          const sync_table *child, const sync_value *key, sync_value ***list,
+                          uint32_t *count);
+
 /* Holds the children of a shown row that is about to go; with `changing`, only those that refer to columns which it carries. */
 int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing);
 

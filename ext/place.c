@@ -7,24 +7,6 @@
 
 #include <string.h>
 
-static const char *reason_of(int rc)
-{
-    switch (rc) {
-    case SQLITE_CONSTRAINT_UNIQUE:
-        return "unique";
-    case SQLITE_CONSTRAINT_CHECK:
-        return "check";
-    case SQLITE_CONSTRAINT_NOTNULL:
-        return "not null";
-    case SQLITE_CONSTRAINT_TRIGGER:
-        return "trigger";
-    case SQLITE_CONSTRAINT_FOREIGNKEY:
-        return "foreign key";
-    default:
-        return "datatype";
-    }
-}
-
 /* ---- holding ---- */
 
 /* Where a state that is not shown belongs: identity row: any j above 0. */
@@ -50,8 +32,8 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     int64_t seq = 0, j = 0;
     bool exists = false;
     int rc = SYNC_OK;
-    if (m->retry && !slot->shown && slot->was_held) { /* in a circle, what is in the way may rely on others */
-        return m->circle ? SYNC_OK : sync_conflict_restate(m, t, key, row, reason, detail, &m->restated);
+    if (m->retry && !slot->shown && slot->was_held) {
+        return sync_conflict_restate(m, t, key, row, reason, detail);
     }
     if (slot->shown) {
         rc = sync_parents_load(m, t, key, row, spelled, &exists); /* its parents may be its children too */
@@ -129,7 +111,7 @@ static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row 
         rc = sync_hold_children(m, t, key, NULL);
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, key, NULL, false, &seq, why) : rc;
         if (sync_base_refused(rc)) {
-            rc = sync_conflict_add(m, t, key, row, NULL, false, reason_of(rc), why);
+            rc = sync_conflict_add(m, t, key, row, NULL, false, sync_base_reason(rc), why);
             rc = rc == SYNC_OK ? sync_enter(m, t, key, &seq) : rc;
         }
     } else {
@@ -223,11 +205,12 @@ static int make_room(sync_merging *m, sync_table *t, const sync_value *key, cons
     return rc;
 }
 
-/* Nothing but UNIQUE indexes and the row itself stand in the way now. *reason: why it is held, or NULL if it is shown. */
+/* Nothing but UNIQUE indexes and the row itself stand in the way now. */
 static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
-                        sync_merged what, const char **reason)
+                        sync_merged what)
 {
     char why[SYNC_ERROR_BYTES];
+    const char *reason = NULL;
     sync_missing missing = {.from = 0};
     sync_row winner = {0};
     int64_t seq = 0;
@@ -241,71 +224,34 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
             rc = write_shown(m, t, key, row, slot, what, &seq, &refused, why);
         }
     }
-    *reason = refused ? reason_of(refused) : NULL;
+    reason = refused ? sync_base_reason(refused) : NULL;
     if (missing.why[0]) {
-        *reason = "foreign key";
+        reason = "foreign key";
         sqlite3_snprintf(sizeof why, why, "%s", missing.why);
     }
     if (rc == SYNC_OK && !refused) {
         rc = shown_now(m, t, key, row, slot, seq);
     } else if (rc == SYNC_OK && (!slot->shown || refused == SQLITE_CONSTRAINT_UNIQUE)) {
-        rc = sync_hold(m, t, key, row, slot, *reason, why, winner.cl ? &winner : NULL);
+        rc = sync_hold(m, t, key, row, slot, reason, why, winner.cl ? &winner : NULL);
     } else if (rc == SYNC_OK) {
-        rc = refuse_cells(m, t, key, row, slot, *reason, why);
+        rc = refuse_cells(m, t, key, row, slot, reason, why);
     }
     sync_row_free(&winner);
     return rc;
 }
 
-/* Two incarnations claim one number, and the row's claim is the older one: it is shown and the other held, but only if nothing else stands in
-** its way; otherwise the other stays. */
-static int show_instead(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
-                        sync_merged what, sync_row *other, sync_slot *other_slot)
-{
-    sync_row before = {0};
-    sync_slot slot_before = *slot;
-    int64_t newest = m->newest;
-    const char *reason = NULL;
-    bool retry = m->retry;
-    int rc = sync_row_copy(&before, row) == SYNC_OK ? sync_exec(m->s, m->error, "SAVEPOINT sync_contest")
-                                                    : sync_fail_nomem(m->error);
-    m->retry = false; /* the other row is to be held, whatever */
-    rc = rc == SYNC_OK ? sync_hold(m, t, key, other, other_slot, "number",
-                                   "another row was given this number earlier", row)
-                       : rc;
-    rc = rc == SYNC_OK ? show_or_hold(m, t, key, row, slot, what, &reason) : rc;
-    m->retry = retry;
-    if (rc == SYNC_OK && reason) {
-        rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_contest");
-        m->newest = newest;
-        *slot = slot_before;
-        rc = rc == SYNC_OK && sync_row_copy(row, &before) != SYNC_OK ? sync_fail_nomem(m->error) : rc;
-        rc = rc == SYNC_OK
-                 ? sync_hold(m, t, key, row, slot, reason, "it cannot be shown, whoever has its number", NULL)
-                 : rc;
-    }
-    rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "RELEASE sync_contest") : rc;
-    sync_row_free(&before);
-    return rc;
-}
-
-/* sync_show for a live row all of whose parents are shown: who else claims its number? */
+/* sync_show for a live row all of whose parents are shown. Where its number is taken it waits: who has it is decided when all have come (contest.h). */
 static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
-                         sync_slot *slot, sync_merged what, sync_row *other, sync_slot *other_slot)
+                         sync_slot *slot, sync_merged what, sync_row *other, const sync_slot *other_slot)
 {
-    const char *reason = NULL;
     bool exists = false;
     if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
-        return show_or_hold(m, t, key, row, slot, what, &reason);
+        return show_or_hold(m, t, key, row, slot, what);
     }
     int rc = sync_parents_load(m, t, key, other, NULL, &exists);
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    if (sync_stamp_compare(&m->s->sites, row->born, other->born) > 0) {
-        return sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other);
-    }
-    return show_instead(m, t, key, row, slot, what, other, other_slot);
+    return rc == SYNC_OK
+               ? sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other)
+               : rc;
 }
 
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,

@@ -5,10 +5,9 @@
 #include "clocks.h"
 #include "contest.h"
 #include "orphans.h"
+#include "parents.h"
 
 #include <string.h>
-
-enum { SETTLE_ROUNDS_MAX = 64 };
 
 int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
 {
@@ -56,154 +55,272 @@ int sync_merging_end(sync_merging *m, int result)
     return rc;
 }
 
-/* Could what happened in this merge have made room for a row held for this reason? */
-static bool may_show(const sync_merging *m, const sync_table *t, const char *reason)
-{
-    const sync_db *s = m->s;
-    bool may = m->touched[t - s->tables];
-    for (uint32_t i = 0; !may && strcmp(reason, "foreign key") == 0 && i < s->fk_count; i++) {
-        const sync_table *parent =
-            s->fks[i].child_tid == t->tid ? sync_engine_tid(m->s, s->fks[i].parent_tid) : NULL;
-        may = parent && m->touched[parent - s->tables];
-    }
-    return may;
-}
+/* ---- rows on the list ---- */
 
-/* Key and birth of the entry that stmt stands on: tid, reason, raw_key, clock_key. */
-static int read_held(sync_merging *m, sync_arena *arena, sqlite3_stmt *stmt, sync_candidate *to)
+/* Key and birth of the entry that stmt stands on: raw_key, clock_key. */
+static int read_listed(sync_claims *list, sync_table *t, sqlite3_stmt *stmt, uint32_t *at)
 {
-    sync_span raw = sync_span_of(sqlite3_column_blob(stmt, 2), (size_t)sqlite3_column_bytes(stmt, 2));
-    to->key = sync_arena_alloc(arena, to->t->key_count * sizeof *to->key);
-    for (uint32_t i = 0; to->key && i < to->t->key_count; i++) {
-        sync_value v = sync_value_get(&raw);
-        to->key = sync_arena_value(arena, &v, &to->key[i]) ? to->key : NULL;
+    sync_span raw = sync_span_of(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
+    sync_value key[SYNC_KEY_COLUMNS_MAX];
+    sync_stamp born = SYNC_STAMP_NONE;
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        key[i] = sync_value_get(&raw);
     }
-    if (to->key == NULL) {
-        return sync_fail_nomem(m->error);
-    }
-    size_t bytes = (size_t)sqlite3_column_bytes(stmt, 3);
-    const uint8_t *id = sqlite3_column_blob(stmt, 3);
-    to->born = SYNC_STAMP_NONE;
+    size_t bytes = (size_t)sqlite3_column_bytes(stmt, 1);
+    const uint8_t *id = sqlite3_column_blob(stmt, 1);
     const size_t born_bytes = 8 + SYNC_SITE_BYTES + 1;
-    if (to->t->identity == SYNC_BY_ROW && bytes > born_bytes) {
+    if (t->identity == SYNC_BY_ROW && bytes > born_bytes) {
         sync_span tail = sync_span_of(id + bytes - born_bytes, born_bytes);
-        to->born.hlc = sync_span_u64(&tail);
+        born.hlc = sync_span_u64(&tail);
         const uint8_t *site = sync_span_bytes(&tail, SYNC_SITE_BYTES);
-        to->born.written = sync_span_u8(&tail);
-        to->born.site = sync_engine_find_site(m->s, site);
+        born.written = sync_span_u8(&tail);
+        born.site = sync_engine_find_site(list->m->s, site);
     }
-    return raw.bad ? sync_fail(m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
-                               to->t->name)
-                   : SYNC_OK;
+    return raw.bad ? sync_fail(list->m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
+                               t->name)
+                   : sync_claims_add(list, t, key, born, at);
 }
 
-enum kind { HELD_FOR_PARENTS, HELD_OTHERWISE, SHOWN_WITHOUT_PARENTS };
-
-/* Rows of one kind on the list that this merge may have settled. */
-static int list_rows(sync_merging *m, sync_arena *arena, enum kind kind, sync_candidate **list,
-                     uint32_t *count)
+/* Rows of a table that are held, in whole or in some cells; or those that are shown without their parents. */
+static int list_rows(sync_claims *list, sync_table *t, bool held)
 {
+    sync_merging *m = list->m;
     sqlite3_stmt *stmt;
-    uint32_t cap = 0;
-    *list = NULL;
-    *count = 0;
-    int rc = sync_prepare(
-        m->s, &stmt, m->error,
-        "SELECT tid, reason, raw_key, clock_key FROM main.sync_conflict WHERE held = %d ORDER BY tid, id",
-        kind != SHOWN_WITHOUT_PARENTS);
-    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        sync_table *t = sync_engine_tid(m->s, (uint32_t)sqlite3_column_int64(stmt, 0));
-        const char *reason = (const char *)sqlite3_column_text(stmt, 1);
-        if (t == NULL || t->missing || reason == NULL ||
-            (strcmp(reason, "foreign key") == 0) != (kind != HELD_OTHERWISE) || !may_show(m, t, reason)) {
-            continue;
-        }
-        if (*count == cap) {
-            cap = cap ? cap * 2 : 16;
-            sync_candidate *wider = sync_realloc(*list, cap * sizeof *wider);
-            if (wider == NULL) {
-                rc = sync_fail_nomem(m->error);
-                break;
-            }
-            *list = wider;
-        }
-        (*list)[*count] = (sync_candidate){.t = t};
-        rc = read_held(m, arena, stmt, &(*list)[(*count)++]);
+    uint32_t at;
+    int rc = sync_borrow(m->s, &stmt, m->error,
+                         "SELECT raw_key, clock_key, reason = 'foreign key' FROM main.sync_conflict WHERE "
+                         "tid = ?1 AND held = ?2 AND (held OR reason = 'foreign key') ORDER BY id");
+    if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int(stmt, 2, held))) {
+        rc = sync_fail_db(m->s, m->error, NULL);
     }
-    sqlite3_finalize(stmt);
+    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = read_listed(list, t, stmt, &at);
+        if (rc == SYNC_OK) {
+            list->list[at].listed_parent = sqlite3_column_int(stmt, 2) != 0;
+        }
+    }
+    sync_return(m->s, stmt);
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-static int retry(sync_merging *m, const sync_candidate *h, bool *shown)
+/* A row on the list. Where it is shown, it was settled meanwhile, or some cells wait, which are tried again: then *tried. */
+static int retry(sync_merging *m, const sync_claim *one, bool *held, bool *tried)
 {
     sync_row row = {0};
     sync_slot slot;
     sync_arena_reset(&m->arena);
-    int rc = sync_find(m, h->t, h->key, h->born, &row, &slot);
+    int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
     if (rc == SYNC_OK && !slot.was_held) {
-        rc = sync_conflict_clear(m, h->t, h->key, &(sync_row){.born = h->born}); /* settled meanwhile */
-    } else if (rc == SYNC_OK) {
-        rc = sync_show(m, h->t, h->key, &row, &slot, SYNC_MERGE_CELLS);
-        *shown = *shown || (rc == SYNC_OK && !slot.was_held);
+        rc = sync_conflict_clear(m, one->t, one->key, &(sync_row){.born = one->born});
+    } else if (rc == SYNC_OK && !row.held) {
+        rc = sync_show(m, one->t, one->key, &row, &slot, SYNC_MERGE_CELLS);
+        *tried = true;
     }
+    *held = row.held;
     sync_row_free(&row);
     return rc;
 }
 
-/* Rows held for other reasons than their parents; list: sorted by table. */
-static int retry_others(sync_merging *m, const sync_candidate *list, uint32_t count, bool *shown)
+/* ---- the outcome ---- */
+
+static const char number_taken[] = "another row was given this number earlier";
+static const char unique_taken[] = "another row has the same value under a UNIQUE index";
+
+static int hold_losers(sync_claims *c)
 {
+    sync_merging *m = c->m;
     int rc = SYNC_OK;
-    for (uint32_t first = 0, end; rc == SYNC_OK && first < count; first = end) {
-        sync_table *t = list[first].t;
-        for (end = first + 1; end < count && list[end].t == t; end++) {
-        }
-        if (t->identity == SYNC_BY_ROW && t->unique_count) {
-            rc = sync_contest_settle(m, t, &list[first], end - first, shown);
+    for (uint32_t i = 0; rc == SYNC_OK && i < c->count; i++) {
+        sync_claim *one = &c->list[i];
+        sync_row row = {0}, successor = {0};
+        sync_slot slot;
+        if (!one->shown || one->wins) {
             continue;
         }
-        for (uint32_t i = first; rc == SYNC_OK && i < end; i++) {
-            rc = retry(m, &list[i], shown);
+        sync_arena_reset(&m->arena);
+        rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
+        if (rc == SYNC_OK && one->number_to) {
+            rc = sync_claims_read(c, one->number_to - 1, &successor);
         }
+        if (rc == SYNC_OK && slot.shown) { /* not held as a child of another one yet */
+            rc = one->number_to
+                     ? sync_hold(m, one->t, one->key, &row, &slot, "number", number_taken, &successor)
+                     : sync_hold(m, one->t, one->key, &row, &slot, "unique", unique_taken, NULL);
+        }
+        one->shown = slot.shown;
+        sync_row_free(&row);
+        sync_row_free(&successor);
     }
     return rc;
 }
 
-/* One round over the rows of one kind. */
-static int settle_round(sync_merging *m, enum kind kind, bool *shown)
+/* Shows those that win. One may be refused (CHECK, RAISE): then *again: those who rely on it, and who lost to them, are to be decided anew. */
+static int show_winners(sync_claims *c, bool *again)
 {
-    sync_arena arena = {0};
-    sync_candidate *list = NULL;
-    uint32_t count = 0;
-    int rc = list_rows(m, &arena, kind, &list, &count);
-    if (rc == SYNC_OK && kind == HELD_FOR_PARENTS && count) {
-        rc = sync_circle_show(m, list, count, shown);
-    } else if (rc == SYNC_OK && kind == HELD_OTHERWISE) {
-        rc = retry_others(m, list, count, shown);
+    sync_merging *m = c->m;
+    uint32_t count = 0, *order = sync_alloc((c->count + 1) * sizeof *order);
+    int rc = order ? SYNC_OK : sync_fail_nomem(m->error);
+    if (rc == SYNC_OK) {
+        sync_claims_order(c, order, &count);
     }
-    for (uint32_t i = 0; rc == SYNC_OK && kind == SHOWN_WITHOUT_PARENTS && i < count; i++) {
-        rc = sync_orphans_review(m, list[i].t, list[i].key, list[i].born);
+    m->claims = c;
+    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+        sync_claim *one = &c->list[order[i]];
+        sync_row row = {0};
+        sync_slot slot;
+        if (one->shown || !one->wins) {
+            continue;
+        }
+        sync_arena_reset(&m->arena);
+        rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
+        if (rc == SYNC_OK && row.held) {
+            rc = sync_show(m, one->t, one->key, &row, &slot, SYNC_MERGE_CELLS);
+        }
+        one->shown = slot.shown;
+        if (rc == SYNC_OK && !slot.shown) {
+            one->refused = true; /* and listed with the reason */
+            sync_claims_lose(c, order[i]);
+            *again = true;
+        }
+        sync_row_free(&row);
     }
-    sync_free(list);
-    sync_arena_free(&arena);
+    m->claims = NULL;
+    sync_free(order);
+    return rc;
+}
+
+/* What is listed beside a row that stays held. */
+static int restate(sync_merging *m, const sync_claim *one)
+{
+    sync_row row = {0};
+    sync_slot slot;
+    sync_missing missing = {.from = 0};
+    const char *reason = "unique", *detail = unique_taken;
+    sync_arena_reset(&m->arena);
+    int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
+    bool number =
+        rc == SYNC_OK && m->other_slot.shown && sync_stamp_compare(&m->s->sites, m->other.born, row.born) < 0;
+    rc = rc == SYNC_OK && row.held ? sync_parents_missing(m, one->t, one->key, &row, &slot, &missing) : rc;
+    if (one->refused) {
+        reason = one->reason;
+        detail = one->detail;
+    } else if (missing.why[0]) {
+        reason = "foreign key";
+        detail = missing.why;
+    } else if (number) {
+        reason = "number";
+        detail = number_taken;
+    }
+    rc = rc == SYNC_OK && row.held ? sync_conflict_restate(m, one->t, one->key, &row, reason, detail) : rc;
+    sync_row_free(&row);
+    return rc;
+}
+
+static int write_outcome(sync_claims *c, bool *again)
+{
+    *again = false;
+    int rc = hold_losers(c);
+    rc = rc == SYNC_OK ? show_winners(c, again) : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && !*again && i < c->count; i++) {
+        const sync_claim *one = &c->list[i];
+        bool known = one->refused ? one->reason == NULL : one->lacks_parent && one->listed_parent;
+        rc = one->shown || known ? SYNC_OK : restate(c->m, one);
+    }
+    return rc;
+}
+
+/* ---- settling ---- */
+
+/* Could what happened in this merge have made room for held rows of a table? */
+static bool is_touched(const sync_merging *m, const sync_table *t)
+{
+    const sync_db *s = m->s;
+    bool touched = m->touched[t - s->tables];
+    for (uint32_t i = 0; !touched && i < s->fk_count; i++) {
+        const sync_table *parent =
+            s->fks[i].child_tid == t->tid ? sync_engine_tid(m->s, s->fks[i].parent_tid) : NULL;
+        touched = parent && m->touched[parent - s->tables];
+    }
+    return touched;
+}
+
+/* The held rows of a group of tables; what is shown of the list is tried again. */
+static int list_group(sync_claims *c, sync_table *const *tables, uint32_t count)
+{
+    bool tried = true;
+    int rc = SYNC_OK;
+    for (int turn = 0; rc == SYNC_OK && tried && turn < 2; turn++) { /* what is tried may hold others */
+        sync_claims listed = {.m = c->m};
+        tried = false;
+        for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+            rc = tables[i]->missing ? SYNC_OK : list_rows(&listed, tables[i], true);
+        }
+        for (uint32_t i = 0; rc == SYNC_OK && i < listed.count; i++) {
+            const sync_claim *one = &listed.list[i];
+            uint32_t at = 0;
+            bool held = false;
+            rc = retry(c->m, one, &held, &tried);
+            if (rc == SYNC_OK && held) {
+                rc = sync_claims_add(c, one->t, one->key, one->born, &at);
+                c->list[rc == SYNC_OK ? at : 0].listed_parent = one->listed_parent;
+            }
+        }
+        sync_claims_free(&listed);
+    }
+    return rc;
+}
+
+static int settle_group(sync_merging *m, const sync_order *order, sync_table *const *tables, uint32_t count)
+{
+    sync_claims c = {.m = m};
+    bool again = true;
+    int rc = list_group(&c, tables, count);
+    while (rc == SYNC_OK && c.count && again) {
+        rc = sync_contest_decide(&c, order);
+        rc = rc == SYNC_OK ? write_outcome(&c, &again) : rc;
+    }
+    sync_claims_free(&c);
+    return rc;
+}
+
+/* Rows shown without their parents: have they got them? */
+static int review_orphans(sync_merging *m)
+{
+    sync_claims list = {.m = m};
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < m->s->table_count; i++) {
+        sync_table *t = &m->s->tables[i];
+        rc = !t->missing && is_touched(m, t) ? list_rows(&list, t, false) : SYNC_OK;
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && i < list.count; i++) {
+        rc = sync_orphans_review(m, list.list[i].t, list.list[i].key, list.list[i].born);
+    }
+    sync_claims_free(&list);
     return rc;
 }
 
 int sync_settle(sync_merging *m)
 {
-    bool any = false, shown = true;
+    sync_order order = {0};
+    bool any = false;
     int rc = sync_conflict_any(m->s, &any, m->error);
+    if (rc != SYNC_OK || !any) {
+        return rc;
+    }
+    rc = sync_order_init(&order, m->s, m->error);
     m->retry = true;
-    for (int round = 0; rc == SYNC_OK && any && shown && round < SETTLE_ROUNDS_MAX; round++) {
-        m->restated = shown = false;
-        rc = settle_round(m, HELD_FOR_PARENTS, &shown);
-        rc = rc == SYNC_OK ? settle_round(m, HELD_OTHERWISE, &shown) : rc;
-        shown = shown || m->restated;
+    for (uint32_t first = 0, end; rc == SYNC_OK && first < order.count; first = end) {
+        uint32_t group = order.group[order.tables[first] - m->s->tables];
+        bool touched = false;
+        for (end = first; end < order.count && order.group[order.tables[end] - m->s->tables] == group;
+             end++) {
+            touched = touched || is_touched(m, order.tables[end]);
+        }
+        rc = touched ? settle_group(m, &order, &order.tables[first], end - first) : SYNC_OK;
     }
     m->retry = false;
-    rc = rc == SYNC_OK && any ? settle_round(m, SHOWN_WITHOUT_PARENTS, &shown) : rc;
-    return rc;
+    sync_order_free(&order);
+    return rc == SYNC_OK ? review_orphans(m) : rc;
 }
 
 /* ---- the local half ---- */
@@ -219,8 +336,8 @@ static bool has_waiting(const sync_table *t, const sync_row *row)
     return waits;
 }
 
-/* As retry(); first the values that came under another name of a column become that column's, where they are later. */
-static int release_row(sync_merging *m, const sync_candidate *h)
+/* Shows what has waited; first the values that came under another name of a column become that column's, where they are later. */
+static int release_row(sync_merging *m, const sync_claim *h)
 {
     sync_row row = {0}, brought = {0};
     sync_slot slot;
@@ -262,10 +379,9 @@ static int release_row(sync_merging *m, const sync_candidate *h)
 static int release_pending(sync_merging *m, sync_table *t, const char *kind)
 {
     sync_db *s = m->s;
-    sync_arena arena = {0};
-    sync_candidate *list = NULL;
-    uint32_t count = 0, cap = 0;
+    sync_claims list = {.m = m};
     sqlite3_stmt *stmt;
+    uint32_t at;
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT clock, ");
     sync_str_numbers(sql, t, "k%d", ", ");
@@ -282,31 +398,19 @@ static int release_pending(sync_merging *m, sync_table *t, const char *kind)
         if (!has_waiting(t, &row)) {
             continue;
         }
-        if (count == cap) {
-            cap = cap ? cap * 2 : 64;
-            sync_candidate *wider = sync_realloc(list, cap * sizeof *wider);
-            if (wider == NULL) {
-                rc = sync_fail_nomem(m->error);
-                break;
-            }
-            list = wider;
+        sync_value key[SYNC_KEY_COLUMNS_MAX];
+        for (uint32_t i = 0; i < t->key_count; i++) {
+            key[i] = sync_column_value(stmt, (int)i + 1);
         }
-        list[count] = (sync_candidate){
-            .t = t, .born = row.born, .key = sync_arena_alloc(&arena, t->key_count * sizeof(sync_value))};
-        for (uint32_t i = 0; list[count].key && i < t->key_count; i++) {
-            sync_value v = sync_column_value(stmt, (int)i + 1);
-            list[count].key = sync_arena_value(&arena, &v, &list[count].key[i]) ? list[count].key : NULL;
-        }
-        rc = list[count++].key ? SYNC_OK : sync_fail_nomem(m->error);
+        rc = sync_claims_add(&list, t, key, row.born, &at);
     }
     sqlite3_finalize(stmt);
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;
-    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-        rc = release_row(m, &list[i]);
+    for (uint32_t i = 0; rc == SYNC_OK && i < list.count; i++) {
+        rc = release_row(m, &list.list[i]);
     }
     sync_row_free(&row);
-    sync_free(list);
-    sync_arena_free(&arena);
+    sync_claims_free(&list);
     return rc;
 }
 
