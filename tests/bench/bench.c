@@ -14,7 +14,9 @@ static const char usage_rest[] =
     "  --runs N             paired runs, 1 to 64 (7)\n"
     "  --transactions N     one-row transactions per run (2000)\n"
     "  --adopt-rows N       rows of the table to adopt, 0: skip (1000000)\n"
-    "  --key integer|text   only this kind of key\n"
+    "  --scenes N           work of other shapes, in per cent of its full size, 0: skip (100)\n"
+    "  --scene TEXT         only that whose name contains TEXT\n"
+    "  --key integer|text|none  only this kind of key; none: only what comes after the main workload\n"
     "  --clock wall|cpu     what is measured (wall); cpu, without waiting, where others use the machine too\n"
     "  --dir PATH           where the files go (default: a new directory under TMPDIR)\n"
     "  --json PATH          also write the figures as JSON\n";
@@ -79,6 +81,10 @@ static void parse(options *o, int argc, char **argv)
             o->one_row_transactions = number_of(value, 1, 10000000);
         } else if (strcmp(arg, "--adopt-rows") == 0) {
             o->adopt_rows = number_of(value, 0, 100000000);
+        } else if (strcmp(arg, "--scenes") == 0) {
+            o->scenes = number_of(value, 0, 1000);
+        } else if (strcmp(arg, "--scene") == 0) {
+            o->scene = value;
         } else if (strcmp(arg, "--key") == 0) {
             o->key[KEY_INTEGER] = strcmp(value, "integer") == 0;
             o->key[KEY_TEXT] = strcmp(value, "text") == 0;
@@ -125,12 +131,29 @@ static void measure_key(report *r, const options *o, const workload *w, key_kind
     free(all);
 }
 
+static void measure_scene(report *r, const options *o, const workload *w, const scene *s)
+{
+    int runs = s->runs < o->runs ? s->runs : o->runs, size = scene_size(o, s);
+    double *all = calloc((size_t)(runs * (o->contender_count + 1)), sizeof *all);
+    if (all == NULL) {
+        die("out of memory");
+    }
+    for (int run = 0; run < runs; run++) {
+        for (int lane = 0; lane <= o->contender_count; lane++) {
+            all[lane * runs + run] = s->run(o, w, lane ? &o->contenders[lane - 1] : NULL, size);
+        }
+    }
+    report_scene(r, o, s, runs, all, all + runs);
+    free(all);
+}
+
 int main(int argc, char **argv)
 {
     options o = {.rows = 200000,
                  .runs = 7,
                  .one_row_transactions = 2000,
                  .adopt_rows = 1000000,
+                 .scenes = 100,
                  .key = {true, true},
                  .contenders = {{driver_find("sync_ext"), NULL}},
                  .contender_count = 1,
@@ -161,6 +184,11 @@ int main(int argc, char **argv)
             ms[c] = adopt_ms(&o, &o.contenders[c]);
         }
         report_adopt(&r, &o, ms);
+    }
+    for (int i = 0; o.scenes && i < scene_count; i++) {
+        if (o.scene == NULL || strstr(scenes[i].name, o.scene)) {
+            measure_scene(&r, &o, &w, &scenes[i]);
+        }
     }
     report_end(&r);
     workload_free(&w);

@@ -42,7 +42,10 @@ typedef struct driver {
     const char *fold;           /* SQL for work deferred by the writes; NULL: none is */
     const char *finish;         /* SQL before a connection with the extension is closed; NULL: none */
     void (*gather)(sqlite3 *db, bytes *out);      /* all changes, compressed, as they would be sent */
-    void (*merge)(sqlite3 *db, const bytes *all); /* into a file with the same empty table */
+    void (*merge)(sqlite3 *db, const bytes *all); /* into a file with the same table */
+    const char *version;                          /* SQL: how far the file's own changes have come */
+    void (*news)(sqlite3 *from, sqlite3 *to, sqlite3_int64 version,
+                 bytes *out); /* what `from` has written since `version`, for `to`, which had all before it */
 } driver;
 
 /* An extension to measure: a driver and where its library is. `path` is borrowed. */
@@ -75,6 +78,8 @@ typedef struct options {
     const char *dir;  /* for the files; exists */
     const char *json; /* NULL: none */
     int rows, runs, one_row_transactions, adopt_rows;
+    int scenes;        /* per cent of their full size; 0: none */
+    const char *scene; /* only those whose name contains this; NULL: all */
     bool key[KEY_KINDS];
     bool cpu_time;
     contender contenders[8]; /* [0] is ours */
@@ -114,14 +119,28 @@ run_result run_once(const options *o, const workload *w, key_kind key,
                     const contender *who); /* NULL: plain */
 double adopt_ms(const options *o,
                 const contender *who); /* median of adopting a table of o->adopt_rows rows */
+sqlite3 *fresh_file(const options *o, const char *file, key_kind key,
+                    const contender *who); /* with an empty table t, adopted; NULL: plain */
+double fingerprint(sqlite3 *db);           /* of the rows of t */
 
 /* bench_bulk.c */
 void bulk_writes(sqlite3 *db, const workload *w, key_kind key, run_result *out); /* into an empty table */
+
+/* bench_scenes.c: work of other shapes than the main workload's, each on files of its own. */
+typedef struct scene {
+    const char *name, *unit; /* of what `run` gives */
+    int size, runs;          /* at full size; how often it is worth repeating */
+    double (*run)(const options *o, const workload *w, const contender *who, int size); /* NULL: plain */
+} scene;
+extern const scene scenes[];
+extern const int scene_count;
+int scene_size(const options *o, const scene *s);
 
 /* bench_report.c */
 typedef struct report {
     FILE *json; /* NULL: none */
     bool comma;
+    bool scenes; /* their heading is out */
 } report;
 report report_begin(const options *o);
 /* plain[runs] and tracked[contender * runs + run] belong together pairwise. */
@@ -131,6 +150,9 @@ void report_key(report *r, const options *o, key_kind key, const run_result *pla
 void report_ways(report *r, const options *o, key_kind key, const run_result *plain, const run_result *ours,
                  const run_result *bare);
 void report_adopt(report *r, const options *o, const double *ms);
+/* plain[run] and tracked[contender * runs + run] of one scene belong together. */
+void report_scene(report *r, const options *o, const scene *s, int runs, const double *plain,
+                  const double *tracked);
 void report_end(report *r);
 
 #endif

@@ -53,14 +53,27 @@ static void decompress(const bytes *in, bytes *out)
 
 /* ---- extensions that make a blob of all changes ---- */
 
-static void blob_gather(sqlite3 *db, const char *select, bytes *out)
+static void take_blob(sqlite3 *db, sqlite3_stmt *stmt, bytes *out)
 {
-    sqlite3_stmt *stmt = db_prepare(db, select);
     if (sqlite3_step(stmt) != SQLITE_ROW || sqlite3_column_type(stmt, 0) != SQLITE_BLOB) {
-        die("%s: %s", select, sqlite3_errmsg(db));
+        die("%s: %s", sqlite3_sql(stmt), sqlite3_errmsg(db));
     }
     size_t size = (size_t)sqlite3_column_bytes(stmt, 0);
     memcpy(bytes_grow(out, size), sqlite3_column_blob(stmt, 0), size);
+}
+
+static void blob_gather(sqlite3 *db, const char *select, bytes *out)
+{
+    sqlite3_stmt *stmt = db_prepare(db, select);
+    take_blob(db, stmt, out);
+    sqlite3_finalize(stmt);
+}
+
+static void blob_gather_since(sqlite3 *db, const char *select, sqlite3_int64 version, bytes *out)
+{
+    sqlite3_stmt *stmt = db_prepare(db, select);
+    sqlite3_bind_int64(stmt, 1, version);
+    take_blob(db, stmt, out);
     sqlite3_finalize(stmt);
 }
 
@@ -75,6 +88,20 @@ static void blob_merge(sqlite3 *db, const char *select, const bytes *all)
 static void sync_gather(sqlite3 *db, bytes *out)
 {
     blob_gather(db, "SELECT sync_changeset()", out);
+}
+
+static void sync_news(sqlite3 *from, sqlite3 *to, sqlite3_int64 version, bytes *out)
+{
+    (void)version; /* the receiver says what it holds */
+    sqlite3_stmt *seen = db_prepare(to, "SELECT sync_seen()"),
+                 *cut = db_prepare(from, "SELECT sync_changeset(?1)");
+    if (sqlite3_step(seen) != SQLITE_ROW) {
+        die("sync_seen: %s", sqlite3_errmsg(to));
+    }
+    sqlite3_bind_value(cut, 1, sqlite3_column_value(seen, 0));
+    take_blob(from, cut, out);
+    sqlite3_finalize(cut);
+    sqlite3_finalize(seen);
 }
 
 static void sync_merge(sqlite3 *db, const bytes *all)
@@ -101,13 +128,21 @@ static void cloudsync_setup(sqlite3 *db)
     }
 }
 
+#define CLOUDSYNC_PAYLOAD                                                                                    \
+    "SELECT cloudsync_payload_encode(tbl, pk, col_name, col_value, col_version, db_version, site_id, cl, "   \
+    "seq)"                                                                                                   \
+    " FROM cloudsync_changes"
+
 static void cloudsync_gather(sqlite3 *db, bytes *out)
 {
-    blob_gather(
-        db,
-        "SELECT cloudsync_payload_encode(tbl, pk, col_name, col_value, col_version, db_version, site_id,"
-        " cl, seq) FROM cloudsync_changes",
-        out);
+    blob_gather(db, CLOUDSYNC_PAYLOAD, out);
+}
+
+static void cloudsync_news(sqlite3 *from, sqlite3 *to, sqlite3_int64 version, bytes *out)
+{
+    (void)to;
+    blob_gather_since(from, CLOUDSYNC_PAYLOAD " WHERE db_version > ?1 AND site_id = cloudsync_siteid()",
+                      version, out);
 }
 
 static void cloudsync_merge(sqlite3 *db, const bytes *all)
@@ -169,10 +204,11 @@ static const unsigned char *bind_value(sqlite3_stmt *stmt, int index, const unsi
     }
 }
 
-static void rows_gather(sqlite3 *db, const char *select, bytes *out)
+static void rows_gather(sqlite3 *db, const char *select, sqlite3_int64 version, bytes *out)
 {
     bytes rows = {0};
     sqlite3_stmt *stmt = db_prepare(db, select);
+    sqlite3_bind_int64(stmt, 1, version);
     int rc, columns = sqlite3_column_count(stmt);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         for (int c = 0; c < columns; c++) {
@@ -209,7 +245,16 @@ static void rows_merge(sqlite3 *db, const char *insert, const bytes *all)
 
 static void crsqlite_gather(sqlite3 *db, bytes *out)
 {
-    rows_gather(db, "SELECT " CRSQLITE_COLUMNS " FROM crsql_changes", out);
+    rows_gather(db, "SELECT " CRSQLITE_COLUMNS " FROM crsql_changes WHERE db_version > ?1", 0, out);
+}
+
+static void crsqlite_news(sqlite3 *from, sqlite3 *to, sqlite3_int64 version, bytes *out)
+{
+    (void)to;
+    rows_gather(from,
+                "SELECT " CRSQLITE_COLUMNS
+                " FROM crsql_changes WHERE db_version > ?1 AND site_id = crsql_site_id()",
+                version, out);
 }
 
 static void crsqlite_merge(sqlite3 *db, const bytes *all)
@@ -224,14 +269,18 @@ static const driver drivers[] = {
      .forget = "SELECT sync_untrack('t')",
      .fold = "SELECT sync_fold()",
      .gather = sync_gather,
-     .merge = sync_merge},
+     .merge = sync_merge,
+     .version = "SELECT sync_version()",
+     .news = sync_news},
     {.name = "crsqlite",
      .entry = "sqlite3_crsqlite_init",
      .writer_loads = true,
      .adopt = "SELECT crsql_as_crr('t')",
      .finish = "SELECT crsql_finalize()",
      .gather = crsqlite_gather,
-     .merge = crsqlite_merge},
+     .merge = crsqlite_merge,
+     .version = "SELECT crsql_db_version()",
+     .news = crsqlite_news},
     {.name = "sqlite-sync",
      .entry = "sqlite3_cloudsync_init",
      .writer_loads = true,
@@ -239,7 +288,9 @@ static const driver drivers[] = {
      .adopt = "SELECT cloudsync_init('t', 'cls', 1)",
      .finish = "SELECT cloudsync_terminate()",
      .gather = cloudsync_gather,
-     .merge = cloudsync_merge},
+     .merge = cloudsync_merge,
+     .version = "SELECT cloudsync_db_version()",
+     .news = cloudsync_news},
 };
 
 /* Milliseconds, as the extension's own triggers ask for them: the order of writes in files that were apart needs the time of each. */

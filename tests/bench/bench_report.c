@@ -283,3 +283,44 @@ void report_adopt(report *r, const options *o, const double *ms)
     }
     putchar('\n');
 }
+
+/* ---- scenes ---- */
+
+static double median_of(const double *values, int count)
+{
+    double sorted[RUNS_MAX];
+    memcpy(sorted, values, (size_t)count * sizeof *sorted);
+    return spread_of(sorted, count).median;
+}
+
+void report_scene(report *r, const options *o, const scene *s, int runs, const double *plain,
+                  const double *tracked)
+{
+    double ratio[RUNS_MAX];
+    if (!r->scenes) {
+        r->scenes = true;
+        printf("\n%-48s %7s %10s", "other shapes of work; times plain", "unit", "plain");
+        for (int c = 0; c < o->contender_count; c++) {
+            printf(" %11s", o->contenders[c].driver->name);
+        }
+        putchar('\n');
+    }
+    printf("%-40s %7d %7s %10.2f", s->name, scene_size(o, s), s->unit, median_of(plain, runs));
+    for (int c = 0; c < o->contender_count; c++) {
+        for (int i = 0; i < runs; i++) {
+            ratio[i] = tracked[c * runs + i] / plain[i];
+        }
+        spread times = spread_of(ratio, runs);
+        printf(" %11.2f", times.median);
+        if (r->json) {
+            json_item(r);
+            fprintf(r->json,
+                    "{\"scene\": \"%s\", \"size\": %d, \"unit\": \"%s\", \"system\": \"%s\", \"plain\": "
+                    "%.3f, \"measured\": %.3f, \"low\": %.3f, \"median\": %.3f, \"high\": %.3f}",
+                    s->name, scene_size(o, s), s->unit, o->contenders[c].driver->name, median_of(plain, runs),
+                    median_of(tracked + c * runs, runs), times.low, times.median, times.high);
+        }
+    }
+    putchar('\n');
+    fflush(stdout);
+}

@@ -144,7 +144,7 @@ static double write_rows(const writer *wr, phase p, int count, bool together)
     return us;
 }
 
-static sqlite3 *fresh_file(const options *o, const char *file, key_kind key, const contender *who)
+sqlite3 *fresh_file(const options *o, const char *file, key_kind key, const contender *who)
 {
     db_remove(o->dir, file);
     sqlite3 *db = db_open(o->dir, file, who);
@@ -174,7 +174,7 @@ static double one_row_transactions(const options *o, const workload *w, key_kind
 }
 
 /* Integers only: a sum of reals depends on the order of the rows. */
-static double fingerprint(sqlite3 *db)
+double fingerprint(sqlite3 *db)
 {
     return db_number(
         db, "SELECT count(*) + sum(c) + sum(CAST(d * 100 AS INT)) + sum(length(a)) + sum(length(b)) FROM t");
