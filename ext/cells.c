@@ -171,6 +171,7 @@ int sync_cells_open(sync_db *s, const sync_cells_range *range, sync_cells **out,
     int rc = sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
     c->lo = range->lo > 0 ? range->lo : 1;
     c->hi = range->hi < newest ? range->hi : newest;
+    c->hi -= c->hi == INT64_MAX; /* no trigger gets that far, and the walk looks one further */
     rc = rc == SYNC_OK ? copy_tables(c, range, error) : rc;
     if (c->count == 0) {
         c->hi = 0;

@@ -373,6 +373,9 @@ static int read_meta(sync_db *s, int64_t *generation, sync_error *error)
             rc = sync_fail(error, SYNC_FORMAT,
                            "this file's metadata has format %d; this version knows %d: use a newer sync_ext",
                            format, SYNC_META_FORMAT);
+        } else if (format < 1) {
+            rc = sync_fail(error, SYNC_CORRUPT,
+                           "sync_meta: there is no format %d: this file's metadata is damaged", format);
         }
     }
     sqlite3_reset(s->meta_stmt);

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -44,6 +45,24 @@ class Sync(Case):
         got, out, err = self.run_peer("sync", db, url, "--once")
         self.assertEqual(status, got, out + err)
         return err
+
+    def test_two_peers_with_nothing_to_do_sleep(self):
+        """How often their threads wake by themselves is counted, not for how long they run: a slower machine wakes them less."""
+        a, b = self.make("a.db", "b.db")
+        server = self.serve(a)
+        follower = self.sync(b, server.url)
+        plain(a, "INSERT INTO note(id) VALUES('n1')")
+        self.wait_same(a, b)
+        time.sleep(3)  # folding in a quiet moment, and what was said of it
+
+        def wakings():
+            counted = re.compile(r"^voluntary_ctxt_switches:\s+(\d+)", re.MULTILINE)
+            return sum(int(counted.search(status.read_text()).group(1)) for peer in (server, follower)
+                       for status in Path(f"/proc/{peer.process.pid}/task").glob("*/status"))
+
+        before = wakings()
+        time.sleep(2)
+        self.assertLess(wakings() - before, 40)
 
     def test_two_files_edited_offline_converge(self):
         a, b = self.make("a.db", "b.db")

@@ -29,6 +29,13 @@ class OutOfBounds(Case):
         note = rawchanges.table("note", columns=("title", "body"))
         return rawchanges.pack(rawchanges.whole([note], row, 1))
 
+    def test_a_journal_entry_with_the_highest_number_there_is(self):
+        """sync_changes began again behind it, from the least number, and never ended."""
+        shell(self.db, "SELECT sync_fold(); INSERT INTO sync_journal SELECT 9223372036854775807, tid, -1, at, k1 FROM sync_journal LIMIT 1")
+        for order in ("", " ORDER BY version DESC", " WHERE version >= 9223372036854775807", " WHERE tbl = 'note'"):
+            with self.subTest(order):
+                self.assertEqual(shell(self.db, f"SELECT count(*) < 10 FROM (SELECT * FROM sync_changes{order})"), "1")
+
     def test_references_of_columns_that_are_not_there(self):
         connection = connect(self.db)
         for reference in (2 << 1, 30000 << 1, 1 << 1 | 1, 63 << 1 | 1):

@@ -2,6 +2,7 @@
 import itertools
 import json
 import random
+import time
 import unittest
 
 from syncfile import SyncTest, exchange, tick
@@ -136,6 +137,37 @@ class ByKey(SyncTest):
         self.assertEqual(len(results), 1)
         self.level(a, b, c)
         self.assertEqual(results, {repr((a.dump(), a.cells()))})
+
+
+class Clocks(SyncTest):
+    def set_ahead(self, file, minutes):
+        """As if this file had been written under a clock that is so far ahead: what follows is stamped later still."""
+        file.sql("UPDATE sync_meta SET hlc = ? << 16", int((time.time() + minutes * 60) * 1000))
+        file.close()
+
+    def test_more_than_five_minutes_ahead_is_refused_whole(self):
+        a, b = self.files("ab", "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TABLE u(id TEXT PRIMARY KEY);", "t", "u")
+        a.script("INSERT INTO u VALUES('in time'); INSERT INTO t VALUES('k', 1)")
+        exchange(a, b)
+        a.sql("INSERT INTO u VALUES('also in time')")
+        a.fold()
+        self.set_ahead(a, 6)
+        a.sql("UPDATE t SET v = 'ahead'")
+        changes, before = a.cut_for(b), b.dump()
+        for _ in range(2):
+            self.refused(b, "SELECT sync_apply(?)", changes, says=["table t", "more than 5 minutes ahead", "nothing was merged"])
+            self.assertEqual(b.dump(), before)
+        b.sql("UPDATE t SET v = 'here'")
+        self.assertIsNotNone(b.cut_for(a))
+
+    def test_four_minutes_ahead_is_merged_and_what_saw_it_counts_as_later(self):
+        a, b = self.files("ab", "CREATE TABLE t(id TEXT PRIMARY KEY, v);", "t")
+        self.set_ahead(a, 4)
+        a.sql("INSERT INTO t VALUES('k', 'ahead')")
+        self.assertEqual(b.pull(a), 1)
+        b.sql("UPDATE t SET v = 'saw it'")
+        exchange(a, b)
+        self.assertEqual(a.sql("SELECT v FROM t"), [("saw it",)])
 
 
 class Topologies(SyncTest):

@@ -249,13 +249,27 @@ static void test_debt(void **state)
     peer_debt_drop(debt);
 }
 
+/* What reaches beyond this machine must have been asked for. */
+static void test_serve_is_for_this_machine(void **state)
+{
+    (void)state;
+    char *argv[] = {"sync-peer", "serve", "/somewhere/a.db", NULL};
+    peer_options o = {0};
+    int code = -1;
+    assert_true(peer_options_read(3, argv, &o, &code));
+    assert_string_equal(o.listen_host, "127.0.0.1");
+    assert_int_equal(o.listen_port, 7420);
+    assert_string_equal(o.room, "a");
+    peer_options_free(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_urls),    cmocka_unit_test(test_room_names),
         cmocka_unit_test(test_backoff), cmocka_unit_test(test_seen_join),
         cmocka_unit_test(test_queue),   cmocka_unit_test(test_seen_join_of_nonsense),
-        cmocka_unit_test(test_debt),
+        cmocka_unit_test(test_debt),    cmocka_unit_test(test_serve_is_for_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
