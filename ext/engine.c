@@ -237,10 +237,8 @@ static int look_at_triggers(sync_db *s, sync_table *t, sync_error *error)
         rc = SYNC_OK;
     }
     sqlite3_finalize(stmt);
-    bool present = true;
-    rc = rc == SYNC_OK && !t->untriggered && t->hints ? sync_hints_present(s, t, &present, error) : rc;
-    t->untriggered = t->untriggered || !present;
-    return rc;
+    return rc == SYNC_OK && !t->untriggered && t->hints ? sync_hints_lacking(s, t, &t->untriggered, error)
+                                                        : rc;
 }
 
 static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_error *error)

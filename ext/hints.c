@@ -71,11 +71,11 @@ int sync_hints_text(sync_db *s, const sync_table *t, bool update, char **text, s
     return rc != SYNC_OK || *text ? rc : sync_fail_nomem(error);
 }
 
-int sync_hints_present(sync_db *s, const sync_table *t, bool *present, sync_error *error)
+int sync_hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_error *error)
 {
     int rc = SYNC_OK;
-    *present = true;
-    for (int update = 0; rc == SYNC_OK && *present && update < 2; update++) {
+    *lacking = false;
+    for (int update = 0; rc == SYNC_OK && !*lacking && update < 2; update++) {
         char *text = NULL;
         int64_t found = 0;
         rc = sync_hints_text(s, t, update != 0, &text, error);
@@ -86,7 +86,7 @@ int sync_hints_present(sync_db *s, const sync_table *t, bool *present, sync_erro
                                   t->tid, update ? "update" : "insert", text)
                  : rc;
         sqlite3_free(text);
-        *present = found > 0;
+        *lacking = found == 0;
     }
     return rc;
 }

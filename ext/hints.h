@@ -11,7 +11,7 @@
 /* One INSERT for each UNIQUE index; `*text` belongs to the caller (sqlite3_free). */
 int sync_hints_text(sync_db *s, const sync_table *t, bool update, char **text, sync_error *error);
 
-/* Are these statements in the table's triggers? An index may have come, or changed, since they were made. */
-int sync_hints_present(sync_db *s, const sync_table *t, bool *present, sync_error *error);
+/* Are these statements missing in the table's triggers? An index may have come, or changed, since they were made. */
+int sync_hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_error *error);
 
 #endif
