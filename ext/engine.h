@@ -265,6 +265,11 @@ int sync_query_bound(sync_db *s, int64_t *out, int64_t otherwise, int64_t bound,
 
 /* Result code of the connection with its message. */
 int sync_fail_db(sync_db *s, sync_error *error, const char *what);
+
+/* The code that a host is given for an error, whose text says the rest: SQLite's own, extended; SQLITE_ERROR for ours. Neither
+** SQLITE_CORRUPT, which would make SQLite distrust the whole database and end the caller's transaction, nor SQLITE_SCHEMA, after which it runs
+** the statement again. */
+int sync_host_code(int code);
 int sync_fail_nomem(sync_error *error);
 
 sync_value sync_column_value(sqlite3_stmt *stmt, int column); /* borrowed until the next step or reset */

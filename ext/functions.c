@@ -19,10 +19,7 @@ static void give_error(sqlite3_context *context, const sync_error *error)
         return;
     }
     sqlite3_result_error(context, error->text, -1);
-    /* a result of SQLITE_CORRUPT would make SQLite distrust the whole database and refuse the caller's COMMIT */
-    if (error->code < SYNC_BEHIND && (error->code & 0xff) != SQLITE_CORRUPT) {
-        sqlite3_result_error_code(context, error->code);
-    }
+    sqlite3_result_error_code(context, sync_host_code(error->code));
 }
 
 /* What an operation is opened for. */

@@ -20,6 +20,14 @@ int sync_fail_db(sync_db *s, sync_error *error, const char *what)
     return sync_fail(error, rc, "%s", sqlite3_errmsg(s->db));
 }
 
+int sync_host_code(int code)
+{
+    int primary = code & 0xff;
+    bool ours =
+        code >= SYNC_BEHIND && code <= SYNC_SCHEMA; /* SQLite's extended codes lie on both sides of them */
+    return ours || primary == SQLITE_CORRUPT || primary == SQLITE_SCHEMA ? SQLITE_ERROR : code;
+}
+
 int sync_prepare_text(sync_db *s, sqlite3_stmt **stmt, sync_error *error, char *owned_sql)
 {
     *stmt = NULL;

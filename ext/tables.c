@@ -12,15 +12,12 @@ int sync_tables_register(sync_db *s)
 
 int sync_tables_fail(sqlite3_vtab *vtab, const sync_error *error)
 {
-    int code = error->code;
-    if (code == SYNC_NOMEM) {
+    if (error->code == SYNC_NOMEM) {
         return SQLITE_NOMEM;
     }
     sqlite3_free(vtab->zErrMsg);
     vtab->zErrMsg = sqlite3_mprintf("%s", error->text);
-    /* SQLITE_CORRUPT would end the caller's transaction, SQLITE_SCHEMA would run the statement again */
-    bool ours = code >= SYNC_BEHIND && code <= SYNC_SCHEMA;
-    return ours || (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_SCHEMA ? SQLITE_ERROR : code;
+    return sync_host_code(error->code);
 }
 
 /* What a look may meet. */
