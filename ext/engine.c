@@ -527,6 +527,7 @@ static int open_operation(sync_db *s, sync_op *op, sync_error *error)
         return rc;
     }
     rc = op->mode == SYNC_WRITE ? sync_keeper_join(s, error) : SYNC_OK;
+    op->joined = rc == SYNC_OK && op->mode == SYNC_WRITE;
     op->depth = s->depth;
     rc = rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
     return rc == SYNC_OK ? SYNC_OK : sync_op_end(s, op, rc, error);
@@ -564,7 +565,8 @@ static void roll_back(sync_db *s, const sync_op *op)
         }
     } else if (op->mode == SYNC_READ) {
         s->left = op->transaction ? SYNC_LEFT_READING : SYNC_LEFT_NOTHING; /* it wrote to TEMP only */
-    } else {
+    } else if (op->joined ||
+               op->transaction) { /* else nothing was written, and nobody would tell when it is over */
         s->left = op->transaction ? SYNC_LEFT_WRITING : SYNC_LEFT_INSIDE;
         s->left_depth = op->depth;
     }

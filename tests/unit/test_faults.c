@@ -196,6 +196,23 @@ static void test_a_host_that_goes_back(void **state)
     fail_each(HOST_GOES_BACK, true, 53);
 }
 
+/* What an operation left undone for want of memory is forgotten with the transaction, whatever was the first thing that failed. */
+static void test_a_host_that_starts_over(void **state)
+{
+    (void)state;
+    fresh("to.db");
+    for (long good = 0; good < 400; good++) { /* until it has begun */
+        sqlite3 *db = open_file("to.db");
+        run(db, "BEGIN");
+        fault_arm_once(good);
+        (void)sqlite3_exec(db, "SELECT sync_fold()", NULL, NULL, NULL);
+        (void)fault_disarm();
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL); /* where SQLite has not done it */
+        run(db, "BEGIN; SELECT sync_fold(); COMMIT");
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    }
+}
+
 int main(void)
 {
     if (fault_install() != 0 || mkdtemp(directory) == NULL) {
@@ -206,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_in_a_transaction),
         cmocka_unit_test(test_in_a_savepoint),
         cmocka_unit_test(test_a_host_that_goes_back),
+        cmocka_unit_test(test_a_host_that_starts_over),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     char command[200];
