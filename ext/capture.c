@@ -30,6 +30,14 @@ static void vars_free(template_vars *vars)
     vars->count = 0;
 }
 
+/* The text, which may be empty; NULL when out of memory. */
+static char *finish(sqlite3_str *str)
+{
+    bool oom = sqlite3_str_errcode(str) != SQLITE_OK;
+    char *text = sqlite3_str_finish(str);
+    return text || oom ? text : sqlite3_mprintf("");
+}
+
 /* Replaces {name} by its value; an unknown name stays as it is. NULL when out of memory. */
 static char *template_fill(sync_db *s, const char *text, const template_vars *vars)
 {
@@ -50,13 +58,16 @@ static char *template_fill(sync_db *s, const char *text, const template_vars *va
         if (hit < 0) {
             sqlite3_str_append(out, "{", 1);
             text = open + 1;
+        } else if (vars->value[hit] == NULL) { /* it could not be made */
+            sqlite3_free(sqlite3_str_finish(out));
+            return NULL;
         } else {
-            sqlite3_str_appendall(out, vars->value[hit] ? vars->value[hit] : "");
+            sqlite3_str_appendall(out, vars->value[hit]);
             text = open + 2 + strlen(vars->name[hit]);
         }
     }
     sqlite3_str_appendall(out, text);
-    return sqlite3_str_finish(out);
+    return finish(out);
 }
 
 /* The text between the leading comment lines and the end: comments are for readers of the file, not of the schema. */
@@ -73,14 +84,14 @@ static char *keys_text(sync_db *s, const sync_table *t, const char *format, cons
 {
     sqlite3_str *str = sqlite3_str_new(s->db);
     sync_str_keys(str, t, format, between);
-    return sqlite3_str_finish(str);
+    return finish(str);
 }
 
 static char *numbers_text(sync_db *s, const sync_table *t)
 {
     sqlite3_str *str = sqlite3_str_new(s->db);
     sync_str_numbers(str, t, "k%d", ", ");
-    return sqlite3_str_finish(str);
+    return finish(str);
 }
 
 /* OLD and NEW key equal: bytewise (and by type where that can differ), or as the key's own collation sees it. */
@@ -100,7 +111,7 @@ static char *key_equal_text(sync_db *s, const sync_table *t, bool bytes)
 {
     sqlite3_str *str = sqlite3_str_new(s->db);
     key_equal(str, t, bytes);
-    return sqlite3_str_finish(str);
+    return finish(str);
 }
 
 /* A CASE that is the column's bit if the column changed: the cheapest form measured. */
@@ -128,51 +139,54 @@ static void mask_tree(sqlite3_str *str, const sync_table *t, const uint32_t *ter
     sqlite3_str_appendall(str, ")");
 }
 
-/* The mask of one group of columns; false if the group has no present column. */
-static bool group_mask(sqlite3_str *str, const sync_table *t, uint32_t group)
+/* The columns of one group that are present; how many. */
+static uint32_t group_columns(const sync_table *t, uint32_t group, uint32_t columns[SYNC_MASK_COLUMNS])
 {
-    uint32_t terms[SYNC_MASK_COLUMNS], count = 0;
+    uint32_t count = 0;
     for (uint32_t i = 0; i < SYNC_MASK_COLUMNS; i++) {
         uint32_t cid = group * SYNC_MASK_COLUMNS + i;
         if (cid < t->col_count && t->cols[cid].present) {
-            terms[count++] = cid;
+            columns[count++] = cid;
         }
     }
-    if (count) {
-        mask_tree(str, t, terms, 0, count);
-    }
-    return count > 0;
+    return count;
 }
 
 static char *first_mask(sync_db *s, const sync_table *t)
 {
+    uint32_t columns[SYNC_MASK_COLUMNS], count = group_columns(t, 0, columns);
     sqlite3_str *str = sqlite3_str_new(s->db);
-    if (!group_mask(str, t, 0)) {
+    if (count) {
+        mask_tree(str, t, columns, 0, count);
+    } else {
         sqlite3_str_appendall(str, "0");
     }
-    return sqlite3_str_finish(str);
+    return finish(str);
+}
+
+/* An entry for each group of columns, from `first` on, in which something changed. */
+static void group_entries(sqlite3_str *str, const sync_table *t, uint32_t first)
+{
+    for (uint32_t group = first; group * SYNC_MASK_COLUMNS < t->col_count; group++) {
+        uint32_t columns[SYNC_MASK_COLUMNS], count = group_columns(t, group, columns);
+        if (count) {
+            sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
+            sync_str_numbers(str, t, "k%d", ", ");
+            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, SYNC_AT_SQL);
+            sync_str_keys(str, t, "NEW.\"%w\"", ", ");
+            sqlite3_str_appendall(str, " FROM (SELECT ");
+            mask_tree(str, t, columns, 0, count);
+            sqlite3_str_appendall(str, " AS m) WHERE m;\n    ");
+        }
+    }
 }
 
 /* Entries for the groups of columns after the first. */
 static char *other_groups(sync_db *s, const sync_table *t)
 {
     sqlite3_str *str = sqlite3_str_new(s->db);
-    for (uint32_t group = 1; group * SYNC_MASK_COLUMNS < t->col_count; group++) {
-        sqlite3_str *mask = sqlite3_str_new(s->db);
-        if (group_mask(mask, t, group)) {
-            char *text = sqlite3_str_finish(mask);
-            sqlite3_str_appendall(str, "INSERT INTO sync_journal(tid, op, at, ");
-            sync_str_numbers(str, t, "k%d", ", ");
-            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, SYNC_AT_SQL);
-            sync_str_keys(str, t, "NEW.\"%w\"", ", ");
-            sqlite3_str_appendf(str, " FROM (SELECT %s AS m) WHERE m;\n    ", text ? text : "");
-            sqlite3_free(text);
-        } else {
-            sqlite3_free(sqlite3_str_finish(mask));
-        }
-    }
-    char *text = sqlite3_str_finish(str);
-    return text ? text : sqlite3_mprintf("");
+    group_entries(str, t, 1);
+    return finish(str);
 }
 
 static void move_entry(sqlite3_str *str, const sync_table *t, const char *op, const char *row)
@@ -195,26 +209,15 @@ static char *key_move(sync_db *s, const sync_table *t)
         sqlite3_str_appendall(str, ");\n    ");
         move_entry(str, t, "-1", "NEW.\"%w\"");
         sqlite3_str_appendall(str, ";");
-        return sqlite3_str_finish(str);
+        return finish(str);
     }
     move_entry(str, t, "-3", "OLD.\"%w\"");
     sqlite3_str_appendall(str, ";\n    ");
     move_entry(str, t, "-4", "NEW.\"%w\"");
     sqlite3_str_appendall(str, ";");
-    for (uint32_t group = 0; group * SYNC_MASK_COLUMNS < t->col_count; group++) {
-        sqlite3_str *mask = sqlite3_str_new(s->db);
-        bool any = group_mask(mask, t, group);
-        char *text = sqlite3_str_finish(mask);
-        if (any) {
-            sqlite3_str_appendall(str, "\n    INSERT INTO sync_journal(tid, op, at, ");
-            sync_str_numbers(str, t, "k%d", ", ");
-            sqlite3_str_appendf(str, ") SELECT %u, m, %s, ", t->tid | group << SYNC_GROUP_SHIFT, SYNC_AT_SQL);
-            sync_str_keys(str, t, "NEW.\"%w\"", ", ");
-            sqlite3_str_appendf(str, " FROM (SELECT %s AS m) WHERE m;", text ? text : "");
-        }
-        sqlite3_free(text);
-    }
-    return sqlite3_str_finish(str);
+    sqlite3_str_appendall(str, "\n    ");
+    group_entries(str, t, 0);
+    return finish(str);
 }
 
 /* The columns that the key trigger watches; the rowid may be set under any of its names. */
@@ -225,7 +228,7 @@ static char *key_columns(sync_db *s, const sync_table *t)
     if (t->rowid_alias) {
         sqlite3_str_appendall(str, ", rowid, oid, _rowid_");
     }
-    return sqlite3_str_finish(str);
+    return finish(str);
 }
 
 /* Another row `t` has the new key. */
@@ -262,10 +265,10 @@ static char *resolve(sync_db *s, const sync_table *t, uint32_t more)
         sqlite3_str_appendf(still, "%st.\"%w\" = sync_journal.k%d", k ? " AND " : "", t->key_names[k],
                             (int)k + 1);
     }
-    var_set(&vars, "still", sqlite3_str_finish(still));
+    var_set(&vars, "still", finish(still));
     sqlite3_str *gone = sqlite3_str_new(s->db);
     sync_str_match(gone, t, "d", "sync_journal");
-    var_set(&vars, "gone", sqlite3_str_finish(gone));
+    var_set(&vars, "gone", finish(gone));
     char *text = template_fill(s, template_body(sql_trigger_resolve), &vars);
     vars_free(&vars);
     return text;
