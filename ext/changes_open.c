@@ -174,7 +174,7 @@ int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **ou
         const sync_env *env = sync_env_get();
         rc = env->random(env->context, &c->head.delta, sizeof c->head.delta) == 0
                  ? SYNC_OK
-                 : sync_fail(error, SYNC_ERROR, "no random numbers to tell deltas apart");
+                 : sync_fail(error, SYNC_IOERR, "no random numbers to tell deltas apart");
     }
     rc = rc == SYNC_OK ? choose_tables(c, request, error) : rc;
     rc = rc == SYNC_OK ? prepare_head(c, request, error) : rc;

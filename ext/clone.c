@@ -16,7 +16,7 @@ static const char *const encodings[] = {"UTF-8", "UTF-16le", "UTF-16be"};
 
 static int fail(sqlite3 *db, sync_error *error, const char *what)
 {
-    return sync_fail(error, sqlite3_errcode(db) & 0xff, "%s: %s", what, sqlite3_errmsg(db));
+    return sync_fail(error, sqlite3_extended_errcode(db), "%s: %s", what, sqlite3_errmsg(db));
 }
 
 static int dump_number(sqlite3 *db, sync_buf *out, const char *pragma, sync_error *error)
@@ -95,23 +95,28 @@ static const char tracked_sql[] =
     "SELECT s.name, t.options FROM main.sync_table AS t, main.sqlite_schema AS s"
     " WHERE s.type = 'table' AND s.name = t.name COLLATE NOCASE ORDER BY t.tid";
 
-static bool is_tracked(sqlite3 *db)
+/* SYNC_OK, or why there is nothing to dump. */
+static int require_tracked(sqlite3 *db, sync_error *error)
 {
-    return sqlite3_table_column_metadata(db, "main", "sync_table", NULL, NULL, NULL, NULL, NULL, NULL) ==
-           SQLITE_OK;
+    int rc = sqlite3_table_column_metadata(db, "main", "sync_table", NULL, NULL, NULL, NULL, NULL, NULL);
+    if (rc == SQLITE_ERROR) { /* no such table */
+        return sync_fail(error, SYNC_SCHEMA, "this file tracks no table, so there is nothing to clone");
+    }
+    return rc == SQLITE_OK ? SYNC_OK : fail(db, error, "the schema cannot be read");
 }
 
 int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error)
 {
     size_t before = out->len;
-    if (!is_tracked(db)) {
-        return sync_fail(error, SYNC_SCHEMA, "this file tracks no table, so there is nothing to clone");
+    int rc = require_tracked(db, error);
+    if (rc != SYNC_OK) {
+        return rc;
     }
     if (sqlite3_exec(db, "SAVEPOINT sync_clone", NULL, NULL, NULL) != SQLITE_OK) {
         return fail(db, error, "the schema cannot be read");
     }
     sync_buf_put_u8(out, VERSION);
-    int rc = dump_encoding(db, out, error);
+    rc = dump_encoding(db, out, error);
     rc = rc == SYNC_OK ? dump_number(db, out, "PRAGMA main.user_version", error) : rc;
     rc = rc == SYNC_OK ? dump_number(db, out, "PRAGMA main.application_id", error) : rc;
     rc = rc == SYNC_OK ? dump_rows(db, out, objects_sql, true, error) : rc;
@@ -242,8 +247,8 @@ static int compile(sqlite3 *db, char *owned_sql, char **why)
     return rc;
 }
 
-/* An UPDATE of all columns that can be written: a trigger may be for any of them. NULL when out of memory. */
-static char *update_of_all(sqlite3 *db, const char *table)
+/* An UPDATE of all columns that can be written: a trigger may be for any of them. */
+static int update_of_all(sqlite3 *db, const char *table, char **update, char **why)
 {
     sqlite3_stmt *stmt = NULL;
     sqlite3_str *sql = sqlite3_str_new(db);
@@ -257,21 +262,22 @@ static char *update_of_all(sqlite3 *db, const char *table)
         between = ",";
         rc = SQLITE_OK;
     }
-    sqlite3_finalize(stmt);
-    char *text = sqlite3_str_finish(sql);
     if (rc != SQLITE_DONE) {
-        sqlite3_free(text);
-        text = NULL;
+        *why = sqlite3_mprintf("%s", sqlite3_errmsg(db));
     }
-    return text;
+    sqlite3_finalize(stmt);
+    *update = sqlite3_str_finish(sql);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 /* Compiles a statement that fires triggers of `table`. That a view has no trigger for it is not the fault of its others. */
 static int compile_write(sqlite3 *db, const char *table, char *owned_sql, char **why)
 {
     char *none = sqlite3_mprintf("cannot modify %s because it is a view", table);
-    int rc = compile(db, owned_sql, why);
-    if (rc == SQLITE_ERROR && none != NULL && *why != NULL && strcmp(*why, none) == 0) {
+    int rc = none != NULL ? compile(db, owned_sql, why) : SQLITE_NOMEM;
+    if (none == NULL) {
+        sqlite3_free(owned_sql);
+    } else if (rc == SQLITE_ERROR && *why != NULL && strcmp(*why, none) == 0) {
         sqlite3_free(*why);
         *why = NULL;
         rc = SQLITE_OK;
@@ -291,7 +297,33 @@ static int probe(sqlite3 *db, const object *o, char **why)
              ? compile_write(db, o->table,
                              sqlite3_mprintf("INSERT INTO main.\"%w\" DEFAULT VALUES", o->table), why)
              : rc;
-    return rc == SQLITE_OK ? compile_write(db, o->table, update_of_all(db, o->table), why) : rc;
+    char *update = NULL;
+    rc = rc == SQLITE_OK ? update_of_all(db, o->table, &update, why) : rc;
+    if (rc != SQLITE_OK) {
+        sqlite3_free(update);
+        return rc;
+    }
+    return compile_write(db, o->table, update, why);
+}
+
+/* SQLite failed for want of something: that says nothing of the object. */
+static bool is_fault(int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_PERM:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
+    case SQLITE_READONLY:
+    case SQLITE_INTERRUPT:
+    case SQLITE_IOERR:
+    case SQLITE_FULL:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* Views and triggers may be left out; tables and indexes may not. */
@@ -311,8 +343,8 @@ static int load_object(loader *l, const object *o)
     if (made == SQLITE_OK && optional) {
         made = probe(l->db, o, &why);
     }
-    if (made != SQLITE_OK && ((made & 0xff) == SQLITE_FULL || (made & 0xff) == SQLITE_NOMEM)) {
-        rc = sync_fail(l->error, made & 0xff, "%s", why != NULL ? why : "out of memory");
+    if (is_fault(made)) {
+        rc = sync_fail(l->error, made, "%s", why != NULL ? why : "out of memory");
     } else if (made != SQLITE_OK && optional) {
         rc = exec(l, "ROLLBACK TO sync_clone_object");
         l->left_out(l->context, kind_names[o->kind], o->name, why != NULL ? why : "", o->sql);
@@ -351,13 +383,11 @@ static int track(loader *l, const char *table, const char *options)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(l->db, "SELECT sync_track(?1, ?2)", -1, &stmt, NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC);
-        sqlite3_bind_text(stmt, 2, options, -1, SQLITE_STATIC);
-        rc = sqlite3_step(stmt);
-    }
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 2, options, -1, SQLITE_STATIC) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
     if (rc != SQLITE_ROW) {
-        rc = rc == SQLITE_ERROR ? SYNC_SCHEMA : rc & 0xff;
+        rc = rc == SQLITE_ERROR ? SYNC_SCHEMA : rc;
         sync_fail(l->error, rc, "%s", sqlite3_errmsg(l->db));
     }
     sqlite3_finalize(stmt);

@@ -127,7 +127,7 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
     uint64_t device = 0, inode = 0;
     sync_matrix seen = {0};
     if (env->random(env->context, site, sizeof site) != 0) {
-        return sync_fail(error, SYNC_ERROR, "no random numbers for a site id");
+        return sync_fail(error, SYNC_IOERR, "no random numbers for a site id");
     }
     if (path) {
         (void)env->identity(env->context, path, &device, &inode); /* without one it stays 0, 0 */

@@ -11,6 +11,7 @@ enum {
     SYNC_BUSY = 5,
     SYNC_NOMEM = 7,
     SYNC_READONLY = 8,
+    SYNC_IOERR = 10,
     SYNC_CORRUPT = 11,
     SYNC_FULL = 13,
     SYNC_TOOBIG = 18,

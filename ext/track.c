@@ -95,7 +95,7 @@ static int make_metadata(sync_db *s, sync_error *error)
             "this file already has tables called like our metadata (sync_meta, sync_site, ...): rename them");
     }
     if (rc == SYNC_OK && env->random(env->context, site, sizeof site) != 0) {
-        rc = sync_fail(error, SYNC_ERROR, "no random numbers for a site id");
+        rc = sync_fail(error, SYNC_IOERR, "no random numbers for a site id");
     }
     if (rc == SYNC_OK && path && *path) {
         (void)env->identity(env->context, path, &device,
