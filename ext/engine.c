@@ -526,8 +526,7 @@ static int open_operation(sync_db *s, sync_op *op, sync_error *error)
         enforce_again(s, op);
         return rc;
     }
-    rc = op->mode == SYNC_WRITE ? sync_keeper_join(s, error) : SYNC_OK;
-    op->joined = rc == SYNC_OK && op->mode == SYNC_WRITE;
+    op->joined = op->mode == SYNC_WRITE && (rc = sync_keeper_join(s, error)) == SYNC_OK;
     op->depth = s->depth;
     rc = rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
     return rc == SYNC_OK ? SYNC_OK : sync_op_end(s, op, rc, error);

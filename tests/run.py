@@ -51,6 +51,7 @@ SUITES = [
     Suite("package", 40, RELEASE, ROOT / "tests" / "package", "test_*.py"),
     Suite("regress", 120, DEV, ROOT / "tests" / "regress", "test_*.py", may_be_empty=True),
     Suite("convergence", 60, DEV, ROOT / "tests" / "convergence", "test_*.py"),
+    Suite("fault", 60, RELEASE, ROOT / "tests" / "fault", "test_*.py"),
     Suite("sim", 60, RELEASE, ROOT / "tests" / "sim", "test_*.py"),
 ]
 

@@ -1,0 +1,43 @@
+"""A sample of the faults that `sweep` provokes (docs/TESTING.md): each operation, while an allocation or a call to the file system fails. Prints its
+seed; SYNC_SEED repeats it. `scripts/soak.sh faults` provokes all of them."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+import invariants  # noqa: E402
+
+SWEEP = Path(os.environ.get("SYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release")) / "fault" / "sweep"
+STRIDES = {"memory": 997, "io": 17, "short": 17, "full": 17, "busy": 17, "outside": 5}
+AT_ONCE = 2
+
+
+class Sweep(unittest.TestCase):
+    def test_a_sample(self):
+        seed = os.environ.get("SYNC_SEED", str(time.time_ns() % 10 ** 9))
+        print(f"SYNC_SEED={seed}", flush=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            def run(kind):
+                return subprocess.run([SWEEP, "--seed", seed, "--stride", str(STRIDES[kind]), "--keep", scratch, "all", kind],
+                                      cwd=scratch, capture_output=True, text=True, check=False)
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                ran = dict(zip(STRIDES, pool.map(run, STRIDES)))
+            for kind, one in ran.items():
+                print(one.stdout, one.stderr, sep="", end="", flush=True)
+                self.assertEqual(one.returncode, 0, f"{kind}: {one.stdout}{one.stderr}")
+                self.assertRegex(one.stdout, re.compile(r": [1-9]\d* faults, [1-9]\d* states, 0 failures$", re.MULTILINE))
+            states = sorted(Path(scratch).glob("*.db"))
+            self.assertGreater(len(states), 20)
+            for state in states:
+                invariants.check(state, foreign_keys=False)  # one program writes with foreign keys off
+
+
+if __name__ == "__main__":
+    unittest.main()
