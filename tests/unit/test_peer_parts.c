@@ -1,15 +1,17 @@
-/* Small parts of the peer: URLs and room names, delays, what two seen blobs say together, queues. */
+/* Small parts of the peer: URLs and room names, delays, what two seen blobs say together, queues, the watch on a file. */
 #include "backoff.h"
 #include "codec.h"
 #include "message.h"
 #include "options.h"
 #include "seen.h"
+#include "watch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -249,6 +251,47 @@ static void test_debt(void **state)
     peer_debt_drop(debt);
 }
 
+static void append(const char *directory, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "a");
+    assert_non_null(file);
+    assert_int_equal(fputs("x", file) >= 0, 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Who writes to the file or its log is heard of at once, also through a log that is made anew; what lies beside them does not matter. */
+static void test_watch(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a.db", "a.db-wal", "other.db", "a.db-sync"};
+    char directory[] = "/tmp/peer-watch-XXXXXX", path[64];
+    assert_non_null(mkdtemp(directory));
+    append(directory, "a.db");
+    snprintf(path, sizeof path, "%s/a.db", directory);
+    peer_watch *w = peer_watch_new(path);
+    assert_non_null(w);
+    assert_false(peer_watch_read(w));
+    append(directory, "a.db");
+    assert_true(peer_watch_read(w));
+    append(directory, "a.db-wal"); /* its name is new */
+    assert_true(peer_watch_read(w));
+    append(directory, "a.db-wal");
+    assert_true(peer_watch_read(w));
+    assert_false(peer_watch_read(w));
+    append(directory, "other.db");
+    append(directory, "a.db-sync");
+    assert_false(peer_watch_read(w));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(peer_watch_read(w), i < 2);
+    }
+    peer_watch_free(w);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 /* What reaches beyond this machine must have been asked for. */
 static void test_serve_is_for_this_machine(void **state)
 {
@@ -270,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_backoff), cmocka_unit_test(test_seen_join),
         cmocka_unit_test(test_queue),   cmocka_unit_test(test_seen_join_of_nonsense),
         cmocka_unit_test(test_debt),    cmocka_unit_test(test_serve_is_for_this_machine),
+        cmocka_unit_test(test_watch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
