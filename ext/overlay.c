@@ -146,10 +146,11 @@ int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error)
 
 /* ---- taking over ---- */
 
+/* OR FAIL needs no statement journal, which would hold every page that is written. What fails is rolled back with the whole fold. */
 static void build_adopt(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "INSERT INTO main.sync_row_%u(seq, clock, ", t->tid);
+    sqlite3_str_appendf(sql, "INSERT OR FAIL INTO main.sync_row_%u(seq, clock, ", t->tid);
     sync_str_numbers(sql, t, "k%d", ", ");
     sqlite3_str_appendall(sql, ") SELECT seq, clock, ");
     sync_str_numbers(sql, t, "k%d", ", ");

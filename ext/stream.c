@@ -200,22 +200,31 @@ int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error)
     return rc;
 }
 
-int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error)
+int sync_merge_changesets(sqlite3 *db, sync_incoming *const *list, size_t count, char **error)
 {
     sync_error why = {0};
     sync_operation o = {0};
     sync_db *s = NULL;
-    *changed = 0;
     *error = NULL;
     int rc = find_engine(db, &s, &why);
     rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &why) : rc;
     if (rc == SYNC_OK) {
-        rc = s->has_meta ? sync_apply(s, changeset, bytes, changed, &why) : sync_not_tracked(&why);
+        rc = s->has_meta ? SYNC_OK : sync_not_tracked(&why);
+        for (size_t i = 0; rc == SYNC_OK && i < count; i++) {
+            rc = sync_apply(s, list[i]->changeset, list[i]->bytes, &list[i]->changed, &why);
+        }
         rc = sync_operation_end(s, &o, rc, &why);
     }
     if (rc != SYNC_OK) {
-        *changed = 0;
         *error = text_of(&why);
     }
+    return rc;
+}
+
+int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error)
+{
+    sync_incoming one = {changeset, bytes, 0};
+    int rc = sync_merge_changesets(db, (sync_incoming *[]){&one}, 1, error);
+    *changed = rc == SYNC_OK ? one.changed : 0;
     return rc;
 }

@@ -73,6 +73,16 @@ int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error);
  * *error. */
 int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error);
 
+/* One changeset of several, and how many rows it changed. */
+typedef struct sync_incoming {
+    const void *changeset;
+    size_t bytes;
+    int64_t changed;
+} sync_incoming;
+
+/* The same for several, in this order, all or none: in one transaction, and without a savepoint for each. */
+int sync_merge_changesets(sqlite3 *db, sync_incoming *const *list, size_t count, char **error);
+
 #ifdef __cplusplus
 }
 #endif

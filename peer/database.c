@@ -48,10 +48,7 @@ static int open_connection(peer_database *d, sqlite3 **db, char **error)
     sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(*db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     rc = sqlite3_syncext_init(*db, error, NULL);
-    /* A savepoint's pages, and what a fold makes in TEMP, would otherwise go through files: many small writes, while others wait. */
-    return rc == SQLITE_OK
-               ? sqlite3_exec(*db, "PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY", NULL, NULL, NULL)
-               : rc;
+    return rc == SQLITE_OK ? sqlite3_exec(*db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL) : rc;
 }
 
 /* Reads one row's first column as text into `to`. */
@@ -424,9 +421,12 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
     return open_file(d, o, PEER_TRACK_NONE, stopping, f);
 }
 
+/* A reader folds the journal's tail into tables of its own TEMP schema, which are many small writes: in memory. (Who writes is better off
+** without: there a statement's journal would be allocated in small pieces.) */
 static int open_reader(peer_database *d, peer_reader *r, char **error)
 {
     int rc = open_connection(d, &r->db, error);
+    rc = rc == SQLITE_OK ? sqlite3_exec(r->db, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) : rc;
     return rc == SQLITE_OK ? sqlite3_prepare_v3(r->db, "SELECT sync_seen()", -1, SQLITE_PREPARE_PERSISTENT,
                                                 &r->seen, NULL)
                            : rc;

@@ -77,11 +77,11 @@ typedef struct peer_part {
     sync_buf whole;        /* ... or of one in several */
     sync_changes_kind kind;
     uint64_t stream, part, left;
-    uint64_t weight; /* of its last piece: counts as consumed when the part has been dealt with */
-    int rows;        /* -1: not counted */
-    int result;      /* of its merge */
-    int64_t changed;
-    char *error; /* sqlite3_malloc'd */
+    uint64_t weight;        /* of its last piece: counts as consumed when the part has been dealt with */
+    int rows;               /* -1: not counted */
+    sync_incoming incoming; /* while it is merged, and how many rows that changed */
+    int result;             /* of its merge */
+    char *error;            /* sqlite3_malloc'd */
 } peer_part;
 
 struct peer_room {

@@ -23,6 +23,7 @@ from synctest import Peer, plain  # noqa: E402
 
 SCHEMA = "CREATE TABLE t(id TEXT PRIMARY KEY NOT NULL, a TEXT, b TEXT, c INT, d REAL)"
 WAIT_S = 300  # for what must arrive; only a failure waits that long
+LOOK_S = 0.0001  # between looks: who spins takes one of two processors from the peers
 
 
 RUNNING = []  # peers that must not end by themselves
@@ -118,9 +119,6 @@ def percentile(values, p):
 
 
 # ---- latency ----
-
-LOOK_S = 0.0001  # between looks: a reader that spins takes one of two processors from the peers
-
 
 def latencies_ms(source, target, prefix, count):
     """From COMMIT's return in one file to the row's being visible in the other."""
@@ -246,6 +244,7 @@ class LockWatch(threading.Thread):
                     if holder:
                         print(struct.unpack("i", holder)[0], (now - since) * 1000, flush=True)
                     since, holder = now, pid
+                time.sleep(LOOK_S)
 
     def __init__(self, path):
         super().__init__(daemon=True)

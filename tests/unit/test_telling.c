@@ -306,6 +306,42 @@ static void test_parts_of_two_deltas_are_not_mixed(void **state)
     sqlite3_close(b);
 }
 
+static void test_several_are_merged_all_or_none(void **state)
+{
+    (void)state;
+    void *parts[8];
+    size_t bytes[8];
+    char *error = NULL;
+    sqlite3 *a = open_file("a.db"), *b = open_file("b.db");
+    run(a, schema);
+    run(b, schema);
+    run(a, "INSERT INTO t VALUES(1, 1), (2, 2), (3, 3), (4, 4)");
+    int count = take_parts(a, b, parts, bytes);
+    assert_true(count >= 2);
+    sync_incoming in[8], *list[8];
+    int64_t changed = 0;
+    for (int i = 0; i < count; i++) {
+        in[i] = (sync_incoming){parts[i], bytes[i], 0};
+        list[i] = &in[i];
+    }
+    uint8_t *within = (uint8_t *)parts[count - 1] + bytes[count - 1] / 2;
+    *within ^= 1;
+    assert_int_not_equal(sync_merge_changesets(b, list, (size_t)count, &error), SQLITE_OK);
+    assert_non_null(error);
+    sqlite3_free(error);
+    assert_text(b, "SELECT count(*) FROM t", "0");
+    *within ^= 1;
+    assert_int_equal(sync_merge_changesets(b, list, (size_t)count, &error), SQLITE_OK);
+    assert_text(b, "SELECT group_concat(v) FROM (SELECT v FROM t ORDER BY k)", "1,2,3,4");
+    for (int i = 0; i < count; i++) {
+        changed += in[i].changed;
+        free(parts[i]);
+    }
+    assert_int_equal(changed, 4);
+    sqlite3_close(a);
+    sqlite3_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +350,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_was_told_is_not_born_again_under_a_new_id, begin, end),
         cmocka_unit_test_setup_teardown(test_the_disk_has_a_witness_before_anything_leaves, begin, end),
         cmocka_unit_test_setup_teardown(test_parts_of_two_deltas_are_not_mixed, begin, end),
+        cmocka_unit_test_setup_teardown(test_several_are_merged_all_or_none, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
