@@ -221,26 +221,6 @@ static int check_key_kind(sync_db *s, sync_table *t, sync_error *error)
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* Ours are all there, or not; and whether there are others. */
-static int look_at_triggers(sync_db *s, sync_table *t, sync_error *error)
-{
-    sqlite3_stmt *stmt;
-    int rc =
-        sync_prepare(s, &stmt, error,
-                     "SELECT count(*), count(*) FILTER (WHERE tbl_name = %Q AND name GLOB 'sync_%u_[biudk]*')"
-                     " FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE",
-                     t->name, t->tid, t->name);
-    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        int64_t own = sqlite3_column_int64(stmt, 1);
-        t->user_triggers = sqlite3_column_int64(stmt, 0) > own;
-        t->untriggered = own != (t->hints ? 7 : 5);
-        rc = SYNC_OK;
-    }
-    sqlite3_finalize(stmt);
-    return rc == SYNC_OK && !t->untriggered && t->hints ? sync_hints_lacking(s, t, &t->untriggered, error)
-                                                        : rc;
-}
-
 static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_error *error)
 {
     sync_base_table base;
@@ -281,7 +261,7 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
                                             !sqlite3_stricmp(c, "RTRIM"));
     }
     t->untriggered = t->missing;
-    return rc == SYNC_OK && !t->missing ? look_at_triggers(s, t, error) : rc;
+    return rc == SYNC_OK && !t->missing ? sync_hints_look(s, t, error) : rc;
 }
 
 static int load_tables(sync_db *s, sync_error *error)

@@ -71,7 +71,8 @@ int sync_hints_text(sync_db *s, const sync_table *t, bool update, char **text, s
     return rc != SYNC_OK || *text ? rc : sync_fail_nomem(error);
 }
 
-int sync_hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_error *error)
+/* Are these statements missing in the triggers? */
+static int hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_error *error)
 {
     int rc = SYNC_OK;
     *lacking = false;
@@ -89,4 +90,22 @@ int sync_hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_erro
         *lacking = found == 0;
     }
     return rc;
+}
+
+int sync_hints_look(sync_db *s, sync_table *t, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc =
+        sync_prepare(s, &stmt, error,
+                     "SELECT count(*), count(*) FILTER (WHERE tbl_name = %Q AND name GLOB 'sync_%u_[biudk]*')"
+                     " FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE",
+                     t->name, t->tid, t->name);
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        int64_t own = sqlite3_column_int64(stmt, 1);
+        t->user_triggers = sqlite3_column_int64(stmt, 0) > own;
+        t->untriggered = own != (t->hints ? 7 : 5);
+        rc = SYNC_OK;
+    }
+    sqlite3_finalize(stmt);
+    return rc == SYNC_OK && !t->untriggered && t->hints ? hints_lacking(s, t, &t->untriggered, error) : rc;
 }
