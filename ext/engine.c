@@ -544,8 +544,7 @@ static void roll_back(sync_db *s, const sync_op *op)
         }
     } else if (op->mode == SYNC_READ) {
         s->left = op->transaction ? SYNC_LEFT_READING : SYNC_LEFT_NOTHING; /* it wrote to TEMP only */
-    } else if (op->joined ||
-               op->transaction) { /* else nothing was written, and nobody would tell when it is over */
+    } else if (op->joined || op->transaction) {                            /* else nothing was written */
         s->left = op->transaction ? SYNC_LEFT_WRITING : SYNC_LEFT_INSIDE;
         s->left_depth = op->depth;
     }

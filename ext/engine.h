@@ -302,7 +302,7 @@ typedef struct sync_op {
     sync_mode mode;
     bool open;
     bool transaction; /* ours to commit; otherwise a savepoint in the caller's */
-    bool joined;      /* sync_keeper takes part: s->depth is right */
+    bool joined;      /* sync_keeper takes part, and tells what becomes of it; nothing is written before */
     int depth;        /* of that savepoint */
     int64_t rowid;    /* the host's last_insert_rowid(), given back at the end */
     bool unenforced;  /* PRAGMA foreign_keys was switched off for it: the engine checks references itself */
