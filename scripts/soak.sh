@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# usage: scripts/soak.sh MINUTES [JOBS] | scripts/soak.sh incidents
+# usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS]
 # Random histories of the simulation for so long, from a seed of its own; adds a line to the ledger in docs/TESTING.md.
 # Ends with 1 if there was a failure; what failed, and how to see it again, is printed.
 # incidents: the long forms of tests/regress instead, as often as SYNC_RECONNECTS and SYNC_POWER_CUTS say.
+# faults: every call that can fail fails (with a stride: each so many, from another one each time). kill: so many programs are killed under load.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS] | scripts/soak.sh incidents}
+minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS]}
 jobs=${2:-$(nproc)}
-build=${SYNC_BUILD:-build/release}
+build=${SYNC_BUILD:-$PWD/build/release}
 ledger=docs/TESTING.md
 if [ -z "${SYNC_BUILD:-}" ]; then
     scripts/build.sh release
@@ -18,6 +19,18 @@ git diff --quiet HEAD -- ext sql tests/sim || commit+="+"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
+# A line for the ledger: below the last one of the table that stands under the heading.
+enter() { # heading, line
+    awk -v heading="$1" -v line="$2" '
+        index($0, heading) == 1 { within = 1 }
+        within && table && !/^\|/ { print line; within = table = 0 }
+        within && /^\|/ { table = 1 }
+        { print }
+        END { if (within) print line }' "$ledger" >"$logs/ledger"
+    cat "$logs/ledger" >"$ledger"
+    echo "$2"
+}
+
 # Known incidents, long: connections that break, power cuts, a link that never answers.
 soak_incidents() {
     local result=passed name
@@ -25,20 +38,52 @@ soak_incidents() {
     for name in test_links_that_break test_power_lost_after_a_batch_left test_the_log_behind_a_long_reader; do
         /usr/bin/python3 "tests/regress/$name.py" || result="failed: $name"
     done
-    local line="| $(date -u +%F) | \`$commit\` | $SYNC_RECONNECTS | $SYNC_POWER_CUTS | $result |"
-    awk -v line="$line" '
-        /^### Incidents ledger/ { within = 1 }
-        within && table && !/^\|/ { print line; within = table = 0 }
-        within && /^\|/ { table = 1 }
-        { print }' "$ledger" >"$logs/ledger"
-    cat "$logs/ledger" >"$ledger"
-    echo "$line"
+    enter "### Incidents ledger" "| $(date -u +%F) | \`$commit\` | $SYNC_RECONNECTS | $SYNC_POWER_CUTS | $result |"
     [ "$result" = passed ]
 }
-if [ "$minutes" = incidents ]; then
-    soak_incidents
-    exit
-fi
+
+# Every operation, each kind of fault: two at a time.
+soak_faults() {
+    local stride=$1 seed=$RANDOM kind
+    (
+        cd "$logs"
+        printf '%s\n' memory io short full busy outside |
+            xargs -P 2 -I{} sh -c '"$0" --seed "$1" --stride "$2" all {} >"$3/{}"; cat "$3/{}"' "$build/fault/sweep" "$seed" "$stride" "$logs"
+    )
+    local provoked failures
+    provoked=$(sed -n 's/^seed .*: \([0-9]*\) faults, .*/\1/p' "$logs"/[a-z]* | awk '{ n += $1 } END { print n + 0 }')
+    failures=$(grep -ch '^FAILED' "$logs"/[a-z]* | awk '{ n += $1 } END { print n + 0 }')
+    for kind in memory io short full busy outside; do
+        grep -q '^seed ' "$logs/$kind" || failures=$((failures + 1)) # it did not come to its end
+    done
+    enter "### Faults ledger" "| $(date -u +%F) | \`$commit\` | $seed, stride $stride | $provoked | $failures |"
+    [ "$failures" -eq 0 ]
+}
+
+# Runs of 25, each with a seed of its own.
+soak_kill() {
+    local kills=$1 seed first killed=0 transactions=0 failures=0
+    first=$(date +%s)
+    export SYNC_BUILD=$build
+    for ((seed = first; killed < kills; seed++)); do
+        if /usr/bin/python3 tests/fault/kill.py "$seed" 25 >"$logs/kill"; then
+            transactions=$((transactions + $(sed -n 's/.* kills, \([0-9]*\) transactions.*/\1/p' "$logs/kill")))
+        else
+            failures=$((failures + 1))
+        fi
+        killed=$((killed + 25))
+        cat "$logs/kill"
+    done
+    enter "### Kill ledger" "| $(date -u +%F) | \`$commit\` | $first to $((seed - 1)) | $killed | $transactions | $failures |"
+    [ "$failures" -eq 0 ]
+}
+
+case $minutes in
+incidents) soak_incidents && exit ;;
+faults) soak_faults "${2:-1}" && exit ;;
+kill) soak_kill "${2:-1000}" && exit ;;
+esac
+case $minutes in *[!0-9]*) exit 1 ;; esac
 
 # Jobs far apart, and every soak somewhere else: seeds add up instead of being repeated.
 first=$(($(date +%s) * 100000))
@@ -63,13 +108,5 @@ awk -v date="$(date -u +%F)" -v commit="$commit" '
         printf "| %s | `%s` | %d | %d | %d | %d | %d |\n", date, commit, runs, statements, merges, crashes, failures
         exit runs == 0
     }' "$logs"/* >"$logs/line"
-# Below the last line of the table that stands under the heading.
-awk -v line="$(cat "$logs/line")" '
-    /^## Soak ledger/ { within = 1 }
-    within && table && !/^\|/ { print line; within = table = 0 }
-    within && /^\|/ { table = 1 }
-    { print }
-    END { if (within) print line }' "$ledger" >"$logs/ledger"
-cat "$logs/ledger" >"$ledger"
-cat "$logs/line"
+enter "## Soak ledger" "$(cat "$logs/line")"
 ! grep -q '^seed ' "$logs"/[0-9]*

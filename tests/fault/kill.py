@@ -5,7 +5,6 @@ Three files that peers and an applier keep in step, programs that write to them,
 every write that somebody was told is committed is in all files, and at no time does a file claim to hold what it does not.
 """
 import json
-import os
 import random
 import sqlite3
 import subprocess
@@ -20,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import invariants  # noqa: E402
 from plan import SCHEMA, Plan, Writer  # noqa: E402
 from synctest import EXTENSION, HOST_ENV, PEER, PEER_ENV, _SANITIZER_REPORT, connect, dump, eventually, plain  # noqa: E402
-from victim import PAUSE_S, TIMEOUT_S, now_ms  # noqa: E402
+from victim import PAUSE_S, TIMEOUT_S, now_ms, patiently  # noqa: E402
 
 VICTIM = Path(__file__).with_name("victim.py")
 BETWEEN_KILLS_S = 0.25
@@ -201,12 +200,12 @@ class Claims:
         except sqlite3.OperationalError as error:
             if not any(text in str(error) for text in ("locked", "end the transaction first", "no table of this file")):
                 raise
+            connection.execute("ROLLBACK")
+            patiently(connection, "SELECT sync_seen()")  # writes what must be written before the file can be read
             return False
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if not hasattr(self, "rows"):
-                connection.execute("PRAGMA schema_version")
 
 
 def hlc_of(stamp):

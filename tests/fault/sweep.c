@@ -286,12 +286,18 @@ static char *run_unharmed(stage *at)
     return dump_now();
 }
 
-static void set_up(stage *at)
+static void remove_files(void)
 {
-    static const char *const used[] = {"a.db", "b.db", "a.db-sync", "b.db-sync"};
+    static const char *const used[] = {"a.db",     "b.db",     "a.db-sync",   "b.db-sync",
+                                       "a.db-wal", "a.db-shm", "a.db-journal"};
     for (size_t i = 0; i < sizeof used / sizeof *used; i++) {
         (void)unlink(used[i]);
     }
+}
+
+static void set_up(stage *at)
+{
+    remove_files();
     fault_set_inode(1);
     fault_rewind();
     at->s->prepare(&at->given, at->wal);
@@ -363,6 +369,10 @@ int main(int argc, char **argv)
                 play(&scenarios[i], wal);
             }
         }
+    }
+    remove_files();
+    if (chdir("..") != 0 || rmdir(directory) != 0) {
+        perror(directory);
     }
     printf("seed %lu, stride %ld: %ld faults, %d states, %ld failures\n", o.seed, o.stride, all_tried,
            state_count, all_failures);
