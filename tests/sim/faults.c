@@ -46,6 +46,7 @@ static void decide(sim_member *m, bool power)
                    (long long)mark, power ? "the power went" : "a crash");
     }
     if (power && !m->full) { /* what was merged after the last of its own transactions may be gone as well */
+        ledger_doubled();    /* a fold that was told of may be gone, and its rows are born again */
         int actor = faults_actor();
         m->actor = actor >= 0 ? actor : m->actor;
         m->mark = (uint32_t)mark;
@@ -99,6 +100,9 @@ void faults_copy(sim_member *from)
         (save.wal.size > 0 && disk_copy(m->machine, wal, &save.wal, false) != 0)) {
         world_fail("out of memory");
     }
+    if (save.tail) {
+        ledger_doubled();
+    }
     bool witness = dice_percent(world.dice, 50);
     if (witness) {
         m->machine->note = m->machine->durable_note = save.note;
@@ -151,6 +155,9 @@ void faults_restore(sim_member *m)
     disk_delete(m->machine, name);
     if (rc != 0 || disk_copy(m->machine, m->path, &b->db, same_inode) != 0) {
         world_fail("out of memory");
+    }
+    if (b->tail) {
+        ledger_doubled();
     }
     world_say("%d is restored%s", m->index, same_inode ? " over its inode" : "");
     m->actor = actor;

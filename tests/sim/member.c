@@ -250,7 +250,7 @@ void member_columns(sim_member *m, const sim_schema *schema)
 
 /* ---- copies ---- */
 
-int member_save(const sim_member *m, sim_save *to)
+int member_save(sim_member *m, sim_save *to)
 {
     char wal[32];
     snprintf(wal, sizeof wal, "%s-wal", m->path);
@@ -262,6 +262,8 @@ int member_save(const sim_member *m, sim_save *to)
         return -1;
     }
     to->there = true;
+    to->tail =
+        member_int(m->app, "SELECT max(seq) > (SELECT folded FROM sync_meta) FROM sync_journal", 0) != 0;
     to->note = m->machine->note;
     to->knew = m->knows;
     to->mark = m->mark;

@@ -19,6 +19,7 @@ typedef struct sim_save {
     uint32_t mark;
     bool late[SIM_TABLES][SIM_COLUMNS];
     bool tracked[SIM_TABLES];
+    bool tail; /* entries that are not folded */
 } sim_save;
 
 typedef struct sim_member {
@@ -62,7 +63,7 @@ void member_schema_changed(sim_member *m);
 void member_columns(sim_member *m, const sim_schema *schema);
 
 /* The bytes of the file and its log, as `cp` would take them. 0, or -1. */
-int member_save(const sim_member *m, sim_save *to);
+int member_save(sim_member *m, sim_save *to);
 void save_free(sim_save *s);
 
 #endif

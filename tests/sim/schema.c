@@ -33,6 +33,7 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
     for (int i = 0; i < plain; i++) {
         sim_column *c = &t->column[t->count++];
         *c = (sim_column){.affinity = PICK(dice, affinities), .unique = dice_percent(dice, 15), .parent = -1};
+        c->filled = !c->unique && dice_percent(dice, 8);
         sqlite3_snprintf(sizeof c->name, c->name, "c%d", i);
     }
     int self = (int)(t - schema->table);
@@ -65,6 +66,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
         t->keys = t->kind == KIND_PAIR || t->kind == KIND_PAIR_WITHOUT_ROWID ? 2 : 1;
         make_columns(schema, t, dice, references);
         t->partial = dice_percent(dice, 10) && strcmp(t->column[0].name, "c0") == 0;
+        t->generated = dice_percent(dice, 8);
         t->pushes = dice_percent(dice, 15) ? dice_below(dice, schema->count) : -1;
     }
 }
@@ -85,13 +87,15 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
         if (c->late) {
             continue;
         }
-        sqlite3_str_appendf(to, ", %s%s%s", c->name, c->affinity, c->unique ? " UNIQUE" : "");
+        sqlite3_str_appendf(to, ", %s%s%s%s", c->name, c->affinity, c->unique ? " UNIQUE" : "",
+                            c->filled ? " NOT NULL DEFAULT 'none'" : "");
         if (c->parent >= 0) {
             sqlite3_str_appendf(to, " REFERENCES %s ON DELETE %s ON UPDATE %s%s",
                                 schema->table[c->parent].name, t->on_delete, t->on_update,
                                 t->deferred ? " DEFERRABLE INITIALLY DEFERRED" : "");
         }
     }
+    sqlite3_str_appendall(to, t->generated ? ", g AS (k) VIRTUAL" : "");
     sqlite3_str_appendall(to, t->keys == 2 ? ", PRIMARY KEY(k, l))" : ")");
     bool without = t->kind == KIND_PAIR_WITHOUT_ROWID || t->kind == KIND_BLOB_WITHOUT_ROWID;
     sqlite3_str_appendall(to, without ? " WITHOUT ROWID;\n" : ";\n");
@@ -184,6 +188,8 @@ static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_colum
                                       "256",
                                       "2147483648",
                                       "zeroblob(300)",
+                                      "zeroblob(2000)", /* pages have 1024 bytes */
+                                      "printf('%.*c', 5000, 'q')",
                                       "1e15"};
     if (c->parent >= 0) {
         sqlite3_str_appendall(to,
@@ -199,7 +205,12 @@ static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_colum
         return;
     }
     static const char *const tokens[] = {"'w%u'", "1%05u", "%u.5", "x'0%05u'"};
-    sqlite3_str_appendf(to, PICK(dice, tokens), ++*token);
+    ++*token;
+    if (dice_percent(dice, 2)) {
+        sqlite3_str_appendf(to, "'w%u' || printf('%%.*c', 3000, 'z')", *token);
+    } else {
+        sqlite3_str_appendf(to, PICK(dice, tokens), *token);
+    }
 }
 
 static void put_where(sqlite3_str *to, const sim_table *t, sim_dice *dice)
@@ -283,6 +294,53 @@ static void put_key_change(sqlite3_str *to, const sim_table *t, sim_dice *dice)
     put_where(to, t, dice);
 }
 
+/* Statements that read one table to write another. */
+static void put_of_another(sqlite3_str *to, const sim_schema *schema, const sim_table *t, sim_dice *dice)
+{
+    const sim_table *other = &schema->table[dice_below(dice, schema->count)];
+    const char *col = t->column[0].late || t->column[0].parent >= 0 ? NULL : t->column[0].name;
+    switch (dice_below(dice, col ? 4 : 2)) {
+    case 0:
+        sqlite3_str_appendf(to, "DELETE FROM %s WHERE k IN (SELECT k FROM %s ORDER BY k DESC LIMIT 1)",
+                            t->name, other->name);
+        break;
+    case 1:
+        sqlite3_str_appendf(to, "INSERT OR IGNORE INTO %s(k%s) SELECT k%s FROM %s", t->name,
+                            t->keys == 2 ? ", l" : "", t->keys == 2 ? ", k" : "", other->name);
+        break;
+    case 2:
+        sqlite3_str_appendf(to,
+                            "WITH w(x) AS (SELECT max(k) FROM %s) UPDATE OR IGNORE %s SET %s = w.x FROM w",
+                            other->name, t->name, col);
+        break;
+    default:
+        sqlite3_str_appendf(to, "UPDATE OR IGNORE %s SET %s = NULL WHERE (k, %s) IN (SELECT k, %s FROM %s)",
+                            t->name, col, col, col, t->name);
+        break;
+    }
+}
+
+char *schema_upkeep(const sim_schema *schema, sim_dice *dice)
+{
+    static const char *const forms[] = {
+        "CREATE INDEX IF NOT EXISTS %s_extra ON %s(%s)",
+        "DROP INDEX IF EXISTS %s_extra",
+        "BEGIN; ALTER TABLE %s RENAME TO renamed; ALTER TABLE renamed RENAME TO %s; COMMIT",
+        "BEGIN; DROP TABLE %s; ROLLBACK",
+        "VACUUM",
+        "REINDEX",
+        "ANALYZE"};
+    const sim_table *t = &schema->table[dice_below(dice, schema->count)];
+    const sim_column *c = &t->column[0];
+    int form = dice_below(dice, 8);
+    if (form == 7 && !c->late) {
+        return sqlite3_mprintf("BEGIN; ALTER TABLE %s RENAME COLUMN %s TO renamed; "
+                               "ALTER TABLE %s RENAME COLUMN renamed TO %s; COMMIT",
+                               t->name, c->name, t->name, c->name);
+    }
+    return sqlite3_mprintf(forms[form % 7], t->name, t->name, c->late ? "k" : c->name);
+}
+
 sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][SIM_COLUMNS], sim_dice *dice,
                                unsigned *token)
 {
@@ -313,13 +371,19 @@ sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][S
     } else if (kind < 60 && chosen.count > 0) {
         sqlite3_str_appendall(to, "INSERT");
         put_insert(to, schema, t, &chosen, true, several, dice, token);
-        sqlite3_str_appendf(to, " ON CONFLICT(%s) DO UPDATE SET ", t->keys == 2 ? "k, l" : "k");
-        put_set(to, schema, t, &chosen, dice, token);
+        if (kind == 53) {
+            sqlite3_str_appendall(to, " ON CONFLICT DO NOTHING RETURNING k");
+        } else {
+            sqlite3_str_appendf(to, " ON CONFLICT(%s) DO UPDATE SET ", t->keys == 2 ? "k, l" : "k");
+            put_set(to, schema, t, &chosen, dice, token);
+        }
     } else if (kind < 66 && is_number(t) && chosen.count > 0) {
         sqlite3_str_appendf(to, "INSERT%s", word);
         put_insert(to, schema, t, &chosen, false, several, dice, token);
     } else if (kind < 68 && is_number(t)) {
         sqlite3_str_appendf(to, "INSERT OR IGNORE INTO %s(k) SELECT k + 1 FROM %s", t->name, t->name);
+    } else if (kind < 70) {
+        put_of_another(to, schema, t, dice);
     } else {
         sqlite3_str_appendf(to, "INSERT%s", word);
         put_insert(to, schema, t, &chosen, true, several, dice, token);

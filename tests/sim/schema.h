@@ -25,6 +25,7 @@ typedef struct sim_column {
     char name[8];
     const char *affinity;
     bool unique;
+    bool filled;       /* NOT NULL, with a default */
     bool late;         /* not made with the table; comes by ALTER TABLE */
     int parent;        /* the table it refers to, or -1 */
     const char *deflt; /* of a late column: what ADD COLUMN fills in */
@@ -39,8 +40,9 @@ typedef struct sim_table {
     const char *on_delete;
     const char *on_update;
     bool deferred;
-    bool partial; /* a partial UNIQUE index on the first column */
-    int pushes;   /* a trigger writes into this table, or -1 */
+    bool generated; /* a generated column */
+    bool partial;   /* a partial UNIQUE index on the first column */
+    int pushes;     /* a trigger writes into this table, or -1 */
 } sim_table;
 
 typedef struct sim_schema {
@@ -61,6 +63,9 @@ char *schema_sql(const sim_schema *schema, bool triggers);      /* sqlite3_mallo
 char *schema_add(const sim_schema *schema, int table, int col); /* ALTER TABLE */
 bool schema_by_row(const sim_table *t);
 const char *schema_options(const sim_table *t); /* of sync_track; NULL: none */
+
+/* Statements on the schema after which all is as it was, or nearly so. sqlite3_malloc'd. */
+char *schema_upkeep(const sim_schema *schema, sim_dice *dice);
 
 /* late[table][column]: this file has it. *token is raised with every value that no other statement writes. */
 sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][SIM_COLUMNS], sim_dice *dice,

@@ -61,6 +61,10 @@ void setup_track(sim_member *m, int table)
     if (m->tracked[table]) {
         return;
     }
+    /* An untracked table may have lost parents to a merge; what it shows then stays where it is. */
+    char orphans[80];
+    snprintf(orphans, sizeof orphans, "SELECT count(*) FROM pragma_foreign_key_check('%s')", t->name);
+    world.orphans = world.orphans || member_int(m->engine, orphans, 0) > 0;
     const char *options = schema_options(t);
     char sql[120];
     snprintf(sql, sizeof sql, options ? "SELECT sync_track('%s', '%s')" : "SELECT sync_track('%s')", t->name,

@@ -108,14 +108,17 @@ static void one_step(sim_dice *dice)
             world.cut[who][other] = !world.cut[who][other];
             world_say("nothing passes from %d to %d: %d", who, other, world.cut[who][other]);
         }
+    } else if (kind < 985) {
+        write_upkeep(m);
     } else if (kind < 990) {
         sim_intrude_at = 0;
         int rc = member_sql(m->app, "PRAGMA wal_checkpoint(truncate)");
         world_say("checkpoint on %d: %d", who, rc);
     } else {
         m->recursive = !m->recursive && !world.schema.itself;
-        (void)member_sql(m->app,
-                         m->recursive ? "PRAGMA recursive_triggers=1" : "PRAGMA recursive_triggers=0");
+        const char *pragma = m->recursive ? "PRAGMA recursive_triggers=1" : "PRAGMA recursive_triggers=0";
+        (void)member_sql(m->app, pragma);
+        (void)member_sql(m->engine, pragma);
         world_say("recursive_triggers of %d: %d", who, m->recursive);
     }
 }

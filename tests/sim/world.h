@@ -75,6 +75,7 @@ void write_some(sim_member *m, sqlite3 *db, int statements);
 void write_commit(sim_member *m, sqlite3 *db);
 void write_rollback(sim_member *m, sqlite3 *db);
 void write_column(sim_member *m, int table, int col);
+void write_upkeep(sim_member *m);
 void write_intrusion(void);
 
 /* traffic.c: messages and merges. */

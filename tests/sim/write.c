@@ -178,6 +178,26 @@ void write_column(sim_member *m, int table, int col)
     }
 }
 
+void write_upkeep(sim_member *m)
+{
+    sim_here = m->machine;
+    if (m->open || m->machine->dead) {
+        return;
+    }
+    m->busy = true;
+    char *sql = schema_upkeep(&world.schema, world.dice);
+    int rc = member_sql(m->app, sql);
+    world_say("%d: %s: %d%s%s", m->index, sql, rc, rc ? " -- " : "", rc ? sqlite3_errmsg(m->app) : "");
+    if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_CONSTRAINT) { /* DROP TABLE deletes the rows of parents */
+        (void)world_may_fail(m, rc, sql, sqlite3_errmsg(m->app));
+    }
+    sqlite3_free(sql);
+    if (!sqlite3_get_autocommit(m->app)) {
+        (void)member_sql(m->app, "ROLLBACK");
+    }
+    m->busy = false;
+}
+
 void write_intrusion(void)
 {
     sim_member *m = &world.member[world.intruder];
