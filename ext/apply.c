@@ -332,8 +332,8 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
     if (what == SYNC_MERGE_NOTHING) {
         return SYNC_OK;
     }
-    slot.respell = was_alive && sync_row_alive(&a->local) && !sync_stamp_equal(existed, a->local.stamp) &&
-                   may_respell(t);
+    bool begins = was_alive ? !sync_stamp_equal(existed, a->local.stamp) : slot.in_clock;
+    slot.respell = begins && sync_row_alive(&a->local) && may_respell(t);
     if (slot.spelled && !slot.respell && sync_row_alive(&a->local)) {
         key = slot.spelled; /* the sender may know an older spelling */
     }
