@@ -36,6 +36,8 @@ static void decide(sim_member *m, bool power)
     if (mark == (int64_t)m->mark + 1 && m->deciding) {
         ledger_commit(&m->draft, m->actor, &m->knows, world.step);
         m->history[++m->mark] = m->knows;
+        disk_settle(
+            m->machine); /* nobody was told that it is committed: until it is synced it may go again */
     }
     m->draft.count = 0;
     m->deciding = false;

@@ -26,13 +26,13 @@ class Simulation(unittest.TestCase):
             self.assertIn(f" {part} runs, 0 failures;", one.stdout)
 
     def test_a_run_repeats_itself(self):
-        first, second = run(7, "--trace"), run(7, "--trace")
+        first, second = run(8, "--trace"), run(8, "--trace")
         self.assertEqual(first.returncode, 0, first.stdout)
         self.assertEqual(first.stdout, second.stdout)
         self.assertGreater(first.stdout.count("COMMIT: 0"), 5)
 
     def test_a_step_that_is_left_out_leaves_the_others_as_they_were(self):
-        whole, part = run(7, "--trace").stdout, run(7, "--trace", "--only", "none").stdout
+        whole, part = run(8, "--trace").stdout, run(8, "--trace", "--only", "none").stdout
         setup = [line for line in whole.splitlines() if line.startswith("   0  ")]
         self.assertTrue(set(part.splitlines()) & set(setup))
         self.assertLess(len(part), len(whole))
