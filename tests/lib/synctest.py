@@ -148,6 +148,20 @@ def dump(db, tables=None):
     return result
 
 
+def ask(db, sql):
+    """One value, however long others keep the file locked."""
+    connection = sqlite3.connect(str(db), timeout=SECONDS_MAX)
+    try:
+        return connection.execute(sql).fetchone()[0]
+    finally:
+        connection.close()
+
+
+def patiently(db, sql):
+    """plain() beside a peer: it waits for the lock."""
+    return plain(db, f".timeout {SECONDS_MAX}000\n{sql}")
+
+
 def eventually(condition, what, seconds=SECONDS_MAX):
     """Waits until condition() is true and returns its value; fails with `what` when it never is."""
     deadline = time.monotonic() + seconds
@@ -281,6 +295,22 @@ class Case(unittest.TestCase):
     def sync(self, db, url, *arguments):
         """`sync-peer sync`, both ways, until it is stopped."""
         return self.peer("sync", db, url, *arguments)
+
+    def linked_pair(self, pragma=""):
+        """a.db, b.db with one row in t(id TEXT PRIMARY KEY, v), written in b.db, and their peers: (a, b, who serves a, who follows from b)."""
+        a, b = self.path("a.db"), self.path("b.db")
+        for path in (a, b):
+            plain(path, f"{pragma}; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        server = self.serve(a)
+        follower = self.sync(b, server.url)
+        patiently(b, "INSERT INTO t VALUES('first', 0)")
+        self.wait_rows(a, 1)
+        return a, b, server, follower
+
+    def wait_rows(self, db, count):
+        """Waits until t has that many rows."""
+        eventually(lambda: ask(db, "SELECT count(*) FROM t") == count,
+                   lambda: f"{count} rows in {db}; there are {ask(db, 'SELECT count(*) FROM t')}")
 
     def run_peer(self, *arguments):
         """Runs a sync-peer that ends by itself: (status, stdout, stderr)."""

@@ -1,34 +1,21 @@
 """A file that tells of writes before it has folded them must not take the echo for the sign of a restored backup."""
-import sqlite3
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-from synctest import SECONDS_MAX, Case, eventually, plain  # noqa: E402
-
-
-def ask(db, sql):
-    connection = sqlite3.connect(str(db), timeout=SECONDS_MAX)
-    try:
-        return connection.execute(sql).fetchone()[0]
-    finally:
-        connection.close()
+from synctest import Case, ask, patiently  # noqa: E402
 
 
 class Relay(Case):
     def test_relayed_commits_leave_the_site_alone(self):
-        a, b = self.path("a.db"), self.path("b.db")
-        for path in (a, b):
-            plain(path, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
-        server = self.serve(a)
-        self.sync(b, server.url)
-        plain(a, f".timeout {SECONDS_MAX}000\nINSERT INTO t VALUES('first', 0)")
-        eventually(lambda: ask(b, "SELECT count(*) FROM t") == 1, "the first row")
+        a, b, _, _ = self.linked_pair()
+        patiently(a, "INSERT INTO t VALUES('second', 0)")  # now each has met the other's site
+        self.wait_rows(b, 2)
         before = [ask(path, "SELECT count(*) FROM sync_site") for path in (a, b)]
         for i in range(5):
-            plain(a, f".timeout {SECONDS_MAX}000\nINSERT INTO t VALUES('row-{i}', {i})")
-            eventually(lambda: ask(b, "SELECT count(*) FROM t") == i + 2, f"row {i}")
+            patiently(a, f"INSERT INTO t VALUES('row-{i}', {i})")
+            self.wait_rows(b, i + 3)
         self.assertEqual(before, [ask(path, "SELECT count(*) FROM sync_site") for path in (a, b)])
 
 

@@ -10,23 +10,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "lib"))
-from synctest import SECONDS_MAX, Case, eventually, plain  # noqa: E402
+from synctest import SECONDS_MAX, Case, ask, eventually, patiently, plain  # noqa: E402
 
 ROWS = 3000
+WAL = "PRAGMA journal_mode = WAL"
 WAL_HEADER, FRAME_HEADER = 32, 24
 
 
 def limit(name, header="peer/peer_limits.h"):
     text = (ROOT / header).read_text(encoding="ascii")
     return int(re.search(rf"#define {name} +(\d+)", text).group(1))
-
-
-def ask(db, sql):
-    connection = sqlite3.connect(str(db), timeout=SECONDS_MAX)
-    try:
-        return connection.execute(sql).fetchone()[0]
-    finally:
-        connection.close()
 
 
 def after_each_commit(db, directory, sql):
@@ -63,40 +56,28 @@ def hold_wal(case, db):
 
 class Merges(Case):
     def test_a_large_commit_is_merged_a_few_rows_at_a_time(self):
-        a, b = self.path("a.db"), self.path("b.db")
-        for path in (a, b):
-            plain(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
-        server = self.serve(a)
-        self.sync(b, server.url)
-        plain(b, f".timeout {SECONDS_MAX}000\nINSERT INTO t VALUES('first', 0)")
-        eventually(lambda: ask(a, "SELECT count(*) FROM t") == 1, "the first row")
+        a, b, _, _ = self.linked_pair(WAL)
         hold_wal(self, a)
-        plain(b, f".timeout {SECONDS_MAX}000\n{INSERT_MANY.format(ROWS)}")
-        eventually(lambda: ask(a, "SELECT count(*) FROM t") == ROWS + 1, "all rows")
+        patiently(b, INSERT_MANY.format(ROWS))
+        self.wait_rows(a, ROWS + 1)
         counts = [1] + after_each_commit(a, self.dir, "SELECT count(*) FROM t")
         self.assertEqual(ROWS + 1, counts[-1])
         self.assertLessEqual(max(after - before for before, after in zip(counts, counts[1:])),
                              limit("PEER_MERGE_ROWS"))
 
     def test_merges_are_few_while_another_program_writes(self):
-        a, b = self.path("a.db"), self.path("b.db")
-        for path in (a, b):
-            plain(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
-        server = self.serve(a)
-        self.sync(b, server.url)
+        a, b, server, _ = self.linked_pair(WAL)
         here, there = (sqlite3.connect(str(path), isolation_level=None, timeout=SECONDS_MAX) for path in (a, b))
         self.addCleanup(here.close)
         self.addCleanup(there.close)
-        there.execute("INSERT INTO t VALUES('first', 0)")
-        eventually(lambda: ask(a, "SELECT count(*) FROM t") == 1, "the first row")
         started, latest, pause = time.monotonic(), None, 0
         for i in range(60):
             here.execute("INSERT INTO t VALUES(?, 0)", (f"here-{i}",))
             pause, latest = max(pause, time.monotonic() - (latest or time.monotonic())), time.monotonic()
             there.execute("INSERT INTO t VALUES(?, 0)", (f"there-{i}",))
             time.sleep(0.02)
-        eventually(lambda: ask(a, "SELECT count(*) FROM t") == 121, "all rows here")
-        eventually(lambda: ask(b, "SELECT count(*) FROM t") == 121, "all rows there")
+        self.wait_rows(a, 121)
+        self.wait_rows(b, 121)
         possible = (time.monotonic() - started) * 1000 / limit("PEER_GATHER_MS") + 3 + limit("PEER_STEADY_COMMITS")
         server.stop()
         if pause * 1000 < limit("PEER_NEIGHBOUR_MS"):  # else it looked quiet in between
@@ -104,18 +85,10 @@ class Merges(Case):
 
 
 class Folds(Case):
-    def fold(self, entries, linked):
+    def fold(self, a, entries):
         """The peer folds that many journal entries: how many clocks there are after each transaction."""
-        a, b = self.path("a.db"), self.path("b.db")
-        for path in (a, b):
-            plain(path, "PRAGMA journal_mode = WAL; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
-        server = self.serve(a)
-        if linked:
-            self.sync(b, server.url)
-            plain(b, f".timeout {SECONDS_MAX}000\nINSERT INTO t VALUES('first', 0)")
-            eventually(lambda: ask(a, "SELECT count(*) FROM t") == 1, "the first row")
         hold_wal(self, a)
-        plain(a, f".timeout {SECONDS_MAX}000\n{INSERT_MANY.format(entries)}")
+        patiently(a, INSERT_MANY.format(entries))
         eventually(lambda: ask(a, "SELECT count(*) FROM sync_row_1") >= entries, "a real fold")
         return after_each_commit(a, self.dir, "SELECT count(*) FROM sync_row_1")
 
@@ -123,10 +96,13 @@ class Folds(Case):
         self.assertLessEqual(max(after - before for before, after in zip(counts, counts[1:])), at_most)
 
     def test_in_a_quiet_moment(self):
-        self.assert_small_steps(self.fold(5000, False), 2 * limit("PEER_FOLD_ENTRIES"))
+        a = self.path("a.db")
+        plain(a, f"{WAL}; CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        self.serve(a)
+        self.assert_small_steps(self.fold(a, 5000), 2 * limit("PEER_FOLD_ENTRIES"))
 
     def test_a_long_tail_that_must_be_told_of(self):
-        self.assert_small_steps(self.fold(21000, True), 2 * limit("SYNC_FOLD_STEP", "ext/limits.h"))
+        self.assert_small_steps(self.fold(self.linked_pair(WAL)[0], 21000), 2 * limit("SYNC_FOLD_STEP", "ext/limits.h"))
 
 
 if __name__ == "__main__":
