@@ -380,7 +380,7 @@ static const char *check_delete(const checker *c, const sim_event *e)
         bool same = true, telling = false;
         for (int i = 0; i < c->schema->table[e->table].count; i++) {
             same = same && (row->cell[i] == e->old->cell[i] || e->old->cell[i] == 0);
-            telling = telling || (row->text[i] &&
+            telling = telling || (row->text[i] && e->old->cell[i] != 0 &&
                                   strncmp(row->text[i], "tw", 2) == 0); /* nobody else writes this value */
         }
         return same && telling && !doubled ? "the row" : NULL;
