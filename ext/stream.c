@@ -20,24 +20,21 @@ static char *text_of(const sync_error *error)
     return sqlite3_mprintf("%s", error->text);
 }
 
-/* The engine of a connection, or NULL if sqlite3_syncext_init was not called on it. */
-static sync_db *engine_of(sqlite3 *db)
-{
-    sync_db *s = NULL;
-    sqlite3_stmt *stmt = NULL;
-    if (sqlite3_prepare_v2(db, "SELECT sync_engine(?1)", -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_bind_pointer(stmt, 1, &s, SYNC_ENGINE_POINTER, NULL) == SQLITE_OK) {
-        (void)sqlite3_step(stmt); /* failure leaves s NULL */
-    }
-    sqlite3_finalize(stmt);
-    return s;
-}
-
+/* The engine of a connection; SYNC_MISUSE if sqlite3_syncext_init was not called on it. */
 static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
 {
-    *s = engine_of(db);
-    return *s ? SYNC_OK
-              : sync_fail(error, SYNC_MISUSE, "sqlite3_syncext_init() was not called on this connection");
+    sqlite3_stmt *stmt = NULL;
+    *s = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT sync_engine(?1)", -1, &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_pointer(stmt, 1, s, SYNC_ENGINE_POINTER, NULL) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    sqlite3_finalize(stmt);
+    if (*s) {
+        return SYNC_OK;
+    }
+    return (rc & 0xff) == SQLITE_NOMEM
+               ? sync_fail(error, SYNC_NOMEM, "out of memory")
+               : sync_fail(error, SYNC_MISUSE, "sqlite3_syncext_init() was not called on this connection");
 }
 
 /* Begins reading for a receiver. One who holds more of our writes than we do knows that this file was restored: a new site id, before
