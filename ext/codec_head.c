@@ -170,6 +170,14 @@ static const char *misuse(const sync_head *head, sync_head_kind kind)
     if (head->site_count > SYNC_SITES_MAX || head->table_count > SYNC_TABLES_MAX) {
         return "too many sites or tables in a head";
     }
+    uint64_t names = 0;
+    for (uint32_t t = 0; t < head->table_count; t++) {
+        const sync_table_head *table = &head->tables[t];
+        names += 2 * (uint64_t)table->key_count + (kind == SYNC_HEAD_CHANGES ? table->col_count : 0);
+    }
+    if (names > SYNC_HEAD_NAMES_MAX) {
+        return "too many columns in all tables together";
+    }
     uint32_t starts = kind == SYNC_HEAD_SEEN ? head->site_count : 1;
     if (!matrix_is(&head->base, head->table_count, head->site_count) ||
         !matrix_is(&head->start, head->table_count, starts)) {
@@ -312,10 +320,24 @@ static int get_name(sync_span *span, char **slot)
     return set_name(slot, name, bytes);
 }
 
-static int get_names(sync_span *span, char ***names, uint32_t *count, uint32_t max)
+/* Takes `wanted` names off what the head may still have. */
+static int spend_names(sync_span *span, uint32_t *left, uint32_t wanted)
+{
+    if (wanted > *left) {
+        sync_span_fail(span, 0);
+        return SYNC_TOOBIG;
+    }
+    *left -= wanted;
+    return SYNC_OK;
+}
+
+static int get_names(sync_span *span, char ***names, uint32_t *count, uint32_t max, uint32_t *left)
 {
     uint32_t wanted = 0;
     int rc = get_count(span, &wanted, max, 1);
+    if (rc == SYNC_OK) {
+        rc = spend_names(span, left, wanted);
+    }
     if (rc == SYNC_OK) {
         rc = set_names(names, count, wanted, max);
     }
@@ -325,9 +347,10 @@ static int get_names(sync_span *span, char ***names, uint32_t *count, uint32_t m
     return rc == SYNC_OK ? check_distinct(*names, wanted, sizeof(char *), compare_names) : rc;
 }
 
-static int get_key_kinds(sync_span *span, sync_table_head *t)
+static int get_key_kinds(sync_span *span, sync_table_head *t, uint32_t *names_left)
 {
-    int rc = set_key_kinds(t);
+    int rc = spend_names(span, names_left, t->key_count);
+    rc = rc == SYNC_OK ? set_key_kinds(t) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
         t->key_affinities[i] = (uint8_t)sync_span_u8(span);
         if (t->key_affinities[i] > SYNC_STORES_REAL) {
@@ -338,7 +361,7 @@ static int get_key_kinds(sync_span *span, sync_table_head *t)
     return rc;
 }
 
-static int get_table(sync_span *span, sync_table_head *t, sync_head_kind kind)
+static int get_table(sync_span *span, sync_table_head *t, sync_head_kind kind, uint32_t *names_left)
 {
     int rc = get_name(span, &t->name);
     unsigned identity = sync_span_u8(span);
@@ -347,17 +370,17 @@ static int get_table(sync_span *span, sync_table_head *t, sync_head_kind kind)
     }
     t->identity = identity == SYNC_BY_ROW ? SYNC_BY_ROW : SYNC_BY_KEY;
     if (rc == SYNC_OK) {
-        rc = get_names(span, &t->key_names, &t->key_count, SYNC_KEY_COLUMNS_MAX);
+        rc = get_names(span, &t->key_names, &t->key_count, SYNC_KEY_COLUMNS_MAX, names_left);
     }
     if (rc == SYNC_OK && t->key_count == 0) {
         sync_span_fail(span, 0);
         rc = SYNC_CORRUPT;
     }
     if (rc == SYNC_OK) {
-        rc = get_key_kinds(span, t);
+        rc = get_key_kinds(span, t, names_left);
     }
     if (rc == SYNC_OK && kind == SYNC_HEAD_CHANGES) {
-        rc = get_names(span, &t->col_names, &t->col_count, SYNC_COLUMNS_MAX);
+        rc = get_names(span, &t->col_names, &t->col_count, SYNC_COLUMNS_MAX, names_left);
     }
     return rc;
 }
@@ -384,13 +407,13 @@ static int get_sites(sync_span *span, sync_head *head)
 
 static int get_tables(sync_span *span, sync_head *head, sync_head_kind kind)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, names_left = SYNC_HEAD_NAMES_MAX;
     int rc = get_count(span, &count, SYNC_TABLES_MAX, 3);
     if (rc == SYNC_OK) {
         rc = sync_head_set_tables(head, count);
     }
     for (uint32_t t = 0; rc == SYNC_OK && t < count; t++) {
-        rc = get_table(span, &head->tables[t], kind);
+        rc = get_table(span, &head->tables[t], kind, &names_left);
     }
     return rc == SYNC_OK ? check_tables_distinct(head) : rc;
 }

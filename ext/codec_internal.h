@@ -47,6 +47,12 @@ int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind);
 /* SYNC_OK, SYNC_CORRUPT or SYNC_FORMAT. */
 int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_error *error);
 
+/* What one item of a changeset of so many bytes may decompress to, in no case more than `max`. */
+static inline size_t sync_item_max(size_t bytes, size_t max)
+{
+    return bytes < (max - SYNC_ITEM_FREE) / SYNC_ITEM_RATIO ? SYNC_ITEM_FREE + SYNC_ITEM_RATIO * bytes : max;
+}
+
 /* What a row that does not say otherwise means. */
 static inline uint64_t sync_wire_cl(bool dead)
 {

@@ -20,6 +20,8 @@ struct sync_decoder {
     size_t cap;
     size_t value_max; /* bytes of one value */
     size_t item_max;  /* bytes of one item */
+    uint64_t all_max; /* bytes of all together */
+    uint64_t all;     /* ... that have come out */
     sync_head head;
     sync_row row;
     sync_value key[SYNC_KEY_COLUMNS_MAX];
@@ -79,6 +81,12 @@ static void shrink(sync_decoder *d, size_t target)
     }
 }
 
+/* What may stand behind the frame: see SYNC_ITEM_RATIO. */
+static bool is_padding(const uint8_t *at, size_t bytes)
+{
+    return bytes == 0 || (at[0] == 0 && memcmp(at, at + 1, bytes - 1) == 0);
+}
+
 /* Decompresses into what room there is. */
 static int decompress(sync_decoder *d, sync_error *error)
 {
@@ -88,10 +96,14 @@ static int decompress(sync_decoder *d, sync_error *error)
         return fail_zstd(left, error);
     }
     bool idle = out.pos == d->len;
+    d->all += out.pos - d->len;
     d->len = out.pos;
+    if (d->all > d->all_max) {
+        return fail(SYNC_TOOBIG, "it is compressed too well to be what it says", error);
+    }
     if (left == 0) {
         d->ended = true;
-        if (d->in.pos < d->in.size) {
+        if (!is_padding((const uint8_t *)d->in.src + d->in.pos, d->in.size - d->in.pos)) {
             return fail(SYNC_CORRUPT, "there are bytes after its end", error);
         }
     } else if (idle && d->in.pos == d->in.size) {
@@ -197,6 +209,7 @@ int sync_decoder_open(const void *blob, size_t bytes, uint64_t value_bytes_max, 
     *d = (sync_decoder){.in = {(const uint8_t *)blob + SYNC_PREAMBLE_BYTES, bytes - SYNC_PREAMBLE_BYTES, 0}};
     d->value_max = value_bytes_max < SYNC_VALUE_BYTES_MAX ? (size_t)value_bytes_max : SYNC_VALUE_BYTES_MAX;
     d->item_max = SYNC_HEAD_BYTES_MAX;
+    d->all_max = SYNC_ALL_FREE + (uint64_t)SYNC_ALL_RATIO * bytes;
     rc = open_frame(d, error);
     if (rc == SYNC_OK) {
         rc = read_head(d, error);
@@ -205,7 +218,7 @@ int sync_decoder_open(const void *blob, size_t bytes, uint64_t value_bytes_max, 
         sync_decoder_close(d);
         return rc;
     }
-    d->item_max += d->value_max;
+    d->item_max = sync_item_max(bytes, d->item_max + d->value_max);
     d->table = d->head.table_count;
     *out = d;
     return SYNC_OK;

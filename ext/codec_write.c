@@ -9,13 +9,16 @@
 #define DIRECT_BYTES ((size_t)32 << 10)
 
 /* Higher levels take windows that a decoder does not accept. */
-#define LEVEL_MAX 19
+#define LEVEL_MAX 3
 
 struct sync_encoder {
     ZSTD_CCtx *zstd;
     sync_buf raw;      /* not yet given to zstd */
     sync_buf out;      /* preamble and the frame so far */
     size_t inside;     /* bytes that zstd has taken in and, working by the block, not yet given out */
+    uint64_t all;      /* bytes that zstd has taken in */
+    uint64_t item;     /* where the item began that is being written, in all */
+    uint64_t largest;  /* item */
     uint32_t *columns; /* of each table of the head */
     uint8_t *key_counts;
     sync_identity *identities;
@@ -89,6 +92,7 @@ static int compress(sync_encoder *e, const void *data, size_t bytes, ZSTD_EndDir
         e->out.len += out.pos;
     }
     e->inside = (e->inside + bytes) % RAW_BYTES;
+    e->all += bytes;
     return SYNC_OK;
 }
 
@@ -131,6 +135,7 @@ int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error
     e->open = false;
     e->rows = 0;
     e->inside = 0;
+    e->all = e->item = e->largest = 0;
     sync_buf_reset(&e->raw);
     sync_buf_reset(&e->out);
     if (ZSTD_isError(ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_only)) || note_tables(e, head) != SYNC_OK) {
@@ -144,6 +149,9 @@ int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error
     }
     if (e->out.oom || e->raw.oom) {
         return fail_memory(e, error);
+    }
+    if (e->raw.len > SYNC_HEAD_BYTES_MAX) {
+        return fail(e, SYNC_TOOBIG, "too many sites, tables and columns in all", error);
     }
     e->site_count = head->site_count;
     e->table = e->table_count;
@@ -312,10 +320,19 @@ static void begin_row(sync_encoder *e, uint32_t table)
         e->table = table;
     }
     e->rows++;
+    e->item = e->all + e->raw.len;
+}
+
+/* The item that began at e->item is complete. */
+static void note_item(sync_encoder *e)
+{
+    uint64_t item = e->all + e->raw.len - e->item;
+    e->largest = item > e->largest ? item : e->largest;
 }
 
 static int end_row(sync_encoder *e, int rc, sync_error *error)
 {
+    note_item(e);
     if (rc == SYNC_OK && e->raw.len >= RAW_BYTES) {
         rc = flush(e, error);
     }
@@ -362,6 +379,28 @@ uint64_t sync_encoder_rows(const sync_encoder *e)
     return e->rows;
 }
 
+/* The bytes for which a receiver takes so much: `free` come for nothing, `ratio` with each. */
+static uint64_t price(uint64_t bytes, uint64_t free, uint64_t ratio)
+{
+    return bytes > free ? (bytes - free + ratio - 1) / ratio : 0;
+}
+
+static int pad(sync_encoder *e, sync_error *error)
+{
+    uint64_t item = price(e->largest, SYNC_ITEM_FREE, SYNC_ITEM_RATIO);
+    uint64_t all = price(e->all, SYNC_ALL_FREE, SYNC_ALL_RATIO);
+    uint64_t least = item > all ? item : all;
+    if (least > e->out.len) {
+        size_t missing = (size_t)least - e->out.len;
+        if (!sync_buf_room(&e->out, missing)) {
+            return fail_memory(e, error);
+        }
+        memset(e->out.data + e->out.len, 0, missing);
+        e->out.len += missing;
+    }
+    return SYNC_OK;
+}
+
 int sync_encoder_finish(sync_encoder *e, const sync_closing *closing, const void **out, size_t *bytes,
                         sync_error *error)
 {
@@ -370,6 +409,7 @@ int sync_encoder_finish(sync_encoder *e, const sync_closing *closing, const void
     if (!e->open) {
         return fail(e, SYNC_MISUSE, "no changeset is begun", error);
     }
+    e->item = e->all + e->raw.len;
     sync_buf_put_u8(&e->raw, closing != NULL ? SYNC_ITEM_CLOSE : SYNC_ITEM_END);
     sync_buf_put_varint(&e->raw, e->rows);
     if (closing != NULL) {
@@ -385,7 +425,9 @@ int sync_encoder_finish(sync_encoder *e, const sync_closing *closing, const void
     if (e->raw.oom) {
         return fail_memory(e, error);
     }
+    note_item(e);
     int rc = compress(e, e->raw.data, e->raw.len, ZSTD_e_end, error);
+    rc = rc == SYNC_OK ? pad(e, error) : rc;
     if (rc == SYNC_OK) {
         e->raw.len = 0;
         e->open = false;

@@ -132,6 +132,9 @@ int sync_describe(const void *changeset, size_t bytes, sync_buf *buf, sync_error
          first = false) {
         put(buf, first ? "" : ",");
         put_row(buf, head, table, key, row);
+        if (buf->oom || buf->len > SYNC_DESCRIBE_BYTES_MAX) {
+            break;
+        }
     }
     const sync_closing *closing = rc == SYNC_DONE ? sync_decoder_closing(d) : NULL;
     put(buf, closing ? "],\"closing\":{" : "],\"closing\":null}");
@@ -147,8 +150,12 @@ int sync_describe(const void *changeset, size_t bytes, sync_buf *buf, sync_error
         put(buf, "}}}");
     }
     sync_decoder_close(d);
-    if (rc == SYNC_DONE && buf->oom) {
+    if (buf->oom) {
         return sync_fail(error, SYNC_NOMEM, "out of memory");
+    }
+    if (buf->len > SYNC_DESCRIBE_BYTES_MAX) {
+        return sync_fail(error, SYNC_TOOBIG, "sync_describe: this changeset is longer than %u MiB as text",
+                         SYNC_DESCRIBE_BYTES_MAX >> 20);
     }
     return rc == SYNC_DONE ? SYNC_OK : rc;
 }

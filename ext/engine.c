@@ -51,6 +51,7 @@ void sync_engine_forget(sync_db *s)
     sync_arena_reset(&s->metadata);
     s->sites = (sync_sites){0, NULL};
     s->site_ids = NULL;
+    s->site_room = 0;
     s->has_meta = false;
     s->schema_version = -1;
     s->overlay.valid = false;
@@ -88,6 +89,7 @@ static int load_sites(sync_db *s, sync_error *error)
         return sync_fail_nomem(error);
     }
     memset(s->site_ids, 0, (size_t)(top + 1) * SYNC_SITE_BYTES);
+    s->site_room = (uint32_t)top + 1;
     sqlite3_stmt *stmt;
     rc = sync_prepare(s, &stmt, error, "SELECT sid, site FROM main.sync_site WHERE sid BETWEEN 1 AND %lld",
                       (long long)top);
@@ -122,6 +124,7 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
     if (t->cols == NULL) {
         return sync_fail_nomem(error);
     }
+    t->col_room = t->col_count + 1;
     for (uint32_t i = 0; i < t->col_count; i++) {
         t->cols[i] = (sync_column){.name = "", .affinity = 'b'};
     }
@@ -412,31 +415,6 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
     s->schema_version = version;
     s->generation = generation;
     return SYNC_OK;
-}
-
-sync_stamp sync_engine_genesis_born(const sync_table *t)
-{
-    return t->genesis_own ? (sync_stamp){t->epoch, t->genesis_site, 0} : SYNC_STAMP_NONE;
-}
-
-sync_table *sync_engine_table(sync_db *s, const char *name)
-{
-    for (uint32_t i = 0; i < s->table_count; i++) {
-        if (sqlite3_stricmp(s->tables[i].name, name) == 0) {
-            return &s->tables[i];
-        }
-    }
-    return NULL;
-}
-
-sync_table *sync_engine_tid(sync_db *s, uint32_t tid)
-{
-    for (uint32_t i = 0; i < s->table_count; i++) {
-        if (s->tables[i].tid == tid) {
-            return &s->tables[i];
-        }
-    }
-    return NULL;
 }
 
 /* ---- the operation frame ---- */

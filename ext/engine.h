@@ -145,6 +145,7 @@ typedef struct sync_table {
     bool normal_keys;   /* every key collation has a normal form (sync_key_normal) */
     bool all_present;   /* columns 0 .. col_count-1 are all in the base table */
     uint32_t col_count; /* stable column ids, present or not */
+    uint32_t col_room;  /* of cols */
     sync_column *cols;
     sqlite3_stmt *stmts[SYNC_STMT_COUNT]; /* finalised at reload */
     uint64_t
@@ -193,6 +194,7 @@ typedef struct sync_db {
     /* sites by local number: index 0 is nobody */
     sync_sites sites;
     uint8_t (*site_ids)[SYNC_SITE_BYTES];
+    uint32_t site_room;  /* of site_ids, so that many new ones take no more memory than they are */
     sync_arena metadata; /* sites, tables, columns, keys: everything that a reload replaces */
     uint32_t table_count;
     sync_table *tables;

@@ -417,8 +417,9 @@ static void fn_describe(sqlite3_context *context, int argc, sqlite3_value **argv
     }
     const void *blob = sqlite3_value_blob(argv[0]);
     int rc = sync_describe(blob ? blob : "", (size_t)sqlite3_value_bytes(argv[0]), &buf, &error);
-    if (rc == SYNC_OK) {
-        sqlite3_result_text64(context, (const char *)buf.data, buf.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+    if (rc == SYNC_OK) { /* may be large: handed over, not copied */
+        sqlite3_result_text64(context, (const char *)buf.data, buf.len, sqlite3_free, SQLITE_UTF8);
+        buf = (sync_buf){0};
     } else {
         give_error(context, &error);
     }

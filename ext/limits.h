@@ -18,19 +18,32 @@
 /* Sites in one changeset or vector, for the same reason. A site is one file that ever wrote. */
 #define SYNC_SITES_MAX 65536
 
-/* Cells of the tables-by-sites matrix in one header (8 bytes each: 64 MiB would be too much, 16 MiB is not).
- */
-#define SYNC_MATRIX_CELLS_MAX (2u << 20)
+/* Cells of one tables-by-sites matrix, 8 bytes each: a merge has four of them at a time. */
+#define SYNC_MATRIX_CELLS_MAX (256u << 10)
+
+/* Names of key columns, collations and columns in one head: each takes some 40 bytes of memory, and may be two bytes on the wire. */
+#define SYNC_HEAD_NAMES_MAX 65536
 
 /* Uncompressed bytes of a head or closing, and what the cells of one row may take beside their values: above
  * what the limits here allow a sensible file, below what would hurt. */
-#define SYNC_HEAD_BYTES_MAX (32u << 20)
+#define SYNC_HEAD_BYTES_MAX (2u << 20)
+
+/* What a changeset may decompress to, so that little of it cannot become much: one row to ITEM_FREE bytes and ITEM_RATIO times the bytes of the
+** changeset, all of it to ALL_FREE and ALL_RATIO times as many. Where rows compress better, their sender pads. A row above 2 MiB is rare, and
+** then costs half its size; nothing else that people store comes near either. */
+#define SYNC_ITEM_FREE  (2u << 20)
+#define SYNC_ITEM_RATIO 2
+#define SYNC_ALL_FREE   (16u << 20)
+#define SYNC_ALL_RATIO  256
 
 /* A table or column name in bytes; SQLite has no such bound, people do. */
 #define SYNC_NAME_BYTES_MAX 1024
 
 /* One value: SQLite's compiled ceiling. The connection's own SQLITE_LIMIT_LENGTH applies below it. */
 #define SYNC_VALUE_BYTES_MAX 2147483647u
+
+/* What sync_describe says of a changeset: far more than a person reads, and bounded whatever the rows compress to. */
+#define SYNC_DESCRIBE_BYTES_MAX (10u << 20)
 
 /* How far ahead of the wall clock a remote stamp may be before its delta is refused for now. */
 #define SYNC_DRIFT_MS_MAX (5 * 60 * 1000)
@@ -82,8 +95,8 @@
 #define SYNC_ZSTD_MATCH_MIN 5
 #define SYNC_ZSTD_HASH_LOG  15
 
-/* Largest zstd window a decoder accepts, as a power of two: 8 MiB, what level 3 never exceeds. */
-#define SYNC_ZSTD_WINDOW_LOG_MAX 23
+/* Largest zstd window a decoder accepts, as a power of two: 2 MiB, what level 3 never exceeds. */
+#define SYNC_ZSTD_WINDOW_LOG_MAX 21
 
 /* One message of sync.v1: a link's buffers on both sides are multiples of it, and a heartbeat behind it waits
 ** at most as long as it takes to send; values larger than this travel in pieces. */

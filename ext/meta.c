@@ -5,6 +5,31 @@
 
 #include <string.h>
 
+sync_stamp sync_engine_genesis_born(const sync_table *t)
+{
+    return t->genesis_own ? (sync_stamp){t->epoch, t->genesis_site, 0} : SYNC_STAMP_NONE;
+}
+
+sync_table *sync_engine_table(sync_db *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        if (sqlite3_stricmp(s->tables[i].name, name) == 0) {
+            return &s->tables[i];
+        }
+    }
+    return NULL;
+}
+
+sync_table *sync_engine_tid(sync_db *s, uint32_t tid)
+{
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        if (s->tables[i].tid == tid) {
+            return &s->tables[i];
+        }
+    }
+    return NULL;
+}
+
 int sync_engine_save(sync_db *s, sync_error *error)
 {
     int rc = SYNC_OK;
@@ -40,6 +65,40 @@ uint32_t sync_engine_find_site(const sync_db *s, const uint8_t id[SYNC_SITE_BYTE
     return 0;
 }
 
+/* Makes room for one more. The arena keeps what was outgrown: doubling, that is no more than what is in use. */
+static bool make_site_room(sync_db *s)
+{
+    if (s->sites.count < s->site_room) {
+        return true;
+    }
+    uint32_t room = s->site_room * 2;
+    uint8_t(*wider)[SYNC_SITE_BYTES] = sync_arena_alloc(&s->metadata, (size_t)room * SYNC_SITE_BYTES);
+    if (wider == NULL) {
+        return false;
+    }
+    memcpy(wider, s->site_ids, (size_t)s->sites.count * SYNC_SITE_BYTES);
+    s->site_ids = wider;
+    s->sites.id = (const uint8_t(*)[SYNC_SITE_BYTES])wider;
+    s->site_room = room;
+    return true;
+}
+
+static bool make_column_room(sync_db *s, sync_table *t)
+{
+    if (t->col_count < t->col_room) {
+        return true;
+    }
+    uint32_t room = t->col_room * 2;
+    sync_column *wider = sync_arena_alloc(&s->metadata, room * sizeof *wider);
+    if (wider == NULL) {
+        return false;
+    }
+    memcpy(wider, t->cols, t->col_count * sizeof *wider);
+    t->cols = wider;
+    t->col_room = room;
+    return true;
+}
+
 uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error)
 {
     uint32_t sid = sync_engine_find_site(s, id);
@@ -51,9 +110,8 @@ uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_er
         sync_fail(error, SYNC_TOOBIG, "more than %d sites ever wrote to this file", SYNC_SITES_MAX);
         return 0;
     }
-    uint8_t(*wider)[SYNC_SITE_BYTES] = sync_arena_alloc(&s->metadata, (size_t)(sid + 1) * SYNC_SITE_BYTES);
     sqlite3_stmt *stmt = NULL;
-    if (wider == NULL) {
+    if (!make_site_room(s)) {
         sync_fail_nomem(error);
         return 0;
     }
@@ -70,10 +128,8 @@ uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_er
     if (rc != SYNC_OK) {
         return 0;
     }
-    memcpy(wider, s->site_ids, (size_t)sid * SYNC_SITE_BYTES);
-    memcpy(wider[sid], id, SYNC_SITE_BYTES);
-    s->site_ids = wider;
-    s->sites = (sync_sites){sid + 1, (const uint8_t(*)[SYNC_SITE_BYTES])wider};
+    memcpy(s->site_ids[sid], id, SYNC_SITE_BYTES);
+    s->sites.count = sid + 1;
     return sid;
 }
 
@@ -83,9 +139,8 @@ int sync_engine_add_column(sync_db *s, sync_table *t, const char *name, uint32_t
         return sync_fail(error, SYNC_TOOBIG, "table %s: more than %d column names in all files together",
                          t->name, SYNC_COLUMNS_MAX);
     }
-    sync_column *wider = sync_arena_alloc(&s->metadata, (t->col_count + 1) * sizeof *wider);
     char *copy = sync_schema_string(&s->metadata, name);
-    if (!wider || !copy) {
+    if (!copy || !make_column_room(s, t)) {
         return sync_fail_nomem(error);
     }
     int rc =
@@ -95,11 +150,7 @@ int sync_engine_add_column(sync_db *s, sync_table *t, const char *name, uint32_t
     if (rc != SYNC_OK) {
         return rc;
     }
-    if (t->col_count) {
-        memcpy(wider, t->cols, t->col_count * sizeof *wider);
-    }
-    wider[t->col_count] = (sync_column){.name = copy, .affinity = 'b'};
-    t->cols = wider;
+    t->cols[t->col_count] = (sync_column){.name = copy, .affinity = 'b'};
     t->all_present = false;
     *cid = t->col_count++;
     return SYNC_OK;

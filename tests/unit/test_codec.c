@@ -226,17 +226,55 @@ static void test_memory_follows_what_arrives(void **state)
     const void *out = NULL;
     size_t bytes = 0;
     encode_blobs(e, &(sync_value){.type = SYNC_BLOB, .bytes = large, .data = zeros}, 1, &out, &bytes);
-    assert_true(bytes < 100000);
+    assert_in_range(bytes, (large - SYNC_ITEM_FREE) / SYNC_ITEM_RATIO,
+                    (large - SYNC_ITEM_FREE) / SYNC_ITEM_RATIO + 1000);
     free(zeros);
+    size_t frame = bytes; /* without what makes it long enough */
+    while (((const uint8_t *)out)[frame - 1] == 0) {
+        frame--;
+    }
     uint32_t rows = 0;
     (void)sqlite3_memory_highwater(1);
     sqlite3_int64 before = sqlite3_memory_used();
     assert_int_equal(read_all(out, bytes, 1 << 20, &rows), SYNC_TOOBIG);
     assert_true(sqlite3_memory_highwater(1) - before < 1 << 20);
-    assert_int_equal(read_all(out, bytes / 100, SYNC_VALUE_BYTES_MAX, &rows), SYNC_CORRUPT);
+    assert_int_equal(read_all(out, frame / 100, SYNC_VALUE_BYTES_MAX, &rows), SYNC_CORRUPT);
     assert_true(sqlite3_memory_highwater(1) - before < 4 << 20);
+    assert_int_equal(read_all(out, frame, SYNC_VALUE_BYTES_MAX, &rows), SYNC_TOOBIG);
+    assert_true(sqlite3_memory_highwater(1) - before < 8 << 20);
     assert_int_equal(read_all(out, bytes, SYNC_VALUE_BYTES_MAX, &rows), SYNC_DONE);
     sync_encoder_free(e);
+}
+
+/* Many rows that are nearly nothing: as much comes out of a changeset as its bytes are worth. */
+static void test_rows_that_compress_too_well(void **state)
+{
+    (void)state;
+    enum { ROWS = 600 };
+    size_t size = 100000;
+    uint8_t *zeros = calloc(1, size);
+    assert_non_null(zeros);
+    sync_value *blobs = calloc(ROWS, sizeof blobs[0]);
+    assert_non_null(blobs);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        blobs[i] = (sync_value){.type = SYNC_BLOB, .bytes = size, .data = zeros};
+    }
+    sync_encoder *e = sync_encoder_new(SYNC_ZSTD_LEVEL);
+    assert_non_null(e);
+    const void *out = NULL;
+    size_t bytes = 0;
+    uint32_t rows = 0;
+    encode_blobs(e, blobs, ROWS, &out, &bytes);
+    assert_true(bytes >= (ROWS * size - SYNC_ALL_FREE) / SYNC_ALL_RATIO);
+    assert_int_equal(read_all(out, bytes, size, &rows), SYNC_DONE);
+    assert_int_equal(rows, ROWS);
+    assert_int_equal(read_all(out, bytes - 10000, size, &rows), SYNC_TOOBIG);
+    encode_blobs(e, blobs, SYNC_ALL_FREE / (uint32_t)size, &out, &bytes);
+    assert_true(bytes < 10000);
+    assert_int_equal(read_all(out, bytes, size, &rows), SYNC_DONE);
+    sync_encoder_free(e);
+    free(blobs);
+    free(zeros);
 }
 
 static void test_encoder_misuse(void **state)
@@ -365,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_large_values),
         cmocka_unit_test(test_memory_is_given_back),
         cmocka_unit_test(test_memory_follows_what_arrives),
+        cmocka_unit_test(test_rows_that_compress_too_well),
         cmocka_unit_test(test_encoder_misuse),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_seen),

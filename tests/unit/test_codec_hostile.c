@@ -94,8 +94,10 @@ static void test_damaged_on_the_way(void **state)
     for (size_t cut = 0; cut < bytes; cut++) {
         assert_int_equal(read_all(blob, cut, 1 << 20, &rows), SYNC_CORRUPT);
     }
-    blob[bytes] = 0;
+    blob[bytes] = 1;
     assert_int_equal(read_all(blob, bytes + 1, 1 << 20, &rows), SYNC_CORRUPT);
+    blob[bytes] = 0;
+    assert_int_equal(read_all(blob, bytes + 1, 1 << 20, &rows), SYNC_DONE); /* padding */
     for (size_t bit = 0; bit < bytes * 8; bit++) {
         blob[bit / 8] ^= (uint8_t)(1u << bit % 8);
         int rc = read_all(blob, bytes, 1 << 20, &rows);
