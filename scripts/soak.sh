@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS]
+# usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS] | fuzz MINUTES
 # Random histories of the simulation for so long, from a seed of its own; adds a line to the ledger in docs/TESTING.md.
 # Ends with 1 if there was a failure; what failed, and how to see it again, is printed.
 # incidents: the long forms of tests/regress instead, as often as SYNC_RECONNECTS and SYNC_POWER_CUTS say.
 # faults: every call that can fail fails (with a stride: each so many, from another one each time). kill: so many programs are killed under load.
+# fuzz: libFuzzer, so many minutes shared among the targets; inputs that were worth keeping stay in build/fuzz-corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS]}
+minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS] | fuzz MINUTES}
 jobs=${2:-$(nproc)}
 build=${SYNC_BUILD:-$PWD/build/release}
 ledger=docs/TESTING.md
-if [ -z "${SYNC_BUILD:-}" ]; then
+if [ -z "${SYNC_BUILD:-}" ] && [ "$minutes" != fuzz ]; then
     scripts/build.sh release
 fi
 
@@ -78,10 +79,34 @@ soak_kill() {
     [ "$failures" -eq 0 ]
 }
 
+# The fuzz targets, one after the other. A line in the ledger for each: what libFuzzer says it executed, and the files it left of what it found.
+soak_fuzz() {
+    local seconds=$(($1 * 60)) build=${SYNC_FUZZ_BUILD:-build/fuzz} corpus=build/fuzz-corpus programs target executions found status=0
+    [ -n "${SYNC_FUZZ_BUILD:-}" ] || scripts/build.sh fuzz
+    programs=("$build"/fuzz/fuzz_*)
+    seconds=$((seconds / (${#programs[@]} - 1)))
+    "$build/fuzz/fuzz_seeds" "$corpus/seeds"
+    for target in "${programs[@]#*/fuzz_}"; do
+        [ "$target" != seeds ] || continue
+        mkdir -p "$corpus/$target" "$corpus/found"
+        # One process, so that its count is the whole; leaks are looked for in the suite's run of the same targets.
+        ASAN_OPTIONS=quarantine_size_mb=4:malloc_context_size=5:detect_leaks=0 "$build/fuzz/fuzz_$target" \
+            -max_total_time="$seconds" -print_final_stats=1 -timeout=60 -report_slow_units=60 -max_len=4000 \
+            -dict=tests/fuzz/fuzz.dict -artifact_prefix="$corpus/found/$target-" "$corpus/$target" "$corpus/seeds/$target" \
+            $([ ! -d "tests/fuzz/findings/$target" ] || echo "tests/fuzz/findings/$target") >"$logs/$target" 2>&1 || status=1
+        executions=$(awk '/stat::number_of_executed_units/ { print $2 }' "$logs/$target")
+        found=$(find "$corpus/found" -name "$target-*" -newer "$logs" | wc -l)
+        [ "$found" = 0 ] || tail -n 60 "$logs/$target"
+        enter "### Fuzz ledger" "| $(date -u +%F) | \`$commit\` | $target | ${executions:-0} | $found |"
+    done
+    return $status
+}
+
 case $minutes in
 incidents) soak_incidents && exit ;;
 faults) soak_faults "${2:-1}" && exit ;;
 kill) soak_kill "${2:-1000}" && exit ;;
+fuzz) soak_fuzz "${2:?usage: scripts/soak.sh fuzz MINUTES}" && exit ;;
 esac
 case $minutes in *[!0-9]*) exit 1 ;; esac
 

@@ -1,0 +1,14 @@
+/* Changesets out of bytes that are none yet, and back: so that mutations get past compression and checksums. */
+#ifndef FUZZ_PACK_H
+#define FUZZ_PACK_H
+
+#include "mem.h"
+
+/* What a target is to read: data that begins with "SYNC" or "SEEN" as it is, the latter with its check set right; anything else as the
+** uncompressed contents of a changeset, put into a frame. Borrowed until the next call. */
+const sync_buf *fuzz_pack(const void *data, size_t bytes);
+
+/* The uncompressed contents of a changeset; false if it is none. Appends. */
+bool fuzz_unpack(const void *blob, size_t bytes, sync_buf *contents);
+
+#endif
