@@ -9,6 +9,9 @@
 
 #include <string.h>
 
+/* Of a group of tables that refer to each other by other columns than keys: a chain of such references is shown one row deeper in each. */
+enum { SETTLE_PASSES_MAX = 64 };
+
 int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
 {
     const sync_env *env = sync_env_get();
@@ -270,15 +273,37 @@ static int list_group(sync_claims *c, sync_table *const *tables, uint32_t count)
     return rc;
 }
 
-static int settle_group(sync_merging *m, const sync_order *order, sync_table *const *tables, uint32_t count)
+/* Does a foreign key inside the group refer to other columns than a key? Who is meant is seen only when it is shown, so claims do not tell. */
+static bool refers_by_value(const sync_merging *m, const sync_order *order, uint32_t group)
+{
+    const sync_db *s = m->s;
+    bool refers = false;
+    for (uint32_t i = 0; !refers && i < s->fk_count; i++) {
+        const sync_table *child = sync_engine_tid(m->s, s->fks[i].child_tid),
+                         *parent = sync_engine_tid(m->s, s->fks[i].parent_tid);
+        refers = !s->fks[i].to_key && child && parent && order->group[child - s->tables] == group &&
+                 order->group[parent - s->tables] == group;
+    }
+    return refers;
+}
+
+/* Decides over the held rows of a group. *fewer: some are not held any more. */
+static int settle_group(sync_merging *m, const sync_order *order, sync_table *const *tables, uint32_t count,
+                        bool *fewer)
 {
     sync_claims c = {.m = m};
     bool again = true;
+    uint32_t held = 0;
     int rc = list_group(&c, tables, count);
+    uint32_t held_before = c.count;
     while (rc == SYNC_OK && c.count && again) {
         rc = sync_contest_decide(&c, order);
         rc = rc == SYNC_OK ? write_outcome(&c, &again) : rc;
     }
+    for (uint32_t i = 0; i < c.count; i++) {
+        held += !c.list[i].shown;
+    }
+    *fewer = held < held_before;
     sync_claims_free(&c);
     return rc;
 }
@@ -316,7 +341,10 @@ int sync_settle(sync_merging *m)
              end++) {
             touched = touched || is_touched(m, order.tables[end]);
         }
-        rc = touched ? settle_group(m, &order, &order.tables[first], end - first) : SYNC_OK;
+        for (int pass = 0; rc == SYNC_OK && touched && pass < SETTLE_PASSES_MAX; pass++) {
+            rc = settle_group(m, &order, &order.tables[first], end - first, &touched);
+            touched = touched && refers_by_value(m, &order, group);
+        }
     }
     m->retry = false;
     sync_order_free(&order);

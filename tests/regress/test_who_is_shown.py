@@ -75,6 +75,15 @@ class WhoIsShown(SyncTest):
                              ["INSERT INTO t VALUES('c', 2, NULL)", "SELECT 1", "INSERT INTO t VALUES('d', 1, 'c')"])
         self.assertEqual(shown, {"t": [("c", 2, None), ("d", 1, "c")]})
 
+    def test_a_chain_of_references_by_another_column_that_arrives_child_first(self):
+        schema = "CREATE TABLE t(k TEXT PRIMARY KEY, code UNIQUE, boss REFERENCES t(code));"
+        a, b = self.files("ab", schema, "t")
+        a.script("PRAGMA foreign_keys = on; INSERT INTO t VALUES" + ", ".join(f"('{i}', {i}, NULL)" for i in range(20)))
+        for i in range(19, 0, -1):
+            a.x("UPDATE t SET boss = ? WHERE k = ?", i - 1, str(i))
+        self.level(a, b)
+        self.assertEqual(b.held(), [])
+
 
 if __name__ == "__main__":
     unittest.main()
