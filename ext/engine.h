@@ -268,6 +268,10 @@ int sync_query_bound(sync_db *s, int64_t *out, int64_t otherwise, int64_t bound,
 /* Result code of the connection with its message. */
 int sync_fail_db(sync_db *s, sync_error *error, const char *what);
 
+/* What `why` says, with the table's name where SQL over it could not be prepared: its schema needs a function or a collation that this
+** program lacks. */
+int sync_fail_table(const sync_table *t, const sync_error *why, sync_error *error);
+
 /* The code that a host is given for an error, whose text says the rest: SQLite's own, extended; SQLITE_ERROR for ours. Neither
 ** SQLITE_CORRUPT, which would make SQLite distrust the whole database and end the caller's transaction, nor SQLITE_SCHEMA, after which it runs
 ** the statement again. */

@@ -67,7 +67,9 @@ static int overlay_table(sync_db *s, const sync_table *t, sync_error *error)
     }
     rc = rc == SYNC_OK ? overlay_clear(s, "row", t->tid, error) : rc;
     rc = rc == SYNC_OK ? overlay_clear(s, "hidden", t->tid, error) : rc;
-    return rc == SYNC_OK ? sync_capture_overlay_table(s, t, error) : rc;
+    sync_error why = {0};
+    rc = rc == SYNC_OK ? sync_capture_overlay_table(s, t, &why) : rc;
+    return why.code == SYNC_OK ? rc : sync_fail_table(t, &why, error);
 }
 
 /* Empties the overlay and makes its tables. */

@@ -20,6 +20,13 @@ int sync_fail_db(sync_db *s, sync_error *error, const char *what)
     return sync_fail(error, rc, "%s", sqlite3_errmsg(s->db));
 }
 
+int sync_fail_table(const sync_table *t, const sync_error *why, sync_error *error)
+{
+    return (why->code & 0xff) == SQLITE_ERROR
+               ? sync_fail(error, why->code, "table %s cannot be used here: %s", t->name, why->text)
+               : sync_fail(error, why->code, "%s", why->text);
+}
+
 int sync_host_code(int code)
 {
     int primary = code & 0xff;
@@ -299,9 +306,10 @@ int sync_table_stmt(sync_db *s, sync_table *t, sync_stmt_slot slot, sync_build *
         sqlite3_free(sqlite3_str_finish(sql));
         return sync_fail_nomem(error);
     }
-    int rc = sync_prepare_text(s, &t->stmts[slot], error, sqlite3_str_finish(sql));
+    sync_error why = {0};
+    int rc = sync_prepare_text(s, &t->stmts[slot], &why, sqlite3_str_finish(sql));
     *stmt = t->stmts[slot];
-    return rc;
+    return rc == SYNC_OK ? SYNC_OK : sync_fail_table(t, &why, error);
 }
 
 void sync_str_keys(sqlite3_str *str, const sync_table *t, const char *format, const char *between)

@@ -43,6 +43,18 @@ class WhatIsSaid(SyncTest):
                 b.close()
                 self.refused(b, "SELECT sync_apply(?)", changes, says=["table t cannot be written here: ", "ordered" if what == "collation" else "theirs"])
 
+    def test_a_key_that_cannot_be_compared_in_this_program(self):
+        """Folding and giving out said which collation was missing, not for which table."""
+        file = self.file("a", "CREATE TABLE other(id TEXT PRIMARY KEY)")
+        file.extended.create_collation("ordered", lambda x, y: (x > y) - (x < y))
+        file.extended.executescript("CREATE TABLE t(id TEXT COLLATE ordered PRIMARY KEY, v)")
+        file.track_all()
+        file.x("INSERT INTO t VALUES('k', 1)")
+        file.close()
+        for sql in ("SELECT sync_fold()", "SELECT sync_changeset()", "SELECT count(*) FROM sync_changes"):
+            with self.subTest(sql):
+                self.refused(file, sql, says=["table t cannot be used here: ", "ordered"])
+
     def test_a_column_name_that_is_too_long(self):
         """The table was adopted, and then nothing of the file could be given out."""
         file = self.file("a", 'CREATE TABLE t(id TEXT PRIMARY KEY, "%s")' % ("é" * 513))
