@@ -39,7 +39,10 @@ static int add_refs(sync_changes *c, const sync_table *t, sync_error *error)
             const sync_cell *cell = sync_row_find(&c->out, fk->from_col);
             v = cell ? &cell->value : NULL;
         }
-        sync_table *parent = v && v->type == SYNC_INTEGER ? sync_engine_tid(s, fk->parent_tid) : NULL;
+        if (v == NULL || v->type != SYNC_INTEGER) {
+            continue;
+        }
+        sync_table *parent = sync_engine_tid(s, fk->parent_tid);
         sync_stamp born = SYNC_STAMP_NONE;
         if (parent) {
             rc = sync_clocks_born(s, parent, c->overlay ? SYNC_IN_OVERLAY : SYNC_IN_FILE, v->i, &born, error);

@@ -138,16 +138,14 @@ int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error
     e->all = e->item = e->largest = 0;
     sync_buf_reset(&e->raw);
     sync_buf_reset(&e->out);
-    if (ZSTD_isError(ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_only)) || note_tables(e, head) != SYNC_OK) {
-        return fail_memory(e, error);
-    }
-    sync_buf_put(&e->out, SYNC_MAGIC_CHANGES, SYNC_MAGIC_BYTES);
-    sync_buf_put_u8(&e->out, SYNC_FORMAT_VERSION);
     int rc = sync_head_put(&e->raw, head, SYNC_HEAD_CHANGES, error);
     if (rc != SYNC_OK) {
         return rc;
     }
-    if (e->out.oom || e->raw.oom) {
+    (void)ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_only); /* of the session: cannot fail */
+    sync_buf_put(&e->out, SYNC_MAGIC_CHANGES, SYNC_MAGIC_BYTES);
+    sync_buf_put_u8(&e->out, SYNC_FORMAT_VERSION);
+    if (e->out.oom || e->raw.oom || note_tables(e, head) != SYNC_OK) {
         return fail_memory(e, error);
     }
     if (e->raw.len > SYNC_HEAD_BYTES_MAX) {

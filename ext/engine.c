@@ -58,9 +58,9 @@ void sync_engine_forget(sync_db *s)
     s->overlay_made = false;
 }
 
-void sync_engine_free(void *context)
+void sync_engine_free(void *engine)
 {
-    sync_db *s = context;
+    sync_db *s = engine;
     if (s == NULL) {
         return;
     }

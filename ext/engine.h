@@ -276,7 +276,13 @@ int sync_fail_table(const sync_table *t, const sync_error *why, sync_error *erro
 ** SQLITE_CORRUPT, which would make SQLite distrust the whole database and end the caller's transaction, nor SQLITE_SCHEMA, after which it runs
 ** the statement again. */
 int sync_host_code(int code);
-int sync_fail_nomem(sync_error *error);
+
+/* Here, so that it is seen never to return SYNC_OK. */
+static inline int sync_fail_nomem(sync_error *error)
+{
+    (void)sync_fail(error, SYNC_NOMEM, "out of memory");
+    return SYNC_NOMEM;
+}
 
 sync_value sync_column_value(sqlite3_stmt *stmt, int column); /* borrowed until the next step or reset */
 int sync_bind_value(sqlite3_stmt *stmt, int index,
@@ -357,6 +363,6 @@ int sync_engine_cache_widen(sync_db *s, int64_t *before, sync_error *error);
 int sync_engine_cache_restore(sync_db *s, int64_t before, sync_error *error);
 
 sync_db *sync_engine_new(sqlite3 *db);
-void sync_engine_free(void *s);
+void sync_engine_free(void *engine);
 
 #endif

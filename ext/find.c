@@ -170,7 +170,6 @@ int sync_read_keys(sync_merging *m, sqlite3_stmt *stmt, const sync_table *t, syn
     *list = NULL;
     *count = 0;
     while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
         if (*count == cap) {
             cap = cap ? cap * 2 : 8;
             sync_value **wider = sync_realloc(*list, cap * sizeof *wider);

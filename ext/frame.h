@@ -62,7 +62,7 @@
     X(APPLY, apply, 12, "ApplyChangesOnPrimary", 1)
 
 typedef enum sync_frame_type {
-#define SYNC_X(NAME, member, number, name, payload) SYNC_FRAME_##NAME = number,
+#define SYNC_X(NAME, member, number, name, payload) SYNC_FRAME_##NAME = (number),
     SYNC_FRAMES(SYNC_X)
 #undef SYNC_X
         SYNC_FRAME_TYPES

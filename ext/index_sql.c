@@ -29,7 +29,10 @@ static size_t skip(const char *at)
 /* Bytes of the token that stands here: a word, a quoted name or text, any other byte by itself; 0 at the end. */
 static size_t token(const char *at)
 {
-    char quote = *at == '[' ? ']' : *at;
+    char quote = *at;
+    if (quote == '[') {
+        quote = ']';
+    }
     size_t n = 0;
     if (*at == '\'' || *at == '"' || *at == '`' || *at == '[') {
         for (n = 1; at[n] && (at[n] != quote || (quote != ']' && at[n + 1] == quote)); n++) {

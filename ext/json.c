@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -94,9 +95,8 @@ static void put_real(sync_buf *buf, double r)
     snprintf(text, sizeof text, "%.17g", r);
     for (int precision = 15; precision < 17; precision++) { /* the shortest that reads back the same */
         char shorter[40];
-        double back = 0;
         snprintf(shorter, sizeof shorter, "%.*g", precision, r);
-        if (sscanf(shorter, "%lf", &back) == 1 && back == r) {
+        if (strtod(shorter, NULL) == r) {
             memcpy(text, shorter, sizeof text);
             break;
         }

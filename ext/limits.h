@@ -46,7 +46,7 @@
 #define SYNC_DESCRIBE_BYTES_MAX (10u << 20)
 
 /* How far ahead of the wall clock a remote stamp may be before its delta is refused for now. */
-#define SYNC_DRIFT_MS_MAX (5 * 60 * 1000)
+#define SYNC_DRIFT_MS_MAX 300000
 
 /* Journal entries folded at a time: bounds memory (about 6 MiB), long enough to amortise the statements and to sort random keys. */
 #define SYNC_FOLD_CHUNK 32768
@@ -65,7 +65,7 @@
 
 /* Journal entries, or bytes of a changeset, from which an operation is long. */
 #define SYNC_LONG_ENTRIES 4096
-#define SYNC_LONG_BYTES   (128 * 1024)
+#define SYNC_LONG_BYTES   (128u << 10)
 
 /* A tail longer than this is folded for real even by a reader that may write: an overlay is for short tails.
  */
@@ -100,7 +100,7 @@
 
 /* One message of sync.v1: a link's buffers on both sides are multiples of it, and a heartbeat behind it waits
 ** at most as long as it takes to send; values larger than this travel in pieces. */
-#define SYNC_FRAME_BYTES_MAX (256u * 1024)
+#define SYNC_FRAME_BYTES_MAX (256u << 10)
 
 /* Payload of one message: what is left of it beside the largest fields (two texts) and the check. */
 #define SYNC_FRAME_PAYLOAD_MAX (SYNC_FRAME_BYTES_MAX - 2048u)

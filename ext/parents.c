@@ -40,10 +40,13 @@ static int keep_meanings(sync_merging *m, const sync_table *t, const sync_value 
             continue; /* what it means came with it */
         }
         const sync_value *v = by_key ? &key[fk->from_col - SYNC_REF_KEY] : cell ? &cell->value : NULL;
+        drop_ref(row, fk->from_col);
+        if (v == NULL || v->type != SYNC_INTEGER) {
+            continue;
+        }
         sync_table *parent = sync_engine_tid(m->s, fk->parent_tid);
         sync_stamp born = SYNC_STAMP_NONE;
-        drop_ref(row, fk->from_col);
-        if (parent && v && v->type == SYNC_INTEGER) {
+        if (parent) {
             rc = sync_clocks_born(m->s, parent, SYNC_IN_FILE, v->i, &born, m->error);
         }
         if (rc == SYNC_OK && !sync_stamp_is_none(born)) {
@@ -144,9 +147,9 @@ static bool closure_is(const closure *c, uint32_t row, const sync_table *t, cons
 
 static int closure_grow(closure *c)
 {
-    uint32_t cap = c->cap ? c->cap * 2 : 16;
+    uint32_t cap = c->cap ? c->cap * 2 : 16, slot_count = 2 * cap;
     void *rows = sync_realloc(c->rows, cap * sizeof *c->rows);
-    uint32_t *slots = sync_alloc(2 * cap * sizeof *slots);
+    uint32_t *slots = sync_alloc(slot_count * sizeof *slots);
     c->rows = rows ? rows : c->rows;
     if (!rows || !slots) {
         sync_free(slots);
@@ -154,9 +157,9 @@ static int closure_grow(closure *c)
     }
     sync_free(c->slots);
     c->cap = cap;
-    c->slot_count = 2 * cap;
+    c->slot_count = slot_count;
     c->slots = slots;
-    memset(slots, 0, 2 * cap * sizeof *slots);
+    memset(slots, 0, slot_count * sizeof *slots);
     for (uint32_t i = 0; i < c->count; i++) {
         uint32_t at = closure_hash(c, c->rows[i].t, c->rows[i].key) % c->slot_count;
         while (c->slots[at]) {

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-int sync_fail_nomem(sync_error *error)
-{
-    return sync_fail(error, SYNC_NOMEM, "out of memory");
-}
-
 int sync_fail_db(sync_db *s, sync_error *error, const char *what)
 {
     int rc = sqlite3_extended_errcode(s->db);

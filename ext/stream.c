@@ -32,9 +32,11 @@ static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
     if (*s) {
         return SYNC_OK;
     }
-    return (rc & 0xff) == SQLITE_NOMEM
-               ? sync_fail(error, SYNC_NOMEM, "out of memory")
-               : sync_fail(error, SYNC_MISUSE, "sqlite3_syncext_init() was not called on this connection");
+    if ((rc & 0xff) == SQLITE_NOMEM) {
+        return sync_fail_nomem(error);
+    }
+    (void)sync_fail(error, SYNC_MISUSE, "sqlite3_syncext_init() was not called on this connection");
+    return SYNC_MISUSE;
 }
 
 /* Begins reading for a receiver. One who holds more of our writes than we do knows that this file was restored: a new site id, before
@@ -72,7 +74,7 @@ int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t pa
     int rc = find_engine(db, &s, &why);
     sync_stream *stream = rc == SYNC_OK ? sync_alloc(sizeof *stream) : NULL;
     if (rc == SYNC_OK && stream == NULL) {
-        rc = sync_fail(&why, SYNC_NOMEM, "out of memory");
+        rc = sync_fail_nomem(&why);
     }
     if (rc == SYNC_OK) {
         *stream = (sync_stream){.s = s, .part_bytes_max = part_bytes_max, .part_rows_max = part_rows_max};

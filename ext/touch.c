@@ -57,7 +57,7 @@ static int bind_array(sync_db *s, const sync_table *t, sqlite3_stmt *to, sqlite3
             good = false;
         } else if (blob || text) {
             bound = bind_hex(to, (int)count, blob ? blob : text, blob == NULL);
-        } else if (strcmp(type, "null") && strcmp(type, "object") && strcmp(type, "array")) {
+        } else if (strcmp(type, "null") != 0 && strcmp(type, "object") != 0 && strcmp(type, "array") != 0) {
             bound = sqlite3_bind_value(to, (int)count, sqlite3_column_value(parts, 1));
         }
         good = good && bound == SQLITE_OK;

@@ -117,9 +117,9 @@ static uint64_t get_bits(sync_span *span, unsigned bytes, bool extend)
 
 static sync_value get_bytes(sync_span *span, sync_type type, size_t bytes_max)
 {
-    sync_value value = {.type = type};
+    sync_value value = {.type = type}, none = {.type = SYNC_NULL};
     value.data = sync_span_blob(span, bytes_max, &value.bytes);
-    return span->bad ? (sync_value){.type = SYNC_NULL} : value;
+    return span->bad ? none : value;
 }
 
 sync_value sync_value_get_max(sync_span *span, size_t bytes_max)

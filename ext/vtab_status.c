@@ -1,5 +1,6 @@
 #include "vtab_status.h"
 
+#include "schema.h"
 #include "tables.h"
 #include "vtab.h"
 
@@ -150,8 +151,9 @@ static int estimate(sync_db *s, const sync_table *t, status_row *row, sync_error
     static const char *const places[] = {"row", "hidden"};
     int rc = SYNC_OK;
     row->bytes = 0;
-    for (int i = 0; rc == SYNC_OK && i <= (t->identity == SYNC_BY_ROW) + 1; i++) {
-        bool journal = i > (t->identity == SYNC_BY_ROW);
+    int clocks = t->identity == SYNC_BY_ROW ? 2 : 1;
+    for (int i = 0; rc == SYNC_OK && i <= clocks; i++) {
+        bool journal = i == clocks;
         int64_t bytes = 0;
         sqlite3_stmt *stmt;
         sqlite3_str *sql = sqlite3_str_new(s->db);
@@ -323,13 +325,11 @@ static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, sta
 static int read_status(sync_db *s, status_cursor *cursor, const sync_table *t, status_row *row, int asked,
                        sync_error *error)
 {
-    char *name = sync_arena_alloc(&cursor->arena, strlen(t->name) + 1);
-    char *options = sync_arena_alloc(&cursor->arena, strlen(t->options) + 1);
+    char *name = sync_schema_string(&cursor->arena, t->name);
+    char *options = sync_schema_string(&cursor->arena, t->options);
     if (!name || !options) {
         return sync_fail_nomem(error);
     }
-    strcpy(name, t->name);
-    strcpy(options, t->options);
     *row = (status_row){
         .name = name, .options = options, .by_row = t->identity == SYNC_BY_ROW, .genesis = t->genesis_seq};
     int rc = read_table(s, cursor, t, row, error);

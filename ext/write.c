@@ -129,7 +129,6 @@ static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool f
         sqlite3_stmt *stmt;
         rc = sync_prepare_text(s, &stmt, m->error, sqlite3_str_finish(sql));
         while (rc == SYNC_OK && (rc = sync_step(s, stmt, m->error)) == SQLITE_ROW) {
-            rc = SYNC_OK;
             int64_t op = sqlite3_column_int64(stmt, 0);
             sync_value key[SYNC_KEY_COLUMNS_MAX];
             for (uint32_t k = 0; k < t->key_count; k++) {

@@ -158,7 +158,7 @@ void peer_incoming_forget(peer_room *r, peer_link *l)
 static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whole)
 {
     const sync_frame *frame = &m->frame;
-    sync_buf one = {.data = (uint8_t *)(uintptr_t)frame->payload, .len = frame->payload_bytes};
+    sync_buf one = {.data = (uint8_t *)frame->payload, .len = frame->payload_bytes};
     const sync_buf *payload = whole->data != NULL ? whole : &one;
     switch (frame->type) {
     case SYNC_FRAME_START:

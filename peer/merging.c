@@ -300,7 +300,7 @@ static void conclude_word(peer_room *r, peer_part *p)
 {
     peer_link *l = p->link;
     size_t bytes;
-    sync_buf theirs = {.data = (uint8_t *)(uintptr_t)part_data(p, &bytes)};
+    sync_buf theirs = {.data = (uint8_t *)part_data(p, &bytes)};
     theirs.len = bytes;
     l->in_delta = l->in_delta && p->stream != l->in_stream; /* the next delta may have begun to arrive */
     peer_outgoing_learn(r, l, &theirs);

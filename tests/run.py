@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Runs the test suites, each file in a process of its own, and prints one sum at the end.
 
-usage: tests/run.py [--list] [-v] [SUITE...]
+usage: tests/run.py [--list] [-v] [--build DIR] [SUITE...]
+
+--build takes DIR for every suite instead of the build that it names.
 
 A file is a cmocka executable or a check script (both speak TAP), or a Python file of unittest cases.
 A file that crashes, hangs or reports nothing counts as a failure.
@@ -33,17 +35,18 @@ class Suite:
         self.name = name
         self.budget_s = budget_s
         self.build = build
-        self.directory = directory
+        self.directory = directory  # below the build where it is no absolute path
         self.pattern = pattern
         self.may_be_empty = may_be_empty
 
     def files(self):
-        return sorted(f for f in self.directory.glob(self.pattern) if f.is_file() and os.access(f, os.R_OK))
+        return sorted(f for f in (self.build / self.directory).glob(self.pattern) if f.is_file() and os.access(f, os.R_OK))
 
 
 SUITES = [
     Suite("style", 10, RELEASE, ROOT / "scripts", "check_*.sh"),
-    Suite("unit", 30, DEV, DEV / "unit", "test_*"),
+    Suite("analysis", 60, DEV, ROOT / "scripts", "analyze.sh"),
+    Suite("unit", 30, DEV, "unit", "test_*"),
     Suite("sql", 90, RELEASE, ROOT / "tests" / "sql", "test_*.py"),
     Suite("sql-sanitized", 150, DEV, ROOT / "tests" / "sql", "test_*.py"),
     Suite("e2e", 60, RELEASE, ROOT / "tests" / "e2e", "test_*.py"),
@@ -282,6 +285,12 @@ def main(arguments):
     if "--list" in arguments:
         print("\n".join(suite.name for suite in SUITES))
         return 0
+    if "--build" in arguments:
+        at = arguments.index("--build")
+        build = Path(arguments[at + 1]).resolve()
+        del arguments[at:at + 2]
+        for suite in SUITES:
+            suite.build = build
     names = [a for a in arguments if not a.startswith("-")]
     unknown = set(names) - {suite.name for suite in SUITES}
     if unknown:

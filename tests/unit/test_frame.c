@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "leaf_fault.h"
+
 static const uint8_t payload[] = "some bytes of a changeset";
 
 /* One frame of each type, every field with a value of its own. */
@@ -170,6 +172,7 @@ static void test_every_type_survives(void **state)
     }
     assert_string_equal(sync_frame_name(SYNC_FRAME_CHANGES), "Changes");
     assert_string_equal(sync_frame_name(SYNC_FRAME_TYPES), "?");
+    assert_int_equal(sync_frame_text_of(NULL).bytes, 0);
 }
 
 /* The bytes that docs/PROTOCOL.md states for one message. */
@@ -252,6 +255,25 @@ static void test_nonsense_with_a_good_check(void **state)
     }
 }
 
+/* Fields that end anywhere, in a message whose check is right. */
+static void test_fields_cut_short(void **state)
+{
+    (void)state;
+    for (sync_frame_type type = 1; type < SYNC_FRAME_TYPES; type++) {
+        sync_frame f = example(type);
+        sync_buf buf = {0};
+        assert_int_equal(sync_frame_put(&buf, &f), SYNC_OK);
+        size_t body = buf.len - 8;
+        assert_int_equal(get_body(buf.data, body), SYNC_OK);
+        for (size_t cut = 2; cut < body; cut++) {
+            assert_int_equal(get_body(buf.data, cut), SYNC_CORRUPT);
+        }
+        sync_buf_free(&buf);
+    }
+    static const uint8_t announce[] = {SYNC_FRAME_ANNOUNCE, 0};
+    assert_int_equal(get_body(announce, sizeof announce), SYNC_CORRUPT);
+}
+
 static void test_a_later_protocol(void **state)
 {
     (void)state;
@@ -289,6 +311,22 @@ static void test_limits(void **state)
     assert_int_equal(sync_frame_put(&buf, &f), SYNC_TOOBIG);
     assert_int_equal(buf.len, before);
 
+    static const sync_frame_type types[] = {SYNC_FRAME_ANNOUNCE, SYNC_FRAME_REJECT, SYNC_FRAME_ERROR};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        f = example(types[i]);
+        sync_frame_text *longest = types[i] == SYNC_FRAME_ANNOUNCE ? &f.announce.room
+                                   : types[i] == SYNC_FRAME_REJECT ? &f.reject.text
+                                                                   : &f.error.text;
+        *longest = (sync_frame_text){text, SYNC_FRAME_TEXT_MAX + 1};
+        assert_int_equal(sync_frame_put(&buf, &f), SYNC_TOOBIG);
+    }
+    f = example(SYNC_FRAME_ANNOUNCE);
+    f.announce.software = (sync_frame_text){text, SYNC_FRAME_TEXT_MAX + 1};
+    assert_int_equal(sync_frame_put(&buf, &f), SYNC_TOOBIG);
+    f = (sync_frame){.type = SYNC_FRAME_TYPES};
+    assert_int_equal(sync_frame_put(&buf, &f), SYNC_TOOBIG);
+    assert_int_equal(buf.len, before);
+
     f = (sync_frame){.type = SYNC_FRAME_PING, .payload = big, .payload_bytes = 1};
     assert_int_equal(sync_frame_put(&buf, &f), SYNC_MISUSE);
     assert_int_equal(buf.len, before);
@@ -311,6 +349,18 @@ static void test_check(void **state)
     }
 }
 
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    sync_frame f = full_example(SYNC_FRAME_CHANGES);
+    sync_buf buf = {0};
+    fault_arm(0);
+    assert_int_equal(sync_frame_put(&buf, &f), SYNC_NOMEM);
+    assert_true(fault_disarm());
+    assert_int_equal(buf.len, 0);
+    sync_buf_free(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,9 +368,11 @@ int main(void)
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_truncated_and_flipped),
         cmocka_unit_test(test_nonsense_with_a_good_check),
+        cmocka_unit_test(test_fields_cut_short),
         cmocka_unit_test(test_a_later_protocol),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_check),
+        cmocka_unit_test(test_out_of_memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return fault_install() != 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
