@@ -69,19 +69,19 @@ static void chain(sync_claims *c, uint32_t at)
 
 static int grow(sync_claims *c)
 {
-    uint32_t cap = c->cap ? c->cap * 2 : 16;
+    uint32_t cap = c->cap ? c->cap * 2 : 16, slot_count = 2 * cap;
     sync_claim *list = sync_realloc(c->list, cap * sizeof *list);
     c->list = list ? list : c->list;
     uint32_t *stack = sync_realloc(c->stack, cap * sizeof *stack);
     c->stack = stack ? stack : c->stack;
-    uint32_t *slots = sync_alloc(2 * cap * sizeof *slots);
+    uint32_t *slots = sync_alloc(slot_count * sizeof *slots);
     if (!list || !stack || !slots) {
         sync_free(slots);
         return sync_fail_nomem(c->m->error);
     }
     sync_free(c->slots);
     c->slots = slots;
-    c->slot_count = 2 * cap;
+    c->slot_count = slot_count;
     c->cap = cap;
     memset(slots, 0, c->slot_count * sizeof *slots);
     for (uint32_t i = 0; i < c->count; i++) {

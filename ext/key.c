@@ -2,23 +2,43 @@
 
 #include <string.h>
 
-static void normal_text(sync_buf *buf, const char *collation, const sync_value *v)
+/* How many bytes of a text its collation looks at. */
+static size_t normal_bytes(const char *collation, const sync_value *v)
 {
     const uint8_t *text = v->data;
     size_t bytes = v->bytes;
-    bool nocase = sqlite3_stricmp(collation, "NOCASE") == 0;
     if (sqlite3_stricmp(collation, "RTRIM") == 0) {
         while (bytes && text[bytes - 1] == ' ') {
             bytes--;
         }
     }
+    return bytes;
+}
+
+static bool equal_text(const char *collation, const sync_value *a, const sync_value *b)
+{
+    size_t bytes = normal_bytes(collation, a);
+    if (bytes != normal_bytes(collation, b)) {
+        return false;
+    }
+    return sqlite3_stricmp(collation, "NOCASE") == 0 ? sqlite3_strnicmp(a->data, b->data, (int)bytes) == 0
+                                                     : memcmp(a->data, b->data, bytes) == 0;
+}
+
+static void normal_text(sync_buf *buf, const char *collation, const sync_value *v)
+{
+    const uint8_t *text = v->data;
+    size_t bytes = normal_bytes(collation, v);
+    bool nocase = sqlite3_stricmp(collation, "NOCASE") == 0;
     sync_buf_put_u8(buf, SYNC_TEXT);
     sync_buf_put_varint(buf, bytes);
     if (!nocase) {
         sync_buf_put(buf, text, bytes);
     }
-    for (size_t i = 0; nocase && i < bytes; i++) {
+    bool on = nocase; /* SQLite looks no further than a NUL, but at the length */
+    for (size_t i = 0; on && i < bytes; i++) {
         sync_buf_put_u8(buf, text[i] >= 'A' && text[i] <= 'Z' ? (uint8_t)(text[i] + 32) : text[i]);
+        on = text[i] != 0;
     }
 }
 
@@ -61,12 +81,18 @@ bool sync_key_same(const sync_table *t, const sync_value *a, const sync_value *b
 
 bool sync_key_equal(const sync_table *t, const sync_value *a, const sync_value *b)
 {
-    sync_buf x = {0}, y = {0};
-    bool known = sync_key_normal(&x, t, a) && sync_key_normal(&y, t, b);
-    bool same = known ? x.len == y.len && memcmp(x.data, y.data, x.len) == 0 : sync_key_same(t, a, b);
-    sync_buf_free(&x);
-    sync_buf_free(&y);
-    return same;
+    bool equal = true;
+    for (uint32_t i = 0; equal && i < t->key_count; i++) {
+        if (!t->normal_keys) {
+            equal = sync_value_same(&a[i], &b[i]);
+        } else if (a[i].type == SYNC_TEXT && b[i].type == SYNC_TEXT) {
+            equal = equal_text(t->key_collations[i], &a[i], &b[i]);
+        } else {
+            sync_value x = normal_number(a[i]), y = normal_number(b[i]);
+            equal = sync_value_same(&x, &y);
+        }
+    }
+    return equal;
 }
 
 /* Whether SQLite would read this text as a number; true in doubt. */
