@@ -32,7 +32,8 @@ missing() { # name, command
 run_cppcheck() {
     missing cppcheck cppcheck && return
     cppcheck --enable=warning,performance,portability --std=c11 -D_GNU_SOURCE= -DSYNC_PROGRAM_VERSION='""' -I ext -I peer \
-        -I "$build/gen" -j "$jobs" -q ext peer >"$out/cppcheck" 2>&1
+        -I "$build/gen" -j "$jobs" -q ext peer >"$out/cppcheck" 2>&1 ||
+        echo "it ended with an error" >>"$out/cppcheck"
     report cppcheck
 }
 
@@ -41,20 +42,21 @@ run_gcc() {
     missing "gcc -fanalyzer" gcc && return
     printf '%s\n' "${sources[@]}" | xargs -P "$jobs" -I{} gcc -std=c11 -O1 -fanalyzer -D_GNU_SOURCE= -DSQLITE_CORE \
         -DSYNC_PROGRAM_VERSION='""' -iquote ext -iquote peer -iquote "$build/gen" -c {} -o /dev/null \
-        >"$out/gcc -fanalyzer" 2>&1
+        >"$out/gcc -fanalyzer" 2>&1 || echo "it ended with an error" >>"$out/gcc -fanalyzer"
     report "gcc -fanalyzer"
 }
 
 # One file in each run: of several it takes every va_list after the first file for uninitialized.
 run_clang_tidy() {
     missing clang-tidy clang-tidy && return
-    printf '%s\n' "${sources[@]}" | xargs -P "$jobs" -n 1 clang-tidy -p "$build" --quiet 2>/dev/null >"$out/clang-tidy"
+    printf '%s\n' "${sources[@]}" | xargs -P "$jobs" -n 1 clang-tidy -p "$build" --quiet 2>"$out/noise" >"$out/clang-tidy" ||
+        tail -n 3 "$out/noise" >>"$out/clang-tidy" # also where it crashed, and found nothing
     report clang-tidy
 }
 
 run_valgrind() {
     missing valgrind valgrind && return
-    scripts/build.sh release >/dev/null
+    scripts/build.sh release >/dev/null || exit 1
     local program
     : >"$out/valgrind"
     for program in build/release/unit/test_*; do
@@ -65,7 +67,7 @@ run_valgrind() {
 }
 
 run_tsan() {
-    scripts/build.sh tsan >/dev/null
+    scripts/build.sh tsan >/dev/null || exit 1
     : >"$out/ThreadSanitizer"
     /usr/bin/python3 tests/run.py --build build/tsan e2e >"$out/e2e" 2>&1 || mv "$out/e2e" "$out/ThreadSanitizer"
     report ThreadSanitizer
