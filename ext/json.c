@@ -83,6 +83,18 @@ static void put_tagged(sync_buf *buf, const char *tag, const sync_value *value)
     put_text(buf, "\"}");
 }
 
+/* printf writes the decimal point of the program's locale, which may be a comma, or several bytes; JSON knows one. */
+static void plain_point(char *number)
+{
+    static const char plain[] = "+-0123456789e";
+    char *at = number + strspn(number, plain);
+    char *rest = at + strcspn(at, plain);
+    if (rest > at) {
+        *at = '.';
+        memmove(at + 1, rest, strlen(rest) + 1);
+    }
+}
+
 static void put_real(sync_buf *buf, double r)
 {
     char text[40];
@@ -101,6 +113,7 @@ static void put_real(sync_buf *buf, double r)
             break;
         }
     }
+    plain_point(text);
     put_text(buf, text);
     if (strpbrk(text, ".e") == NULL) {
         put_text(buf, ".0");
