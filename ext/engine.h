@@ -97,6 +97,7 @@ typedef enum sync_stmt_slot {
     SYNC_STMT_ADOPT,
     SYNC_STMT_ADOPT_GONE,
     SYNC_STMT_ADOPT_HIDDEN,
+    SYNC_STMT_DOUBTS,
     SYNC_STMT_CHANGES_READ,
     SYNC_STMT_CHANGES_READ_HIDDEN,
     SYNC_STMT_CHANGES_READ_HIDDEN_TEMP,
@@ -142,6 +143,7 @@ typedef struct sync_table {
     uint32_t unique_count;
     sync_unique *uniques;
     bool in_overlay;    /* the overlay has entries of it */
+    bool doubted;       /* a virtual fold: the journal and the table differ about a row, so far */
     bool normal_keys;   /* every key collation has a normal form (sync_key_normal) */
     bool all_present;   /* columns 0 .. col_count-1 are all in the base table */
     uint32_t col_count; /* stable column ids, present or not */

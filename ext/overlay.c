@@ -90,6 +90,47 @@ static int overlay_begin(sync_db *s, sync_error *error)
     return rc;
 }
 
+/* ---- folding ---- */
+
+static void build_doubts(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    sqlite3_str_appendf(
+        sql, "SELECT o.clock, b.\"%w\" IS NOT NULL FROM temp.sync_row_%u AS o LEFT JOIN main.\"%w\" AS b ON ",
+        t->key_names[0], t->tid, t->name);
+    sync_str_match_base(sql, t, "b", "o");
+}
+
+/* With the whole tail folded: do the journal and the table still differ about a row's existence, so that a real fold is to mend it? */
+static int remains_in_doubt(sync_db *s, sync_table *t, bool *doubt, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    sync_row row = {0};
+    int rc = sync_table_stmt(s, t, SYNC_STMT_DOUBTS, build_doubts, &stmt, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    while (!*doubt && rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        sync_value clock = sync_column_value(stmt, 0);
+        sync_row_reset(&row);
+        rc = sync_clocks_unpack(s, t, &clock, &row);
+        rc = rc == SYNC_OK ? rc : sync_fail(error, rc, "sync_row_%u: a clock is damaged", t->tid);
+        *doubt = rc == SYNC_OK && sync_row_alive(&row) != (sqlite3_column_int(stmt, 1) != 0) && !row.held;
+    }
+    sqlite3_reset(stmt);
+    sync_row_free(&row);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+static int review_doubts(sync_db *s, bool *doubt, sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && !*doubt && i < s->table_count; i++) {
+        rc = s->tables[i].doubted ? remains_in_doubt(s, &s->tables[i], doubt, error) : SYNC_OK;
+    }
+    return rc;
+}
+
 static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
 {
     int64_t newest = 0, end = 0, entries = 0;
@@ -97,6 +138,7 @@ static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
     *need_real = false;
     for (uint32_t i = 0; i < s->table_count; i++) {
         *need_real = *need_real || (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
+        s->tables[i].doubted = false;
     }
     int rc = sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
     if (rc != SYNC_OK || *need_real) {
@@ -121,6 +163,7 @@ static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
     rc = sync_fold_entries(f, o->folded, INT64_MAX, &o->hlc, &end, &entries);
     *need_real = f->need_real;
     sync_fold_free(f);
+    rc = rc == SYNC_OK ? review_doubts(s, need_real, error) : rc;
     o->folded = end;
     o->entries += entries;
     o->valid = rc == SYNC_OK && !*need_real;

@@ -295,8 +295,11 @@ static int mend(sync_fold *f, sync_table *t, sync_entry *last, outcome *o)
     if (alive == last->exists || (alive && f->row.held)) {
         return SYNC_OK;
     }
-    if (f->place == SYNC_IN_OVERLAY) {
-        f->need_real = true;
+    if (f->place ==
+        SYNC_IN_OVERLAY) { /* what comes behind this run may explain it: a clock in the overlay is looked at again then */
+        bool again = o->known && o->changed;
+        t->doubted = t->doubted || again;
+        f->need_real = f->need_real || !again;
         return SYNC_OK;
     }
     if (last->op !=

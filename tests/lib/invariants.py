@@ -298,8 +298,8 @@ def check_journal(db, meta, lives, say, stale_max):
         newest = seq
         if seq <= meta["folded"] and seq not in lives and not (null_key and op == 0):
             stale.append((seq, tid & TID_MASK, op))
-    if stale and stale[-1][0] == newest:
-        stale.pop()  # the newest entry stays, so that seq never goes backwards
+    if stale and stale[-1][0] in (newest, meta["folded"]):
+        stale.pop()  # the newest entry stays, so that seq never goes backwards; the next fold drops it
     if len(stale) > stale_max:
         say(f"{len(stale)} journal entries that no clock names (seq, tid, op): {stale[:5]}")
     if meta["folded"] > newest:
