@@ -44,10 +44,10 @@ class Suite:
 
 
 SUITES = [
-    Suite("style", 10, RELEASE, ROOT / "scripts", "check_*.sh"),
+    Suite("style", 15, RELEASE, ROOT / "scripts", "check_*.sh"),
     Suite("analysis", 60, DEV, ROOT / "scripts", "analyze.sh"),
-    Suite("unit", 30, DEV, "unit", "test_*"),
-    Suite("sql", 90, RELEASE, ROOT / "tests" / "sql", "test_*.py"),
+    Suite("unit", 45, DEV, "unit", "test_*"),
+    Suite("sql", 140, RELEASE, ROOT / "tests" / "sql", "test_*.py"),
     Suite("sql-sanitized", 150, DEV, ROOT / "tests" / "sql", "test_*.py"),
     Suite("e2e", 60, RELEASE, ROOT / "tests" / "e2e", "test_*.py"),
     Suite("e2e-sanitized", 90, DEV, ROOT / "tests" / "e2e", "test_*.py"),
