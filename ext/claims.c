@@ -28,7 +28,6 @@ void sync_claims_free(sync_claims *c)
 
 static uint32_t hash_of(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born)
 {
-    uint32_t hash = 2166136261u;
     sync_buf_reset(&c->buf);
     sync_buf_put_varint(&c->buf, t->tid);
     bool normal = sync_key_normal(&c->buf, t, key);
@@ -36,10 +35,7 @@ static uint32_t hash_of(sync_claims *c, const sync_table *t, const sync_value *k
         sync_value_put(&c->buf, &key[i]);
     }
     sync_buf_put_u64(&c->buf, born.hlc);
-    for (size_t i = 0; i < c->buf.len; i++) {
-        hash = (hash ^ c->buf.data[i]) * 16777619u;
-    }
-    return hash & (c->slot_count - 1);
+    return sync_hash(c->buf.data, c->buf.len) & (c->slot_count - 1);
 }
 
 uint32_t sync_claims_find(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born)

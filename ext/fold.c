@@ -79,15 +79,6 @@ static bool keys_ascend(const sync_fold *f, const sync_table *t)
     return true;
 }
 
-static uint32_t hash_bytes(const sync_buf *buf)
-{
-    uint32_t hash = 2166136261u;
-    for (size_t b = 0; b < buf->len; b++) {
-        hash = (hash ^ buf->data[b]) * 16777619u;
-    }
-    return hash ^ hash >> 15;
-}
-
 /* Chains the entries of the run in hand by key. */
 static int chain_keys(sync_fold *f, const sync_table *t)
 {
@@ -108,7 +99,8 @@ static int chain_keys(sync_fold *f, const sync_table *t)
         if (f->keys.oom) {
             return sync_fail_nomem(f->error);
         }
-        uint32_t at = hash_bytes(&f->keys) & (slots - 1);
+        uint32_t hash = sync_hash(f->keys.data, f->keys.len);
+        uint32_t at = (hash ^ hash >> 15) & (slots - 1);
         while (f->slots[at] >= 0 && (f->slot_key[at].bytes != f->keys.len ||
                                      memcmp(f->slot_key[at].data, f->keys.data, f->keys.len) != 0)) {
             at = (at + 1) & (slots - 1);

@@ -145,6 +145,17 @@ static inline const uint8_t *sync_span_bytes(sync_span *span, size_t bytes)
     return at;
 }
 
+/* FNV-1a 32, for hash tables: nothing that is stored depends on it. */
+static inline uint32_t sync_hash(const void *data, size_t bytes)
+{
+    const uint8_t *at = data;
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < bytes; i++) {
+        hash = (hash ^ at[i]) * 16777619u;
+    }
+    return hash;
+}
+
 /* varint length <= max, then the bytes; *bytes is 0 if it fails */
 const uint8_t *sync_span_blob(sync_span *span, size_t max, size_t *bytes);
 

@@ -133,11 +133,7 @@ static uint32_t closure_hash(closure *c, const sync_table *t, const sync_value *
     for (uint32_t i = 0; i < t->key_count; i++) {
         sync_value_put(&c->buf, &key[i]); /* as the base table spells it */
     }
-    uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < c->buf.len; i++) {
-        hash = (hash ^ c->buf.data[i]) * 16777619u;
-    }
-    return hash;
+    return sync_hash(c->buf.data, c->buf.len);
 }
 
 static bool closure_is(const closure *c, uint32_t row, const sync_table *t, const sync_value *key)

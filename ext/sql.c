@@ -55,15 +55,6 @@ int sync_prepare(sync_db *s, sqlite3_stmt **stmt, sync_error *error, const char 
 
 /* ---- statements that come again and again ---- */
 
-static uint32_t hash_of(const char *sql)
-{
-    uint32_t hash = 2166136261u;
-    for (; *sql; sql++) {
-        hash = (hash ^ (uint8_t)*sql) * 16777619u;
-    }
-    return hash;
-}
-
 /* A PRAGMA may do its work while it is prepared; statements about the schema come once. */
 static bool comes_again(const char *sql)
 {
@@ -106,7 +97,7 @@ static void keep(sync_db *s, sqlite3_stmt *stmt, uint32_t hash)
 /* Borrows the first statement of a text; *rest is what follows it. */
 static int borrow(sync_db *s, sqlite3_stmt **stmt, const char *sql, const char **rest, sync_error *error)
 {
-    uint32_t hash = hash_of(sql);
+    uint32_t hash = sync_hash(sql, strlen(sql));
     sync_kept *k = find_kept(s, sql, hash);
     *rest = "";
     if (k) {
