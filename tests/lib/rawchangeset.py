@@ -6,19 +6,11 @@ Written from the document, not from the C sources, so that the two check each ot
 import os
 import struct
 
-MASK = (1 << 64) - 1
+from rawpeer import MASK, varint
+
 P1, P2, P3, P4, P5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5)
 BLOCK_MAX = 1 << 17
 HLC_PER_MS = 1 << 16
-
-
-def varint(value):
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def zigzag(value):
