@@ -18,6 +18,11 @@ else
     for ((seed = 1; seed <= 300; seed++)); do
         "$build/sim/sim" "$seed" >"$build/sim.log" || tail -n 1 "$build/sim.log"
     done
+    for kind in memory io short full busy outside; do
+        stride=7
+        [ $kind != memory ] || stride=151
+        "$build/fault/sweep" --seed 1 --stride $stride all $kind >"$build/sweep.log" || tail -n 3 "$build/sweep.log"
+    done
 fi
 gcovr --root . --object-directory "$build" --filter ext/ --filter peer/ --branches --sort-percentage \
     --txt "$build/coverage.txt" --html-details "$build/coverage.html" "$build"

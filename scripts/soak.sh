@@ -85,16 +85,18 @@ soak_fuzz() {
     [ -n "${SYNC_FUZZ_BUILD:-}" ] || scripts/build.sh fuzz
     programs=("$build"/fuzz/fuzz_*)
     seconds=$((seconds / (${#programs[@]} - 1)))
-    "$build/fuzz/fuzz_seeds" "$corpus/seeds"
+    mkdir -p "$corpus/found"
+    "$build/fuzz/fuzz_seeds" "$corpus/seeds" || return 1
     for target in "${programs[@]#*/fuzz_}"; do
         [ "$target" != seeds ] || continue
-        mkdir -p "$corpus/$target" "$corpus/found"
+        mkdir -p "$corpus/$target"
         # One process, so that its count is the whole; leaks are looked for in the suite's run of the same targets.
         ASAN_OPTIONS=quarantine_size_mb=4:malloc_context_size=5:detect_leaks=0 "$build/fuzz/fuzz_$target" \
             -max_total_time="$seconds" -print_final_stats=1 -timeout=60 -report_slow_units=60 -max_len=4000 \
             -dict=tests/fuzz/fuzz.dict -artifact_prefix="$corpus/found/$target-" "$corpus/$target" "$corpus/seeds/$target" \
             $([ ! -d "tests/fuzz/findings/$target" ] || echo "tests/fuzz/findings/$target") >"$logs/$target" 2>&1 || status=1
         executions=$(awk '/stat::number_of_executed_units/ { print $2 }' "$logs/$target")
+        [ -n "$executions" ] || status=1
         found=$(find "$corpus/found" -name "$target-*" -newer "$logs" | wc -l)
         [ "$found" = 0 ] || tail -n 60 "$logs/$target"
         enter "### Fuzz ledger" "| $(date -u +%F) | \`$commit\` | $target | ${executions:-0} | $found |"

@@ -66,10 +66,18 @@ typedef enum phase {
     PHASES
 } phase;
 
+/* The writes, measured in several ways. */
+typedef enum way {
+    WAY_LOOP,      /* one prepared statement, a row each time, as everything else is measured */
+    WAY_CACHED,    /* the same with a page cache that holds the file, instead of SQLite's 2 MB */
+    WAY_STATEMENT, /* one statement for all rows */
+    WAYS
+} way;
+
 /* One run of everything on fresh files. Microseconds per row (per transaction: PHASE_ONE_ROW); 0 where not done. */
 typedef struct run_result {
     double us[PHASES];
-    double bulk_us[PHASE_DELETE + 1]; /* one statement for all rows; plain, ours and bare triggers only */
+    double way_us[WAYS][PHASE_DELETE + 1]; /* plain, ours and bare triggers only */
     double file_bytes;                /* after insert, fold and checkpoint */
     double change_bytes;              /* of all rows, compressed */
 } run_result;
@@ -124,7 +132,8 @@ sqlite3 *fresh_file(const options *o, const char *file, key_kind key,
 double fingerprint(sqlite3 *db);           /* of the rows of t */
 
 /* bench_bulk.c */
-void bulk_writes(sqlite3 *db, const workload *w, key_kind key, run_result *out); /* into an empty table */
+void bulk_writes(sqlite3 *db, const workload *w, key_kind key,
+                 double us[PHASE_DELETE + 1]); /* into an empty table */
 
 /* bench_scenes.c: work of other shapes than the main workload's, each on files of its own. */
 typedef struct scene {

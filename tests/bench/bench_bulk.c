@@ -20,13 +20,13 @@ static void fill_source(sqlite3 *db, const workload *w, key_kind key)
     db_run(db, "COMMIT");
 }
 
-void bulk_writes(sqlite3 *db, const workload *w, key_kind key, run_result *out)
+void bulk_writes(sqlite3 *db, const workload *w, key_kind key, double us[PHASE_DELETE + 1])
 {
     fill_source(db, w, key);
     for (phase p = PHASE_INSERT; p <= PHASE_DELETE; p++) {
         db_checkpoint(db);
         double start = now_us();
         db_run(db, bulk_sql[p]);
-        out->bulk_us[p] = (now_us() - start) / w->count;
+        us[p] = (now_us() - start) / w->count;
     }
 }

@@ -219,11 +219,11 @@ void report_key(report *r, const options *o, key_kind key, const run_result *pla
     fflush(stdout);
 }
 
-static spread way_of(const options *o, const run_result *plain, const run_result *tracked, phase p, bool bulk)
+static spread way_of(const options *o, const run_result *plain, const run_result *tracked, phase p, way how)
 {
     double values[RUNS_MAX];
     for (int i = 0; i < o->runs; i++) {
-        values[i] = bulk ? tracked[i].bulk_us[p] / plain[i].bulk_us[p] : tracked[i].us[p] / plain[i].us[p];
+        values[i] = tracked[i].way_us[how][p] / plain[i].way_us[how][p];
     }
     return spread_of(values, o->runs);
 }
@@ -231,30 +231,30 @@ static spread way_of(const options *o, const run_result *plain, const run_result
 void report_ways(report *r, const options *o, key_kind key, const run_result *plain, const run_result *ours,
                  const run_result *bare)
 {
-    static const char *const ways[] = {"loop in C", "one statement"};
+    static const char *const ways[WAYS] = {"loop in C", "file in the cache", "one statement"};
     const struct {
         const char *name;
         const run_result *runs;
     } systems[] = {{o->contenders[0].driver->name, ours}, {"bare trigger", bare}};
     printf("\n%-45s %10s %15s %12s\n", "  the writes, other ways of measuring", systems[0].name, "low-high",
            systems[1].name);
-    for (int bulk = 0; bulk < 2; bulk++) {
+    for (way how = WAY_LOOP; how < WAYS; how++) {
         for (phase p = PHASE_INSERT; p <= PHASE_DELETE; p++) {
-            printf("%s, %-*s", figures[p].name, 43 - (int)strlen(figures[p].name), ways[bulk]);
+            printf("%s, %-*s", figures[p].name, 43 - (int)strlen(figures[p].name), ways[how]);
             for (int i = 0; i < 2; i++) {
-                spread s = way_of(o, plain, systems[i].runs, p, bulk);
+                spread s = way_of(o, plain, systems[i].runs, p, how);
                 if (i == 0) {
                     printf(" %10.2f %7.2f-%-7.2f", s.median, s.low, s.high);
                 } else {
                     printf(" %12.2f\n", s.median);
                 }
-                if (r->json && (i || bulk)) {
+                if (r->json && (i || how != WAY_LOOP)) {
                     json_item(r);
                     fprintf(
                         r->json,
                         "{\"figure\": \"%s\", \"way\": \"%s\", \"key\": \"%s\", \"system\": \"%s\", \"low\": "
                         "%.3f, \"median\": %.3f, \"high\": %.3f}",
-                        figures[p].name, ways[bulk], key_names[key], systems[i].name, s.low, s.median,
+                        figures[p].name, ways[how], key_names[key], systems[i].name, s.low, s.median,
                         s.high);
                 }
             }
