@@ -91,14 +91,14 @@ static int read_options(sync_db *s, sqlite3_value *options, const char *function
         return SYNC_OK;
     }
     sqlite3_stmt *stmt;
+    sync_error reading = {0}; /* not by json_valid(): it calls invalid what it finds no memory for */
     int rc = sync_prepare(s, &stmt, error,
-                          "SELECT key, value, o.\"is\" FROM (SELECT iif(json_valid(?1), json_type(?1), '') = "
-                          "'object' AS \"is\") AS o"
+                          "SELECT key, value, o.\"is\" FROM (SELECT json_type(?1) = 'object' AS \"is\") AS o"
                           " LEFT JOIN json_each(iif(o.\"is\", ?1, '[]'))");
     if (rc == SYNC_OK && sqlite3_bind_value(stmt, 1, options)) {
         rc = sync_fail_db(s, error, NULL);
     }
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, &reading)) == SQLITE_ROW) {
         rc = SYNC_OK;
         const char *key = (const char *)sqlite3_column_text(stmt, 0);
         const char *text = (const char *)sqlite3_column_text(stmt, 1);
@@ -107,8 +107,7 @@ static int read_options(sync_db *s, sqlite3_value *options, const char *function
             i++;
         }
         if (!sqlite3_column_int(stmt, 2)) {
-            rc = sync_fail(error, SYNC_ERROR, "%s: options are a JSON object, such as {\"%s\": ...}",
-                           function, names[0]);
+            sync_fail(&reading, SYNC_ERROR, "not an object");
         } else if (key && i == count) {
             rc = sync_fail(error, SYNC_ERROR, "%s: unknown option \"%s\"; known: \"%s\"%s%s%s", function, key,
                            names[0], count > 1 ? ", \"" : "", count > 1 ? names[1] : "",
@@ -121,6 +120,13 @@ static int read_options(sync_db *s, sqlite3_value *options, const char *function
         }
     }
     sqlite3_finalize(stmt);
+    if (reading.code == SYNC_ERROR) {
+        return sync_fail(error, SYNC_ERROR, "%s: options are a JSON object, such as {\"%s\": ...}", function,
+                         names[0]);
+    }
+    if (reading.code != SYNC_OK) {
+        return sync_fail(error, reading.code, "%s", reading.text);
+    }
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 

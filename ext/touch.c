@@ -39,15 +39,16 @@ static int bind_array(sync_db *s, const sync_table *t, sqlite3_stmt *to, sqlite3
     sqlite3_stmt *parts;
     uint32_t count = 0;
     bool good = true;
+    sync_error reading = {0}; /* not by json_valid(): it calls invalid what it finds no memory for */
     int rc =
         sync_prepare(s, &parts, error,
                      "SELECT type, value, iif(type = 'object', json_extract(value, '$.\"$blob\"'), NULL),"
                      " iif(type = 'object', json_extract(value, '$.\"$text\"'), NULL)"
-                     " FROM json_each(iif(json_valid(?1) AND json_type(?1) = 'array', ?1, '[]'))");
+                     " FROM json_each(iif(json_type(?1) = 'array', ?1, '[]'))");
     if (rc == SYNC_OK && sqlite3_bind_value(parts, 1, key)) {
         rc = sync_fail_db(s, error, NULL);
     }
-    while (rc == SYNC_OK && (rc = sync_step(s, parts, error)) == SQLITE_ROW) {
+    while (rc == SYNC_OK && (rc = sync_step(s, parts, &reading)) == SQLITE_ROW) {
         const char *type = (const char *)sqlite3_column_text(parts, 0);
         const char *blob = (const char *)sqlite3_column_text(parts, 2),
                    *text = (const char *)sqlite3_column_text(parts, 3);
@@ -61,10 +62,14 @@ static int bind_array(sync_db *s, const sync_table *t, sqlite3_stmt *to, sqlite3
             bound = sqlite3_bind_value(to, (int)count, sqlite3_column_value(parts, 1));
         }
         good = good && bound == SQLITE_OK;
+        rc = bound == SQLITE_NOMEM ? sync_fail_nomem(&reading) : rc;
     }
     sqlite3_finalize(parts);
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;
-    if (rc == SYNC_OK && (!good || count != t->key_count)) {
+    if (reading.code != SYNC_OK && reading.code != SYNC_ERROR) {
+        return sync_fail(error, reading.code, "%s", reading.text);
+    }
+    if (reading.code == SYNC_ERROR || (rc == SYNC_OK && (!good || count != t->key_count))) {
         rc = sync_fail(
             error, SYNC_ERROR,
             "sync_touch: table %s has a key of %u columns: give it as a JSON array of as many values, none of"

@@ -188,6 +188,8 @@ SQL_OPERATION(apply, "SELECT sync_apply(?1)")
 SQL_OPERATION(preview, "SELECT sync_apply(?1, '{\"dry_run\": true}')")
 SQL_OPERATION(look, "SELECT * FROM sync_changes; SELECT tbl, identity, note FROM sync_status")
 SQL_OPERATION(touch, "SELECT sync_touch('note', '[\"n1\"]')")
+SQL_OPERATION(touch_pair, "SELECT iif(sync_touch('pair', '[\"p\", 1]'), 'done', 'not')")
+SQL_OPERATION(options, "SELECT sync_apply(NULL, '{\"dry_run\": true}')")
 
 static void run_write(sqlite3 *db, const gift *g, ending *e)
 {
@@ -317,6 +319,17 @@ static void prepare_untracked(gift *g, bool wal)
     close_file(make("a.db", wal, ""));
 }
 
+/* A key of several columns is given as JSON. */
+static void prepare_pair(gift *g, bool wal)
+{
+    (void)g;
+    sqlite3 *db = make("a.db", wal, "CREATE TABLE pair(a TEXT, b INTEGER, v, PRIMARY KEY(a, b))");
+    scenario_exec(
+        db, "INSERT INTO pair VALUES('p', 1, 'v'); SELECT sync_track('pair'); SELECT sync_touch('pair', "
+            "'[\"p\", 1]')");
+    close_file(db);
+}
+
 /* More columns than one journal entry has bits for. */
 static void prepare_wide(gift *g, bool wal)
 {
@@ -439,6 +452,8 @@ const scenario scenarios[] = {
     {"preview", .prepare = prepare_settling, .run = run_preview},
     {"look", .prepare = prepare_settling, .run = run_look},
     {"touch", .prepare = prepare_written, .run = run_touch},
+    {"touch-pair", .warm = true, .prepare = prepare_pair, .run = run_touch_pair},
+    {"options", .warm = true, .prepare = prepare_tracked, .run = run_options},
     {"dump", .prepare = prepare_settling, .run = run_dump},
     {"clone", .prepare = prepare_empty, .run = run_clone},
 };

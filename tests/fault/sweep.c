@@ -201,6 +201,9 @@ static bool attempt(sweep *w, long n)
     fault_rewind();
     sqlite3_int64 memory = sqlite3_memory_used();
     sqlite3 *db = scenario_open("a.db", w->at->s->plain);
+    if (w->at->s->warm) {
+        scenario_exec(db, "SELECT sync_version()");
+    }
     fault_arm(w->kind, n, w->once);
     w->at->s->run(db, &w->at->given, &e);
     bool struck = fault_disarm();
