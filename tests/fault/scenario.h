@@ -25,7 +25,7 @@ typedef struct ending {
 typedef struct scenario {
     const char *name;
     bool plain;  /* the extension is not loaded */
-    bool warm;    /* the connection has read the metadata before a fault comes */
+    bool warm;   /* the connection has read the metadata before a fault comes */
     bool steps;  /* several transactions: what was committed before the fault stays */
     bool renews; /* the file takes another id, and perhaps one more if it is not known whether it has */
     bool host;   /* inside a transaction of the caller's, who commits what is his after an error */

@@ -134,21 +134,31 @@ static int first_text(void *to, int columns, char **values, char **names)
 /* Reads the file as another program would, without a fault. Its dump (to be freed), or NULL after a complaint. */
 static char *look(sweep *w, long n, const char *when)
 {
+    uint64_t digest = state_digest();
+    char *dump = state_recall(digest);
     sqlite3 *db = scenario_open("a.db", true);
     char found[100] = "";
     const char *why = "";
     if (sqlite3_exec(db, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL) != SQLITE_OK) {
         complain(w, n, when, sqlite3_errmsg(db));
     }
+    if (dump) {
+        sqlite3_close(db);
+        return dump;
+    }
     (void)sqlite3_exec(db, "PRAGMA integrity_check", first_text, found, NULL);
-    if (strcmp(found, "ok") != 0) {
+    bool whole = strcmp(found, "ok") == 0;
+    if (!whole) {
         complain(w, n, when, *found ? found : sqlite3_errmsg(db));
     }
-    char *dump = state_dump(db, &why);
+    dump = state_dump(db, &why);
     if (dump == NULL) {
         complain(w, n, when, why);
     } else {
         keep_state(db, w->at, dump);
+    }
+    if (dump && whole) {
+        state_remember(digest, dump);
     }
     sqlite3_close(db);
     return dump;
