@@ -78,8 +78,8 @@ typedef enum way {
 typedef struct run_result {
     double us[PHASES];
     double way_us[WAYS][PHASE_DELETE + 1]; /* plain, ours and bare triggers only */
-    double file_bytes;                /* after insert, fold and checkpoint */
-    double change_bytes;              /* of all rows, compressed */
+    double file_bytes;                     /* after insert, fold and checkpoint */
+    double change_bytes;                   /* of all rows, compressed */
 } run_result;
 
 typedef struct options {

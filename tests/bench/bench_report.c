@@ -254,8 +254,7 @@ void report_ways(report *r, const options *o, key_kind key, const run_result *pl
                         r->json,
                         "{\"figure\": \"%s\", \"way\": \"%s\", \"key\": \"%s\", \"system\": \"%s\", \"low\": "
                         "%.3f, \"median\": %.3f, \"high\": %.3f}",
-                        figures[p].name, ways[how], key_names[key], systems[i].name, s.low, s.median,
-                        s.high);
+                        figures[p].name, ways[how], key_names[key], systems[i].name, s.low, s.median, s.high);
                 }
             }
         }
