@@ -12,6 +12,24 @@
 /* Of a group of tables that refer to each other by other columns than keys: a chain of such references is shown one row deeper in each. */
 enum { SETTLE_PASSES_MAX = 64 };
 
+/* Notes (-5) of what a REPLACE may displace are folded by now, and the statement that left them is over. Where the triggers of a merge's own
+** writes still find them, they would take rows that the merge has taken away for displaced. */
+static int close_notes(sync_db *s, sync_error *error)
+{
+    uint32_t window = 0; /* the widest that a trigger looks at, see sync_capture_triggers */
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        const sync_table *t = &s->tables[i];
+        uint32_t its = t->hints ? 2 * t->unique_count + 4 + t->col_count / SYNC_MASK_COLUMNS : 0;
+        window = its > window ? its : window;
+    }
+    return window ? sync_exec(
+                        s, error,
+                        "UPDATE main.sync_journal SET op = 0 WHERE op = %d AND seq > (SELECT max(seq) FROM "
+                        "main.sync_journal) - %u AND seq <= %lld",
+                        SYNC_OP_HINT, window, (long long)s->folded)
+                  : SYNC_OK;
+}
+
 int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
 {
     const sync_env *env = sync_env_get();
@@ -22,7 +40,8 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
         return sync_fail_nomem(error);
     }
     memset(m->touched, 0, s->table_count + 1);
-    int rc = sync_query_int(s, &on, 0, error, "PRAGMA foreign_keys");
+    int rc = close_notes(s, error);
+    rc = rc == SYNC_OK ? sync_query_int(s, &on, 0, error, "PRAGMA foreign_keys") : rc;
     m->foreign_keys = on != 0;
     if (rc == SYNC_OK && on) {
         rc = sync_exec(s, error, "PRAGMA defer_foreign_keys = 1");
