@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "lane.h"
 #include "merging.h"
+#include "renumber.h"
 #include "request.h"
 #include "site.h"
 
@@ -206,8 +207,8 @@ static bool is_countable(const apply *a, const sync_row *wire)
 }
 
 /* The wire row with this file's site numbers and column ids, into a->remote. */
-static int translate(apply *a, arriving *at, const sync_table_head *theirs, const sync_row *wire,
-                     sync_error *error)
+static int translate(apply *a, arriving *at, const sync_table_head *theirs, const sync_value *key,
+                     const sync_row *wire, sync_error *error)
 {
     sync_row *row = &a->remote;
     bool timely = true;
@@ -216,9 +217,15 @@ static int translate(apply *a, arriving *at, const sync_table_head *theirs, cons
     row->born = wire->born;
     row->stamp = wire->stamp;
     row->moved = wire->moved;
+    row->birth = key->i;
     row->number = wire->number;
     row->since = wire->since;
     timely = take_stamp(a, &row->born) && take_stamp(a, &row->stamp) && take_stamp(a, &row->since);
+    if (wire->moved && key->type != SYNC_INTEGER) {
+        return sync_fail(error, SYNC_CORRUPT,
+                         "the changeset is damaged: a row of table %s has a number and a key that is none",
+                         at->t->name);
+    }
     if (!is_countable(a, wire)) {
         return sync_fail(error, SYNC_CORRUPT,
                          "the changeset is damaged: a row of table %s has more lives than there were moments",
@@ -365,7 +372,7 @@ static int merge_rows(apply *a, sync_error *error)
         if (at->t == NULL) {
             continue;
         }
-        rc = translate(a, at, &a->head->tables[table], wire, error);
+        rc = translate(a, at, &a->head->tables[table], key, wire, error);
         rc = rc == SYNC_OK ? merge_row(a, at->t, key) : rc;
         if ((rc & 0xff) == SQLITE_ERROR) {
             explain(a->m.s, at->t, error);
@@ -459,6 +466,9 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
         s->folded = a.m.newest;
+        rc = closing && a.changed ? sync_renumber(s, error) : SYNC_OK;
+    }
+    if (rc == SYNC_OK) {
         rc = note_part(&a, closing != NULL, error);
         rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
     }

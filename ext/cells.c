@@ -421,6 +421,10 @@ static int take_entry(sync_cells *c, bool *got, sync_error *error)
     } else {
         take_row(c, from, NULL, seq);
     }
+    if (c->row.moved &&
+        !sync_row_alive(&c->row)) { /* gone, it is known by its number at birth in all files */
+        c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = c->row.birth};
+    }
     c->genesis = false;
     *got = true;
     return SYNC_OK;

@@ -32,24 +32,26 @@ static int add_refs(sync_changes *c, const sync_table *t, sync_error *error)
         if (fk->child_tid != t->tid || !fk->to_row) {
             continue;
         }
-        const sync_value *v = NULL;
-        if (fk->from_col >= SYNC_REF_KEY) {
-            v = &c->key[fk->from_col - SYNC_REF_KEY];
-        } else {
-            const sync_cell *cell = sync_row_find(&c->out, fk->from_col);
-            v = cell ? &cell->value : NULL;
-        }
+        sync_cell *cell = fk->from_col < SYNC_REF_KEY ? sync_row_find(&c->out, fk->from_col) : NULL;
+        const sync_value *v = fk->from_col >= SYNC_REF_KEY ? &c->key[fk->from_col - SYNC_REF_KEY]
+                              : cell                       ? &cell->value
+                                                           : NULL;
         if (v == NULL || v->type != SYNC_INTEGER) {
             continue;
         }
         sync_table *parent = sync_engine_tid(s, fk->parent_tid);
         sync_stamp born = SYNC_STAMP_NONE;
+        int64_t birth = v->i;
         if (parent) {
-            rc = sync_clocks_born(s, parent, c->overlay ? SYNC_IN_OVERLAY : SYNC_IN_FILE, v->i, &born, error);
+            rc = sync_clocks_shown(s, parent, c->overlay ? SYNC_IN_OVERLAY : SYNC_IN_FILE, v->i, &born,
+                                   &birth, error);
         }
         if (rc == SYNC_OK && !sync_stamp_is_none(born)) {
-            sync_ref ref = {fk->from_col, v->i, on_wire(c, born)};
+            sync_ref ref = {fk->from_col, birth, on_wire(c, born)};
             rc = sync_row_add_ref(&c->out, ref) == SYNC_OK ? SYNC_OK : sync_fail_nomem(error);
+            if (cell) { /* under which number it is shown is for each file to say */
+                cell->value.i = birth;
+            }
         }
     }
     return rc;
@@ -134,6 +136,9 @@ static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
     if (sync_row_alive(&c->row)) {
         rc = c->row.held ? copy_refs(c, error) : add_refs(c, t, error);
     }
+    if (c->row.moved) { /* it is known by its number at birth */
+        c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = c->row.birth};
+    }
     rc = rc == SYNC_OK ? sync_encoder_row(c->s->encoder, c->table, c->key, &c->out, error) : rc;
     c->rows += rc == SYNC_OK;
     return rc;
@@ -211,6 +216,9 @@ static int send_row(sync_changes *c, sync_error *error)
     }
     for (uint32_t i = 0; i < t->key_count; i++) {
         c->key[i] = sync_column_value(c->stmt, (shown ? key : 3) + (int)i);
+    }
+    if (c->row.moved) {
+        sync_row_lies(&c->row, c->key[0].i);
     }
     c->values = c->stmt;
     if (rc == SYNC_OK && shown && sync_changes_wide(t)) {

@@ -101,9 +101,77 @@ int sync_claims_add(sync_claims *c, sync_table *t, const sync_value *key, sync_s
         return sync_fail_nomem(c->m->error);
     }
     *at = c->count++;
-    c->list[*at] = (sync_claim){.t = t, .key = kept, .born = born};
+    c->list[*at] = (sync_claim){.t = t,
+                                .key = kept,
+                                .born = born,
+                                .numbered = t->identity == SYNC_BY_ROW && kept->type == SYNC_INTEGER,
+                                .number = *kept,
+                                .since = born};
     chain(c, *at);
     return c->buf.oom ? sync_fail_nomem(c->m->error) : SYNC_OK;
+}
+
+void sync_claims_note(sync_claims *c, uint32_t at, const sync_row *row, bool shown)
+{
+    sync_claim *one = &c->list[at];
+    one->shown = shown;
+    if (row->moved && one->numbered) {
+        one->number.i = row->number;
+        one->since = row->since;
+    }
+}
+
+const sync_value *sync_claim_at(const sync_claim *one)
+{
+    return one->numbered ? &one->number : one->key;
+}
+
+/* ---- those that sync_conflict lists ---- */
+
+/* Key and birth of the entry that stmt stands on: raw_key, clock_key. */
+static int read_listed(sync_claims *list, sync_table *t, sqlite3_stmt *stmt, uint32_t *at)
+{
+    sync_span raw = sync_span_of(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
+    sync_value key[SYNC_KEY_COLUMNS_MAX];
+    sync_stamp born = SYNC_STAMP_NONE;
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        key[i] = sync_value_get(&raw);
+    }
+    size_t bytes = (size_t)sqlite3_column_bytes(stmt, 1);
+    const uint8_t *id = sqlite3_column_blob(stmt, 1);
+    const size_t born_bytes = 8 + SYNC_SITE_BYTES + 1;
+    if (t->identity == SYNC_BY_ROW && bytes > born_bytes) {
+        sync_span tail = sync_span_of(id + bytes - born_bytes, born_bytes);
+        born.hlc = sync_span_u64(&tail);
+        const uint8_t *site = sync_span_bytes(&tail, SYNC_SITE_BYTES);
+        born.written = sync_span_u8(&tail);
+        born.site = sync_engine_find_site(list->m->s, site);
+    }
+    return raw.bad ? sync_fail(list->m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
+                               t->name)
+                   : sync_claims_add(list, t, key, born, at);
+}
+
+int sync_claims_listed(sync_claims *list, sync_table *t, bool held, const char *reason)
+{
+    sync_merging *m = list->m;
+    sqlite3_stmt *stmt;
+    uint32_t at;
+    int rc = sync_borrow(m->s, &stmt, m->error,
+                         "SELECT raw_key, clock_key, reason = 'foreign key' FROM main.sync_conflict WHERE "
+                         "tid = ?1 AND held = ?2 AND (?3 IS NULL OR reason = ?3) ORDER BY id");
+    if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int(stmt, 2, held) ||
+                          sqlite3_bind_text(stmt, 3, reason, -1, SQLITE_STATIC))) {
+        rc = sync_fail_db(m->s, m->error, NULL);
+    }
+    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = read_listed(list, t, stmt, &at);
+        if (rc == SYNC_OK) {
+            list->list[at].listed_parent = sqlite3_column_int(stmt, 2) != 0;
+        }
+    }
+    sync_return(m->s, stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 /* ---- contents ---- */
@@ -115,7 +183,8 @@ int sync_claims_load(sync_claims *c, uint32_t at)
     bool exists = false, memory = true;
     sync_arena_reset(&c->m->arena);
     int rc = sync_find(c->m, one->t, one->key, one->born, &one->row, &slot);
-    rc = rc == SYNC_OK ? sync_parents_load(c->m, one->t, one->key, &one->row, NULL, &exists) : rc;
+    rc = rc == SYNC_OK ? sync_parents_load(c->m, one->t, sync_claim_at(one), &one->row, NULL, &exists) : rc;
+    rc = rc == SYNC_OK ? sync_parents_renumber(c->m, one->t, one->key, &one->row) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < one->row.count; i++) {
         sync_value value = one->row.cells[i].value;
         memory = memory && (!one->row.cells[i].carried ||
@@ -133,7 +202,8 @@ int sync_claims_read(sync_claims *c, uint32_t at, sync_row *row)
     if (one->shown) {
         return sync_row_copy(row, &one->row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(c->m->error);
     }
-    return sync_find(c->m, one->t, one->key, one->born, row, &slot);
+    int rc = sync_find(c->m, one->t, one->key, one->born, row, &slot);
+    return rc == SYNC_OK ? sync_parents_renumber(c->m, one->t, one->key, row) : rc;
 }
 
 /* ---- who relies on whom ---- */
@@ -171,7 +241,7 @@ static int look_at(sync_claims *c, uint32_t at)
     sync_missing missing = {.from = 0};
     int rc = sync_claims_read(c, at, &row);
     while (rc == SYNC_OK && one->stays) {
-        rc = sync_parents_missing(c->m, one->t, one->key, &row, &away, &missing);
+        rc = sync_parents_missing(c->m, one->t, sync_claim_at(one), &row, &away, &missing);
         if (rc != SYNC_OK || !missing.why[0]) {
             break;
         }

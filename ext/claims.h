@@ -10,6 +10,9 @@ typedef struct sync_claim {
     sync_table *t;
     sync_value *key;
     sync_stamp born;
+    bool numbered;      /* it has a number, which others may claim too: */
+    sync_value number;  /* that under which it is shown, or claims to be */
+    sync_stamp since;   /* and since when */
     bool shown;         /* it is in the base table */
     bool listed_parent; /* it is listed as held because a parent is missing */
     bool lacks_parent;  /* one is neither shown nor a claim that may be */
@@ -49,6 +52,15 @@ void sync_claims_free(sync_claims *c);
 
 /* Adds a row, unless it is there. *at: its index. */
 int sync_claims_add(sync_claims *c, sync_table *t, const sync_value *key, sync_stamp born, uint32_t *at);
+
+/* Adds the rows of a table that sync_conflict lists: as held, in whole or in some cells, or not; for that reason (NULL: for any). */
+int sync_claims_listed(sync_claims *list, sync_table *t, bool held, const char *reason);
+
+/* Takes number and seniority from the row's state, and whether it is shown. */
+void sync_claims_note(sync_claims *c, uint32_t at, const sync_row *row, bool shown);
+
+/* The key under which it is shown, or claims to be; good as long as the claim stays where it is. */
+const sync_value *sync_claim_at(const sync_claim *one);
 
 /* SYNC_NO_CLAIM: it is none of them. */
 uint32_t sync_claims_find(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born);

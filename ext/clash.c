@@ -124,6 +124,7 @@ int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, con
     uint32_t count = 0, others = 0;
     *wins = true;
     int rc = sync_clash_displaced(m, t, key, row, shown, &list, &count);
+    sync_value room;
     for (int holding = 0; rc == SYNC_OK && *wins && holding < 2; holding++) {
         for (uint32_t i = 0; rc == SYNC_OK && *wins && i < count; i++) {
             sync_row other = {0};
@@ -135,7 +136,7 @@ int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, con
             if (rc == SYNC_OK && !*wins) {
                 rc = sync_row_copy(winner, &other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
             } else if (rc == SYNC_OK && holding && slot.shown) {
-                rc = sync_hold(m, t, list[i], &other, &slot, "unique",
+                rc = sync_hold(m, t, sync_known_by(&other, list[i], &room), &other, &slot, "unique",
                                "another row has the same value under a UNIQUE index", row);
                 others++;
             }

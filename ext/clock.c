@@ -105,16 +105,16 @@ sync_stamp sync_stamp_get(sync_span *span, uint64_t near, uint32_t sites_max)
     return span->bad ? SYNC_STAMP_NONE : (sync_stamp){hlc, (uint32_t)((who - 1) >> 1), written};
 }
 
-void sync_moved_put(sync_buf *buf, const sync_row *row)
+void sync_moved_put(sync_buf *buf, const sync_row *row, int64_t number)
 {
-    sync_buf_put_zigzag(buf, row->number);
+    sync_buf_put_zigzag(buf, number);
     sync_stamp_put(buf, row->since, row->stamp.hlc);
 }
 
-void sync_moved_get(sync_span *span, sync_row *row, uint32_t sites_max)
+void sync_moved_get(sync_span *span, sync_row *row, uint32_t sites_max, int64_t *number)
 {
     row->moved = true;
-    row->number = sync_span_zigzag(span);
+    *number = sync_span_zigzag(span);
     row->since = sync_stamp_get(span, row->stamp.hlc, sites_max);
 }
 
@@ -279,7 +279,7 @@ void sync_clock_put(sync_buf *buf, const sync_row *row, sync_identity identity, 
         put_overrides(buf, row, covers, overrides);
     }
     if (row->moved) {
-        sync_moved_put(buf, row);
+        sync_moved_put(buf, row, row->held ? row->number : row->birth);
     }
     if (row->ref_count > 0) {
         sync_refs_put(buf, row);
@@ -423,7 +423,7 @@ static int get_clock(sync_span *span, sync_row *row, sync_identity identity, uin
     row->held = (extra & EXTRA_HELD) != 0;
     int rc = dead ? SYNC_OK : get_cells(span, row, flags, bounds);
     if (rc == SYNC_OK && (extra & EXTRA_MOVED) != 0) {
-        sync_moved_get(span, row, bounds->sites);
+        sync_moved_get(span, row, bounds->sites, row->held ? &row->number : &row->birth);
     }
     if (rc == SYNC_OK && (extra & EXTRA_REFS) != 0) {
         rc = sync_refs_get(span, row, bounds);

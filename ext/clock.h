@@ -60,7 +60,8 @@ typedef struct sync_row {
     sync_stamp born;  /* identity row: the insert's stamp, none for a genesis row; identity key: none */
     sync_stamp stamp; /* alive: the existence cell (none: not carried); dead: the delete */
     bool held;        /* alive, but not in the base table: every cell is carried */
-    bool moved;       /* identity row: `number` and `since` are explicit */
+    bool moved;       /* identity row: its number is not, or not simply, that at birth: these three count */
+    int64_t birth;    /* the number at birth, by which it is known */
     int64_t number;   /* the number cell's value */
     sync_stamp since; /* its claim's seniority */
     uint32_t
@@ -75,6 +76,13 @@ typedef struct sync_row {
 static inline bool sync_row_alive(const sync_row *row)
 {
     return (row->cl & 1) != 0;
+}
+
+/* A held row's clock lies under its number at birth and holds the other; that of a shown or dead one lies under the number that it shows, or showed, and
+** holds the one at birth. The number under which the clock lay completes what was unpacked. */
+static inline void sync_row_lies(sync_row *row, int64_t number)
+{
+    *(row->held ? &row->birth : &row->number) = number;
 }
 
 void sync_row_free(sync_row *row);
@@ -99,10 +107,10 @@ typedef struct sync_bounds {
     uint32_t keys;
 } sync_bounds;
 
-/* The (number, since) cell and the references, as clocks and changesets share them. Get appends the references
-** to `row`. SYNC_OK or SYNC_NOMEM; bad input sets span->bad. */
-void sync_moved_put(sync_buf *buf, const sync_row *row);
-void sync_moved_get(sync_span *span, sync_row *row, uint32_t sites_max);
+/* The (number, since) cell and the references, as clocks and changesets share them; a clock may have the number at birth in its place, see
+** sync_row_lies. Get appends the references to `row`. SYNC_OK or SYNC_NOMEM; bad input sets span->bad. */
+void sync_moved_put(sync_buf *buf, const sync_row *row, int64_t number);
+void sync_moved_get(sync_span *span, sync_row *row, uint32_t sites_max, int64_t *number);
 void sync_refs_put(sync_buf *buf, const sync_row *row);
 int sync_refs_get(sync_span *span, sync_row *row, const sync_bounds *bounds);
 

@@ -251,11 +251,12 @@ static void build_parent_temp(const sync_db *s, const sync_table *t, sqlite3_str
                         t->tid, t->tid, t->tid, t->tid);
 }
 
-int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
-                     sync_error *error)
+int sync_clocks_shown(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
+                      int64_t *birth, sync_error *error)
 {
     sqlite3_stmt *stmt;
     *born = sync_engine_genesis_born(parent);
+    *birth = number;
     int rc = place == SYNC_IN_FILE
                  ? sync_table_stmt(s, parent, SYNC_STMT_PARENT_FIND, build_parent, &stmt, error)
                  : sync_table_stmt(s, parent, SYNC_STMT_PARENT_FIND_TEMP, build_parent_temp, &stmt, error);
@@ -271,6 +272,7 @@ int sync_clocks_born(sync_db *s, sync_table *parent, sync_place place, int64_t n
         sync_value clock = sync_column_value(stmt, 0);
         rc = sync_clocks_unpack(s, parent, &clock, &row);
         *born = row.born;
+        *birth = row.moved ? row.birth : number;
         sync_row_free(&row);
         rc = rc == SYNC_OK ? SQLITE_DONE
                            : sync_fail(error, rc, "sync_row_%u: the clock of number %lld is damaged",

@@ -332,7 +332,7 @@ static int get_details(sync_decoder *d, sync_span *span, unsigned flags, unsigne
     row->born = (extra & SYNC_MORE_BORN) != 0 ? sync_stamp_get(span, base.hlc, d->head.site_count)
                                               : sync_wire_born(identity, dead, row->stamp);
     if ((extra & SYNC_MORE_MOVED) != 0) {
-        sync_moved_get(span, row, d->head.site_count);
+        sync_moved_get(span, row, d->head.site_count, &row->number);
         check_moved(d, span, identity);
     }
     const sync_bounds bounds = {d->head.site_count, table->col_count, table->key_count};

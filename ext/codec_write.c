@@ -271,7 +271,7 @@ static void put_details(sync_encoder *e, const sync_row *row, unsigned flags, un
         sync_stamp_put(&e->raw, row->born, base.hlc);
     }
     if ((more & SYNC_MORE_MOVED) != 0) {
-        sync_moved_put(&e->raw, row);
+        sync_moved_put(&e->raw, row, row->number);
     }
     if ((more & SYNC_MORE_REFS) != 0) {
         sync_refs_put(&e->raw, row);

@@ -114,6 +114,30 @@ int sync_conflict_unlist(sync_merging *m, const sync_table *t, const sync_value 
     return take_off(m, t, key, row, reason);
 }
 
+int sync_conflict_noted(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                        const char *reason, bool *noted)
+{
+    sync_buf id = {0};
+    sqlite3_stmt *stmt = NULL;
+    *noted = false;
+    state_key(&id, m, t, key, row);
+    int rc = id.oom
+                 ? sync_fail_nomem(m->error)
+                 : sync_borrow(m->s, &stmt, m->error,
+                               "SELECT 1 FROM main.sync_conflict WHERE tid = ?1 AND clock_key = ?2 AND NOT "
+                               "held AND reason = ?3");
+    if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) ||
+                          sqlite3_bind_blob64(stmt, 2, id.data, id.len, SQLITE_STATIC) ||
+                          sqlite3_bind_text(stmt, 3, reason, -1, SQLITE_STATIC))) {
+        rc = sync_fail_db(m->s, m->error, NULL);
+    }
+    rc = rc == SYNC_OK ? sync_step(m->s, stmt, m->error) : rc;
+    *noted = rc == SQLITE_ROW;
+    sync_return(m->s, stmt);
+    sync_buf_free(&id);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                       const sync_row *against, bool held, const char *reason, const char *detail)
 {
@@ -122,7 +146,8 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
     bool own = newest_stamp(m, row).site == m->s->own_site;
     int rc = held ? sync_conflict_clear(m, t, key, row) : SYNC_OK;
     state_key(&id, m, t, key, row);
-    sync_json_key(&json, key, t->key_count);
+    sync_value room;
+    sync_json_key(&json, sync_claimed(row, key, &room), t->key_count);
     for (uint32_t i = 0; i < t->key_count; i++) {
         sync_value_put(&raw, &key[i]);
     }
@@ -158,23 +183,26 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
 int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                           const char *reason, const char *detail)
 {
-    sync_buf id = {0};
+    sync_buf id = {0}, json = {0};
     sqlite3_stmt *stmt = NULL;
+    sync_value room;
     state_key(&id, m, t, key, row);
-    int rc = id.oom
+    sync_json_key(&json, sync_claimed(row, key, &room), t->key_count);
+    int rc = id.oom || json.oom
                  ? sync_fail_nomem(m->error)
                  : sync_prepare(m->s, &stmt, m->error,
-                                "UPDATE main.sync_conflict SET reason = ?2, detail = ?3 WHERE tid = %u AND "
-                                "clock_key = ?1 AND held AND reason <> ?2",
+                                "UPDATE main.sync_conflict SET reason = ?2, key = ?4, detail = iif(reason = "
+                                "?2, detail, ?3) WHERE tid = %u AND clock_key = ?1 AND held",
                                 t->tid);
     if (rc == SYNC_OK && (sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) ||
-                          sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC) ||
+                          bind_buf(stmt, 4, &json) || sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC) ||
                           sqlite3_bind_text(stmt, 3, detail, -1, SQLITE_STATIC))) {
         rc = sync_fail_db(m->s, m->error, NULL);
     }
     rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
     sqlite3_finalize(stmt);
     sync_buf_free(&id);
+    sync_buf_free(&json);
     return rc;
 }
 

@@ -39,24 +39,22 @@ static bool ranks_above(const contest *k, uint32_t x, uint32_t y)
     return (order ? order : sync_stamp_compare(&k->m->s->sites, a->born, b->born)) > 0;
 }
 
-static bool is_numbered(const sync_claim *one)
-{
-    return one->t->identity == SYNC_BY_ROW && one->key[0].type == SYNC_INTEGER;
-}
-
 static bool same_number(const sync_claim *a, const sync_claim *b)
 {
-    return a->t == b->t && is_numbered(a) && is_numbered(b) && a->key[0].i == b->key[0].i;
+    return a->t == b->t && a->numbered && b->numbered && a->number.i == b->number.i;
 }
 
 static bool is_numbered_before(const contest *k, uint32_t x, uint32_t y)
 {
     const sync_claim *a = &k->c->list[x], *b = &k->c->list[y];
-    if (a->t != b->t || !is_numbered(a) || !is_numbered(b)) {
-        return a->t != b->t ? a->t < b->t : is_numbered(a) < is_numbered(b);
+    if (a->t != b->t || !a->numbered || !b->numbered) {
+        return a->t != b->t ? a->t < b->t : a->numbered < b->numbered;
     }
-    return a->key[0].i != b->key[0].i ? a->key[0].i < b->key[0].i
-                                      : sync_stamp_compare(&k->m->s->sites, a->born, b->born) < 0;
+    int order = sync_stamp_compare(&k->m->s->sites, a->since, b->since);
+    order = order ? order : sync_stamp_compare(&k->m->s->sites, a->born, b->born);
+    return a->number.i != b->number.i ? a->number.i < b->number.i
+           : order                    ? order < 0
+                                      : a->key[0].i < b->key[0].i;
 }
 
 /* By heaps: qsort has no place for the sites that stamps are compared by. */
@@ -103,11 +101,14 @@ static int add_shown(contest *k, sync_table *t, const sync_value *key)
 {
     sync_row row = {0};
     sync_slot slot;
+    sync_value room;
     uint32_t at;
     int rc = sync_find_shown(k->m, t, key, &row, &slot);
     if (rc == SYNC_OK && slot.shown) {
-        rc = sync_claims_add(k->c, t, key, row.born, &at);
-        k->c->list[rc == SYNC_OK ? at : 0].shown = true;
+        rc = sync_claims_add(k->c, t, sync_known_by(&row, key, &room), row.born, &at);
+        if (rc == SYNC_OK) {
+            sync_claims_note(k->c, at, &row, true);
+        }
     }
     sync_row_free(&row);
     return rc;
@@ -117,7 +118,7 @@ static int add_shown(contest *k, sync_table *t, const sync_value *key)
 static const sync_value *apart(const sync_claim *one, sync_value *number)
 {
     *number = (sync_value){.type = SYNC_INTEGER, .i = trial_numbers};
-    return is_numbered(one) ? number : one->key;
+    return one->numbered ? number : one->key;
 }
 
 /* Those that stay have a UNIQUE value of somebody shown. */
@@ -174,7 +175,7 @@ static int find_children(contest *k, uint32_t at)
         sync_value **list = NULL;
         uint32_t count = 0;
         if (child && k->order->group[child - s->tables] == k->order->group[one.t - s->tables]) {
-            rc = sync_parents_children(k->m, &s->fks[i], one.t, child, one.key, &list, &count);
+            rc = sync_parents_children(k->m, &s->fks[i], one.t, child, sync_claim_at(&one), &list, &count);
         }
         for (uint32_t j = 0; rc == SYNC_OK && j < count; j++) {
             rc = add_shown(k, child, list[j]);
@@ -193,7 +194,7 @@ static int collect(contest *k)
         if (one.shown) {
             rc = find_children(k, i);
         } else if (one.left) {
-            rc = is_numbered(&one) ? add_shown(k, one.t, one.key) : SYNC_OK;
+            rc = one.numbered ? add_shown(k, one.t, &one.number) : SYNC_OK;
             rc = rc == SYNC_OK && one.stays ? find_values(k, i) : rc;
         }
     }
@@ -217,7 +218,7 @@ static int rank_all(contest *k)
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
         const sync_claim *one = &k->c->list[i];
-        k->of[i] = (standing){.stand = one->key[0]};
+        k->of[i] = (standing){.stand = *sync_claim_at(one)};
         if (one->left && one->t->unique_count) {
             rc = sync_claims_read(k->c, i, &row);
             k->of[i].rank = rc == SYNC_OK ? sync_clash_rank(k->m, one->t, &row) : SYNC_STAMP_NONE;
@@ -245,11 +246,11 @@ static int enter(contest *k, uint32_t at)
         of->in = true;
         return SYNC_OK;
     }
-    of->stand = one->key[0];
+    of->stand = *sync_claim_at(one);
     int rc = sync_claims_read(k->c, at, &row);
-    const sync_value *key = is_numbered(one) ? &of->stand : one->key;
+    const sync_value *key = one->numbered ? &of->stand : one->key;
     rc = rc == SYNC_OK ? sync_base_insert(k->m->s, one->t, key, &row, k->m->error) : rc;
-    if (is_numbered(one) && (rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID)) {
+    if (one->numbered && (rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID)) {
         of->stand.i = trial_numbers + at;
         rc = sync_base_insert(k->m->s, one->t, key, &row, k->m->error);
     }
@@ -275,8 +276,7 @@ static int leave(contest *k, uint32_t at)
     bool in = k->of[at].in;
     k->of[at].in = false;
     return in && one->t->unique_count
-               ? sync_base_delete(k->m->s, one->t, is_numbered(one) ? &k->of[at].stand : one->key,
-                                  k->m->error)
+               ? sync_base_delete(k->m->s, one->t, one->numbered ? &k->of[at].stand : one->key, k->m->error)
                : SYNC_OK;
 }
 
@@ -442,8 +442,8 @@ static int take_out(contest *k)
     }
     rc = rc == SYNC_OK ? fire(k, false) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
-        rc = k->c->list[i].shown ? sync_base_delete(k->m->s, k->c->list[i].t, k->c->list[i].key, k->m->error)
-                                 : SYNC_OK;
+        const sync_claim *one = &k->c->list[i];
+        rc = one->shown ? sync_base_delete(k->m->s, one->t, sync_claim_at(one), k->m->error) : SYNC_OK;
     }
     return rc;
 }
@@ -469,7 +469,7 @@ static bool is_contested(const sync_claims *c)
 {
     bool contested = false;
     for (uint32_t i = 0; !contested && i < c->count; i++) {
-        contested = c->list[i].left && (c->list[i].t->unique_count || is_numbered(&c->list[i]));
+        contested = c->list[i].left && (c->list[i].t->unique_count || c->list[i].numbered);
     }
     return contested;
 }

@@ -96,6 +96,11 @@ static void put_row(sync_buf *buf, const sync_head *head, uint32_t table, const 
         put(buf, ",\"stamp\":");
         put_stamp(buf, head, row->stamp);
     }
+    if (row->moved) {
+        sync_value number = {.type = SYNC_INTEGER, .i = row->number};
+        put(buf, ",\"number\":");
+        sync_json_value(buf, &number);
+    }
     put(buf, ",\"cells\":{");
     for (uint32_t i = 0; i < row->count; i++) {
         put(buf, i ? "," : "");

@@ -41,6 +41,12 @@ static int take_clock(sync_merging *m, const sync_table *t, sqlite3_stmt *stmt, 
         .in_clock = true, .seq = sqlite3_column_int64(stmt, 0), .j = sqlite3_column_int64(stmt, 2)};
     slot->shown = sync_row_alive(row) && !row->held;
     slot->was_held = row->held;
+    if (row->moved) {
+        int64_t number = sqlite3_column_int64(stmt, 3);
+        sync_row_lies(row, number);
+        slot->away = !row->held && row->birth != number;
+        slot->number = number;
+    }
     for (uint32_t i = 0; i < row->count; i++) {
         slot->was_held = slot->was_held || (row->cells[i].carried && row->cells[i].col < t->col_count &&
                                             t->cols[row->cells[i].col].present);
@@ -70,16 +76,32 @@ static int take_genesis(sync_merging *m, const sync_table *t, sync_row *row, syn
     return SYNC_OK;
 }
 
-/* Looks through the clocks of a key that stmt gives. *found: row and slot are the state that was asked for. */
+/* What is looked for under a key; born: identity row only. */
+typedef struct sought {
+    const sync_value *birth; /* the key by which it is known */
+    sync_stamp born;
+    bool found;
+    sync_value forward; /* INTEGER: the clock of the row that was born here lies under this number */
+    int64_t stub;       /* j of the entry that says so */
+} sought;
+
+/* Looks through the clocks of a key that stmt gives. found: row and slot are the state that is sought. */
 static int look_through(sync_merging *m, sync_table *t, sqlite3_stmt *stmt, const sync_value *key,
-                        sync_stamp born, sync_row *row, sync_slot *slot, bool *found)
+                        sought *what, sync_row *row, sync_slot *slot)
 {
-    bool by_row = t->identity == SYNC_BY_ROW;
+    bool by_row = t->identity == SYNC_BY_ROW, at_birth = key == what->birth;
     int rc = sync_clocks_bind_key(m->s, stmt, t, key, m->error);
-    while (rc == SYNC_OK && !*found && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+    while (rc == SYNC_OK && !what->found && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
         rc = take_clock(m, t, stmt, row, slot);
-        *found = rc == SYNC_OK && (!by_row || sync_stamp_equal(row->born, born));
-        if (rc == SYNC_OK && slot->shown && !*found) {
+        bool stub = slot->shown && slot->j > 0, born_so = sync_stamp_equal(row->born, what->born);
+        bool born_here = row->moved ? row->birth == what->birth->i : at_birth;
+        if (rc == SYNC_OK && stub) {
+            what->stub = at_birth && born_so ? slot->j : what->stub;
+            what->forward.i = at_birth && born_so ? row->birth : what->forward.i;
+            continue;
+        }
+        what->found = rc == SYNC_OK && (!by_row || (born_so && born_here));
+        if (rc == SYNC_OK && slot->shown && !what->found && at_birth) {
             m->other_slot = *slot;
             rc = sync_row_copy(&m->other, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
         }
@@ -88,33 +110,59 @@ static int look_through(sync_merging *m, sync_table *t, sqlite3_stmt *stmt, cons
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* The clocks that lie under a key. */
+static int look_under(sync_merging *m, sync_table *t, const sync_value *key, sought *what, sync_row *row,
+                      sync_slot *slot)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_table_stmt(m->s, t, SYNC_STMT_CLOCK_FIND, build_find, &stmt, m->error);
+    rc = rc == SYNC_OK ? look_through(m, t, stmt, key, what, row, slot) : rc;
+    if (rc == SYNC_OK && t->identity == SYNC_BY_ROW && !what->found) {
+        rc = sync_table_stmt(m->s, t, SYNC_STMT_HIDDEN_FIND, build_find_hidden, &stmt, m->error);
+        rc = rc == SYNC_OK ? look_through(m, t, stmt, key, what, row, slot) : rc;
+    }
+    return rc;
+}
+
 int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
               sync_slot *slot)
 {
-    sqlite3_stmt *stmt;
-    bool by_row = t->identity == SYNC_BY_ROW, found = false, exists = false;
+    sought what = {.birth = key, .born = born, .forward = {.type = SYNC_INTEGER}};
+    bool by_row = t->identity == SYNC_BY_ROW, exists = false;
     m->other_slot = (sync_slot){0};
-    int rc = sync_table_stmt(m->s, t, SYNC_STMT_CLOCK_FIND, build_find, &stmt, m->error);
-    rc = rc == SYNC_OK ? look_through(m, t, stmt, key, born, row, slot, &found) : rc;
-    bool shown = found || m->other_slot.shown;
-    if (rc == SYNC_OK && by_row && !found) {
-        rc = sync_table_stmt(m->s, t, SYNC_STMT_HIDDEN_FIND, build_find_hidden, &stmt, m->error);
-        rc = rc == SYNC_OK ? look_through(m, t, stmt, key, born, row, slot, &found) : rc;
+    int rc = look_under(m, t, key, &what, row, slot);
+    bool known = (what.found && slot->shown) || m->other_slot.shown || (what.found && !by_row);
+    if (rc == SYNC_OK && !what.found && what.stub) {
+        rc = look_under(m, t, &what.forward, &what, row, slot);
+        slot->stub = what.stub;
     }
-    if (rc == SYNC_OK && !found) {
+    if (rc == SYNC_OK && !what.found) {
         sync_row_reset(row);
         *slot = (sync_slot){0};
     }
-    if (rc != SYNC_OK || shown) {
+    if (rc != SYNC_OK || known) {
         return rc;
     }
     rc = sync_base_exists(m->s, t, key, &exists, m->error); /* a base row without a clock is a genesis row */
-    if (rc == SYNC_OK && exists && !found &&
+    if (rc == SYNC_OK && exists && !what.found &&
         (!by_row || sync_stamp_equal(born, sync_engine_genesis_born(t)))) {
         rc = take_genesis(m, t, row, slot);
     } else if (rc == SYNC_OK && exists && by_row) {
         rc = take_genesis(m, t, &m->other, &m->other_slot);
     }
+    return rc;
+}
+
+int sync_find_number(sync_merging *m, sync_table *t, int64_t birth, sync_stamp born, bool *shown,
+                     int64_t *number)
+{
+    sync_value key = {.type = SYNC_INTEGER, .i = birth};
+    sync_row row = {0};
+    sync_slot slot = {0};
+    int rc = sync_find(m, t, &key, born, &row, &slot);
+    *shown = rc == SYNC_OK && slot.shown;
+    *number = slot.away ? slot.number : birth;
+    sync_row_free(&row);
     return rc;
 }
 
@@ -125,9 +173,49 @@ int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_
     }
     sync_stamp nobody = {UINT64_MAX, 0, 1};
     int rc = sync_find(m, t, key, nobody, row, slot);
+    if (rc == SYNC_OK && m->other_slot.away) { /* the entry at its number at birth belongs to it as well */
+        sync_value birth = {.type = SYNC_INTEGER, .i = m->other.birth};
+        return sync_find(m, t, &birth, m->other.born, row, slot);
+    }
     if (rc == SYNC_OK && m->other_slot.shown) {
         *slot = m->other_slot;
         rc = sync_row_copy(row, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    }
+    return rc;
+}
+
+/* The entry at the number at birth that says under which number a row's clock lies. */
+static int put_stub(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, int64_t j)
+{
+    sync_row stub = {.cl = 1, .born = row->born, .stamp = row->born, .moved = true, .birth = row->number};
+    sync_buf_reset(&m->clock);
+    sync_clock_put(&m->clock, &stub, t->identity, t->epoch);
+    return sync_clocks_put(m->s, t, SYNC_IN_FILE, key, j, 0, &m->clock, true, m->error);
+}
+
+/* A row that becomes shown under another number than that at birth leaves a stub there, in the place of its hidden clock. */
+static int leave_stub(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                      sync_slot *slot)
+{
+    int rc = SYNC_OK;
+    if (slot->stub == 0) {
+        slot->stub = slot->in_clock && !slot->away ? slot->j : 0;
+        if (slot->stub == 0) {
+            rc = sync_clocks_highest(m->s, t, SYNC_IN_FILE, key, &slot->stub, m->error);
+            slot->stub++;
+        }
+    }
+    return rc == SYNC_OK ? put_stub(m, t, key, row, slot->stub) : rc;
+}
+
+static int note_pending(sync_merging *m, sync_table *t, const sync_row *row)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; i < row->count && !t->pending; i++) {
+        if (row->cells[i].carried && !t->cols[row->cells[i].col].present) {
+            t->pending = 1;
+            rc = sync_exec(m->s, m->error, "UPDATE main.sync_table SET pending = 1 WHERE tid = %u", t->tid);
+        }
     }
     return rc;
 }
@@ -136,21 +224,28 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
              int64_t seq)
 {
     bool by_row = t->identity == SYNC_BY_ROW;
-    bool moves =
-        slot->in_clock && (by_row ? slot->j != j : slot->respell); /* a held row is spelled as its clock is */
-    int rc = SYNC_OK;
-    for (uint32_t i = 0; i < row->count && !t->pending; i++) {
-        if (row->cells[i].carried && !t->cols[row->cells[i].col].present) {
-            t->pending = 1;
-            rc = sync_exec(m->s, m->error, "UPDATE main.sync_table SET pending = 1 WHERE tid = %u", t->tid);
-        }
+    sync_value was_room, is_room;
+    const sync_value *was = sync_lies(slot, key, &was_room), *is = key;
+    if (by_row && j == 0) {
+        is = sync_claimed(row, key, &is_room);
+    } else if (slot->away && !slot->shown && j == slot->j) {
+        is = was; /* a tombstone stays where it is */
     }
+    bool away = by_row && is->type == SYNC_INTEGER && key->type == SYNC_INTEGER && is->i != key->i;
+    bool elsewhere = by_row && (slot->j != j || slot->away != away || (away && slot->number != is->i));
+    bool moves =
+        slot->in_clock && (by_row ? elsewhere : slot->respell); /* a held row is spelled as its clock is */
+    int rc = note_pending(m, t, row);
+    bool stub = away && j == 0 && (slot->stub == 0 || slot->number != is->i);
     if (rc == SYNC_OK && moves) {
-        rc = sync_clocks_delete(m->s, t, SYNC_IN_FILE, key, slot->j, m->error);
+        rc = sync_clocks_delete(m->s, t, SYNC_IN_FILE, was, slot->j, m->error);
+    }
+    if (rc == SYNC_OK && stub) {
+        rc = leave_stub(m, t, key, row, slot);
     }
     sync_buf_reset(&m->clock);
     sync_clock_put(&m->clock, row, t->identity, t->epoch);
-    rc = rc == SYNC_OK ? sync_clocks_put(m->s, t, SYNC_IN_FILE, key, j, seq, &m->clock,
+    rc = rc == SYNC_OK ? sync_clocks_put(m->s, t, SYNC_IN_FILE, is, j, seq, &m->clock,
                                          !slot->in_clock || moves, m->error)
                        : rc;
     if (rc == SYNC_OK && slot->in_clock && slot->seq != seq && slot->seq != m->newest) {
@@ -158,6 +253,9 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
     }
     slot->in_clock = true;
     slot->j = j;
+    slot->away = away;
+    slot->number = away ? is->i : 0;
+    slot->stub = away ? slot->stub : 0;
     slot->seq = seq;
     return rc;
 }

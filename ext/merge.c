@@ -120,6 +120,7 @@ sync_merged sync_row_merge(const sync_sites *sites, sync_identity identity, sync
     if (moved_up) {
         into->stamp = remote->stamp;
         into->moved = remote->moved;
+        into->birth = remote->birth;
         into->number = remote->number;
         into->since = remote->since;
     }

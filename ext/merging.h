@@ -10,6 +10,9 @@ typedef struct sync_slot {
     bool in_clock;             /* a clock of it is in sync_row_N */
     bool shown;                /* its row is in the base table */
     int64_t j;                 /* identity row: of that clock */
+    bool away;                 /* identity row: it lies under `number`, not under the number at birth */
+    int64_t number;            /* away: the number */
+    int64_t stub;              /* away: j of the entry at the number at birth that says so; 0: none */
     int64_t seq;               /* live journal entry */
     bool was_held;             /* the clock says held, or some cells are refused */
     bool respell;              /* the existence cell moved on: the key may be spelled anew */
@@ -34,6 +37,7 @@ typedef struct sync_merging {
     int64_t now_ms;
     uint64_t hlc;      /* highest stamp met */
     bool foreign_keys; /* PRAGMA foreign_keys is on */
+    bool orphans;      /* rows are listed that were written without their parents */
     bool *touched;     /* per table: rows went, came or changed in this merge */
     bool retry;        /* settling: what is held already and cannot be shown stays as it is */
     sync_row other;    /* see sync_find */
@@ -46,6 +50,27 @@ typedef struct sync_merging {
     sqlite3_stmt *enter; /* journal entry of a row of this table: see sync_enter */
     const sync_table *entered;
 } sync_merging;
+
+/* `key`, where nothing else is said, is what a row is known by: its key, with identity row its number at birth. Under which it claims to be shown, and
+** under which its clock lies (it is shown there, or was until it died): the same, or a number. room: where that may be put. */
+static inline const sync_value *sync_claimed(const sync_row *row, const sync_value *key, sync_value *room)
+{
+    *room = (sync_value){.type = SYNC_INTEGER, .i = row->number};
+    return row->moved ? room : key;
+}
+
+static inline const sync_value *sync_lies(const sync_slot *slot, const sync_value *key, sync_value *room)
+{
+    *room = (sync_value){.type = SYNC_INTEGER, .i = slot->number};
+    return slot->away ? room : key;
+}
+
+/* The reverse: what a row that is shown under `shown` is known by. */
+static inline const sync_value *sync_known_by(const sync_row *row, const sync_value *shown, sync_value *room)
+{
+    *room = (sync_value){.type = SYNC_INTEGER, .i = row->birth};
+    return row->moved ? room : shown;
+}
 
 /* Starts writing inside a SYNC_WRITE operation; sync_merging_end must follow, whatever the result. */
 int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error);
@@ -66,14 +91,23 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
 int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
               sync_slot *slot);
 
-/* The state that the base row of a key shows; slot->shown is false if there is none. */
+/* Where the row of a row table that was born at `born` under the number `birth` is shown now. *shown false: it is not. Overwrites m->other. */
+int sync_find_number(sync_merging *m, sync_table *t, int64_t birth, sync_stamp born, bool *shown,
+                     int64_t *number);
+
+/* After sync_find of `row`: who is shown under the number that it claims (another row than itself; where the row itself is shown, not asked). */
+int sync_occupant(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, sync_row *other,
+                  sync_slot *slot);
+
+/* The state that the base row with that key (identity row: with that number) shows; slot->shown is false if there is none. sync_known_by says what
+** it is known by. */
 int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot);
 
 /* The keys of t that stmt (not finalised) gives, into the arena; the list is to be freed by sync_free, whatever the result. */
 int sync_read_keys(sync_merging *m, sqlite3_stmt *stmt, const sync_table *t, sync_value ***list,
                    uint32_t *count);
 
-/* Packs row and writes it as the clock; seq is its new live journal entry; the old one is deleted. */
+/* Packs row and writes it as the clock; seq is its new live journal entry, of the key under which the clock lies then; the old one is deleted. j: 0 where it is shown. */
 int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot, int64_t j,
              int64_t seq);
 
@@ -87,7 +121,7 @@ typedef enum sync_write {
     SYNC_WRITE_DELETE
 } sync_write;
 
-/* Writes one base row and takes back what triggers and cascades did to other tracked rows. *seq: the row's new journal entry.
+/* Writes one base row (key: as it is shown) and takes back what triggers and cascades did to other tracked rows. *seq: the row's new journal entry.
 ** Refusals of constraints are returned with the message in `why` (may be NULL). RESET is an UPDATE that sets absent columns to their default. */
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES]);
@@ -105,6 +139,10 @@ int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *
 /* Takes notes of a row (not held) that give this reason off the list. */
 int sync_conflict_unlist(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                          const char *reason);
+
+/* Is there such a note of the row? */
+int sync_conflict_noted(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                        const char *reason, bool *noted);
 
 /* A row that stays held has another reason for it now, perhaps. */
 int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,

@@ -185,7 +185,8 @@ static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t h
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         int64_t number = sqlite3_column_int64(stmt, 0);
         sync_stamp born = SYNC_STAMP_NONE;
-        rc = sync_clocks_born(s, parent, SYNC_IN_FILE, number, &born, error);
+        int64_t birth;
+        rc = sync_clocks_shown(s, parent, SYNC_IN_FILE, number, &born, &birth, error);
         if (rc != SYNC_OK || born.hlc <= hlc || born.site != s->own_site) {
             continue;
         }
@@ -264,6 +265,7 @@ int sync_orphans_note(sync_merging *m, const sync_orphans *o)
         char why[SYNC_ERROR_BYTES];
         sync_row row = {0};
         sync_slot slot;
+        sync_value room;
         bool exists = false;
         sync_arena_reset(&m->arena);
         rc = sync_find_shown(m, one->t, one->key, &row, &slot);
@@ -273,8 +275,9 @@ int sync_orphans_note(sync_merging *m, const sync_orphans *o)
         if (rc == SYNC_OK && exists) {
             sqlite3_snprintf(sizeof why, why, "%s(%s) refers to a row of %s that is not there: written here",
                              one->t->name, one->fk->from[0], parent->name);
-            rc = sync_conflict_unlist(m, one->t, one->key, &row, "foreign key");
-            rc = rc == SYNC_OK ? sync_conflict_add(m, one->t, one->key, &row, NULL, false, "foreign key", why)
+            const sync_value *known = sync_known_by(&row, one->key, &room);
+            rc = sync_conflict_unlist(m, one->t, known, &row, "foreign key");
+            rc = rc == SYNC_OK ? sync_conflict_add(m, one->t, known, &row, NULL, false, "foreign key", why)
                                : rc;
         }
         sync_row_free(&row);
@@ -289,6 +292,7 @@ static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_sta
     sync_slot slot;
     bool means = false;
     int64_t seq = 0;
+    sync_value room;
     sync_stamp stamp = {sync_hlc_next(m->hlc, m->now_ms, m->now_ms), m->s->own_site, 1};
     int rc = sync_find(m, t, key, born, &row, &slot);
     for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
@@ -303,7 +307,7 @@ static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_sta
     }
     if (rc == SYNC_OK && means) {
         m->hlc = stamp.hlc;
-        rc = sync_enter(m, t, key, &seq);
+        rc = sync_enter(m, t, sync_lies(&slot, key, &room), &seq);
         rc = rc == SYNC_OK ? sync_put(m, t, key, &row, &slot, 0, seq) : rc;
     }
     sync_row_free(&row);
@@ -315,13 +319,15 @@ int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, s
     sync_row row = {0};
     sync_slot slot;
     sync_missing missing = {.from = 0};
+    sync_value room;
     bool exists = false;
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, t, key, born, &row, &slot);
     if (rc == SYNC_OK && slot.shown) {
-        rc = sync_parents_load(m, t, key, &row, NULL, &exists);
+        const sync_value *lies = sync_lies(&slot, key, &room);
+        rc = sync_parents_load(m, t, lies, &row, NULL, &exists);
         slot.shown = false; /* look at every foreign key */
-        rc = rc == SYNC_OK && exists ? sync_parents_missing(m, t, key, &row, &slot, &missing) : rc;
+        rc = rc == SYNC_OK && exists ? sync_parents_missing(m, t, lies, &row, &slot, &missing) : rc;
     }
     if (rc == SYNC_OK && exists && !missing.why[0]) {
         rc = adopt(m, t, key, born);

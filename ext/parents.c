@@ -46,11 +46,12 @@ static int keep_meanings(sync_merging *m, const sync_table *t, const sync_value 
         }
         sync_table *parent = sync_engine_tid(m->s, fk->parent_tid);
         sync_stamp born = SYNC_STAMP_NONE;
+        int64_t birth = v->i;
         if (parent) {
-            rc = sync_clocks_born(m->s, parent, SYNC_IN_FILE, v->i, &born, m->error);
+            rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, v->i, &born, &birth, m->error);
         }
         if (rc == SYNC_OK && !sync_stamp_is_none(born)) {
-            sync_ref ref = {fk->from_col, v->i, born};
+            sync_ref ref = {fk->from_col, birth, born};
             rc = sync_row_add_ref(row, ref) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
         }
     }
@@ -232,10 +233,16 @@ int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *ke
     for (uint32_t i = c.count; rc == SYNC_OK && i-- > 0;) {
         sync_row row = {0};
         sync_slot slot;
+        sync_value room;
         rc = sync_find_shown(m, c.rows[i].t, c.rows[i].key, &row, &slot);
         if (rc == SYNC_OK && slot.shown) {
-            rc = sync_hold(m, c.rows[i].t, c.rows[i].key, &row, &slot, "foreign key",
-                           "the row that it refers to went away", NULL);
+            const sync_value *known = sync_known_by(&row, c.rows[i].key, &room);
+            bool orphan = false; /* it means nobody who was ever here */
+            rc = m->orphans ? sync_conflict_noted(m, c.rows[i].t, known, &row, "foreign key", &orphan)
+                            : SYNC_OK;
+            rc = rc == SYNC_OK && !orphan ? sync_hold(m, c.rows[i].t, known, &row, &slot, "foreign key",
+                                                      "the row that it refers to went away", NULL)
+                                          : rc;
         }
         sync_row_free(&row);
     }
@@ -265,9 +272,19 @@ static const sync_value *value_of(const sync_table *t, const sync_value *key, co
     return NULL;
 }
 
-/* Does the base table of the parent have the row that these values mean? */
-static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const sync_value *const *values,
-                        const sync_row *row, bool *shown)
+/* What a foreign key to a row table means where its number alone does not say it; or NULL. */
+static const sync_ref *meaning(const sync_row *row, const sync_fk *fk)
+{
+    const sync_ref *found = NULL;
+    for (uint32_t i = 0; fk->to_row && i < row->ref_count; i++) {
+        found = row->refs[i].col == fk->from_col ? &row->refs[i] : found;
+    }
+    return found;
+}
+
+/* Does the base table of the parent have a row with these values? */
+static int parent_there(sync_merging *m, sync_fk *fk, const sync_table *parent,
+                        const sync_value *const *values, bool *there)
 {
     int rc = SYNC_OK;
     if (fk->parent_stmt == NULL) {
@@ -288,18 +305,63 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
     }
     rc = sync_step(m->s, fk->parent_stmt, m->error);
     sqlite3_reset(fk->parent_stmt);
-    *shown = rc == SQLITE_ROW;
-    if (rc != SQLITE_ROW || !fk->to_row || values[0]->type != SYNC_INTEGER) {
-        return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    *there = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Is the row shown that these values mean? A key part cannot follow a parent to another number, so there it must have this one. */
+static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const sync_value *const *values,
+                        const sync_row *row, bool *shown)
+{
+    const sync_ref *meant = meaning(row, fk);
+    sync_stamp born = SYNC_STAMP_NONE;
+    int64_t number = 0;
+    if (meant && values[0]->type == SYNC_INTEGER) {
+        int rc = sync_find_number(m, parent, meant->number, meant->born, shown, &number);
+        *shown = *shown && (fk->from_col < SYNC_REF_KEY || number == values[0]->i);
+        const sync_value there = {.type = SYNC_INTEGER, .i = number}, *only = &there;
+        return rc == SYNC_OK && *shown ? parent_there(m, fk, parent, &only, shown) : rc;
     }
-    sync_stamp meant = SYNC_STAMP_NONE, there = SYNC_STAMP_NONE;
+    int rc = parent_there(m, fk, parent, values, shown);
+    if (rc == SYNC_OK && *shown && fk->to_row && values[0]->type == SYNC_INTEGER) {
+        rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, values[0]->i, &born, &number, m->error);
+        *shown = sync_stamp_is_none(born);
+    }
+    return rc;
+}
+
+void sync_parents_at_birth(sync_row *row)
+{
     for (uint32_t i = 0; i < row->ref_count; i++) {
-        if (row->refs[i].col == fk->from_col) {
-            meant = row->refs[i].born;
+        sync_cell *cell = row->refs[i].col < SYNC_REF_KEY ? sync_row_find(row, row->refs[i].col) : NULL;
+        if (cell && cell->carried && cell->value.type == SYNC_INTEGER) {
+            cell->value.i = row->refs[i].number;
         }
     }
-    rc = sync_clocks_born(m->s, parent, SYNC_IN_FILE, values[0]->i, &there, m->error);
-    *shown = sync_stamp_equal(meant, there);
+}
+
+int sync_parents_renumber(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && row->ref_count && i < m->s->fk_count; i++) {
+        const sync_fk *fk = &m->s->fks[i];
+        const sync_ref *meant = fk->child_tid == t->tid ? meaning(row, fk) : NULL;
+        sync_table *parent =
+            meant && fk->from_col < SYNC_REF_KEY ? sync_engine_tid(m->s, fk->parent_tid) : NULL;
+        sync_cell *cell = parent ? sync_row_find(row, fk->from_col) : NULL;
+        bool shown = false;
+        int64_t number = 0;
+        sync_value room;
+        if (cell == NULL || !cell->carried || cell->value.type != SYNC_INTEGER) {
+            continue;
+        }
+        if (parent == t && meant->number == key->i && sync_stamp_equal(meant->born, row->born)) {
+            cell->value.i = sync_claimed(row, key, &room)->i; /* it refers to itself */
+        } else {
+            rc = sync_find_number(m, parent, meant->number, meant->born, &shown, &number);
+            cell->value.i = shown ? number : cell->value.i;
+        }
+    }
     return rc;
 }
 
@@ -336,8 +398,10 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
         for (uint32_t c = 0; fk->to_key && c < fk->count; c++) {
             missing->key[c] = *values[c];
         }
-        for (uint32_t r = 0; r < row->ref_count; r++) {
-            missing->born = row->refs[r].col == fk->from_col ? row->refs[r].born : missing->born;
+        const sync_ref *meant = meaning(row, fk);
+        if (meant) {
+            missing->born = meant->born;
+            missing->key[0].i = meant->number;
         }
         if (m->claims && fk->to_key && sync_claims_trusts(m->claims, parent, missing->key, missing->born)) {
             continue;

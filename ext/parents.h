@@ -8,20 +8,26 @@
 typedef struct sync_missing {
     char why[SYNC_ERROR_BYTES]; /* "" if none is missing */
     sync_table *parent;
-    bool has_key; /* the foreign key refers to the parent's key: which is */
+    bool has_key; /* the foreign key refers to the parent's key: it is known by this one */
     sync_value key[SYNC_KEY_COLUMNS_MAX];
     sync_stamp born;   /* identity row: of the row that is meant */
     uint32_t from, at; /* foreign keys before `from` are not looked at; which one it is */
 } sync_missing;
 
-/* Looks for a parent that is not shown, from missing->from on (0: all). Foreign keys whose columns the row does not carry keep what they have. Values are borrowed. */
+/* Looks for a parent that is not shown, from missing->from on (0: all). key: as the row is shown, or claims to be. Foreign keys whose columns the row does not carry keep what they have. Values are borrowed. */
 int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                          const sync_slot *slot, sync_missing *missing);
 
-/* Makes every cell of a shown row carried (sync_base_load), and sets its references to what its foreign keys mean: cells that were carried before keep what
+/* Makes every cell of a shown row carried (sync_base_load; key: as it is shown), and sets its references to what its foreign keys mean: cells that were carried before keep what
 ** they mean. spelled: may be NULL. */
 int sync_parents_load(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
                       sync_value *spelled, bool *exists);
+
+/* Gives cells that refer to rows of row tables the numbers under which these are shown here, where they are. Values that are not carried stay. */
+int sync_parents_renumber(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row);
+
+/* The reverse: their numbers at birth, as rows that are held or sent have them. */
+void sync_parents_at_birth(sync_row *row);
 
 /* Keys of the shown children of a shown row by one foreign key, into the arena; the list is to be freed, see sync_read_keys. */
 int sync_parents_children(sync_merging *m, const sync_fk *fk, const sync_table *parent,

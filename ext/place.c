@@ -12,8 +12,8 @@
 /* Where a state that is not shown belongs: identity row: any j above 0. */
 static int hidden_j(sync_merging *m, sync_table *t, const sync_value *key, const sync_slot *slot, int64_t *j)
 {
-    *j = 0;
-    if (t->identity == SYNC_BY_KEY) {
+    *j = slot->stub;
+    if (t->identity == SYNC_BY_KEY || (slot->shown && slot->stub)) {
         return SYNC_OK;
     }
     if (slot->in_clock && slot->j > 0) {
@@ -28,23 +28,24 @@ static int hidden_j(sync_merging *m, sync_table *t, const sync_value *key, const
 int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               const char *reason, const char *detail, const sync_row *against)
 {
-    sync_value spelled[SYNC_KEY_COLUMNS_MAX];
+    sync_value spelled[SYNC_KEY_COLUMNS_MAX], room;
+    const sync_value *lies = sync_lies(slot, key, &room);
     int64_t seq = 0, j = 0;
-    bool exists = false;
+    bool exists = false, by_key = t->identity == SYNC_BY_KEY;
     int rc = SYNC_OK;
     if (m->retry && !slot->shown && slot->was_held) {
         return sync_conflict_restate(m, t, key, row, reason, detail);
     }
     if (slot->shown) {
-        rc = sync_parents_load(m, t, key, row, spelled, &exists); /* its parents may be its children too */
-        rc = rc == SYNC_OK ? sync_hold_children(m, t, key, NULL) : rc;
-        bool respelled = exists && slot->respell && !sync_key_same(t, key, spelled);
-        if (exists && !slot->respell) { /* from now on the clock spells the key */
-            key = spelled;
+        rc = sync_parents_load(m, t, lies, row, spelled, &exists); /* its parents may be its children too */
+        rc = rc == SYNC_OK ? sync_hold_children(m, t, lies, NULL) : rc;
+        bool renamed = slot->away || (by_key && exists && slot->respell && !sync_key_same(t, key, spelled));
+        if (by_key && exists && !slot->respell) { /* from now on the clock spells the key */
+            key = lies = spelled;
             slot->respell = true;
         }
-        rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, key, NULL, false, &seq, NULL) : rc;
-        if (rc == SYNC_OK && respelled) { /* the delete's entry has the old spelling */
+        rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, NULL) : rc;
+        if (rc == SYNC_OK && renamed) { /* the delete's entry has the old spelling, or the number shown */
             int64_t deleted = seq;
             rc = sync_enter(m, t, key, &seq);
             rc = rc == SYNC_OK ? sync_clocks_drop_entry(m->s, deleted, m->error) : rc;
@@ -62,6 +63,7 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
         return rc;
     }
     row->held = true;
+    sync_parents_at_birth(row);
     rc = sync_put(m, t, key, row, slot, j, seq);
     slot->shown = false;
     slot->was_held = true;
@@ -93,10 +95,12 @@ static int refuse_cells(sync_merging *m, sync_table *t, const sync_value *key, s
                         const char *reason, const char *why)
 {
     int64_t seq = 0;
+    sync_value room;
     if (m->retry) {
         return SYNC_OK;
     }
-    int rc = sync_enter(m, t, key, &seq);
+    int rc = sync_enter(m, t, sync_lies(slot, key, &room), &seq);
+    sync_parents_at_birth(row);
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
     return rc == SYNC_OK ? sync_conflict_add(m, t, key, row, NULL, true, reason, why) : rc;
 }
@@ -106,16 +110,22 @@ static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row 
     char why[SYNC_ERROR_BYTES];
     int64_t seq = 0, j = 0;
     bool was_held = slot->was_held;
+    sync_value room;
+    const sync_value *lies = sync_lies(slot, key, &room);
     int rc = SYNC_OK;
     if (slot->shown) {
-        rc = sync_hold_children(m, t, key, NULL);
-        rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, key, NULL, false, &seq, why) : rc;
+        rc = sync_hold_children(m, t, lies, NULL);
+        rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, why) : rc;
         if (sync_base_refused(rc)) {
             rc = sync_conflict_add(m, t, key, row, NULL, false, sync_base_reason(rc), why);
             rc = rc == SYNC_OK ? sync_enter(m, t, key, &seq) : rc;
+        } else if (rc == SYNC_OK && slot->away) { /* the tombstone lies at the number at birth */
+            int64_t deleted = seq;
+            rc = sync_enter(m, t, key, &seq);
+            rc = rc == SYNC_OK ? sync_clocks_drop_entry(m->s, deleted, m->error) : rc;
         }
     } else {
-        rc = sync_enter(m, t, key, &seq);
+        rc = sync_enter(m, t, lies, &seq);
         m->touched[t - m->s->tables] = true;
     }
     rc = rc == SYNC_OK ? hidden_j(m, t, key, slot, &j) : rc;
@@ -148,7 +158,9 @@ static int is_there(sync_merging *m, sync_table *t, const sync_value *key, const
     for (uint32_t i = 0; rc == SYNC_OK && i < have.count; i++) {
         have.cells[i].carried = false;
     }
-    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &have, NULL, &m->arena, there, m->error) : rc;
+    sync_value room;
+    const sync_value *at = sync_claimed(row, key, &room);
+    rc = rc == SYNC_OK ? sync_base_load(m->s, t, at, &have, NULL, &m->arena, there, m->error) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && *there && i < row->count; i++) {
         *there = !row->cells[i].carried ||
                  (have.cells[i].carried && sync_value_same(&have.cells[i].value, &row->cells[i].value));
@@ -162,18 +174,20 @@ static int write_shown(sync_merging *m, sync_table *t, const sync_value *key, sy
                        sync_merged what, int64_t *seq, int *refused, char why[SYNC_ERROR_BYTES])
 {
     *refused = 0;
+    sync_value room;
+    const sync_value *at = sync_claimed(row, key, &room);
     bool reset = what == SYNC_MERGE_LIFE && slot->shown;
     bool there = slot->shown && !reset && !slot->respell;
     int rc = there && sets_anything(t, row) ? is_there(m, t, key, row, &there) : SYNC_OK;
     if (rc != SYNC_OK || there) {
-        return rc == SYNC_OK ? sync_enter(m, t, key, seq) : rc;
+        return rc == SYNC_OK ? sync_enter(m, t, at, seq) : rc;
     }
     sync_write how = !slot->shown ? SYNC_WRITE_INSERT : reset ? SYNC_WRITE_RESET : SYNC_WRITE_UPDATE;
-    rc = sync_write_base(m, t, how, key, row, slot->respell && slot->shown, seq, why);
+    rc = sync_write_base(m, t, how, at, row, slot->respell && slot->shown, seq, why);
     if (rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
         rc == SQLITE_CONSTRAINT_ROWID) { /* it came behind the triggers' back: taken over */
         slot->shown = true;
-        rc = sync_write_base(m, t, SYNC_WRITE_RESET, key, row, false, seq, why);
+        rc = sync_write_base(m, t, SYNC_WRITE_RESET, at, row, false, seq, why);
     }
     if (sync_base_refused(rc)) {
         *refused = rc;
@@ -188,18 +202,21 @@ static int make_room(sync_merging *m, sync_table *t, const sync_value *key, cons
 {
     sync_row whole = {0};
     sync_slot asked = *slot;
-    sync_holding here = {t, key, m->holding};
+    sync_value room;
+    const sync_value *at = sync_claimed(row, key, &room);
+    sync_holding here = {t, at, m->holding};
     bool exists = false;
     int rc = sync_row_copy(&whole, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     if (rc == SYNC_OK && slot->shown) {
-        rc = sync_parents_load(m, t, key, &whole, NULL, &exists);
+        rc = sync_parents_load(m, t, at, &whole, NULL, &exists);
     }
+    rc = rc == SYNC_OK ? sync_parents_renumber(m, t, key, &whole) : rc;
     m->holding = &here; /* the row itself is not to be held as a child of what it pushes out */
-    rc = rc == SYNC_OK ? sync_clash_settle(m, t, key, &whole, slot->shown, wins, winner) : rc;
+    rc = rc == SYNC_OK ? sync_clash_settle(m, t, at, &whole, slot->shown, wins, winner) : rc;
     m->holding = here.outer;
     asked.shown = false; /* look at every foreign key */
     if (rc == SYNC_OK && *wins) {
-        rc = sync_parents_missing(m, t, key, &whole, &asked, missing);
+        rc = sync_parents_missing(m, t, at, &whole, &asked, missing);
     }
     sync_row_free(&whole);
     return rc;
@@ -216,7 +233,8 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
     int64_t seq = 0;
     int refused = 0;
     bool wins = false;
-    int rc = slot->shown ? sync_hold_children(m, t, key, row) : SYNC_OK;
+    sync_value room;
+    int rc = slot->shown ? sync_hold_children(m, t, sync_lies(slot, key, &room), row) : SYNC_OK;
     rc = rc == SYNC_OK ? write_shown(m, t, key, row, slot, what, &seq, &refused, why) : rc;
     if (rc == SYNC_OK && refused == SQLITE_CONSTRAINT_UNIQUE) {
         rc = make_room(m, t, key, row, slot, &wins, &winner, &missing);
@@ -240,31 +258,56 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
     return rc;
 }
 
+int sync_occupant(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, sync_row *other,
+                  sync_slot *slot)
+{
+    sync_value room;
+    if (row->moved && (key->type != SYNC_INTEGER || row->number != key->i)) {
+        return sync_find_shown(m, t, sync_claimed(row, key, &room), other, slot);
+    }
+    *slot = m->other_slot;
+    return sync_row_copy(other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+}
+
 /* sync_show for a live row all of whose parents are shown. Where its number is taken it waits: who has it is decided when all have come (contest.h). */
 static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
                          sync_slot *slot, sync_merged what, sync_row *other, const sync_slot *other_slot)
 {
     bool exists = false;
+    sync_value room;
     if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
         return show_or_hold(m, t, key, row, slot, what);
     }
-    int rc = sync_parents_load(m, t, key, other, NULL, &exists);
+    int rc = sync_parents_load(m, t, sync_claimed(row, key, &room), other, NULL, &exists);
     return rc == SYNC_OK
                ? sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other)
                : rc;
+}
+
+/* Is the row shown under another number than it claims now? */
+static bool is_renumbered(const sync_row *row, const sync_slot *slot, const sync_value *key)
+{
+    sync_value claimed, lies;
+    return slot->shown && (row->moved || slot->away) &&
+           !sync_value_same(sync_claimed(row, key, &claimed), sync_lies(slot, key, &lies));
 }
 
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               sync_merged what)
 {
     sync_missing missing = {.from = 0};
+    sync_value room;
     if (!sync_row_alive(row)) {
         return bury(m, t, key, row, slot);
     }
+    if (is_renumbered(row, slot, key)) { /* it comes back under its number, and what refers to it with it */
+        return sync_hold(m, t, key, row, slot, "number", "its number changed", NULL);
+    }
     sync_row other = {0};
-    sync_slot other_slot = m->other_slot; /* what sync_find saw; looking at parents overwrites it */
-    int rc = sync_row_copy(&other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
-    rc = rc == SYNC_OK ? sync_parents_missing(m, t, key, row, slot, &missing) : rc;
+    sync_slot other_slot = {0};
+    int rc = slot->shown ? SYNC_OK : sync_occupant(m, t, key, row, &other, &other_slot);
+    rc = rc == SYNC_OK ? sync_parents_renumber(m, t, key, row) : rc;
+    rc = rc == SYNC_OK ? sync_parents_missing(m, t, sync_claimed(row, key, &room), row, slot, &missing) : rc;
     if (rc == SYNC_OK && missing.why[0]) {
         rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
     } else if (rc == SYNC_OK) {

@@ -126,7 +126,9 @@ static void end_life(sync_fold *f, const sync_table *t, sync_stamp stamp)
     sync_row *row = &f->row;
     row->cl = t->identity == SYNC_BY_ROW ? 2 : row->cl + 1;
     row->stamp = stamp;
-    row->held = row->moved = false;
+    row->held = false;
+    row->since =
+        SYNC_STAMP_NONE; /* `moved` and `birth` stay: the tombstone lies under the number that it had */
     row->count = row->ref_count = 0;
 }
 
@@ -328,6 +330,9 @@ static int first_state(sync_fold *f, sync_table *t, const sync_entry *e, bool on
     *o = (outcome){.in_table = e->has_clock, .known = e->has_clock};
     if (e->has_clock) {
         int rc = sync_clocks_unpack(f->s, t, &e->clock, &f->row);
+        if (f->row.moved) {
+            sync_row_lies(&f->row, e->key[0].i);
+        }
         return rc == SYNC_OK ? rc : sync_fail(f->error, rc, "sync_row_%u: a clock is damaged", t->tid);
     }
     /* Where nothing was, an UPDATE may stand before the move that brought its row: a cascade onto the row itself is journaled first. */

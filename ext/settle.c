@@ -33,7 +33,7 @@ static int close_notes(sync_db *s, sync_error *error)
 int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
 {
     const sync_env *env = sync_env_get();
-    int64_t on = 0;
+    int64_t on = 0, orphans = 0;
     *m = (sync_merging){.s = s, .error = error, .now_ms = env->now_ms(env->context), .hlc = s->hlc};
     m->touched = sync_alloc(s->table_count + 1);
     if (m->touched == NULL) {
@@ -43,6 +43,12 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
     int rc = close_notes(s, error);
     rc = rc == SYNC_OK ? sync_query_int(s, &on, 0, error, "PRAGMA foreign_keys") : rc;
     m->foreign_keys = on != 0;
+    if (rc == SYNC_OK && s->fk_count) {
+        rc = sync_query_int(s, &orphans, 0, error,
+                            "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE NOT held AND reason = "
+                            "'foreign key')");
+    }
+    m->orphans = orphans != 0;
     if (rc == SYNC_OK && on) {
         rc = sync_exec(s, error, "PRAGMA defer_foreign_keys = 1");
     }
@@ -79,57 +85,13 @@ int sync_merging_end(sync_merging *m, int result)
 
 /* ---- rows on the list ---- */
 
-/* Key and birth of the entry that stmt stands on: raw_key, clock_key. */
-static int read_listed(sync_claims *list, sync_table *t, sqlite3_stmt *stmt, uint32_t *at)
+/* A row on the list. Where it is held, it becomes a claim. Where it is shown, it was settled meanwhile, or some cells wait, which are tried again: then *tried. */
+static int retry(sync_claims *c, const sync_claim *one, bool *tried)
 {
-    sync_span raw = sync_span_of(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
-    sync_value key[SYNC_KEY_COLUMNS_MAX];
-    sync_stamp born = SYNC_STAMP_NONE;
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        key[i] = sync_value_get(&raw);
-    }
-    size_t bytes = (size_t)sqlite3_column_bytes(stmt, 1);
-    const uint8_t *id = sqlite3_column_blob(stmt, 1);
-    const size_t born_bytes = 8 + SYNC_SITE_BYTES + 1;
-    if (t->identity == SYNC_BY_ROW && bytes > born_bytes) {
-        sync_span tail = sync_span_of(id + bytes - born_bytes, born_bytes);
-        born.hlc = sync_span_u64(&tail);
-        const uint8_t *site = sync_span_bytes(&tail, SYNC_SITE_BYTES);
-        born.written = sync_span_u8(&tail);
-        born.site = sync_engine_find_site(list->m->s, site);
-    }
-    return raw.bad ? sync_fail(list->m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
-                               t->name)
-                   : sync_claims_add(list, t, key, born, at);
-}
-
-/* Rows of a table that are held, in whole or in some cells; or those that are shown without their parents. */
-static int list_rows(sync_claims *list, sync_table *t, bool held)
-{
-    sync_merging *m = list->m;
-    sqlite3_stmt *stmt;
-    uint32_t at;
-    int rc = sync_borrow(m->s, &stmt, m->error,
-                         "SELECT raw_key, clock_key, reason = 'foreign key' FROM main.sync_conflict WHERE "
-                         "tid = ?1 AND held = ?2 AND (held OR reason = 'foreign key') ORDER BY id");
-    if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int(stmt, 2, held))) {
-        rc = sync_fail_db(m->s, m->error, NULL);
-    }
-    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
-        rc = read_listed(list, t, stmt, &at);
-        if (rc == SYNC_OK) {
-            list->list[at].listed_parent = sqlite3_column_int(stmt, 2) != 0;
-        }
-    }
-    sync_return(m->s, stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
-}
-
-/* A row on the list. Where it is shown, it was settled meanwhile, or some cells wait, which are tried again: then *tried. */
-static int retry(sync_merging *m, const sync_claim *one, bool *held, bool *tried)
-{
+    sync_merging *m = c->m;
     sync_row row = {0};
     sync_slot slot;
+    uint32_t at = 0;
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
     if (rc == SYNC_OK && !slot.was_held) {
@@ -138,7 +100,13 @@ static int retry(sync_merging *m, const sync_claim *one, bool *held, bool *tried
         rc = sync_show(m, one->t, one->key, &row, &slot, SYNC_MERGE_CELLS);
         *tried = true;
     }
-    *held = row.held;
+    if (rc == SYNC_OK && row.held) {
+        rc = sync_claims_add(c, one->t, one->key, one->born, &at);
+        if (rc == SYNC_OK) {
+            sync_claims_note(c, at, &row, false);
+            c->list[at].listed_parent = one->listed_parent;
+        }
+    }
     sync_row_free(&row);
     return rc;
 }
@@ -214,15 +182,19 @@ static int show_winners(sync_claims *c, bool *again)
 /* What is listed beside a row that stays held. */
 static int restate(sync_merging *m, const sync_claim *one)
 {
-    sync_row row = {0};
-    sync_slot slot;
+    sync_row row = {0}, other = {0};
+    sync_slot slot, other_slot = {0};
     sync_missing missing = {.from = 0};
     const char *reason = "unique", *detail = unique_taken;
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
-    bool number =
-        rc == SYNC_OK && m->other_slot.shown && sync_stamp_compare(&m->s->sites, m->other.born, row.born) < 0;
-    rc = rc == SYNC_OK && row.held ? sync_parents_missing(m, one->t, one->key, &row, &slot, &missing) : rc;
+    rc = rc == SYNC_OK ? sync_occupant(m, one->t, one->key, &row, &other, &other_slot) : rc;
+    sync_stamp since = other.moved ? other.since : other.born;
+    bool number = rc == SYNC_OK && other_slot.shown &&
+                  sync_stamp_compare(&m->s->sites, since, row.moved ? row.since : row.born) < 0;
+    rc = rc == SYNC_OK && row.held
+             ? sync_parents_missing(m, one->t, sync_claim_at(one), &row, &slot, &missing)
+             : rc;
     if (one->refused) {
         reason = one->reason;
         detail = one->detail;
@@ -235,6 +207,7 @@ static int restate(sync_merging *m, const sync_claim *one)
     }
     rc = rc == SYNC_OK && row.held ? sync_conflict_restate(m, one->t, one->key, &row, reason, detail) : rc;
     sync_row_free(&row);
+    sync_row_free(&other);
     return rc;
 }
 
@@ -275,17 +248,10 @@ static int list_group(sync_claims *c, sync_table *const *tables, uint32_t count)
         sync_claims listed = {.m = c->m};
         tried = false;
         for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-            rc = tables[i]->missing ? SYNC_OK : list_rows(&listed, tables[i], true);
+            rc = tables[i]->missing ? SYNC_OK : sync_claims_listed(&listed, tables[i], true, NULL);
         }
         for (uint32_t i = 0; rc == SYNC_OK && i < listed.count; i++) {
-            const sync_claim *one = &listed.list[i];
-            uint32_t at = 0;
-            bool held = false;
-            rc = retry(c->m, one, &held, &tried);
-            if (rc == SYNC_OK && held) {
-                rc = sync_claims_add(c, one->t, one->key, one->born, &at);
-                c->list[rc == SYNC_OK ? at : 0].listed_parent = one->listed_parent;
-            }
+            rc = retry(c, &listed.list[i], &tried);
         }
         sync_claims_free(&listed);
     }
@@ -334,7 +300,7 @@ static int review_orphans(sync_merging *m)
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < m->s->table_count; i++) {
         sync_table *t = &m->s->tables[i];
-        rc = !t->missing && is_touched(m, t) ? list_rows(&list, t, false) : SYNC_OK;
+        rc = !t->missing && is_touched(m, t) ? sync_claims_listed(&list, t, false, "foreign key") : SYNC_OK;
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < list.count; i++) {
         rc = sync_orphans_review(m, list.list[i].t, list.list[i].key, list.list[i].born);
@@ -428,6 +394,7 @@ static int release_pending(sync_merging *m, sync_table *t, const char *kind)
     sync_db *s = m->s;
     sync_claims list = {.m = m};
     sqlite3_stmt *stmt;
+    sync_value room;
     uint32_t at;
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT clock, ");
@@ -449,7 +416,10 @@ static int release_pending(sync_merging *m, sync_table *t, const char *kind)
         for (uint32_t i = 0; i < t->key_count; i++) {
             key[i] = sync_column_value(stmt, (int)i + 1);
         }
-        rc = sync_claims_add(&list, t, key, row.born, &at);
+        if (row.moved) {
+            sync_row_lies(&row, key[0].i);
+        }
+        rc = sync_claims_add(&list, t, sync_known_by(&row, key, &room), row.born, &at);
     }
     sqlite3_finalize(stmt);
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;

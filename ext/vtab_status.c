@@ -118,7 +118,8 @@ static int read_rows(sync_db *s, const sync_table *t, status_row *row, sync_erro
     int64_t hidden = 0;
     int rc = sync_query_int(s, &row->rows, 0, error, "SELECT count(*) FROM main.sync_row_%u", t->tid);
     if (rc == SYNC_OK && t->identity == SYNC_BY_ROW) {
-        rc = sync_query_int(s, &hidden, 0, error, "SELECT count(*) FROM main.sync_hidden_%u", t->tid);
+        rc = sync_query_int(s, &hidden, 0, error, "SELECT count(*) FROM main.sync_hidden_%u WHERE seq > 0",
+                            t->tid);
     }
     row->rows += hidden;
     return rc;

@@ -13,7 +13,7 @@ spine=(
     "key clocks base chunk site touch tail capture track"
     "fold fold_internal overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
-    "merging conflict find clash parents place write lane order claims contest orphans settle apply"
+    "merging conflict find clash parents place write lane order claims contest orphans settle renumber apply"
     "operation clone preview"
     "stream functions vtab_changes vtab_status tables"
     "sync_ext"

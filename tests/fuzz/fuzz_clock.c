@@ -21,7 +21,8 @@ static void check_same(const sync_row *a, const sync_row *b)
 {
     FUZZ_CHECK(a->cl == b->cl && a->held == b->held && a->moved == b->moved);
     FUZZ_CHECK(sync_stamp_equal(a->stamp, b->stamp) && sync_stamp_equal(a->born, b->born));
-    FUZZ_CHECK(!a->moved || (a->number == b->number && sync_stamp_equal(a->since, b->since)));
+    FUZZ_CHECK(!a->moved ||
+               (a->number == b->number && a->birth == b->birth && sync_stamp_equal(a->since, b->since)));
     FUZZ_CHECK(a->count == b->count && a->ref_count == b->ref_count);
     for (uint32_t i = 0; i < a->count; i++) {
         const sync_cell *x = &a->cells[i], *y = &b->cells[i];

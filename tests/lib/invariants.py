@@ -90,8 +90,9 @@ class Clock:
         self.cells, self.refs = {}, []
         if not self.dead:
             self._cells(r, flags)
+        self.moved = None  # the other of its two numbers: of a held row the one that it claims, else that at birth
         if extra & 2:
-            r.zigzag(), r.stamp(self.stamp[1])
+            self.moved, self.since = r.zigzag(), r.stamp(self.stamp[1])
         for _ in range(r.varint() if extra & 4 else 0):
             r.varint(), r.zigzag()
             self.refs.append(r.stamp(self.stamp[1]))
@@ -219,18 +220,27 @@ def check_table(db, meta, table, sites, say, whole):
     if len(set(listed)) != len(listed):
         say(f"{name}: a held row is listed more than once")
     seen, waiting, identities, lives = vectors(meta["seen"]).get(table.tid, []), False, set(), []
+    stubs, away = set(), set()  # (number at birth, birth, where it lies): as entries there say, and as rows and tombstones are found
     if not table.numbered:
         say(f"{name}: column ids have gaps")
     if table.learning:
         say(f"{name}: columns {sorted(table.learning)} are still being learned")
     for j, seq, blob, entry, shown, tail, key in table.clocks:
         where = f"{name} {key}" + (f" j={j}" if table.by_row else "")
-        lives.append(seq)
         try:
             clock = Clock(blob, table.by_row, table.epoch)
         except (ValueError, IndexError) as problem:
             say(f"{where}: the clock {problem}")
             continue
+        if seq == 0 and table.by_row and j > 0 and clock.moved is not None and not clock.dead and not clock.held:
+            stubs.add((f'["{clock.moved}"]', clock.born, key))
+            continue
+        lives.append(seq)
+        lies = key
+        if clock.moved is not None and not clock.held:
+            key = f'["{clock.moved}"]'  # it is known by its number at birth
+            if key != lies:
+                away.add((lies, clock.born, key))
         if not entry:
             say(f"{where}: its journal entry {seq} is missing, or names another row")
         if seq > meta["folded"]:
@@ -269,6 +279,11 @@ def check_table(db, meta, table, sites, say, whole):
                 listed.remove(me)
             elif not tail:
                 say(f"{where}: {'held' if clock.held else 'some cells are refused'}, but sync_conflict does not list it")
+    if not any(tail for *_, tail, _ in table.clocks):
+        for lies, born, key in away - stubs:
+            say(f"{name}: nothing at {key} says that its row, born {born}, lies at {lies}")
+        for lies, born, key in stubs - away:
+            say(f"{name}: {key} says that its row, born {born}, lies at {lies}, where it is not")
     if waiting and not table.pending:
         say(f"{name}: values wait for columns, but sync_table.pending is 0")
     for key, born in listed if meta["folded"] == meta["newest"] else ():  # a local write may have settled it: known at the next fold

@@ -32,11 +32,12 @@ class Holding(SyncTest):
         c.script("UPDATE t SET k = 1 WHERE k = 3; INSERT INTO t VALUES(2, 'two', NULL); UPDATE t SET p = 2 WHERE k = 1;")
         tick()
         a.pull(c)
+        self.assertEqual(a.held(), [("t", "[1]", "number")])
         c.pull(a)
-        self.assertEqual(c.held(), [("t", "[1]", "number")])
+        self.assertEqual(c.sql("SELECT * FROM t"), [(1, "zero", None), (2, "two", None), (3, "one", 2)])
         c.sql("DELETE FROM t WHERE k = 1")
         self.converge(a, b, c)
-        self.assertEqual(c.sql("SELECT * FROM t"), [(1, "one", 2), (2, "two", None)])
+        self.assertEqual(c.sql("SELECT * FROM t"), [(2, "two", None), (3, "one", 2)])
 
     def test_a_row_pushed_out_by_a_unique_value_knows_its_parent(self):
         schema = "CREATE TABLE p(k INTEGER PRIMARY KEY); CREATE TABLE t(k TEXT PRIMARY KEY, u UNIQUE, p INT REFERENCES p);"
@@ -203,12 +204,12 @@ class Holding(SyncTest):
         """The older claim of a number pushed out the row that had the value; then nothing pushed out the older claim, or another row did."""
         schema = "CREATE TABLE t(k INTEGER PRIMARY KEY, u UNIQUE, v UNIQUE);"
         self.assertEqual(self.contest(schema, (2, 1, None), (5, 1, None), (2, 1, None)), [(2, 1, None)])
-        # The value goes to the newest, whose number is the oldest's: both cannot be shown, and nothing else is in the way of the oldest.
-        self.assertEqual(self.contest(schema, (1, "a", None), (2, "x", None), (1, "x", None)), [(1, "a", None), (2, "x", None)])
+        # The value goes to the newest, whose number is the oldest's: it gets another one.
+        self.assertEqual(self.contest(schema, (1, "a", None), (2, "x", None), (1, "x", None)), [(1, "a", None), (3, "x", None)])
         # The number's older claim lost its value to 3: the younger one is shown.
         self.assertEqual(self.contest(schema, (1, "a", None), (1, "b", None), (3, "a", None)), [(1, "b", None), (3, "a", None)])
-        # Every row is in the way of two others: the values leave 2 and 4, the number leaves 2.
-        self.assertEqual(self.contest(schema, (1, "a", 1), (2, "b", 1), (1, "b", 2), (2, "a", 2)), [(2, "b", 1)])
+        # Every row is in the way of two others: the values leave 2 and 4, of which the number leaves 2; 4 gets another one.
+        self.assertEqual(self.contest(schema, (1, "a", 1), (2, "b", 1), (1, "b", 2), (2, "a", 2)), [(2, "b", 1), (3, "a", 2)])
 
 
 if __name__ == "__main__":

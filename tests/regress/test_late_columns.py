@@ -31,7 +31,7 @@ class LateColumns(SyncTest):
         b.sql("ALTER TABLE t ADD COLUMN late")
         b.sql("INSERT INTO t VALUES(1, 'younger', 'its own')")
         b.pull(a)
-        self.assertEqual(b.sql("SELECT * FROM t"), [(1, "older", None)])
+        self.assertEqual(b.sql("SELECT * FROM t"), [(1, "older", None), (2, "younger", "its own")])
         a.sql("ALTER TABLE t ADD COLUMN late")
         self.level(a, b)
 

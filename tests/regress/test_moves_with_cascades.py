@@ -39,7 +39,7 @@ class Moves(SyncTest):
                     a.pull(b)
                     invariants.check(a.path)
                     self.level(a, b)
-                    self.assertEqual(a.sql("SELECT k, v FROM t"), [(4, "older")])
+                    self.assertEqual(a.sql("SELECT k, v FROM t"), [(4, "older"), (5, "moves")])
                     self.assertEqual([row for row in a.x("SELECT key, op FROM sync_changes WHERE tbl = 't' AND op = 'delete'")
                                       if row[0] == "[4]"], [("[4]", "delete")])
 

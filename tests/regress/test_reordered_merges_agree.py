@@ -46,7 +46,7 @@ class Reordered(SyncTest):
         reader.pull(*files)
         self.assert_same(reader, *files)
         self.assertEqual(a.sql("SELECT * FROM t"), [("all", "c", "b", "b saw a")])
-        self.assertEqual((a.sql("SELECT * FROM n"), a.sql("SELECT id FROM u")), ([(1, "a")], [("c",)]))
+        self.assertEqual((sorted(v for _, v in a.sql("SELECT * FROM n")), a.sql("SELECT id FROM u")), (["a", "b", "c"], [("c",)]))
 
 
 if __name__ == "__main__":

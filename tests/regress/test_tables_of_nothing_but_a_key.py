@@ -41,7 +41,8 @@ class KeysOnly(SyncTest):
                 b.sql("INSERT INTO t(id) VALUES(3)")  # once more
                 a.sql("INSERT INTO t(id) VALUES(6)"), b.sql("INSERT INTO t(id) VALUES(6)"), c.sql("INSERT INTO t(id) VALUES(6)")
                 self.level(a, b, c)
-                self.assertEqual(self.ids(c), [2, 3, 4, 6, 50])
+                self.assertEqual(self.ids(c)[:5], [2, 3, 4, 6, 50])
+                self.assertEqual(len(self.ids(c)), 7 if label in ("number", "counted") else 5)  # three inserts of one number are three rows
                 self.assertEqual(exchange(a, b, c), 0)
 
     def test_a_column_comes_later(self):

@@ -43,12 +43,18 @@ static transaction *transactions;
 static uint32_t transaction_count, transaction_cap;
 static bool
     moved[SIM_TABLES]; /* keys changed: a row that is known by its birth may have died under another number */
+static bool renumbered[SIM_TABLES];
 
 static bool doubled;
 
 void ledger_doubled(void)
 {
     doubled = true;
+}
+
+void ledger_renumbered(int table)
+{
+    moved[table] = renumbered[table] = true;
 }
 
 void vector_raise(sim_vector *to, const sim_vector *from)
@@ -81,6 +87,7 @@ void ledger_reset(void)
     transaction_count = 0;
     doubled = false;
     memset(moved, 0, sizeof moved);
+    memset(renumbered, 0, sizeof renumbered);
 }
 
 void *ledger_alloc(size_t bytes)
@@ -308,6 +315,31 @@ static bool is_overwritten(const sim_event *e, uint64_t value, bool any_key)
     return false;
 }
 
+static bool shown_elsewhere(const checker *c, const sim_event *e)
+{
+    for (int i = 0; i < c->final->count[e->table]; i++) {
+        if (c->final->row[e->table][i].cell[e->col] == e->value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A row that came under another number was written there, perhaps; one that refers to it has another number than was written. */
+static bool follows_number(const checker *c, const sim_event *e)
+{
+    int parent = c->schema->table[e->table].column[e->col].parent;
+    bool refers = parent >= 0 && renumbered[parent];
+    for (size_t i = 0; (refers || renumbered[e->table]) && i < event_count; i++) {
+        const sim_event *w = &events[i];
+        if (w->verb == VERB_SET && w->table == e->table && w->col == e->col && !before(w, e) &&
+            ((refers && w->key == e->key) || (renumbered[e->table] && shown_elsewhere(c, w)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A row that came anew where the column was not known has what ADD COLUMN fills in. */
 static bool is_renewed(const checker *c, const sim_event *e)
 {
@@ -326,16 +358,6 @@ static bool is_inserted_again(const sim_event *d)
     for (size_t i = 0; i < event_count; i++) {
         const sim_event *w = &events[i];
         if (w->verb == VERB_INSERT && w->table == d->table && w->key == d->key && !before(w, d)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool shown_elsewhere(const checker *c, const sim_event *e)
-{
-    for (int i = 0; i < c->final->count[e->table]; i++) {
-        if (c->final->row[e->table][i].cell[e->col] == e->value) {
             return true;
         }
     }
@@ -363,7 +385,7 @@ static const char *check_set(const checker *c, const sim_event *e)
     if (row && is_default(c, e, row->text[e->col]) && is_renewed(c, e)) {
         return NULL;
     }
-    if (is_deleted(c, e) || (by_row && shown_elsewhere(c, e)) ||
+    if (is_deleted(c, e) || (by_row && shown_elsewhere(c, e)) || follows_number(c, e) ||
         c->aside(c->context, e->table, e->key_text)) {
         return NULL;
     }

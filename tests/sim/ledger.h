@@ -51,6 +51,9 @@ void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table);
 /* The draft is committed: the next transaction of `actor`, which knew what `knew` says and then itself. */
 void ledger_commit(sim_draft *draft, int actor, sim_vector *knew, int step);
 
+/* Rows of this table came under other numbers in a merge: what became of one is told by its values alone. */
+void ledger_renumbered(int table);
+
 /* What was inserted and not folded may have been born twice, in two files or under two ids: a delete kills what it saw, and no more. */
 void ledger_doubled(void);
 

@@ -1,0 +1,120 @@
+#include "renumber.h"
+
+#include "claims.h"
+
+/* Rows that come under a new number may bring others whose number is taken: lines with their invoice. One pass a level. */
+enum { PASSES_MAX = 64, GAP_MAX = 16 };
+
+static bool may_renumber(const sync_db *s, const sync_table *t)
+{
+    bool may = t->identity == SYNC_BY_ROW && !t->missing;
+    for (uint32_t i = 0; may && i < s->fk_count; i++) {
+        bool about = s->fks[i].parent_tid == t->tid || s->fks[i].child_tid == t->tid;
+        may = !(about && s->fks[i].to_row && s->fks[i].from_col >= SYNC_REF_KEY);
+    }
+    return may;
+}
+
+/* The highest number that is in use, or was handed out, or is claimed by a row that is held. */
+static int highest_number(sync_claims *held, sync_table *t, int64_t *highest)
+{
+    sync_merging *m = held->m;
+    int64_t handed_out = 0, counts = 0;
+    int rc = sync_query_int(m->s, highest, 0, m->error, "SELECT max(rowid) FROM main.\"%w\"", t->name);
+    rc = rc == SYNC_OK
+             ? sync_query_int(m->s, &counts, 0, m->error,
+                              "SELECT count(*) FROM main.sqlite_schema WHERE name = 'sqlite_sequence'")
+             : rc;
+    if (rc == SYNC_OK && counts) {
+        rc = sync_query_int(m->s, &handed_out, 0, m->error,
+                            "SELECT max(seq) FROM main.sqlite_sequence WHERE name = %Q", t->name);
+    }
+    *highest = handed_out > *highest ? handed_out : *highest;
+    for (uint32_t i = 0; rc == SYNC_OK && i < held->count; i++) {
+        sync_row row = {0};
+        sync_slot slot;
+        sync_arena_reset(&m->arena);
+        rc = sync_find(m, t, held->list[i].key, held->list[i].born, &row, &slot);
+        if (rc == SYNC_OK) {
+            sync_claims_note(held, i, &row, slot.shown);
+            *highest = held->list[i].number.i > *highest ? held->list[i].number.i : *highest;
+        }
+        sync_row_free(&row);
+    }
+    return rc;
+}
+
+/* Files that renumber at the same time may choose the same number; who loses it again leaves a gap, so that they soon miss each other. */
+static int64_t gap_of(const sync_row *row)
+{
+    uint64_t mixed = (row->born.hlc ^ (uint64_t)row->birth) * UINT64_C(0x9e3779b97f4a7c15);
+    return row->moved ? (int64_t)(mixed >> 32) % GAP_MAX : 0;
+}
+
+static int renumber_row(sync_merging *m, const sync_claim *one, int64_t *highest, bool *any)
+{
+    sync_row row = {0};
+    sync_slot slot;
+    int64_t seq = 0;
+    sync_arena_reset(&m->arena);
+    int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
+    int64_t gap = rc == SYNC_OK ? gap_of(&row) : 0;
+    bool ours = rc == SYNC_OK && row.held && row.stamp.site == m->s->own_site && row.stamp.written;
+    if (ours && *highest < INT64_MAX - 1 - gap) { /* else no number is left: it stays held */
+        m->hlc = sync_hlc_next(m->hlc, m->now_ms, m->now_ms);
+        *highest = (*highest > 0 ? *highest : 0) + 1 + gap;
+        row.stamp = row.since = (sync_stamp){m->hlc, m->s->own_site, 1};
+        row.birth = one->key->i;
+        row.number = *highest;
+        row.moved = *any = true;
+        m->touched[one->t - m->s->tables] = true;
+        rc = sync_enter(m, one->t, one->key, &seq);
+        rc = rc == SYNC_OK ? sync_put(m, one->t, one->key, &row, &slot, slot.j, seq) : rc;
+        rc = rc == SYNC_OK ? sync_conflict_restate(m, one->t, one->key, &row, "number", NULL) : rc;
+    }
+    sync_row_free(&row);
+    return rc;
+}
+
+static int renumber_table(sync_merging *m, sync_table *t, bool *any)
+{
+    sync_claims held = {.m = m}, losers = {.m = m};
+    int64_t highest = 0;
+    int rc = sync_claims_listed(&losers, t, true, "number");
+    if (rc == SYNC_OK && losers.count) {
+        rc = sync_claims_listed(&held, t, true, NULL);
+        rc = rc == SYNC_OK ? highest_number(&held, t, &highest) : rc;
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && i < losers.count; i++) {
+        rc = losers.list[i].numbered ? renumber_row(m, &losers.list[i], &highest, any) : SYNC_OK;
+    }
+    sync_claims_free(&held);
+    sync_claims_free(&losers);
+    return rc;
+}
+
+int sync_renumber(sync_db *s, sync_error *error)
+{
+    int64_t listed = 0;
+    int rc =
+        sync_query_int(s, &listed, 0, error,
+                       "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held AND reason = 'number')");
+    bool any = listed != 0;
+    for (int pass = 0; rc == SYNC_OK && any && pass < PASSES_MAX; pass++) {
+        sync_merging m = {0};
+        any = false;
+        rc = sync_merging_begin(&m, s, error);
+        for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+            rc = may_renumber(s, &s->tables[i]) ? renumber_table(&m, &s->tables[i], &any) : SYNC_OK;
+        }
+        rc = rc == SYNC_OK && any ? sync_settle(&m) : rc;
+        int64_t newest = m.newest;
+        uint64_t hlc = m.hlc;
+        rc = sync_merging_end(&m, rc);
+        if (rc == SYNC_OK && any) {
+            s->hlc = hlc;
+            s->folded = newest;
+        }
+    }
+    return rc;
+}
