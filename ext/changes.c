@@ -294,6 +294,10 @@ static int read_runs(sync_changes *c, sync_error *error)
         rc = SYNC_OK;
         int64_t seq = sqlite3_column_int64(c->runs_stmt, 0);
         uint32_t tid = (uint32_t)sqlite3_column_int64(c->runs_stmt, 1);
+        if (seq <= c->position) { /* else it would be read for ever */
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_journal: its entries are not in order");
+            break;
+        }
         if (c->run_count && c->runs[c->run_count - 1].tid == tid) {
             c->runs[c->run_count - 1].hi = seq;
         } else {

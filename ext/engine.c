@@ -74,6 +74,17 @@ void sync_engine_free(void *engine)
 
 /* ---- loading ---- */
 
+/* A text of the metadata, which is damaged where there is none, as `what` says. */
+static int read_text(sync_db *s, sqlite3_stmt *stmt, int column, char **to, const char *what,
+                     sync_error *error)
+{
+    if (sqlite3_column_type(stmt, column) == SQLITE_NULL) {
+        return sync_fail(error, SYNC_CORRUPT, "%s is damaged", what);
+    }
+    *to = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, column));
+    return *to ? SYNC_OK : sync_fail_nomem(error);
+}
+
 static int load_sites(sync_db *s, sync_error *error)
 {
     int64_t top;
@@ -94,12 +105,14 @@ static int load_sites(sync_db *s, sync_error *error)
     rc = sync_prepare(s, &stmt, error, "SELECT sid, site FROM main.sync_site WHERE sid BETWEEN 1 AND %lld",
                       (long long)top);
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        int64_t sid = sqlite3_column_int64(stmt, 0);
         rc = SYNC_OK;
-        if (sqlite3_column_bytes(stmt, 1) != SYNC_SITE_BYTES) {
-            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: site %d has no 16-byte id",
-                           sqlite3_column_int(stmt, 0));
+        if (sid < 1 || sid > top) { /* in a damaged file SQLite gives rows that were not asked for */
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: its rows are not in order");
+        } else if (sqlite3_column_bytes(stmt, 1) != SYNC_SITE_BYTES) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: site %lld has no 16-byte id", (long long)sid);
         } else {
-            memcpy(s->site_ids[sqlite3_column_int(stmt, 0)], sqlite3_column_blob(stmt, 1), SYNC_SITE_BYTES);
+            memcpy(s->site_ids[sid], sqlite3_column_blob(stmt, 1), SYNC_SITE_BYTES);
         }
     }
     sqlite3_finalize(stmt);
@@ -113,7 +126,7 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
     int64_t top;
     int rc =
         sync_query_int(s, &top, -1, error, "SELECT max(cid) FROM main.sync_column WHERE tid = %u", t->tid);
-    if (rc == SYNC_OK && top >= SYNC_COLUMNS_MAX) {
+    if (rc == SYNC_OK && (top < -1 || top >= SYNC_COLUMNS_MAX)) {
         rc = sync_fail(error, SYNC_CORRUPT, "sync_column: column %lld of table %s", (long long)top, t->name);
     }
     if (rc != SYNC_OK) {
@@ -144,12 +157,14 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
             break;
         }
         sync_column *c = &t->cols[cid];
-        c->name = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 1));
-        if (c->name == NULL) {
-            rc = sync_fail_nomem(error);
+        char *name = NULL;
+        rc = read_text(s, stmt, 1, &name, "sync_column: the name of a column", error);
+        if (rc != SYNC_OK) {
             break;
         }
-        int64_t present = sqlite3_column_int64(stmt, 2), same = present < 0 ? -present : present;
+        c->name = name;
+        int64_t present = sqlite3_column_int64(stmt, 2);
+        uint64_t same = present < 0 ? 0 - (uint64_t)present : (uint64_t)present;
         known[c - t->cols] = present == 1 || present == 2;
         c->learned = present == 2;
         c->same = same >= SYNC_SAME_COLUMN && same - SYNC_SAME_COLUMN < t->col_count
@@ -292,12 +307,18 @@ static int load_tables(sync_db *s, sync_error *error)
     while (s->table_count < (uint32_t)count && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         sync_table *t = &s->tables[s->table_count];
         const char *identity = (const char *)sqlite3_column_text(stmt, 2);
-        const char *key = (const char *)sqlite3_column_text(stmt, 9);
+        char *name = NULL, *options = NULL, *key = NULL;
+        rc = read_text(s, stmt, 1, &name, "sync_table: the name of a table", error);
+        rc = rc == SYNC_OK ? read_text(s, stmt, 3, &options, "sync_table: an entry", error) : rc;
+        rc = rc == SYNC_OK ? read_text(s, stmt, 9, &key, "sync_table: an entry", error) : rc;
+        if (rc != SYNC_OK) {
+            break;
+        }
         *t = (sync_table){
             .tid = (uint32_t)sqlite3_column_int64(stmt, 0),
-            .name = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 1)),
+            .name = name,
             .identity = identity && strcmp(identity, "row") == 0 ? SYNC_BY_ROW : SYNC_BY_KEY,
-            .options = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 3)),
+            .options = options,
             .epoch = (uint64_t)sqlite3_column_int64(stmt, 4),
             .genesis_site = (uint32_t)sqlite3_column_int64(stmt, 5),
             .genesis_covers = (uint32_t)sqlite3_column_int64(stmt, 6),
@@ -305,10 +326,6 @@ static int load_tables(sync_db *s, sync_error *error)
             .pending = sqlite3_column_int64(stmt, 8),
             .genesis_max = sqlite3_column_int64(stmt, 10),
         };
-        if (!t->name || !t->options || !key) {
-            rc = sync_fail_nomem(error);
-            break;
-        }
         t->genesis_own = strstr(t->options, "\"genesis\":\"own\"") != NULL;
         if (t->tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count ||
             t->genesis_covers > SYNC_COLUMNS_MAX) {
@@ -378,6 +395,14 @@ static int read_schema_version(sync_db *s, int64_t *version, sync_error *error)
     return rc;
 }
 
+/* Whenever it was read: it stands in for an index from then on. */
+static int check_own_site(sync_db *s, sync_error *error)
+{
+    return s->own_site == 0 || s->own_site >= s->sites.count
+               ? sync_fail(error, SYNC_CORRUPT, "sync_meta: site %u is not in sync_site", s->own_site)
+               : SYNC_OK;
+}
+
 int sync_engine_refresh(sync_db *s, sync_error *error)
 {
     int64_t version = 0, generation = 0, found = 0;
@@ -391,7 +416,7 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
     if (version == s->schema_version) {
         rc = read_meta(s, &generation, error);
         if (rc != SYNC_OK || generation == s->generation) {
-            return rc;
+            return rc == SYNC_OK ? check_own_site(s, error) : rc;
         }
     }
     sync_engine_forget(s);
@@ -404,9 +429,7 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
         rc = rc == SYNC_OK ? load_sites(s, error) : rc;
         rc = rc == SYNC_OK ? load_tables(s, error) : rc;
         rc = rc == SYNC_OK ? sync_schema_foreign_keys(s, error) : rc;
-        if (rc == SYNC_OK && (s->own_site == 0 || s->own_site >= s->sites.count)) {
-            rc = sync_fail(error, SYNC_CORRUPT, "sync_meta: site %u is not in sync_site", s->own_site);
-        }
+        rc = rc == SYNC_OK ? check_own_site(s, error) : rc;
     }
     if (rc != SYNC_OK) {
         sync_engine_forget(s);

@@ -121,6 +121,7 @@ static int chain_keys(sync_fold *f, const sync_table *t)
 }
 
 static const char ambiguous[] = "%s: a journal entry names more than one row or clock";
+static const char disordered[] = "sync_journal: its entries are not in order";
 
 enum { READ_SEQ, READ_TID, READ_OP, READ_AT, READ_LIVE, READ_CLOCK, READ_EXISTS, READ_KEY };
 enum { KEYS_KEY = READ_LIVE };
@@ -215,10 +216,10 @@ static bool is_first_half(int64_t op)
     return op == SYNC_OP_HINT || op == SYNC_OP_MOVE_FROM;
 }
 
-/* Takes entries of the table `tid` from a statement that stands on the first, with their stamps, until one of another table or `most` are
-** there. `key`: where the statement has their keys, or 0; READ_KEY: it has what is known of them as well. */
-static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int key, uint32_t tid,
-                    uint32_t most, uint64_t *hlc)
+/* Takes entries of the table `tid` above `after` from a statement that stands on the first, with their stamps, until one of another table or
+** `most` are there. `key`: where the statement has their keys, or 0; READ_KEY: it has what is known of them as well. */
+static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int key, int64_t after,
+                    uint32_t tid, uint32_t most, uint64_t *hlc)
 {
     int rc = SQLITE_ROW;
     while (rc == SQLITE_ROW && f->count < most) {
@@ -227,8 +228,11 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int k
             break;
         }
         int64_t at = sqlite3_column_int64(stmt, READ_AT), seq = sqlite3_column_int64(stmt, READ_SEQ);
-        if (f->count && seq == f->entries[f->count - 1].seq) {
-            return sync_fail(f->error, SYNC_CORRUPT, ambiguous, t ? t->name : "sync_journal");
+        int64_t before = f->count ? f->entries[f->count - 1].seq : after;
+        if (seq <= before) { /* lower: only in a damaged file. It would be folded for ever. */
+            return f->count && seq == before
+                       ? sync_fail(f->error, SYNC_CORRUPT, ambiguous, t ? t->name : "sync_journal")
+                       : sync_fail(f->error, SYNC_CORRUPT, disordered);
         }
         /* What was told keeps its stamp, also where the wall clock has been set back since. */
         bool ahead = at > f->now_ms && !sync_site_told(f->s, seq);
@@ -279,7 +283,7 @@ static int read_table_run(sync_fold *f, int64_t after, sync_table *t, uint64_t *
         return rc;
     }
     rc = first_row(f, stmt, after);
-    rc = rc == SQLITE_ROW ? take_run(f, t, stmt, READ_KEY, t->tid, most, hlc) : rc;
+    rc = rc == SQLITE_ROW ? take_run(f, t, stmt, READ_KEY, after, t->tid, most, hlc) : rc;
     sqlite3_reset(stmt);
     if (rc != SYNC_OK || !sorted || f->count < SYNC_FOLD_SORTED_MIN) {
         keep_moves_whole(f, hlc);
@@ -290,7 +294,7 @@ static int read_table_run(sync_fold *f, int64_t after, sync_table *t, uint64_t *
         return rc;
     }
     rc = first_row(f, stmt, f->entries[f->count - 1].seq);
-    rc = rc == SQLITE_ROW ? take_run(f, t, stmt, KEYS_KEY, t->tid, f->run_max, hlc) : rc;
+    rc = rc == SQLITE_ROW ? take_run(f, t, stmt, KEYS_KEY, after, t->tid, f->run_max, hlc) : rc;
     sqlite3_reset(stmt);
     keep_moves_whole(f, hlc);
     return rc == SYNC_OK || rc == SQLITE_DONE ? look_up_sorted(f, t) : rc;
@@ -320,7 +324,7 @@ static int read_run(sync_fold *f, int64_t after, uint64_t *hlc, sync_table **t)
         rc = read_table_run(f, after, *t, hlc);
     } else {
         *t = NULL;
-        rc = take_run(f, NULL, s->journal_runs_stmt, 0, tid, f->run_max, hlc);
+        rc = take_run(f, NULL, s->journal_runs_stmt, 0, after, tid, f->run_max, hlc);
         sqlite3_reset(s->journal_runs_stmt);
     }
     return rc == SQLITE_DONE ? SYNC_OK : rc;

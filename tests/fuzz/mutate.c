@@ -20,7 +20,7 @@
 
 typedef struct progress { /* shared with the child that does the work */
     uint64_t next;
-    uint64_t files, results, errors, endless;
+    uint64_t files, results, errors, refused, endless;
     probe at;
 } progress;
 
@@ -48,6 +48,7 @@ static void run_range(uint64_t high)
         }
         shared->results += shared->at.results;
         shared->errors += shared->at.errors;
+        shared->refused += shared->at.refused;
         shared->endless += shared->at.endless;
         shared->files++;
         shared->next++;
@@ -97,13 +98,13 @@ static uint64_t run_all(uint64_t low, uint64_t high)
         done = done || shared->next >= high;
     }
     double took = seconds() - began;
-    printf("seeds %llu to %llu: %llu files, %llu findings, %llu endless for plain SQL; %llu results, %llu "
-           "errors; "
-           "%.1f s, %.0f files/s\n",
-           (unsigned long long)low, (unsigned long long)shared->next - 1, (unsigned long long)shared->files,
-           (unsigned long long)findings, (unsigned long long)shared->endless,
-           (unsigned long long)shared->results, (unsigned long long)shared->errors, took,
-           (double)shared->files / (took > 0 ? took : 1));
+    printf(
+        "seeds %llu to %llu: %llu files, %llu findings; %llu results, %llu errors, of those %llu for want of "
+        "memory in SQLite itself; %llu files endless for plain SQL; %.1f s, %.0f files/s\n",
+        (unsigned long long)low, (unsigned long long)shared->next - 1, (unsigned long long)shared->files,
+        (unsigned long long)findings, (unsigned long long)shared->results, (unsigned long long)shared->errors,
+        (unsigned long long)shared->refused, (unsigned long long)shared->endless, took,
+        (double)shared->files / (took > 0 ? took : 1));
     return findings;
 }
 

@@ -4,6 +4,7 @@
 #include "damage.h"
 #include "fuzz.h"
 
+#include "status.h"
 #include "sync_ext.h"
 
 #include <errno.h>
@@ -91,6 +92,24 @@ static const call calls[] = {
     {CALL_SQL, "SELECT sync_untrack_all()"},
 };
 enum { CALLS = sizeof calls / sizeof calls[0], USUAL = 6, DRAWN_MAX = 8 };
+
+/* Memory that the engine could not have, as it says itself: it asked for too much, or takes for want of memory what is damage. All that the
+** engine says goes through here (see CMakeLists.txt); in SQLite's words it is SQLite that could not. */
+static bool wanted_memory;
+
+int __real_sync_fail(sync_error *error, int code, const char *format, ...);
+int __wrap_sync_fail(sync_error *error, int code, const char *format, ...);
+
+int __wrap_sync_fail(sync_error *error, int code, const char *format, ...)
+{
+    char text[SYNC_ERROR_BYTES];
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    wanted_memory = wanted_memory || (code == SYNC_NOMEM && strncmp(format, "%s", 2) != 0);
+    return __real_sync_fail(error, code, "%s", text);
+}
 
 typedef struct patient {
     sqlite3 *db;
@@ -261,6 +280,7 @@ static bool call_one(patient *one, const call *c)
     bool was_open = sqlite3_get_autocommit(one->db) == 0;
     (void)snprintf(p->doing, sizeof p->doing, "%s", c->sql);
     one->steps = 0;
+    wanted_memory = false;
     int rc = dispatch(one, c, &error);
     if (p->trace) {
         printf("  %s: %d %s\n", c->sql, rc, rc == SQLITE_OK ? "" : error ? error : sqlite3_errmsg(one->db));
@@ -270,9 +290,10 @@ static bool call_one(patient *one, const call *c)
     } else {
         p->errors++;
     }
+    p->refused += (rc & 0xff) == SQLITE_NOMEM;
     if (one->steps > STEPS_MAX) {
         p->endless = true; /* whose fault it is comes out when the file is closed */
-    } else if ((rc & 0xff) == SQLITE_NOMEM) {
+    } else if (wanted_memory) {
         blame(p, "asks for more memory than it may: %s", error ? error : sqlite3_errmsg(one->db));
     } else if (!may_leave_open(c, was_open) && sqlite3_get_autocommit(one->db) == 0) {
         blame(p, "left a transaction open: %d %s", rc, error ? error : sqlite3_errmsg(one->db));

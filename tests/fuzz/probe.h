@@ -10,6 +10,7 @@
 ** no end. */
 typedef struct probe {
     uint64_t results, errors; /* calls that gave one */
+    uint64_t refused; /* errors that are SQLite's "out of memory": it refuses a length that a cell claims */
     char damage[600];
     char doing[80];
     char why[400]; /* what is wrong with us; "" if nothing is */
