@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS] | fuzz MINUTES
+# usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS] | fuzz MINUTES | mutate [FILES]
 # Random histories of the simulation for so long, from a seed of its own; adds a line to the ledger in docs/TESTING.md.
 # Ends with 1 if there was a failure; what failed, and how to see it again, is printed.
 # incidents: the long forms of tests/regress instead, as often as SYNC_RECONNECTS and SYNC_POWER_CUTS say.
 # faults: every call that can fail fails (with a stride: each so many, from another one each time). kill: so many programs are killed under load.
+# mutate: so many damaged database files.
 # fuzz: libFuzzer, so many minutes shared among the targets; inputs that were worth keeping stay in build/fuzz-corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS] | fuzz MINUTES}
+minutes=${1:?usage: scripts/soak.sh MINUTES [JOBS] | incidents | faults [STRIDE] | kill [KILLS] | fuzz MINUTES | mutate [FILES]}
 jobs=${2:-$(nproc)}
 build=${SYNC_BUILD:-$PWD/build/release}
 ledger=docs/TESTING.md
@@ -16,7 +17,7 @@ if [ -z "${SYNC_BUILD:-}" ] && [ "$minutes" != fuzz ]; then
 fi
 
 commit=$(git rev-parse --short HEAD)
-git diff --quiet HEAD -- ext sql tests/sim || commit+="+"
+git diff --quiet HEAD -- ext sql tests/sim tests/fuzz || commit+="+"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
@@ -104,10 +105,38 @@ soak_fuzz() {
     return $status
 }
 
+# Damaged files from seeds that no soak has had before, in two ranges at once. What they say last is their sum:
+# "seeds A to B: N files, F findings; R results, E errors, of those W for want ...; L files endless for plain SQL; ..."
+soak_mutate() {
+    local files=$1 first status=0 half
+    first=$(($(date +%s) * 100000))
+    half=$(((files + 1) / 2))
+    "$build/fuzz/mutate" --seeds "$first" $((first + half - 1)) >"$logs/low" 2>&1 &
+    "$build/fuzz/mutate" --seeds $((first + half)) $((first + files - 1)) >"$logs/high" 2>&1 || status=1
+    wait $! || status=1
+    cat "$logs/low" "$logs/high"
+    enter "### Mutated files ledger" "$(awk -v date="$(date -u +%F)" -v commit="$commit" -v first="$first" '
+        / files, .* findings; / {
+            for (i = 1; i < NF; i++) {
+                if ($(i + 1) == "files,") files += $i
+                if ($(i + 1) == "findings;") findings += $i
+                if ($(i + 1) == "results,") results += $i
+                if ($(i + 1) == "errors,") errors += $i
+                if ($(i + 1) == "for" && $(i + 2) == "want") refused += $i
+                if ($(i + 1) == "files" && $(i + 2) == "endless") endless += $i
+            }
+        }
+        END {
+            printf "| %s | `%s` | %s | %d | %d | %d | %d | %d | %d |", date, commit, first, files, results, errors, refused, endless, findings
+        }' "$logs/low" "$logs/high")"
+    return $status
+}
+
 case $minutes in
 incidents) soak_incidents && exit ;;
 faults) soak_faults "${2:-1}" && exit ;;
 kill) soak_kill "${2:-1000}" && exit ;;
+mutate) soak_mutate "${2:-100000}" && exit ;;
 fuzz) soak_fuzz "${2:?usage: scripts/soak.sh fuzz MINUTES}" && exit ;;
 esac
 case $minutes in *[!0-9]*) exit 1 ;; esac

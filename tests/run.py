@@ -55,7 +55,7 @@ SUITES = [
     Suite("regress", 120, DEV, ROOT / "tests" / "regress", "test_*.py", may_be_empty=True),
     Suite("convergence", 60, DEV, ROOT / "tests" / "convergence", "test_*.py"),
     Suite("fault", 60, RELEASE, ROOT / "tests" / "fault", "test_*.py"),
-    Suite("fuzz", 60, DEV, ROOT / "tests" / "fuzz", "test_fuzz.py"),
+    Suite("fuzz", 60, DEV, ROOT / "tests" / "fuzz", "test_[fm]*.py"),
     Suite("bombs", 60, RELEASE, ROOT / "tests" / "fuzz", "test_bombs.py"),
     Suite("sim", 60, RELEASE, ROOT / "tests" / "sim", "test_*.py"),
 ]

@@ -177,7 +177,7 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/file", directory);
     setvbuf(stdout, NULL, _IOLBF, 0);
     probe_prepare();
-    shapes_make(directory);
+    shapes_make(directory, one ? (int)(seed % shapes_count()) : -1);
     int status = one ? run_one(seed, trace, keep) : run_all(low, high) > 0;
     remove_directory();
     return status;

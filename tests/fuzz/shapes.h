@@ -29,8 +29,9 @@ typedef struct shape {
     size_t other_size;
 } shape;
 
-/* Replaces the process's environment, clock and random numbers, and makes all shapes in `directory`. Call once, first. */
-void shapes_make(const char *directory);
+/* Replaces the process's environment, clock and random numbers, and makes the shapes in `directory`: the one of that number, or all if it
+** is below 0. Call once, first. */
+void shapes_make(const char *directory, int only);
 size_t shapes_count(void);
 const shape *shapes_at(size_t i);
 
