@@ -199,8 +199,13 @@ int sync_clocks_highest(sync_db *s, sync_table *t, sync_place place, const sync_
     }
     rc = sync_step(s, stmt, error);
     *j = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+    rc = rc == SQLITE_ROW ? SYNC_OK : rc;
     sqlite3_reset(stmt);
-    return rc == SQLITE_ROW ? SYNC_OK : rc;
+    if (rc == SYNC_OK && (*j < 0 || *j == INT64_MAX)) { /* callers go one above it */
+        rc = sync_fail(error, SYNC_CORRUPT, "sync_hidden_%u: a row of number %lld", t->tid, (long long)*j);
+        *j = 0;
+    }
+    return rc;
 }
 
 int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_error *error)

@@ -314,8 +314,9 @@ static int load_tables(sync_db *s, sync_error *error)
         if (rc != SYNC_OK) {
             break;
         }
+        int64_t tid = sqlite3_column_int64(stmt, 0);
         *t = (sync_table){
-            .tid = (uint32_t)sqlite3_column_int64(stmt, 0),
+            .tid = (uint32_t)tid,
             .name = name,
             .identity = identity && strcmp(identity, "row") == 0 ? SYNC_BY_ROW : SYNC_BY_KEY,
             .options = options,
@@ -327,7 +328,7 @@ static int load_tables(sync_db *s, sync_error *error)
             .genesis_max = sqlite3_column_int64(stmt, 10),
         };
         t->genesis_own = strstr(t->options, "\"genesis\":\"own\"") != NULL;
-        if (t->tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count ||
+        if (tid < 0 || tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count ||
             t->genesis_covers > SYNC_COLUMNS_MAX) {
             rc = sync_fail(error, SYNC_CORRUPT, "sync_table: the entry of table %s is damaged", t->name);
             break;
@@ -374,6 +375,9 @@ static int read_meta(sync_db *s, int64_t *generation, sync_error *error)
         } else if (format < 1) {
             rc = sync_fail(error, SYNC_CORRUPT,
                            "sync_meta: there is no format %d: this file's metadata is damaged", format);
+        } else if (s->folded < 0) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_meta: there is no journal entry %lld",
+                           (long long)s->folded);
         }
     }
     sqlite3_reset(s->meta_stmt);

@@ -54,6 +54,9 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
     }
     rc = rc == SYNC_OK ? sync_query_int(s, &m->newest, 0, error, "SELECT max(seq) FROM main.sync_journal")
                        : rc;
+    if (rc == SYNC_OK && m->newest == INT64_MAX) {
+        rc = sync_fail(error, SYNC_CORRUPT, "sync_journal: no number is left above its newest entry");
+    }
     return rc == SYNC_OK ? sync_exec(s, error, "INSERT INTO main.sync_applying(x) VALUES(1)") : rc;
 }
 
@@ -440,12 +443,17 @@ static int list_late(sync_db *s, sync_learned **list, uint32_t *count, sync_erro
     int rc =
         sync_prepare(s, &stmt, error, "SELECT c.tid, c.cid FROM main.sync_column AS c WHERE c.present = 2");
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        int64_t tid = sqlite3_column_int64(stmt, 0), cid = sqlite3_column_int64(stmt, 1);
+        const sync_table *t = tid >= 0 && tid <= SYNC_TID_MASK ? sync_engine_tid(s, (uint32_t)tid) : NULL;
+        rc = SYNC_OK;
+        if (t == NULL || cid < 0 || cid >= t->col_count) {
+            continue; /* of no table that is tracked */
+        }
         sync_learned *wider = sync_realloc(*list, (*count + 1) * sizeof *wider);
         rc = wider ? SYNC_OK : sync_fail_nomem(error);
         if (wider) {
             *list = wider;
-            wider[(*count)++] = (sync_learned){(uint32_t)sqlite3_column_int64(stmt, 0),
-                                               (uint32_t)sqlite3_column_int64(stmt, 1)};
+            wider[(*count)++] = (sync_learned){(uint32_t)tid, (uint32_t)cid};
         }
     }
     sqlite3_finalize(stmt);

@@ -53,5 +53,32 @@ class Places(SyncTest):
                     self.assertNotIn("memory", message)
 
 
+    def test_a_new_column_of_a_table_beyond_all_numbers(self):
+        """Cut to 32 bits it was a table that there is, and its column one that there is not."""
+        file = self.tracked("l")
+        for number, column in ((2 ** 32, 30000), (2 ** 33, 2 ** 31), (-2 ** 32, 2 ** 32 + 7), (2 ** 32, -1)):
+            file.sql("INSERT INTO sync_column SELECT tid + ?1, ?2, 'ghost' || ?2, 2 FROM sync_table", number, column)
+        file.script("ALTER TABLE t ADD COLUMN late; INSERT INTO t VALUES('b', 1, 2)")
+        file.fold()
+        self.assertEqual(file.x("SELECT col, value FROM sync_changes WHERE key = '[\"b\"]' ORDER BY col"), [(None, None), ("late", 2), ("v", 1)])
+
+    def test_the_highest_numbers_there_are(self):
+        most = 2 ** 63 - 1
+        for change, call in ((f"INSERT INTO sync_hidden_1(k1, j, seq, clock) SELECT k1, {most}, seq, clock FROM sync_row_1;"
+                              "DELETE FROM n; INSERT INTO n VALUES(1, 2)", "sync_fold()"),
+                             (f"UPDATE sync_meta SET folded = {-2 ** 63}", "sync_fold()"),
+                             (f"UPDATE sync_journal SET seq = {most} WHERE seq = (SELECT max(seq) FROM sync_journal);"
+                              f"UPDATE sync_row_1 SET seq = {most}; UPDATE sync_meta SET folded = {most}", "sync_apply(?)")):
+            with self.subTest(change):
+                self.number = getattr(self, "number", 0) + 1
+                other, file = self.files((f"o{self.number}", f"h{self.number}"), "CREATE TABLE n(id INTEGER PRIMARY KEY, v);", "n")
+                other.sql("INSERT INTO n VALUES(1, 3), (2, 4)")
+                file.sql("INSERT INTO n VALUES(1, 1)")
+                file.fold()
+                changes = [other.cut_for(file)] if "?" in call else []
+                file.script(change)
+                self.refused(file, f"SELECT {call}", *changes, says=["sync_"])
+
+
 if __name__ == "__main__":
     unittest.main()
