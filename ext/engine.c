@@ -79,7 +79,8 @@ static int read_text(sync_db *s, sqlite3_stmt *stmt, int column, char **to, cons
                      sync_error *error)
 {
     if (sqlite3_column_type(stmt, column) == SQLITE_NULL) {
-        return sync_fail(error, SYNC_CORRUPT, "%s is damaged", what);
+        (void)sync_fail(error, SYNC_CORRUPT, "%s is damaged", what);
+        return SYNC_CORRUPT;
     }
     *to = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, column));
     return *to ? SYNC_OK : sync_fail_nomem(error);
