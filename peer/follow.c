@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { STATUS_UPGRADED = 101, STATUS_REDIRECT_MIN = 300, STATUS_REDIRECT_MAX = 399 };
+
 static void on_retry(lws_sorted_usec_list_t *sul)
 {
     net_follow_begin(lws_container_of(sul, net_follow, retry));
@@ -78,6 +80,16 @@ void net_follow_lost(net_follow *f, bool was_up)
                      peer_backoff_next(&f->backoff, random) * LWS_US_PER_MS);
 }
 
+/* Neither a connection nor an answer to the upgrade for so long. */
+static void on_mute(lws_sorted_usec_list_t *sul)
+{
+    net_link *l = lws_container_of(sul, net_link, tick);
+    lws_snprintf(l->text, sizeof l->text, "no answer within %d s", PEER_HELLO_MS / 1000);
+    if (l->wsi != NULL) {
+        lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+    }
+}
+
 /* One attempt at the next address. */
 static void connect_next(net_follow *f)
 {
@@ -102,7 +114,10 @@ static void connect_next(net_follow *f)
     info.opaque_user_data = f->link;
     info.pwsi = &f->link->wsi;
     info.ietf_version_or_minus_one = -1;
+    info.ssl_connection =
+        LCCSCF_HTTP_NO_FOLLOW_REDIRECT; /* flags: no TLS, and nowhere but where we were told to go */
     net_link *link = f->link;
+    lws_sul_schedule(n->context, 0, &link->tick, on_mute, PEER_HELLO_MS * LWS_US_PER_MS);
     /* where it fails at once, lws may have said so through the callback (which frees the link), or not */
     if (lws_client_connect_via_info(&info) == NULL && f->link == link) {
         net_follow_blame(f, PEER_EXIT_NETWORK, false, "no connection could be made");
@@ -147,9 +162,54 @@ void net_follow_resolved(net *n, peer_message *m)
     peer_resolution_free(resolution);
 }
 
+/* 101: the websocket is there, if it is one for us. */
+static bool judge_upgrade(net_follow *f, struct lws *wsi)
+{
+    static const char version[] = "sync.v";
+    char protocol[64] = "", text[SYNC_ERROR_BYTES];
+    if (lws_hdr_copy(wsi, protocol, sizeof protocol, WSI_TOKEN_PROTOCOL) < 0) {
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up,
+                         "it speaks a subprotocol of a very long name; is it a sync-peer?");
+        return false;
+    }
+    if (protocol[0] == 0) {
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up,
+                         "it opens websockets, but does not speak " PEER_PROTOCOL_NAME
+                         "; is it a sync-peer?");
+        return false;
+    }
+    if (strcmp(protocol, PEER_PROTOCOL_NAME) != 0) {
+        bool other = strncmp(protocol, version, sizeof version - 1) == 0;
+        lws_snprintf(text, sizeof text,
+                     other ? "it speaks %s, and this peer " PEER_PROTOCOL_NAME
+                           : "it speaks %s, not " PEER_PROTOCOL_NAME "; is it a sync-peer?",
+                     protocol);
+        net_follow_blame(f, other ? PEER_EXIT_VERSION : PEER_EXIT_REFUSED, !f->ever_up, text);
+        return false;
+    }
+    return true;
+}
+
+int net_follow_answered(net_follow *f, struct lws *wsi)
+{
+    char target[256] = "", text[SYNC_ERROR_BYTES];
+    f->http_status = (int)lws_http_client_http_response(wsi);
+    if (f->http_status == STATUS_UPGRADED) {
+        return judge_upgrade(f, wsi) ? 0 : -1;
+    }
+    if (f->http_status >= STATUS_REDIRECT_MIN && f->http_status <= STATUS_REDIRECT_MAX &&
+        lws_hdr_copy(wsi, target, sizeof target, WSI_TOKEN_HTTP_LOCATION) > 0) {
+        lws_snprintf(text, sizeof text, "it redirects to %s, which is not followed; is it a sync-peer?",
+                     target);
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, text);
+    }
+    return 0;
+}
+
 void net_follow_failed(net_follow *f, const char *why)
 {
     net_link *link = f->link;
+    why = link->text[0] != 0 ? link->text : why;
     if (f->http_status == 0 && f->next_address < f->addresses.count && !f->net->stopping) {
         f->link = NULL;
         link->follow = NULL;
@@ -169,6 +229,10 @@ void net_follow_failed(net_follow *f, const char *why)
         break;
     case HTTP_STATUS_SERVICE_UNAVAILABLE:
         net_follow_blame(f, PEER_EXIT_REFUSED, false, "it takes no more connections just now");
+        break;
+    case STATUS_UPGRADED:
+        lws_snprintf(text, sizeof text, "its answer opens no websocket (%s); is it a sync-peer?", why);
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, text);
         break;
     default:
         lws_snprintf(text, sizeof text, "it refused with HTTP status %d; is it a sync-peer?", f->http_status);

@@ -232,18 +232,27 @@ static void take_incoming(net_link *l)
     sync_buf_reset(&l->incoming);
 }
 
+/* A message that no peer sends: from who has not yet shown to be one, it is none. */
+static void end_stranger(net_link *l, int status, const char *what)
+{
+    char text[SYNC_ERROR_BYTES];
+    bool unknown = l->follow != NULL && l->up_ms == 0;
+    lws_snprintf(text, sizeof text, "it sent %s%s", what, unknown ? "; is it a sync-peer?" : "");
+    blame(l, unknown ? PEER_EXIT_REFUSED : PEER_EXIT_ERROR, text);
+    net_link_end(l, SYNC_PEER_ERROR_PROTOCOL, status, what);
+}
+
 int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes)
 {
     if (l->ending) {
         return 0;
     }
     if (!lws_frame_is_binary(wsi)) {
-        net_link_end(l, SYNC_PEER_ERROR_PROTOCOL, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "a text message");
+        end_stranger(l, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "a text message");
         return 0;
     }
     if (l->incoming.len + bytes > SYNC_FRAME_BYTES_MAX) {
-        net_link_end(l, SYNC_PEER_ERROR_PROTOCOL, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE,
-                     "a message above 256 KiB");
+        end_stranger(l, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, "a message above 256 KiB");
         return 0;
     }
     sync_buf_put(&l->incoming, data, bytes);

@@ -182,6 +182,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
     case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
     case LWS_CALLBACK_RECEIVE:
     case LWS_CALLBACK_CLIENT_RECEIVE:
     case LWS_CALLBACK_SERVER_WRITEABLE:
@@ -200,12 +201,12 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     }
     switch (reason) {
     case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
-        l->follow->http_status = (int)lws_http_client_http_response(wsi);
-        return 0;
+        return net_follow_answered(l->follow, wsi);
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
         net_link_open(l, wsi);
         return 0;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+    case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* in place of the other while an answer is waited for */
         lws_set_opaque_user_data(wsi, NULL);
         net_follow_failed(l->follow, in != NULL ? (const char *)in : "no answer");
         check_finished(n);
@@ -248,6 +249,8 @@ static bool open_context(net *n)
     info.gid = -1;
     info.uid = -1;
     info.pt_serv_buf_size = 65536;
+    info.timeout_secs = PEER_HELLO_MS / 1000 + 1; /* ours come first: they know what to say */
+    info.connect_timeout_secs = info.timeout_secs;
     info.fd_limit_per_thread = 1024; /* PEER_LINKS_MAX, and connections that are not yet links */
     n->context = lws_create_context(&info);
     n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;

@@ -111,7 +111,8 @@ void net_follow_begin(net_follow *f);
 void net_follow_resolved(net *n, peer_message *m);
 void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why); /* the first reason stays */
 void net_follow_lost(net_follow *f, bool was_up);                                /* its link is gone */
-void net_follow_failed(net_follow *f, const char *why);          /* no websocket came about; frees the link */
+int net_follow_answered(net_follow *f, struct lws *wsi); /* an answer to the upgrade; for lws: -1 ends it */
+void net_follow_failed(net_follow *f, const char *why);  /* no websocket came about; frees the link */
 void net_follow_done(net_follow *f, int exit, const char *text); /* --once: it has done all it could */
 
 #endif

@@ -76,7 +76,8 @@ static void meet(peer_session *s, const sync_frame *frame, peer_move *move)
 {
     const sync_frame_announce *a = &frame->announce;
     if (a->room.bytes != strlen(s->room) || memcmp(a->room.at, s->room, a->room.bytes) != 0) {
-        end(s, move, SYNC_PEER_ERROR_ROOM, "this link is about room %s", s->room);
+        end(s, move, SYNC_PEER_ERROR_ROOM, "this link is about room %s, and it announced room %.*s", s->room,
+            (int)a->room.bytes, a->room.at);
         return;
     }
     if (!is_zero(&s->own) && memcmp(s->own.id, a->site.id, sizeof s->own.id) == 0) {

@@ -1,0 +1,81 @@
+"""A server that is no peer, or another one than was asked for: what it is is said in one line, with exit code 9, or 10 where it speaks a later
+version; by who follows it for good as well, since it would not come by waiting."""
+import struct
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import rawpeer  # noqa: E402
+from stranger import Stranger, says, upgrades  # noqa: E402
+from synctest import Case, plain  # noqa: E402
+
+
+def frame(opcode, payload):
+    """A websocket frame as servers send it."""
+    head = bytes([0x80 | opcode])
+    head += bytes([len(payload)]) if len(payload) < 126 else bytes([126]) + struct.pack(">H", len(payload)) if len(payload) < 65536 else \
+        bytes([127]) + struct.pack(">Q", len(payload))
+    return head + payload
+
+
+def sends(*frames):
+    return upgrades("sync.v1", lambda connection: connection.sendall(b"".join(frames)))
+
+
+class Strangers(Case):
+    def ends(self, answer, status, text):
+        stranger = Stranger(answer)
+        self.addCleanup(stranger.close)
+        db = self.path("a.db")
+        plain(db, "CREATE TABLE IF NOT EXISTS t(id TEXT PRIMARY KEY);")
+        for arguments in (["sync", db, stranger.url], ["sync", db, stranger.url, "--once"], ["clone", stranger.url, self.path("new.db")]):
+            with self.subTest(arguments[-1], says=text):
+                asked = stranger.asked
+                got, out, err = self.run_peer(*arguments, "--quiet")
+                self.assertEqual((status, f"sync-peer: {stranger.url}: {text}\n"), (got, err), out)
+                self.assertEqual(asked + 1, stranger.asked)
+        self.assertFalse(self.path("new.db").exists())
+
+    def test_subprotocols(self):
+        self.ends(upgrades("sync.v2"), 10, "it speaks sync.v2, and this peer sync.v1")
+        self.ends(upgrades("chat"), 9, "it speaks chat, not sync.v1; is it a sync-peer?")
+        self.ends(upgrades(), 9, "it opens websockets, but does not speak sync.v1; is it a sync-peer?")
+        self.ends(upgrades("x" * 300), 9, "it speaks a subprotocol of a very long name; is it a sync-peer?")
+
+    def test_answers(self):
+        self.ends(says(["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Protocol: sync.v1"]),
+                  9, "its answer opens no websocket (HS: ACCEPT missing); is it a sync-peer?")
+        self.ends(says(["HTTP/1.1 401 Unauthorized"]), 9, "it refused with HTTP status 401; is it a sync-peer?")
+
+    def test_messages(self):
+        self.ends(sends(frame(1, b"hello")), 9, "it sent a text message; is it a sync-peer?")
+        self.ends(sends(frame(2, bytes(300_000))), 9, "it sent a message above 256 KiB; is it a sync-peer?")
+
+    def test_another_room(self):
+        self.ends(sends(frame(2, rawpeer.announce("kitchen"))), 9, "this link is about room room, and it announced room kitchen")
+
+    def test_a_later_protocol(self):
+        stranger = Stranger(sends(frame(2, rawpeer.announce("room", protocol=7))))
+        self.addCleanup(stranger.close)
+        plain(self.path("a.db"), "CREATE TABLE t(id TEXT PRIMARY KEY);")
+        self.assertEqual(10, self.run_peer("sync", self.path("a.db"), stranger.url)[0])
+
+    def test_a_peer_that_turns_into_a_stranger_is_tried_again(self):
+        """... since it was one: the room may come back."""
+        turned = []
+
+        def first_a_peer(connection):
+            connection.sendall(frame(2, rawpeer.announce("room")) + frame(1, b"hello"))
+            turned.append(connection)
+        stranger = Stranger(upgrades("sync.v1", first_a_peer))
+        self.addCleanup(stranger.close)
+        plain(self.path("a.db"), "CREATE TABLE t(id TEXT PRIMARY KEY);")
+        client = self.sync(self.path("a.db"), stranger.url)
+        client.wait_event("notice", text=f"{stranger.url}: it sent a text message; trying again")
+        client.wait_event("connected")
+        self.assertIsNone(client.process.poll())
+
+
+if __name__ == "__main__":
+    unittest.main()
