@@ -224,6 +224,7 @@ typedef struct sync_db {
     uint32_t
         told_before_sid; /* a new id was taken while entries up to told_before waited to be folded, told of under this one; 0: none */
     uint64_t told_before;
+    int failed;    /* the code of the SQL function that failed last, before sync_host_code() */
     char boot[40]; /* of the machine, read once */
     bool boot_read;
     sync_left left;       /* by an operation that ended without memory enough even for its ROLLBACK */

@@ -54,6 +54,7 @@ static int perform(sqlite3_context *context, int argc, sqlite3_value **argv, pur
         }
     }
     if (rc != SYNC_OK) {
+        c.s->failed = error.code;
         give_error(context, &error);
     }
     return rc;

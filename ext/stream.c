@@ -39,6 +39,14 @@ static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
     return SYNC_MISUSE;
 }
 
+int sync_failed_with(sqlite3 *db)
+{
+    sync_error why = {0};
+    sync_db *s = NULL;
+    int rc = find_engine(db, &s, &why);
+    return rc == SYNC_OK ? s->failed : rc;
+}
+
 /* Begins reading for a receiver. One who holds more of our writes than we do knows that this file was restored: a new site id, before
 ** anything is told. */
 static int begin_reading(sync_stream *stream, const void *seen, size_t bytes, sync_error *error)

@@ -22,6 +22,10 @@ extern "C" {
 #define SYNC_EXT_FORMAT 1003 /* written by a newer version */
 #define SYNC_EXT_SCHEMA 1004 /* key columns or identity of a table differ */
 
+/* Why the SQL function that failed last on this connection failed, as the C functions say it: SQLite is told SQLITE_ERROR in place of
+** SQLITE_CORRUPT (this file, its metadata or a changeset is damaged) and of the results above. SQLITE_OK: none has failed. */
+int sync_failed_with(sqlite3 *db);
+
 struct sqlite3_api_routines;
 
 /* Registers all functions and virtual tables on `db`. Linked statically, `api` is ignored and may be NULL.

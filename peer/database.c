@@ -245,19 +245,38 @@ static bool is_tracked(peer_database *d)
            strcmp(count, "0") != 0;
 }
 
-/* One of the engine's SQL functions failed on a connection. SQL errors carry no code of sync_ext.h: the C interface is asked. */
+/* Does a tracked file lack tables of its metadata? */
+static bool lacks_metadata(peer_database *d)
+{
+    char count[16];
+    return is_tracked(d) &&
+           (query_text(d->db,
+                       "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name IN"
+                       " ('sync_meta', 'sync_site', 'sync_table', 'sync_column', 'sync_journal')",
+                       count, sizeof count) != SQLITE_OK ||
+            strcmp(count, "5") != 0);
+}
+
+/* One of the engine's SQL functions failed on a connection. SQL errors carry no code of sync_ext.h, nor that of damage: the C interface is
+** asked. */
 static bool fail_engine(peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
 {
-    sync_stream *stream = NULL;
-    char *error = NULL;
     if ((rc & 0xff) != SQLITE_ERROR) {
         return peer_database_fail(d, f, what, rc);
     }
     char *text = peer_strdup(sqlite3_errmsg(db));
-    int why = is_tracked(d) ? sync_stream_open(d->db, NULL, 0, 1, 1, &stream, &error) : SQLITE_OK;
-    sync_stream_close(stream);
-    peer_fail(f, why == SYNC_EXT_FORMAT ? PEER_EXIT_VERSION : PEER_EXIT_SCHEMA, "%s: %s", d->path, text);
-    sqlite3_free(error);
+    int why = sync_failed_with(db);
+    int code = (why & 0xff) == SQLITE_CORRUPT || lacks_metadata(d) ? PEER_EXIT_NOTADB
+               : why == SYNC_EXT_FORMAT                            ? PEER_EXIT_VERSION
+                                                                   : PEER_EXIT_SCHEMA;
+    if (code == PEER_EXIT_NOTADB) {
+        peer_fail(f, code,
+                  "%s is damaged (%s); PRAGMA integrity_check says whether it is the file, or what sync_ext "
+                  "keeps in it",
+                  d->path, text);
+    } else {
+        peer_fail(f, code, "%s: %s", d->path, text);
+    }
     free(text);
     return false;
 }
