@@ -1,6 +1,7 @@
 #include "fault.h"
 
 #include "env.h"
+#include "places.h"
 
 #include <errno.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static bool strikes(fault_kind kind)
     if (left < 0 || kind != armed) {
         return false;
     }
+    places_note();
     if (left > 0) {
         left--;
         return false;

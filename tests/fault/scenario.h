@@ -37,6 +37,9 @@ typedef struct scenario {
 extern const scenario scenarios[];
 extern const int scenario_count;
 
+/* Preparing went wrong: ends the program. */
+_Noreturn void scenario_give_up(const char *what, const char *why);
+
 /* Opens a file of the current directory; both end the program where they fail. */
 sqlite3 *scenario_open(const char *name, bool plain);
 void scenario_exec(sqlite3 *db, const char *sql);

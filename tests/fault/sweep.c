@@ -1,13 +1,16 @@
 /* Operations during which the nth call of a kind fails, for n = 1, 2, ... until none is left that could; once, and for ever.
 **
-** usage: sweep [--seed N] [--stride N] [--keep DIRECTORY] [SCENARIO|all [KIND|all [once|ever|all [wal|delete|all [N]]]]]
+** usage: sweep [--seed N] [--stride N] [--places 1] [--keep DIRECTORY] [SCENARIO|all [KIND|all [once|ever|all [wal|delete|all [N]]]]]
 **
-** With a stride only each such call is made to fail, beginning with one that the seed decides. --keep: a copy of every state in which a file was
-** found is put there. Ends with 1 if anything did not hold. */
+** With a stride only each such call is made to fail, beginning with one that the seed decides. --places 1: only the first call that comes from each
+** place of the engine, which reaches each of its error paths with a fraction of the faults. --keep: a copy of every state in which a file was found
+** is put there. Ends with 1 if anything did not hold. */
 #include "fault.h"
+#include "places.h"
 #include "scenario.h"
 #include "state.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,7 @@ enum { FAILURES_MAX = 10, STATES_MAX = 1000 };
 typedef struct options {
     unsigned long seed;
     long stride;
+    bool places;
     const char *keep;
     const char *scenario, *kind, *often, *journal;
     long n; /* only this one; 0: all */
@@ -244,22 +248,59 @@ static unsigned long mix(unsigned long a, unsigned long b)
     return (a ^ b) * 0x9e3779b97f4a7c15u >> 7;
 }
 
-static void sweep_over(const stage *at, fault_kind kind, bool once)
+/* The calls that are the first from their place, of a run in which none fails. */
+static const long *first_calls(const stage *at, fault_kind kind, size_t *count)
 {
-    sweep w = {.at = at, .kind = kind, .once = once};
-    unsigned long offset = mix(mix(chosen->seed, (unsigned long)(at->s - scenarios)),
-                               (unsigned long)kind * 4 + (unsigned long)once * 2 + at->wal);
+    ending e = {0};
+    state_restore();
+    fault_rewind();
+    sqlite3 *db = scenario_open("a.db", at->s->plain);
+    if (at->s->warm) {
+        scenario_exec(db, "SELECT sync_version()");
+    }
+    places_start();
+    fault_arm(kind, LONG_MAX, true);
+    at->s->run(db, &at->given, &e);
+    (void)fault_disarm();
+    (void)sqlite3_close(db);
+    return places_stop(count);
+}
+
+static long sweep_places(sweep *w)
+{
+    size_t count = 0;
+    const long *calls = first_calls(w->at, w->kind, &count);
+    for (size_t i = 0; i < count && w->failures < FAILURES_MAX; i++) {
+        if (!attempt(w, calls[i])) {
+            complain(w, calls[i], "such a call did not come again", "");
+        }
+        w->tried++;
+    }
+    return count ? calls[count - 1] : 0;
+}
+
+static long sweep_strides(sweep *w)
+{
+    unsigned long offset = mix(mix(chosen->seed, (unsigned long)(w->at->s - scenarios)),
+                               (unsigned long)w->kind * 4 + (unsigned long)w->once * 2 + w->at->wal);
     long n = chosen->n ? chosen->n : 1 + (long)(offset % (unsigned long)chosen->stride);
-    while (w.failures < FAILURES_MAX && attempt(&w, n)) {
-        w.tried++;
+    while (w->failures < FAILURES_MAX && attempt(w, n)) {
+        w->tried++;
         if (chosen->n) {
             break;
         }
         n += chosen->stride;
     }
+    return n - chosen->stride;
+}
+
+static void sweep_over(const stage *at, fault_kind kind, bool once)
+{
+    sweep w = {.at = at, .kind = kind, .once = once};
+    long last = chosen->places ? sweep_places(&w) : sweep_strides(&w);
     printf("%-9s %-7s %s %-6s: %ld faults of %ld, %ld absorbed, %ld failures\n", at->s->name,
-           fault_names[kind], once ? "once" : "ever", at->wal ? "wal" : "delete", w.tried, n - chosen->stride,
-           w.absorbed, w.failures);
+           fault_names[kind], once ? "once" : "ever", at->wal ? "wal" : "delete", w.tried, last, w.absorbed,
+           w.failures);
     fflush(stdout);
     all_tried += w.tried;
     all_failures += w.failures;
@@ -364,6 +405,7 @@ int main(int argc, char **argv)
     for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
         o.seed = strcmp(argv[at], "--seed") == 0 ? strtoul(argv[at + 1], NULL, 10) : o.seed;
         o.stride = strcmp(argv[at], "--stride") == 0 ? strtol(argv[at + 1], NULL, 10) : o.stride;
+        o.places = strcmp(argv[at], "--places") == 0 ? argv[at + 1][0] == '1' : o.places;
         o.keep = strcmp(argv[at], "--keep") == 0 ? argv[at + 1] : o.keep;
     }
     o.scenario = choice(argc, argv, at);

@@ -1,0 +1,364 @@
+/* The files on which something fails: how they are made. */
+#include "prepare.h"
+
+#include "clone.h"
+#include "fault.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char schema[] =
+    "CREATE TABLE person(id INTEGER PRIMARY KEY, name, email UNIQUE,"
+    "  boss REFERENCES person DEFERRABLE INITIALLY DEFERRED);"
+    "CREATE TABLE note(id TEXT COLLATE NOCASE PRIMARY KEY, title, body, n CHECK(n < 100));"
+    "CREATE TABLE tag(note TEXT COLLATE NOCASE REFERENCES note ON DELETE CASCADE, tag TEXT, PRIMARY "
+    "KEY(note, tag))"
+    "  WITHOUT ROWID;"
+    "CREATE TABLE log(what);"
+    "CREATE TRIGGER note_log AFTER UPDATE ON note BEGIN INSERT INTO log VALUES(new.id); END;"
+    "INSERT INTO person VALUES(1, 'genesis', 'g@x', NULL);"
+    "INSERT INTO note VALUES('old', 'from before', '', 1), ('gone', '', '', 1);"
+    "INSERT INTO tag VALUES('old', 'a'), ('gone', 'b');";
+
+const char *const prepare_ours =
+    "INSERT INTO person VALUES(2, 'Ada', 'ada@x', 1), (3, 'Eve', 'eve@x', 2);"
+    "INSERT INTO note VALUES('n1', 'ours', 'ours', 1), ('n2', 'ours', 'ours', 2);"
+    "INSERT INTO tag VALUES('n1', 'a'), ('n2', 'b');"
+    "UPDATE note SET body = 'ours, later' WHERE id = 'n1'; UPDATE note SET id = 'N3' WHERE id = 'n2';"
+    "DELETE FROM tag WHERE note = 'gone'; DELETE FROM note WHERE id = 'gone';"
+    "INSERT OR REPLACE INTO person VALUES(4, 'again', 'eve@x', NULL);";
+
+static const char theirs[] =
+    "ALTER TABLE note ADD COLUMN extra;"
+    "INSERT INTO person VALUES(2, 'Bob', 'bob@x', 1), (3, 'Ada', 'ada@x', 2), (5, 'Dan', 'dan@x', 3);"
+    "INSERT INTO note(id, title, body, n, extra) VALUES('N1', 'theirs', 'theirs', 3, 'kept'), ('n9', '', '', "
+    "9, 'kept');"
+    "UPDATE note SET title = 'theirs' WHERE id = 'old'; INSERT INTO tag VALUES('gone', 'c'), ('n9', 'd');"
+    "UPDATE person SET name = 'renamed' WHERE id = 1;";
+
+static const char later[] =
+    "UPDATE person SET email = 'free@x' WHERE id = 3; DELETE FROM person WHERE id = 5;"
+    "DELETE FROM tag WHERE note = 'gone'; DELETE FROM note WHERE id = 'gone';"
+    "INSERT INTO note(id, title, n, extra) VALUES('gone', 'again', 4, 'kept');"
+    "DELETE FROM tag WHERE note = 'n9'; DELETE FROM note WHERE id = 'n9'; UPDATE note SET extra = 'newer' "
+    "WHERE id = 'n1';";
+
+/* ---- helpers ---- */
+
+static void close_file(sqlite3 *db)
+{
+    if (sqlite3_close(db) != SQLITE_OK) {
+        scenario_give_up("close", sqlite3_errmsg(db));
+    }
+}
+
+static sqlite3 *make(const char *name, bool wal, const char *sql)
+{
+    sqlite3 *db = scenario_open(name, false);
+    scenario_exec(db, wal ? "PRAGMA journal_mode = wal" : "PRAGMA journal_mode = delete");
+    scenario_exec(db, schema);
+    scenario_exec(db, sql);
+    return db;
+}
+
+/* What the statement gives, with a gift bound to its first parameter. */
+static gift ask(sqlite3 *db, const char *sql, const gift *with)
+{
+    sqlite3_stmt *stmt = NULL;
+    gift g = {0};
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK ||
+        (with && sqlite3_bind_blob(stmt, 1, with->data, with->bytes, SQLITE_STATIC) != SQLITE_OK) ||
+        sqlite3_step(stmt) != SQLITE_ROW) {
+        scenario_give_up(sql, sqlite3_errmsg(db));
+    }
+    g.bytes = sqlite3_column_bytes(stmt, 0);
+    g.data = malloc((size_t)g.bytes + 1);
+    if (g.data == NULL) {
+        scenario_give_up(sql, "no memory");
+    }
+    if (g.bytes) {
+        memcpy(g.data, sqlite3_column_blob(stmt, 0), (size_t)g.bytes);
+    }
+    sqlite3_finalize(stmt);
+    return g;
+}
+
+/* ---- files ---- */
+
+void prepare_untracked(gift *g, bool wal)
+{
+    (void)g;
+    close_file(make("a.db", wal, ""));
+}
+
+/* A key of several columns is given as JSON. */
+void prepare_pair(gift *g, bool wal)
+{
+    (void)g;
+    sqlite3 *db = make("a.db", wal, "CREATE TABLE pair(a TEXT, b INTEGER, v, PRIMARY KEY(a, b))");
+    scenario_exec(
+        db, "INSERT INTO pair VALUES('p', 1, 'v'); SELECT sync_track('pair'); SELECT sync_touch('pair', "
+            "'[\"p\", 1]')");
+    close_file(db);
+}
+
+/* More columns than one journal entry has bits for. */
+void prepare_wide(gift *g, bool wal)
+{
+    (void)g;
+    sqlite3 *db = make("a.db", wal, "");
+    sqlite3_str *sql = sqlite3_str_new(db);
+    sqlite3_str_appendall(sql, "CREATE TABLE wide(k INTEGER PRIMARY KEY");
+    for (int i = 0; i < 130; i++) {
+        sqlite3_str_appendf(sql, ", c%d", i);
+    }
+    sqlite3_str_appendall(sql, ")");
+    char *text = sqlite3_str_finish(sql);
+    scenario_exec(db, text);
+    sqlite3_free(text);
+    close_file(db);
+}
+
+void prepare_tracked(gift *g, bool wal)
+{
+    (void)g;
+    close_file(make("a.db", wal, "SELECT sync_track_all()"));
+}
+
+void prepare_written(gift *g, bool wal)
+{
+    (void)g;
+    sqlite3 *db = make("a.db", wal, "SELECT sync_track_all()");
+    scenario_exec(db, prepare_ours);
+    close_file(db);
+}
+
+/* a.db has written since b.db was made, which says what it holds. */
+void prepare_sender(gift *g, bool wal)
+{
+    sqlite3 *other = make("b.db", wal, "SELECT sync_track_all()");
+    *g = ask(other, "SELECT sync_seen()", NULL);
+    close_file(other);
+    prepare_written(g, wal); /* needs no gift */
+}
+
+/* A copy of a file that has been told of: another id is due, and what it lacks of the other is asked. */
+void prepare_copied(gift *g, bool wal)
+{
+    prepare_sender(g, wal);
+    sqlite3 *db = scenario_open("a.db", false);
+    scenario_exec(db,
+                  "SELECT sync_fold(); SELECT sync_seen(); INSERT INTO note VALUES('n7', 'unfolded', '', 7)");
+    close_file(db);
+    fault_set_inode(2);
+}
+
+/* a.db has written and lacks what b.db has. */
+void prepare_receiver(gift *g, bool wal)
+{
+    sqlite3 *other = make("b.db", wal, "SELECT sync_track_all()");
+    scenario_exec(other, theirs);
+    prepare_written(g, wal);
+    *g = ask(other, "SELECT sync_changeset()", NULL);
+    close_file(other);
+}
+
+/* a.db has merged that, and held some of it; now come the missing column and what removes the obstacles. */
+void prepare_settling(gift *g, bool wal)
+{
+    prepare_receiver(g, wal);
+    sqlite3 *db = scenario_open("a.db", false), *other = scenario_open("b.db", false);
+    free(ask(db, "SELECT sync_apply(?1)", g).data);
+    free(g->data);
+    scenario_exec(other, later);
+    scenario_exec(db, "ALTER TABLE note ADD COLUMN extra; INSERT INTO note(id, title, n, extra) VALUES('n8', "
+                      "'tail', 8, 8)");
+    gift seen = ask(db, "SELECT sync_seen()", NULL);
+    *g = ask(other, "SELECT sync_changeset(?1)", &seen);
+    free(seen.data);
+    close_file(db);
+    close_file(other);
+}
+
+void prepare_empty(gift *g, bool wal)
+{
+    sqlite3 *other = make("b.db", wal,
+                          "DROP TRIGGER note_log; CREATE VIEW titles AS SELECT title FROM note;"
+                          "CREATE TRIGGER note_n AFTER INSERT ON note WHEN new.n < 0"
+                          "  BEGIN UPDATE note SET n = 0 WHERE id = new.id; END;"
+                          "SELECT sync_track_all()");
+    sync_buf out = {0};
+    sync_error error = {0};
+    if (sync_clone_dump(other, &out, &error) != SYNC_OK) {
+        scenario_give_up("dump", error.text);
+    }
+    *g = (gift){malloc(out.len), (int)out.len};
+    if (g->data == NULL) {
+        scenario_give_up("dump", "no memory");
+    }
+    memcpy(g->data, out.data, out.len);
+    sync_buf_free(&out);
+    close_file(other);
+    sqlite3 *db = scenario_open("a.db", true);
+    scenario_exec(db, wal ? "PRAGMA journal_mode = wal" : "PRAGMA journal_mode = delete");
+    close_file(db);
+}
+
+/* ---- two files that meet ---- */
+
+/* What happens one after the other; NULL: nothing. */
+typedef struct story {
+    const char *schema, *ours_only, *theirs_only; /* of both, and what only one has beside it */
+    const char *track;                            /* NULL: all */
+    const char *before;                           /* written by b.db, and merged by a.db */
+    const char *theirs, *ours;                    /* written apart */
+    const char *after; /* written by a.db, once it has merged that too; else the gift brings it */
+} story;
+
+static void exec_some(sqlite3 *db, const char *sql)
+{
+    if (sql) {
+        scenario_exec(db, sql);
+    }
+}
+
+static void pull(sqlite3 *to, sqlite3 *from)
+{
+    gift changes = ask(from, "SELECT sync_changeset()", NULL);
+    free(ask(to, "SELECT sync_apply(?1)", &changes).data);
+    free(changes.data);
+}
+
+static void tell(const story *tale, gift *g, bool wal)
+{
+    sqlite3 *db = scenario_open("a.db", false), *other = scenario_open("b.db", false);
+    scenario_exec(db, wal ? "PRAGMA journal_mode = wal" : "PRAGMA journal_mode = delete");
+    scenario_exec(db, tale->schema);
+    exec_some(db, tale->ours_only);
+    scenario_exec(other, tale->schema);
+    exec_some(other, tale->theirs_only);
+    scenario_exec(db, tale->track ? tale->track : "SELECT sync_track_all()");
+    scenario_exec(other, tale->track ? tale->track : "SELECT sync_track_all()");
+    if (tale->before) {
+        scenario_exec(other, tale->before);
+        pull(db, other);
+        pull(other, db);
+    }
+    exec_some(other, tale->theirs);
+    exec_some(db, tale->ours);
+    if (tale->after) {
+        pull(db, other);
+        scenario_exec(db, tale->after);
+    }
+    *g = ask(other, "SELECT sync_changeset()", NULL);
+    close_file(db);
+    close_file(other);
+}
+
+#define STORY(name, ...)                                                                                     \
+    void prepare_##name(gift *g, bool wal)                                                                   \
+    {                                                                                                        \
+        static const story tale = {__VA_ARGS__};                                                             \
+        tell(&tale, g, wal);                                                                                 \
+    }
+
+STORY(triggers,
+      .schema =
+          "CREATE TABLE t(id TEXT PRIMARY KEY, v, w); CREATE TABLE side(id TEXT PRIMARY KEY, n);"
+          "CREATE TRIGGER t_i AFTER INSERT ON t BEGIN INSERT OR REPLACE INTO side VALUES(new.id, new.v);"
+          "  UPDATE t SET w = 'by a trigger' WHERE id = new.id; END;"
+          "CREATE TRIGGER t_u AFTER UPDATE OF v ON t BEGIN UPDATE side SET n = n + 1; END;"
+          "CREATE TRIGGER t_d AFTER DELETE ON t BEGIN DELETE FROM side WHERE id = old.id; END;"
+          "CREATE TRIGGER t_n BEFORE INSERT ON t WHEN new.v = 13 BEGIN SELECT raise(ABORT, 'no'); END;",
+      .before = "INSERT INTO t VALUES('a', 1, 'x'), ('b', 2, 'x'), ('c', 3, 'x')",
+      .theirs = "ALTER TABLE t ADD COLUMN extra; UPDATE t SET v = 10, extra = 'e' WHERE id = 'a';"
+                "DELETE FROM t WHERE id = 'b'; DROP TRIGGER t_n;"
+                "INSERT INTO t(id, v, w, extra) VALUES('d', 4, 'y', 'e'), ('n', 13, '', '')",
+      .ours = "UPDATE side SET n = 77 WHERE id = 'b'; INSERT INTO side VALUES('d', 'ours')")
+
+STORY(long,
+      .schema = "CREATE TABLE small(id TEXT PRIMARY KEY, v); CREATE TABLE zero(id INTEGER PRIMARY KEY, v);",
+      .ours_only = "CREATE TABLE big(id INTEGER PRIMARY KEY, v, w CHECK(w <> 30))",
+      .theirs_only = "CREATE TABLE big(id INTEGER PRIMARY KEY, v, w)",
+      .ours = "INSERT INTO big VALUES(7, 'ours', 0)",
+      .theirs = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)"
+                "  INSERT INTO big SELECT i, randomblob(5000), i FROM n;"
+                "INSERT INTO small VALUES('s', 1); INSERT INTO zero VALUES(1, 1), (2, 2)")
+
+STORY(children,
+      .schema = "CREATE TABLE p(k TEXT PRIMARY KEY, u UNIQUE);"
+                "CREATE TABLE c(k INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE ON UPDATE CASCADE);"
+                "CREATE TABLE d(c INTEGER REFERENCES c, e TEXT REFERENCES p, v, PRIMARY KEY(c, e));"
+                "CREATE TABLE q(k INTEGER PRIMARY KEY, u REFERENCES p(u));",
+      .before = "INSERT INTO p VALUES('x', 1), ('y', 2), ('z', 3); INSERT INTO c VALUES(1, 'x'), (2, 'y');"
+                "INSERT INTO d VALUES(1, 'y', 0), (2, 'x', 0); INSERT INTO q VALUES(1, 1), (2, 2)",
+      .theirs =
+          "DELETE FROM d WHERE e = 'x' OR c = 1; DELETE FROM c WHERE p = 'x'; DELETE FROM q WHERE u = 1;"
+          "DELETE FROM p WHERE k = 'x'; UPDATE q SET u = NULL WHERE u = 2; UPDATE p SET u = 9 WHERE k = 'y';"
+          "INSERT INTO p VALUES('new', 5); INSERT INTO c VALUES(8, 'new')",
+      .ours = "INSERT INTO c VALUES(5, 'x'), (6, 'x'); INSERT INTO d VALUES(5, 'y', 1), (6, 'z', 1);"
+              "INSERT INTO q VALUES(5, 2), (6, 1); INSERT INTO p VALUES('also', 5); INSERT INTO c VALUES(7, "
+              "'also')")
+
+STORY(
+    uncounted,
+    .schema = "CREATE TABLE p(k TEXT PRIMARY KEY, v); CREATE TABLE u(k INTEGER PRIMARY KEY, p REFERENCES p);",
+    .track = "SELECT sync_track('p')", .before = "INSERT INTO p VALUES('x', 1), ('y', 1)",
+    .theirs = "DELETE FROM p WHERE k = 'x'", .ours = "INSERT INTO u VALUES(1, 'x')")
+
+STORY(
+    waiting,
+    .schema =
+        "CREATE TABLE t(id TEXT PRIMARY KEY, a, b); CREATE TABLE n(id INTEGER PRIMARY KEY, a, b UNIQUE);",
+    .before = "INSERT INTO t VALUES('k', 1, 1), ('l', 2, 2); INSERT INTO n VALUES(1, 1, 1)",
+    .theirs = "ALTER TABLE t RENAME COLUMN a TO z; ALTER TABLE n RENAME COLUMN a TO z; ALTER TABLE n ADD "
+              "COLUMN extra;"
+              "ALTER TABLE t ADD COLUMN more; UPDATE t SET z = 'theirs', more = 1;"
+              "INSERT INTO n(id, z, b, extra) VALUES(2, 'theirs', 2, 'e'), (3, 'theirs', 'u', 'e')",
+    .ours = "INSERT INTO n VALUES(2, 'ours', 3), (4, 'ours', 'u')",
+    .after =
+        "ALTER TABLE t RENAME COLUMN a TO z; ALTER TABLE n RENAME COLUMN a TO z; ALTER TABLE n ADD COLUMN "
+        "extra;"
+        "ALTER TABLE t ADD COLUMN more; UPDATE t SET z = 'later' WHERE id = 'l'; DELETE FROM n WHERE id = 4")
+
+#define FAMILY                                                                                               \
+    "CREATE TABLE p(k INTEGER PRIMARY KEY, a, b, UNIQUE(a, b));"                                             \
+    "CREATE TABLE c(k TEXT PRIMARY KEY, p REFERENCES p); CREATE INDEX c_p ON c(p);"                          \
+    "CREATE TABLE q(k INTEGER PRIMARY KEY REFERENCES p, v);"                                                 \
+    "CREATE TABLE d(k TEXT PRIMARY KEY, a, b, FOREIGN KEY(a, b) REFERENCES p(a, b));"
+
+STORY(
+    orphans, .schema = FAMILY,
+    .before = "INSERT INTO p VALUES(1, 1, 1), (2, 2, 2), (3, 3, 3); INSERT INTO c VALUES('c1', 1), ('c2', 2);"
+              "INSERT INTO q VALUES(1, 1), (3, 3); INSERT INTO d VALUES('d1', 1, 1)",
+    .ours = "PRAGMA foreign_keys = off; DELETE FROM p WHERE k = 1; SELECT sync_fold();"
+            "INSERT INTO p VALUES(1, 'again', ''); DELETE FROM p WHERE k = 2; INSERT INTO c VALUES('c9', 9);"
+            "UPDATE d SET b = 7; INSERT INTO q VALUES(9, 9)")
+
+STORY(adopted, .schema = FAMILY, .theirs = "INSERT INTO p VALUES(9, 1, 7), (8, 1, 1)",
+      .ours = "PRAGMA foreign_keys = off; INSERT INTO c VALUES('c9', 9), ('c8', 8); INSERT INTO d "
+              "VALUES('d1', 1, 7);"
+              "SELECT sync_fold()")
+
+STORY(contest,
+      .schema =
+          "CREATE TABLE t(k INTEGER PRIMARY KEY, u UNIQUE, p REFERENCES t DEFERRABLE INITIALLY DEFERRED);"
+          "CREATE TABLE v(k TEXT PRIMARY KEY, u UNIQUE, p REFERENCES v);",
+      .before = "INSERT INTO v VALUES('s1', 's1', NULL), ('s2', 's2', NULL), ('s3', 's3', NULL)",
+      .theirs = "INSERT INTO t VALUES(1, NULL, NULL), (2, 'u', NULL), (3, NULL, NULL), (1000, NULL, 2);"
+                "INSERT INTO v VALUES('a', 1, NULL), ('b', 2, 'a');"
+                "UPDATE v SET u = 'tmp' WHERE k = 's1'; UPDATE v SET u = 's1' WHERE k = 's2';"
+                "UPDATE v SET u = 's2' WHERE k = 's1'",
+      .ours = "INSERT INTO t VALUES(1000, 'u', NULL), (2, 'w', 1000), (3, 'x', 2);"
+              "INSERT INTO v VALUES('c', 2, NULL), ('d', 1, 'c'); UPDATE v SET u = 's9' WHERE k = 's3'")
+
+STORY(lost,
+      .schema = FAMILY "CREATE TABLE gone(k TEXT PRIMARY KEY); CREATE TABLE moved(k TEXT PRIMARY KEY);"
+                       "CREATE TABLE rebuilt(k TEXT PRIMARY KEY); CREATE TABLE bare(k TEXT PRIMARY KEY, v);",
+      .theirs = "ALTER TABLE bare ADD COLUMN extra; INSERT INTO bare VALUES('k', 1, 2); INSERT INTO p "
+                "VALUES(1, 1, 1)",
+      .ours = "INSERT INTO p VALUES(1, 2, 2)",
+      .after = "DROP TABLE gone; ALTER TABLE moved RENAME TO elsewhere; DROP TABLE rebuilt;"
+               "CREATE TABLE rebuilt(k TEXT, l TEXT, PRIMARY KEY(k, l)); DROP TABLE d; CREATE TABLE d(k TEXT "
+               "PRIMARY KEY, a, b);"
+               "INSERT INTO c VALUES(NULL, 1)")

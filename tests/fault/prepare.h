@@ -1,0 +1,35 @@
+/* The files on which something fails: a.db, and b.db where there is another. Each function makes them in the current directory, with WAL or without, and
+** the gift. */
+#ifndef PREPARE_H
+#define PREPARE_H
+
+#include "scenario.h"
+
+/* What a.db writes in some of them. */
+extern const char *const prepare_ours;
+
+void prepare_untracked(gift *g, bool wal);
+void prepare_pair(gift *g, bool wal); /* a tracked table with a key of two columns */
+void prepare_wide(gift *g,
+                  bool wal); /* an untracked table with more columns than a journal entry has bits for */
+void prepare_tracked(gift *g, bool wal);  /* tracked, nothing written since */
+void prepare_written(gift *g, bool wal);  /* tracked and written to */
+void prepare_sender(gift *g, bool wal);   /* the same; the gift is what b.db has seen */
+void prepare_copied(gift *g, bool wal);   /* a copy: it takes another id first */
+void prepare_receiver(gift *g, bool wal); /* the gift is a changeset that conflicts */
+void prepare_settling(gift *g, bool wal); /* it is merged, rows are held; the gift makes room for some */
+void prepare_empty(gift *g, bool wal);    /* no tables; the gift is the schema of another file */
+
+/* Two files with a schema of their own, which write and meet; the gift is b.db's changeset. */
+void prepare_triggers(gift *g, bool wal);  /* triggers of the application that write into tracked tables */
+void prepare_long(gift *g, bool wal);      /* so many bytes that the fast lane takes them */
+void prepare_children(gift *g, bool wal);  /* parents go whose children stay here */
+void prepare_uncounted(gift *g, bool wal); /* a parent goes to which a table refers that is not tracked */
+void prepare_waiting(gift *g,
+                     bool wal); /* values have waited for columns that are there now, by ADD and by RENAME */
+void prepare_orphans(gift *g, bool wal); /* children without parents, and a number that was given away */
+void prepare_adopted(gift *g, bool wal); /* the gift has the parent of an orphan */
+void prepare_contest(gift *g, bool wal); /* numbers, UNIQUE values and references contradict each other */
+void prepare_lost(gift *g, bool wal);    /* tables that are gone, renamed, rebuilt or without triggers */
+
+#endif
