@@ -177,13 +177,17 @@ static int estimate(sync_db *s, const sync_table *t, status_row *row, sync_error
     return rc;
 }
 
-static bool can_measure(sync_db *s)
+/* A build of SQLite may lack dbstat, and a host may forbid it; anything else is an error. */
+static int can_measure(sync_db *s, bool *can, sync_error *error)
 {
-    sync_error ignored = {0};
+    sync_error why = {0};
     sqlite3_stmt *stmt = NULL;
-    bool can = sync_prepare(s, &stmt, &ignored, "SELECT pgsize FROM dbstat('main', 1)") == SYNC_OK;
+    int rc = sync_prepare(s, &stmt, &why, "SELECT pgsize FROM dbstat('main', 1)");
     sqlite3_finalize(stmt);
-    return can;
+    *can = rc == SYNC_OK;
+    return *can || (rc & 0xff) == SQLITE_ERROR || (rc & 0xff) == SQLITE_AUTH
+               ? SYNC_OK
+               : sync_fail(error, rc, "%s", why.text);
 }
 
 /* ---- notes ---- */
@@ -341,8 +345,10 @@ static int read_status(sync_db *s, status_cursor *cursor, const sync_table *t, s
         rc = read_counts(s, t, row, error);
     }
     if (rc == SYNC_OK && (ASKED(asked, COLUMN_BYTES) || ASKED(asked, COLUMN_BYTES_BY))) {
-        cursor->measured = can_measure(s);
-        rc = cursor->measured ? measure(s, t, row, error) : estimate(s, t, row, error);
+        rc = can_measure(s, &cursor->measured, error);
+        if (rc == SYNC_OK) {
+            rc = cursor->measured ? measure(s, t, row, error) : estimate(s, t, row, error);
+        }
     }
     return rc == SYNC_OK && ASKED(asked, COLUMN_NOTE) ? read_note(s, cursor, t, row, error) : rc;
 }
