@@ -234,7 +234,8 @@ typedef struct sync_db {
     bool witness_complained;
     const struct sync_chunk *chunk; /* being written, see chunk.h */
     uint32_t chunk_keys;
-    bool kept; /* see keeper.h */
+    bool registered; /* all functions and virtual tables are there */
+    bool kept;       /* see keeper.h */
     sync_kept kept_stmts[SYNC_KEPT_STATEMENTS];
     uint64_t kept_uses;
 } sync_db;

@@ -20,8 +20,7 @@ static char *text_of(const sync_error *error)
     return sqlite3_mprintf("%s", error->text);
 }
 
-/* The engine of a connection; SYNC_MISUSE if sqlite3_syncext_init was not called on it. */
-static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
+int sync_stream_engine(sqlite3 *db, sync_db **s)
 {
     sqlite3_stmt *stmt = NULL;
     *s = NULL;
@@ -29,6 +28,12 @@ static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
     rc = rc == SQLITE_OK ? sqlite3_bind_pointer(stmt, 1, s, SYNC_ENGINE_POINTER, NULL) : rc;
     rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
     sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
+{
+    int rc = sync_stream_engine(db, s);
     if (*s) {
         return SYNC_OK;
     }
