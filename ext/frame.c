@@ -6,30 +6,25 @@
 
 enum { CHECK_BYTES = 8, FLAG_MORE = 1 };
 
-const char *sync_frame_name(sync_frame_type type)
-{
-    switch (type) {
-#define SYNC_X(NAME, member, number, name, payload)                                                          \
-    case SYNC_FRAME_##NAME:                                                                                  \
-        return name;
-        SYNC_FRAMES(SYNC_X)
+typedef struct kind {
+    const char *name;
+    bool payload; /* may it have one? */
+} kind;
+
+static const kind kinds[SYNC_FRAME_TYPES] = {{"?", false}, /* no type */
+#define SYNC_X(NAME, member, number, name, payload) [number] = {name, payload},
+                                             SYNC_FRAMES(SYNC_X)
 #undef SYNC_X
-    default:
-        return "?";
-    }
+};
+
+static const kind *kind_of(sync_frame_type type)
+{
+    return &kinds[type < SYNC_FRAME_TYPES ? type : 0];
 }
 
-static bool may_have_payload(sync_frame_type type)
+const char *sync_frame_name(sync_frame_type type)
 {
-    switch (type) {
-#define SYNC_X(NAME, member, number, name, payload)                                                          \
-    case SYNC_FRAME_##NAME:                                                                                  \
-        return payload;
-        SYNC_FRAMES(SYNC_X)
-#undef SYNC_X
-    default:
-        return false;
-    }
+    return kind_of(type)->name;
 }
 
 sync_frame_text sync_frame_text_of(const char *string)
@@ -91,7 +86,7 @@ static bool put_head(sync_buf *buf, const sync_frame *frame)
     sync_buf_put_u8(buf, (uint8_t)frame->type);
     sync_buf_put_u8(buf, frame->more ? FLAG_MORE : 0);
     switch (frame->type) {
-#define SYNC_FIELD(kind, name) fits = put_##kind(buf, &fields->name) && fits;
+#define SYNC_FIELD(kind, name) fits &= put_##kind(buf, &fields->name);
 #define SYNC_X(NAME, member, number, name, payload)                                                          \
     case SYNC_FRAME_##NAME: {                                                                                \
         const sync_frame_##member *fields = &frame->member;                                                  \
@@ -110,7 +105,7 @@ static bool put_head(sync_buf *buf, const sync_frame *frame)
 int sync_frame_put(sync_buf *buf, const sync_frame *frame)
 {
     size_t before = buf->len;
-    if (frame->payload_bytes > 0 && !may_have_payload(frame->type)) {
+    if (frame->payload_bytes > 0 && !kind_of(frame->type)->payload) {
         return SYNC_MISUSE;
     }
     bool fits = put_head(buf, frame);
@@ -157,7 +152,7 @@ static bool get_text(sync_span *span, sync_frame_text *text)
 static bool get_fields(sync_span *span, sync_frame *frame)
 {
     switch (frame->type) {
-#define SYNC_FIELD(kind, name) good = good && get_##kind(span, &fields->name);
+#define SYNC_FIELD(kind, name) good &= get_##kind(span, &fields->name);
 #define SYNC_X(NAME, member, number, name, payload)                                                          \
     case SYNC_FRAME_##NAME: {                                                                                \
         bool good = true;                                                                                    \
@@ -229,7 +224,7 @@ int sync_frame_get(const void *data, size_t bytes, sync_frame *frame, sync_error
     frame->payload_bytes = sync_span_left(&span);
     frame->payload = span.at;
     bool payload = frame->payload_bytes > 0 || frame->more;
-    if ((flags & ~FLAG_MORE) != 0 || (payload && !may_have_payload(frame->type))) {
+    if ((flags & ~FLAG_MORE) != 0 || (payload && !kind_of(frame->type)->payload)) {
         return sync_fail(error, SYNC_CORRUPT, "%s with something behind its fields",
                          sync_frame_name(frame->type));
     }

@@ -9,9 +9,8 @@ int sync_fail(sync_error *error, int code, const char *format, ...)
     if (error != NULL && error->code == SYNC_OK) {
         va_list args;
         va_start(args, format);
-        if (vsnprintf(error->text, sizeof error->text, format, args) < 0) {
-            error->text[0] = '\0';
-        }
+        error->text[0] = '\0';
+        (void)vsnprintf(error->text, sizeof error->text, format, args);
         va_end(args);
         error->code = code;
     }

@@ -148,11 +148,11 @@ static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool f
     return rc;
 }
 
+/* Into an empty row. */
 static int list_columns(sync_merging *m, const sync_table *t, sync_row *row)
 {
     for (uint32_t c = 0; c < t->col_count; c++) {
-        if (t->cols[c].present && sync_row_find(row, c) == NULL &&
-            sync_row_set(row, c, SYNC_STAMP_NONE) == NULL) {
+        if (t->cols[c].present && sync_row_set(row, c, SYNC_STAMP_NONE) == NULL) {
             return sync_fail_nomem(m->error);
         }
     }
