@@ -461,6 +461,18 @@ class Touch(SyncTest):
         self.level(a, b)
         self.assertEqual(b.sql("SELECT v FROM pair"), [(0,)])
 
+    def test_bytes_that_json_cannot_spell(self):
+        """{"$blob": ...} and {"$text": ...}, in hexadecimal of either case, as sync_changes and sync_conflict spell them."""
+        file = self.file("a", "CREATE TABLE pair(a, b, v, PRIMARY KEY(a, b));", "pair")
+        file.sql("INSERT INTO pair VALUES(x'00fFa9', CAST(x'FF41' AS TEXT), 0)")
+        version = file.version()
+        file.x("""SELECT sync_touch('pair', '[{"$blob": "00FfA9"}, {"$text": "fF41"}]')""")
+        self.assertEqual(file.x("SELECT DISTINCT key FROM sync_changes WHERE version > ?", version), [('[{"$blob":"00ffa9"},{"$text":"ff41"}]',)])
+        for wrong in ('{"$blob": "0g"}', '{"$blob": "g0"}', '{"$blob": "0G"}', '{"$text": "/0"}', '{"$blob": ":0"}', '{"$text": "`0"}',
+                      '{"$blob": "@0"}', "{}", "[]", "null"):
+            with self.subTest(wrong):
+                self.refused(file, "SELECT sync_touch('pair', ?)", f'[{wrong}, "b"]', says=["pair", "2 columns"])
+
     def test_refusals(self):
         file = self.file("a", NOTES + "CREATE TABLE other(id TEXT PRIMARY KEY); CREATE TABLE pair(a, b, PRIMARY KEY(a, b));", "notes", "pair")
         self.refused(file, "SELECT sync_touch('other', 'x')", says=["other"])
@@ -526,6 +538,19 @@ class Everywhere(SyncTest):
         self.assertEqual(file.x("SELECT count(*) FROM notes WHERE sync_version() > 0"), [(1,)])
         file.x("INSERT INTO plain SELECT sync_site()")
         self.assertEqual(file.x("SELECT x FROM plain"), [(file.site(),)])
+
+    def test_a_connection_that_may_only_query(self):
+        """PRAGMA query_only forbids writing, and reading writes nothing: it works, sees what is not folded, and leaves the pragma as it is."""
+        file, other = self.files("ab", NOTES, "notes")
+        file.sql("INSERT INTO notes VALUES('n1', 'a', 'b')")
+        file.x("PRAGMA query_only = on")
+        folded = file.sql("SELECT folded FROM sync_meta")
+        other.apply(file.changeset())
+        self.assertEqual(other.rows("notes"), file.rows("notes"))
+        self.assertEqual(file.x("SELECT key FROM sync_changes WHERE col = 'title'"), [('["n1"]',)])
+        self.assertEqual(file.one("PRAGMA query_only"), 1)
+        self.refused(file, "SELECT sync_fold()", says=["readonly"])
+        self.assertEqual(file.sql("SELECT folded FROM sync_meta"), folded)
 
     def test_an_in_memory_database_is_a_file_too(self):
         memory = self.open(":memory:")

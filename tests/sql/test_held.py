@@ -419,6 +419,41 @@ class Others(SyncTest):
         self.assertEqual(strict.sql("SELECT id, v FROM t ORDER BY id"), [("k", 13), ("other", 1)])
         self.assertEqual(strict.held(), [])
 
+    def test_a_refused_row_takes_no_unique_value_from_others(self):
+        """Also where it is the newer one: who is shown is tried with all constraints of this file."""
+        a = self.file("a", "CREATE TABLE u(id TEXT PRIMARY KEY, x UNIQUE, v); CREATE TABLE n(id INTEGER PRIMARY KEY, x UNIQUE, v);", "u", "n")
+        b = self.file("b", "CREATE TABLE u(id TEXT PRIMARY KEY, x UNIQUE, v CHECK(v > 0));"
+                           "CREATE TABLE n(id INTEGER PRIMARY KEY, x UNIQUE, v NOT NULL);", "u", "n")
+        b.script("INSERT INTO u VALUES('kb', 'same', 1); INSERT INTO n VALUES(5, 'same', 1)")
+        tick()
+        a.script("INSERT INTO u VALUES('ka', 'same', -1); INSERT INTO n VALUES(6, 'same', NULL)")
+        b.pull(a)
+        self.assertEqual(b.sql("SELECT id FROM u"), [("kb",)])
+        self.assertEqual(b.sql("SELECT id FROM n"), [(5,)])
+        self.assertEqual(sorted(b.held()), [("n", "[6]", "not null"), ("u", '["ka"]', "check")])
+        self.assertEqual(b.x("SELECT count(*) FROM sync_conflict WHERE detail LIKE '%constraint failed%'"), [(2,)])
+        tick()
+        a.script("UPDATE u SET v = 2; UPDATE n SET v = 2")
+        b.pull(a)
+        self.assertEqual(b.sql("SELECT id FROM u"), [("ka",)])
+        self.assertEqual(sorted(b.held()), [("n", "[5]", "unique"), ("u", '["kb"]', "unique")])
+
+    def test_who_relies_on_a_refused_row_waits_with_it(self):
+        """A trigger is asked only when it is too late: the row had won, and rows that refer to it, and those that refer to these."""
+        tree = "CREATE TABLE t(id TEXT PRIMARY KEY, x UNIQUE, p TEXT REFERENCES t, v);"
+        a = self.file("a", tree, "t")
+        b = self.file("b", tree + "CREATE TRIGGER no BEFORE INSERT ON t WHEN NEW.v = 13 BEGIN SELECT RAISE(ABORT, 'no thirteen'); END;", "t")
+        a.script("INSERT INTO t VALUES('p', 1, NULL, 13), ('q', 2, NULL, 0), ('c', 3, 'p', 0), ('d', 4, 'c', 0), ('e', 5, 'q', 0)")
+        b.pull(a)
+        self.assertEqual(b.sql("SELECT id FROM t ORDER BY id"), [("e",), ("q",)])
+        self.assertEqual(sorted(b.held()), [("t", '["c"]', "foreign key"), ("t", '["d"]', "foreign key"), ("t", '["p"]', "trigger")])
+        b.sql("DROP TRIGGER no")
+        tick()
+        a.sql("UPDATE t SET v = 14 WHERE id = 'p'")
+        b.pull(a)
+        self.assertEqual(b.rows("t"), a.rows("t"))
+        self.assertEqual(b.held(), [])
+
     def test_strict_types(self):
         a = self.file("a", "CREATE TABLE t(id TEXT PRIMARY KEY, v ANY) STRICT;", "t")
         b = self.file("b", "CREATE TABLE t(id TEXT PRIMARY KEY, v INT) STRICT;", "t")

@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -209,6 +212,135 @@ static void test_too_long_a_path(void **state)
     assert_int_equal(env->witness_remove(env->context, path), -1);
 }
 
+/* A witness that could not be written in full is an error, and nothing of it stays beside the file. */
+static void test_no_space(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true);
+    struct rlimit before, little;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little = (struct rlimit){.rlim_cur = WITNESS_BYTES / 2, .rlim_max = before.rlim_max};
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    for (int there = 0; there < 2; there++) {
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+        int rc = env->witness_write(env->context, p->file, &w, true), why = errno;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(rc, -1);
+        assert_int_equal(why, EFBIG);
+        assert_int_equal(access(p->witness, F_OK), there ? 0 : -1);
+        assert_int_equal(env->witness_write(env->context, p->file, &w, true), 0);
+        assert_witness(p, &w);
+    }
+    (void)signal(SIGXFSZ, handler);
+}
+
+/* "I may not look" is not "there is none": that would be taken for a copied file. */
+static void test_no_descriptors(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true), got;
+    char boot[40] = "x";
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int read_rc = env->witness_read(env->context, p->file, &got), read_errno = errno;
+    int write_rc = env->witness_write(env->context, p->file, &w, false), write_errno = errno;
+    int sync_rc = env->sync_file(env->context, p->file);
+    int boot_rc = env->boot(env->context, boot);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(read_rc == -1 && read_errno == EMFILE);
+    assert_true(write_rc == -1 && write_errno == EMFILE);
+    assert_int_equal(sync_rc, -1);
+    assert_int_equal(boot_rc, -1);
+    assert_string_equal(boot, "");
+}
+
+/* A file may have a name that leaves no room for its witness, or for what that is renamed from. */
+static void test_too_long_a_name(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true);
+    char path[PATH_MAX], name[NAME_MAX + 1] = {0};
+    memset(name, 'x', NAME_MAX - strlen("-sync"));
+    snprintf(path, sizeof path, "%s/%s", p->directory, name);
+    put_file(path, "", 0);
+    assert_int_equal(env->witness_write(env->context, path, &w, false), -1);
+    assert_int_equal(errno, ENAMETOOLONG);
+    assert_int_equal(unlink(path), 0);
+
+    size_t length = (size_t)snprintf(path, sizeof path, "%s", p->directory);
+    while (length < PATH_MAX - strlen("/a.db-sync.XXXXX") - 1) {
+        length += (size_t)snprintf(path + length, sizeof path - length, "/.");
+    }
+    snprintf(path + length, sizeof path - length, "/a.db");
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(env->witness_write(env->context, path, &w, false), -1);
+    assert_int_equal(errno, ENAMETOOLONG);
+}
+
+static void test_a_directory_in_the_way(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true), got;
+    char inside[128];
+    assert_int_equal(mkdir(p->witness, 0700), 0);
+    assert_int_equal(env->witness_read(env->context, p->file, &got), 0);
+    assert_int_equal(env->witness_write(env->context, p->file, &w, false), -1);
+    assert_int_equal(env->witness_remove(env->context, p->file), -1);
+    assert_int_equal(rmdir(p->witness), 0);
+    snprintf(inside, sizeof inside, "%s/inside", p->file);
+    assert_int_equal(env->sync_file(env->context, inside), -1);
+    assert_int_equal(errno, ENOTDIR);
+}
+
+static void test_a_relative_path(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true);
+    int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(here >= 0);
+    assert_int_equal(chdir(p->directory), 0);
+    int rc = env->witness_write(env->context, "a.db", &w, true);
+    assert_int_equal(fchdir(here), 0);
+    assert_int_equal(close(here), 0);
+    assert_int_equal(rc, 0);
+    assert_witness(p, &w);
+}
+
+/* Somebody who may write to the file, though it is not his, writes its witness too. What he could not make durable is an error. */
+static void test_the_file_of_another(void **state)
+{
+    const place *p = *state;
+    const sync_env *env = sync_env_get();
+    sync_witness w = make_witness(7, true);
+    if (geteuid() != 0) {
+        skip(); /* only root can be two users */
+    }
+    const uid_t nobody = 65534;
+    assert_int_equal(chown(p->directory, nobody, (gid_t)-1), 0);
+    assert_int_equal(seteuid(nobody), 0);
+    int rc = env->witness_write(env->context, p->file, &w, true);
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(rc, 0);
+    assert_witness(p, &w);
+
+    assert_int_equal(unlink(p->witness), 0);
+    assert_int_equal(chmod(p->directory, 0300),
+                     0); /* what is in it may be written, but it cannot be opened */
+    assert_int_equal(seteuid(nobody), 0);
+    rc = env->witness_write(env->context, p->file, &w, true);
+    int why = errno;
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(rc, -1);
+    assert_int_equal(why, EACCES);
+}
+
 static void test_identity(void **state)
 {
     const place *p = *state;
@@ -269,6 +401,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_torn_or_foreign_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_never_through_a_link, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_space, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_descriptors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_too_long_a_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_directory_in_the_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_relative_path, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_file_of_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_identity, set_up, tear_down),
         cmocka_unit_test(test_too_long_a_path),
         cmocka_unit_test(test_clock_and_randomness),

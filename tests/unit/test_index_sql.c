@@ -36,6 +36,13 @@ static void test_terms(void **state)
                         "lower(a)|coalesce(b, (c))");
     assert_string_equal(taken_apart("CREATE INDEX i ON t('it''s, (' || a)"), "'it''s, (' || a");
     assert_string_equal(taken_apart("CREATE INDEX i ON t(`desc`, \"asc\")"), "`desc`|\"asc\"");
+    /* what may stand in a name: DESC is none behind them */
+    assert_string_equal(taken_apart("CREATE INDEX i ON t(x$DESC, x_DESC, xzAZ09DESC, \xc3\xa9"
+                                    "DESC)"),
+                        "x$DESC|x_DESC|xzAZ09DESC|\xc3\xa9"
+                        "DESC");
+    assert_string_equal(taken_apart("CREATE INDEX i ON t(x@DESC, x[DESC] DESC, {DESC, x`a`DESC)"),
+                        "x@|x[DESC]|{|x`a`");
 }
 
 static void test_conditions(void **state)

@@ -1,6 +1,7 @@
 /* The allocator, growing byte strings, and ranges that are read. */
 #include "leaf_rows.h"
 
+#include "arena.h"
 #include "leaf_fault.h"
 
 static void test_size_zero_is_null(void **state)
@@ -134,6 +135,40 @@ static void test_bad_span_stays_bad(void **state)
     assert_true(span.bad);
 }
 
+/* What was given stays until the reset, is aligned, and overlaps nothing else; one block stays for the next time. */
+static void test_arena(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 7, 8, 9, 0, 4000, 64 * 1024 - 8, 64 * 1024, 64 * 1024 + 1, 200000, 3};
+    enum { PIECES = sizeof sizes / sizeof *sizes };
+    sync_arena arena = {0};
+    uint8_t *pieces[PIECES];
+    sync_arena_reset(&arena); /* of nothing */
+    for (int turn = 0; turn < 3; turn++) {
+        for (size_t i = 0; i < PIECES; i++) {
+            pieces[i] = sync_arena_alloc(&arena, sizes[i]);
+            assert_non_null(pieces[i]);
+            assert_int_equal((uintptr_t)pieces[i] % 8, 0);
+            memset(pieces[i], (int)i, sizes[i]);
+        }
+        for (size_t i = 0; i < PIECES; i++) {
+            assert_true(sizes[i] == 0 || (pieces[i][0] == i && pieces[i][sizes[i] - 1] == i));
+        }
+        assert_null(sync_arena_alloc(&arena, SIZE_MAX));
+        sync_arena_reset(&arena);
+    }
+    sync_value from = {.type = SYNC_TEXT, .data = "text", .bytes = 4}, to;
+    fault_arm(0);
+    assert_true(sync_arena_value(&arena, &from, &to)); /* in the block that stayed */
+    assert_true(to.data != from.data);
+    assert_memory_equal(to.data, "text", 4);
+    sync_arena_free(&arena);
+    assert_false(sync_arena_value(&arena, &from, &to));
+    assert_true(fault_disarm());
+    assert_true(sync_arena_value(&arena, &(sync_value){.type = SYNC_INTEGER, .i = 5}, &to));
+    assert_null(arena.block); /* a number takes no room */
+}
+
 static void test_oom_is_sticky(void **state)
 {
     (void)state;
@@ -167,9 +202,13 @@ static void test_oom_is_sticky(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_size_zero_is_null), cmocka_unit_test(test_varint_round_trip),
-        cmocka_unit_test(test_varint_malformed),  cmocka_unit_test(test_zigzag_round_trip),
-        cmocka_unit_test(test_pieces_in_order),   cmocka_unit_test(test_bad_span_stays_bad),
+        cmocka_unit_test(test_size_zero_is_null),
+        cmocka_unit_test(test_varint_round_trip),
+        cmocka_unit_test(test_varint_malformed),
+        cmocka_unit_test(test_zigzag_round_trip),
+        cmocka_unit_test(test_pieces_in_order),
+        cmocka_unit_test(test_bad_span_stays_bad),
+        cmocka_unit_test(test_arena),
         cmocka_unit_test(test_oom_is_sticky),
     };
     return fault_install() != 0 ? 1 : cmocka_run_group_tests_name("mem", tests, NULL, NULL);

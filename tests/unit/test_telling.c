@@ -234,6 +234,91 @@ static void test_what_was_told_is_not_born_again_under_a_new_id(void **state)
     sqlite3_close(c);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    char command[400];
+    char source[128];
+    snprintf(source, sizeof source, "%s", path_of(from));
+    snprintf(command, sizeof command, "cat %s > %s", source, path_of(to)); /* into the same inode */
+    assert_int_equal(system(command), 0);
+}
+
+/* A file is restored from a backup with nothing beside it that says so. Whoever has seen more of it than it holds knows: before anything is told, it takes
+** another id. */
+static void test_a_reader_who_knows_more_shows_that_the_file_was_restored(void **state)
+{
+    (void)state;
+    static const char last_is_of_now[] =
+        "UPDATE sync_journal SET at = 1700000001000 WHERE seq = (SELECT max(seq) FROM sync_journal)";
+    size_t bytes = 0, seen_bytes = 0;
+    sqlite3 *a = open_file("a.db"), *b = open_file("b.db");
+    run(a, schema);
+    run(b, schema);
+    run(a, "INSERT INTO t VALUES(1, 'kept')");
+    set_clock(a, world.now_ms, world.now_ms);
+    pull(b, a);
+    char *old = blob_of(a, "SELECT hex(sync_site())", &bytes);
+    assert_int_equal(sqlite3_close(a), SQLITE_OK);
+    copy_file("a.db", "backup");
+    copy_file("a.db-sync", "backup-sync");
+    a = open_file("a.db");
+    world.now_ms += 1000;
+    run(a, "INSERT INTO t VALUES(2, 'lost')");
+    run(a, last_is_of_now);
+    pull(b, a);
+    assert_int_equal(sqlite3_close(a), SQLITE_OK);
+    copy_file("backup", "a.db");
+    copy_file("backup-sync", "a.db-sync");
+
+    a = open_file("a.db");
+    assert_text(a, "SELECT hex(sync_site())", old); /* it cannot know by itself */
+    void *seen = blob_of(b, "SELECT sync_seen()", &seen_bytes);
+    sync_stream *stream = NULL;
+    char *error = NULL;
+    assert_int_equal(sync_stream_open(a, seen, seen_bytes, 0, 0, &stream, &error), SQLITE_OK);
+    sync_stream_close(stream);
+    char *renewed = blob_of(a, "SELECT hex(sync_site())", &bytes);
+    assert_string_not_equal(renewed, old);
+    run(a, "INSERT INTO t VALUES(3, 'new')");
+    run(a, last_is_of_now);
+    pull(b, a);
+    pull(a, b);
+    assert_text(a, "SELECT group_concat(k || v) FROM (SELECT * FROM t ORDER BY k)", "1kept,2lost,3new");
+    assert_text(b, "SELECT group_concat(k || v) FROM (SELECT * FROM t ORDER BY k)", "1kept,2lost,3new");
+    assert_text(a, "SELECT hex(sync_site())", renewed); /* once is enough */
+    free(seen);
+    free(old);
+    free(renewed);
+    sqlite3_close(a);
+    sqlite3_close(b);
+}
+
+/* The C functions say which of their callers' mistakes it is. */
+static void test_connections_that_cannot(void **state)
+{
+    (void)state;
+    sync_stream *stream = NULL;
+    char *error = NULL;
+    int64_t number = 0;
+    sqlite3 *plain = NULL, *untracked = open_file("untracked.db");
+    assert_int_equal(sqlite3_open(path_of("plain.db"), &plain), SQLITE_OK);
+    assert_int_equal(sync_stream_open(plain, NULL, 0, 0, 0, &stream, &error), SQLITE_MISUSE);
+    assert_non_null(strstr(error, "sqlite3_syncext_init"));
+    sqlite3_free(error);
+    assert_int_equal(sync_merge_changeset(plain, "", 0, &number, &error), SQLITE_MISUSE);
+    sqlite3_free(error);
+    assert_int_equal(sync_stream_open(untracked, NULL, 0, 0, 0, &stream, &error), SQLITE_ERROR);
+    assert_non_null(strstr(error, "no table of this file is tracked"));
+    assert_null(stream);
+    sqlite3_free(error);
+    assert_int_equal(sync_fold_some(untracked, 10, &number, &error), SQLITE_OK);
+    assert_int_equal(number, 0);
+    assert_int_equal(sync_fold_ahead(untracked, 10, &number, &error), SQLITE_OK);
+    assert_int_equal(number, 0);
+    sqlite3_close(plain);
+    sqlite3_close(untracked);
+}
+
 static void test_the_disk_has_a_witness_before_anything_leaves(void **state)
 {
     (void)state;
@@ -348,6 +433,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_told_stamp_stays_when_the_clock_is_set_back, begin, end),
         cmocka_unit_test_setup_teardown(test_a_renewal_that_is_rolled_back_is_made_again, begin, end),
         cmocka_unit_test_setup_teardown(test_what_was_told_is_not_born_again_under_a_new_id, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_reader_who_knows_more_shows_that_the_file_was_restored, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(test_connections_that_cannot, begin, end),
         cmocka_unit_test_setup_teardown(test_the_disk_has_a_witness_before_anything_leaves, begin, end),
         cmocka_unit_test_setup_teardown(test_parts_of_two_deltas_are_not_mixed, begin, end),
         cmocka_unit_test_setup_teardown(test_several_are_merged_all_or_none, begin, end),
