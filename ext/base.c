@@ -51,6 +51,13 @@ static void where_key(const sync_table *t, sqlite3_str *sql)
     }
 }
 
+/* What a conflict does is for the merge to say, not for ON CONFLICT clauses of the table. Elsewhere nothing is said, since it would hold for
+** statements in triggers of the application as well. */
+static const char *own_rule(const sync_table *t)
+{
+    return t->clauses ? "OR ABORT " : "";
+}
+
 static char *insert_text(sync_db *s, const sync_table *t, const sync_row *row, const char * or)
 {
     sqlite3_str *sql = sqlite3_str_new(s->db);
@@ -123,7 +130,12 @@ static int run_write(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const 
         rc = SYNC_OK;
     } else {
         rc = sqlite3_extended_errcode(s->db);
-        rc = sync_base_refused(rc) ? rc : sync_fail_db(s, error, t->name);
+        if (!sync_base_refused(rc)) {
+            rc = sync_fail_db(s, error, t->name);
+        } else if (sqlite3_get_autocommit(
+                       s->db)) { /* nothing may be written from here on: nobody could take it back */
+            rc = sync_fail(error, SQLITE_ABORT_ROLLBACK, "%s", sqlite3_errmsg(s->db));
+        }
     }
     sqlite3_reset(stmt);
     return rc;
@@ -144,7 +156,7 @@ int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const syn
         t->insert_mask = mask;
     }
     if (*stmt == NULL) {
-        rc = sync_prepare_text(s, stmt, error, insert_text(s, t, row, ""));
+        rc = sync_prepare_text(s, stmt, error, insert_text(s, t, row, own_rule(t)));
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);
@@ -167,7 +179,7 @@ int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const syn
         t->update_mask = mask;
     }
     if (*stmt == NULL) {
-        rc = sync_prepare_text(s, stmt, error, update_text(s, t, row, respell, reset, ""));
+        rc = sync_prepare_text(s, stmt, error, update_text(s, t, row, respell, reset, own_rule(t)));
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);

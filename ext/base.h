@@ -10,6 +10,8 @@ bool sync_base_refused(int rc);
 /* What sync_conflict calls such a refusal. */
 const char *sync_base_reason(int rc);
 
+/* All writes: if what refused the row has rolled the whole transaction back, SQLITE_ABORT_ROLLBACK, with SQLite's message in `error`. */
+
 /* Inserts a row with the cells of `row` that are carried and whose columns are present; other columns get their default.
 ** SYNC_OK, a refusal (see above; `error` is untouched, the reason is the connection's message), or an error. */
 int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row,

@@ -4,6 +4,7 @@
 #include "base.h"
 #include "key.h"
 #include "parents.h"
+#include "rollbacks.h"
 
 #include <string.h>
 
@@ -80,7 +81,11 @@ static int read_displaced(sync_merging *m, const sync_table *t, int64_t after, s
 int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                          bool shown, sync_value ***list, uint32_t *count)
 {
+    enum { DISPLACE = -1 }; /* none of sync_write */
     int64_t recursive = 0, newest = 0;
+    if (sync_rollbacks_find(m->s, t, key, DISPLACE)) {
+        return SYNC_OK; /* nobody can be named, as below */
+    }
     int rc = sync_query_int(m->s, &recursive, 0, m->error, "PRAGMA recursive_triggers");
     rc = rc == SYNC_OK ? sync_query_int(m->s, &newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal")
                        : rc;
@@ -94,11 +99,16 @@ int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, 
         rc = read_displaced(m, t, newest, list, count);
     } else if (sync_base_refused(rc)) {
         rc = SYNC_OK; /* nobody can be named: the row that came later waits */
+    } else if (rc == SQLITE_ABORT_ROLLBACK) {
+        rc = sync_rollbacks_note(m->s, t, key, DISPLACE, m->error);
     }
     sync_error ignored = {0};
-    int undo = sync_exec(m->s, rc == SYNC_OK ? m->error : &ignored,
-                         "ROLLBACK TO sync_trial; RELEASE sync_trial; PRAGMA recursive_triggers = %lld",
-                         (long long)recursive);
+    int undo = rc == SQLITE_ABORT_ROLLBACK ? SYNC_OK /* it is undone */
+                                           : sync_exec(m->s, rc == SYNC_OK ? m->error : &ignored,
+                                                       "ROLLBACK TO sync_trial; RELEASE sync_trial");
+    int restored = sync_exec(m->s, rc == SYNC_OK ? m->error : &ignored, "PRAGMA recursive_triggers = %lld",
+                             (long long)recursive);
+    undo = undo == SYNC_OK ? restored : undo;
     return rc == SYNC_OK ? undo : rc;
 }
 

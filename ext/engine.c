@@ -3,6 +3,7 @@
 
 #include "hints.h"
 #include "keeper.h"
+#include "rollbacks.h"
 #include "schema.h"
 
 #include <string.h>
@@ -68,6 +69,7 @@ void sync_engine_free(void *engine)
     sync_arena_free(&s->metadata);
     sync_encoder_free(s->encoder);
     sync_buf_free(&s->superseded);
+    sync_rollbacks_clear(s);
     sync_free(s->path);
     sync_free(s);
 }
@@ -263,6 +265,7 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
         t->rowid_alias = base.rowid_alias;
         t->unique_count = base.unique_count;
         t->uniques = base.uniques;
+        t->clauses = base.clauses;
         for (uint32_t i = 0; i < base.unique_count; i++) {
             t->hints = t->hints || base.uniques[i].count > 0;
         }

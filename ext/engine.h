@@ -138,6 +138,7 @@ typedef struct sync_table {
     bool untriggered;   /* its triggers are gone, or do not know an index: made anew by the next real fold */
     bool late;          /* has columns that the triggers do not know yet */
     bool user_triggers; /* somebody's trigger hangs on it */
+    bool clauses;       /* its declaration has ON CONFLICT clauses, which a merge overrides */
     bool linked;        /* a foreign key leads from or to it, perhaps of or to a table that is not tracked */
     bool hints;         /* a UNIQUE index: BEFORE triggers note what REPLACE may displace */
     uint32_t unique_count;
@@ -180,6 +181,14 @@ typedef enum sync_left {
     SYNC_LEFT_WRITING, /* a transaction of ours that has written: it can only be rolled back */
     SYNC_LEFT_INSIDE   /* the caller's transaction with half a thing in it: the same */
 } sync_left;
+
+/* A write that rolled the transaction back, see rollbacks.h. */
+typedef struct sync_rollback {
+    uint32_t tid;
+    int how;
+    sync_buf key;
+    char *why;
+} sync_rollback;
 
 typedef struct sync_db {
     sqlite3 *db;
@@ -238,6 +247,8 @@ typedef struct sync_db {
     bool kept;       /* see keeper.h */
     sync_kept kept_stmts[SYNC_KEPT_STATEMENTS];
     uint64_t kept_uses;
+    uint32_t rollback_count;
+    sync_rollback *rollbacks;
 } sync_db;
 
 /* ---- SQL helpers: all texts are sqlite3_mprintf formats (%w quotes identifiers inside "...", %Q values) ---------------------- */

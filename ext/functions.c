@@ -6,6 +6,7 @@
 #include "describe.h"
 #include "operation.h"
 #include "preview.h"
+#include "rollbacks.h"
 #include "touch.h"
 
 #include <string.h>
@@ -37,22 +38,37 @@ typedef struct call {
 
 typedef int call_work(call *c, sync_error *error);
 
+static int attempt(call *c, purpose to, call_work *work, bool *transaction, sync_error *error)
+{
+    sync_error ignored = {0};
+    sync_operation o = {0};
+    int rc = to == TO_WRITE  ? sync_operation_write(c->s, &o, &c->folded, error)
+             : to == TO_LOOK ? sync_op_begin(c->s, &o.op, SYNC_READ, error)
+                             : sync_operation_read(c->s, &o, to == TO_TELL, error);
+    *transaction = o.op.transaction;
+    if (rc == SYNC_OK) {
+        rc = work(c, error);
+        if (rc == SYNC_OK && c->take_back) {
+            (void)sync_operation_end(c->s, &o, SYNC_ERROR, &ignored); /* gives back what it is given */
+        } else {
+            rc = sync_operation_end(c->s, &o, rc, error);
+        }
+    }
+    return rc;
+}
+
 static int perform(sqlite3_context *context, int argc, sqlite3_value **argv, purpose to, call_work *work)
 {
     call c = {.context = context, .argc = argc, .argv = argv, .s = sqlite3_user_data(context)};
-    sync_error error = {0}, ignored = {0};
-    sync_operation o = {0};
-    int rc = to == TO_WRITE  ? sync_operation_write(c.s, &o, &c.folded, &error)
-             : to == TO_LOOK ? sync_op_begin(c.s, &o.op, SYNC_READ, &error)
-                             : sync_operation_read(c.s, &o, to == TO_TELL, &error);
-    if (rc == SYNC_OK) {
-        rc = work(&c, &error);
-        if (rc == SYNC_OK && c.take_back) {
-            (void)sync_operation_end(c.s, &o, SYNC_ERROR, &ignored); /* gives back what it is given */
-        } else {
-            rc = sync_operation_end(c.s, &o, rc, &error);
-        }
-    }
+    sync_error error;
+    uint32_t before;
+    bool transaction;
+    int rc;
+    do {
+        before = c.s->rollback_count;
+        error = (sync_error){0};
+        rc = attempt(&c, to, work, &transaction, &error);
+    } while (sync_rollbacks_again(c.s, before, transaction, rc));
     if (rc != SYNC_OK) {
         c.s->failed = error.code;
         give_error(context, &error);

@@ -2,6 +2,7 @@
 ** first: so an empty eponymous one finalises what the engine keeps. */
 #include "keeper.h"
 
+#include "rollbacks.h"
 #include "vtab.h"
 
 static int keeper_connect(sqlite3 *db, void *context, int argc, const char *const *argv, sqlite3_vtab **out,
@@ -110,7 +111,7 @@ static int keeper_sync(sqlite3_vtab *vtab)
 
 static int keeper_commit(sqlite3_vtab *vtab)
 {
-    (void)vtab;
+    sync_rollbacks_clear(sync_vtab_engine(vtab));
     return SQLITE_OK;
 }
 

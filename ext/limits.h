@@ -83,6 +83,10 @@
 /* Statements kept by their text on one connection: twice those of a merge or a delta, some kilobytes each. */
 #define SYNC_KEPT_STATEMENTS 64
 
+/* Rows whose triggers roll the transaction back, and with which a merge is therefore done again, until what is held already is not tried any
+** more: each costs a merge. */
+#define SYNC_ROLLBACKS_MAX 16
+
 /* Columns of one result set in a SQLite built with its defaults. */
 #define SYNC_RESULT_COLUMNS_MAX 2000
 

@@ -2,6 +2,7 @@
 
 #include "apply.h"
 #include "fold.h"
+#include "rollbacks.h"
 
 int sync_not_tracked(sync_error *error)
 {
@@ -28,7 +29,8 @@ int sync_operation_write(sync_db *s, sync_operation *o, int64_t *entries, sync_e
     return sync_operation_fold(s, o, INT64_MAX, entries, error);
 }
 
-int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entries, sync_error *error)
+/* One attempt to open an operation and to do the local half of it. */
+static int try_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entries, sync_error *error)
 {
     int64_t folded = 0;
     sync_site_look(s, &o->outside);
@@ -48,6 +50,19 @@ int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *
     if (entries) {
         *entries = folded;
     }
+    return rc;
+}
+
+int sync_operation_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entries, sync_error *error)
+{
+    uint32_t before;
+    int rc;
+    do {
+        before = s->rollback_count;
+        *o = (sync_operation){.renewed = false};
+        sync_error_clear(error);
+        rc = try_fold(s, o, enough, entries, error);
+    } while (sync_rollbacks_again(s, before, o->op.transaction, rc));
     return rc;
 }
 

@@ -49,8 +49,10 @@ static int read_kind(sync_db *s, sync_arena *arena, const char *name, sync_base_
 {
     sqlite3_stmt *stmt;
     int rc = sync_prepare(s, &stmt, error,
-                          "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND"
-                          " name = %Q COLLATE NOCASE",
+                          "SELECT l.name, l.type, l.wr, l.strict, instr(lower(m.sql), 'conflict')"
+                          " FROM pragma_table_list AS l LEFT JOIN main.sqlite_schema AS m"
+                          " ON m.type = 'table' AND m.name = l.name"
+                          " WHERE l.schema = 'main' AND l.name = %Q COLLATE NOCASE",
                           name);
     if (rc != SYNC_OK) {
         return rc;
@@ -63,6 +65,7 @@ static int read_kind(sync_db *s, sync_arena *arena, const char *name, sync_base_
         out->ordinary = type && strcmp(type, "table") == 0;
         out->without_rowid = sqlite3_column_int(stmt, 2) != 0;
         *strict = sqlite3_column_int(stmt, 3) != 0;
+        out->clauses = sqlite3_column_int(stmt, 4) != 0;
         rc = out->name ? SYNC_OK : sync_fail_nomem(error);
     } else if (rc == SQLITE_DONE) {
         rc = SYNC_OK;

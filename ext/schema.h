@@ -19,6 +19,7 @@ typedef struct sync_base_table {
     bool ordinary; /* not a view, virtual table or an inner table of one */
     bool without_rowid;
     bool rowid_alias;   /* INTEGER PRIMARY KEY */
+    bool clauses;       /* ON CONFLICT may be among its constraints: the words are in its declaration */
     uint32_t key_count; /* 0: no primary key */
     char **key_names;
     char **key_collations;

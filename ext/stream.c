@@ -6,6 +6,7 @@
 #include "apply.h"
 #include "changes.h"
 #include "operation.h"
+#include "rollbacks.h"
 
 struct sync_stream {
     sync_db *s;
@@ -212,20 +213,38 @@ int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error)
     return rc;
 }
 
+static int try_merge(sync_db *s, sync_incoming *const *list, size_t count, bool *transaction,
+                     sync_error *error)
+{
+    sync_operation o = {0};
+    int rc = sync_operation_write(s, &o, NULL, error);
+    *transaction = o.op.transaction;
+    if (rc == SYNC_OK) {
+        rc = s->has_meta ? SYNC_OK : sync_not_tracked(error);
+        for (size_t i = 0; rc == SYNC_OK && i < count; i++) {
+            rc = sync_apply(s, list[i]->changeset, list[i]->bytes, &list[i]->changed, error);
+        }
+        rc = sync_operation_end(s, &o, rc, error);
+    }
+    return rc;
+}
+
 int sync_merge_changesets(sqlite3 *db, sync_incoming *const *list, size_t count, char **error)
 {
     sync_error why = {0};
-    sync_operation o = {0};
     sync_db *s = NULL;
+    uint32_t before;
+    bool transaction = false, again = true;
     *error = NULL;
     int rc = find_engine(db, &s, &why);
-    rc = rc == SYNC_OK ? sync_operation_write(s, &o, NULL, &why) : rc;
-    if (rc == SYNC_OK) {
-        rc = s->has_meta ? SYNC_OK : sync_not_tracked(&why);
-        for (size_t i = 0; rc == SYNC_OK && i < count; i++) {
-            rc = sync_apply(s, list[i]->changeset, list[i]->bytes, &list[i]->changed, &why);
+    while (rc == SYNC_OK && again) {
+        before = s->rollback_count;
+        rc = try_merge(s, list, count, &transaction, &why);
+        again = sync_rollbacks_again(s, before, transaction, rc);
+        if (again) {
+            sync_error_clear(&why);
+            rc = SYNC_OK;
         }
-        rc = sync_operation_end(s, &o, rc, &why);
     }
     if (rc != SYNC_OK) {
         *error = text_of(&why);

@@ -4,6 +4,7 @@
 #include "clocks.h"
 #include "key.h"
 #include "merging.h"
+#include "rollbacks.h"
 
 enum { BYSTANDERS_MAX = 4096, PUT_BACK_ROUNDS = 8 };
 
@@ -380,10 +381,21 @@ static int write_uncounted(sync_merging *m, sync_table *t, sync_write how, const
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
+    const char *rolled_back = sync_rollbacks_find(m->s, t, key, how);
     m->touched[t - m->s->tables] = true;
+    if (rolled_back == NULL && m->retry && sync_rollbacks_many(m->s, t)) {
+        rolled_back = "a trigger rolls merges of this table back";
+    }
+    if (rolled_back) {
+        if (why) {
+            sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s", rolled_back);
+        }
+        return SQLITE_CONSTRAINT_TRIGGER;
+    }
     bool counted = m->foreign_keys && t->linked && !is_violated(m); /* the caller may count on its own */
-    return counted ? write_uncounted(m, t, how, key, row, respell, seq, why)
-                   : write_either_way(m, t, how, key, row, respell, seq, why);
+    int rc = counted ? write_uncounted(m, t, how, key, row, respell, seq, why)
+                     : write_either_way(m, t, how, key, row, respell, seq, why);
+    return rc == SQLITE_ABORT_ROLLBACK ? sync_rollbacks_note(m->s, t, key, how, m->error) : rc;
 }
 
 /* The statement of the table last entered: rows come table by table. */

@@ -109,6 +109,12 @@ static bool is_wanted(const peer_part *p)
     return !p->link->closing && p->stream > p->link->refused;
 }
 
+/* A trigger rolled the whole transaction back. Done again, the engine holds that row. */
+static bool is_rolled_back(int rc)
+{
+    return rc == SQLITE_ABORT_ROLLBACK;
+}
+
 static int merge_part(sqlite3 *db, peer_part *p)
 {
     sync_incoming *in = &p->incoming;
@@ -116,7 +122,8 @@ static int merge_part(sqlite3 *db, peer_part *p)
     p->error = NULL;
     in->changeset = part_data(p, &in->bytes);
     p->result = sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
-    return is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL ? p->result : SQLITE_OK;
+    return is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL || is_rolled_back(p->result) ? p->result
+                                                                                                : SQLITE_OK;
 }
 
 /* What was set aside presumes what came before it, and what comes now presumes it. If it does not fit, the next one will not either, and
@@ -153,7 +160,7 @@ static int finish(sqlite3 *db, int rc)
 
 /* Merges the first `count` changesets that wait, in one transaction if they are several, each in a savepoint of its own. SQLITE_OK, or what is
 ** wrong with the transaction as a whole: then nothing is merged. Results of single parts stand in them. */
-static int merge_each(peer_room *r, int count)
+static int try_each(peer_room *r, int count)
 {
     sqlite3 *db = r->database.db;
     bool several = count > 1 || has_aside(r);
@@ -171,6 +178,15 @@ static int merge_each(peer_room *r, int count)
         }
     }
     return several ? finish(db, rc) : rc;
+}
+
+static int merge_each(peer_room *r, int count)
+{
+    int rc;
+    do {
+        rc = try_each(r, count);
+    } while (is_rolled_back(rc));
+    return rc;
 }
 
 static peer_part *next_changes(peer_part *p)
@@ -229,17 +245,25 @@ static int merge_batch(peer_room *r, int count)
     return rc == SQLITE_OK || is_busy(rc) ? rc : merge_each(r, count);
 }
 
-void peer_merging_aside(peer_room *r)
+static int try_aside(peer_room *r)
 {
     sqlite3 *db = r->database.db;
-    if (!has_aside(r)) {
-        return;
-    }
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     for (peer_link *l = r->links; l != NULL && rc == SQLITE_OK; l = l->next) {
         rc = merge_aside(db, l);
     }
-    rc = finish(db, rc);
+    return finish(db, rc);
+}
+
+void peer_merging_aside(peer_room *r)
+{
+    int rc;
+    if (!has_aside(r)) {
+        return;
+    }
+    do {
+        rc = try_aside(r);
+    } while (is_rolled_back(rc));
     if (is_busy(rc)) {
         return; /* the next merge takes it along */
     }

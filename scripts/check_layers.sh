@@ -9,7 +9,7 @@ leaves="limits status mem arena value clock row merge vector codec codec_interna
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
-    "engine sql meta schema hints vtab keeper"
+    "engine sql meta schema hints vtab keeper rollbacks"
     "key clocks base chunk site touch tail capture track"
     "fold fold_internal overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
