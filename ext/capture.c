@@ -267,7 +267,12 @@ static char *resolve(sync_db *s, const sync_table *t, uint32_t more)
     }
     var_set(&vars, "still", finish(still));
     sqlite3_str *gone = sqlite3_str_new(s->db);
-    sync_str_match(gone, t, "d", "sync_journal");
+    for (uint32_t k = 0; k < t->key_count; k++) { /* the note may spell the key otherwise than the delete */
+        sqlite3_str_appendf(gone, "%sd.k%d = sync_journal.k%d", k ? " AND " : "", (int)k + 1, (int)k + 1);
+        if (sqlite3_stricmp(t->key_collations[k], "BINARY") != 0) {
+            sqlite3_str_appendf(gone, " COLLATE \"%w\"", t->key_collations[k]);
+        }
+    }
     var_set(&vars, "gone", finish(gone));
     char *text = template_fill(s, template_body(sql_trigger_resolve), &vars);
     vars_free(&vars);

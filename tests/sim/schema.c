@@ -29,6 +29,14 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
     static const char *const affinities[] = {"", " TEXT", " INTEGER", " REAL", " NUMERIC", " BLOB"};
     static const char *const actions[] = {"NO ACTION", "CASCADE", "SET NULL", "RESTRICT"};
     static const char *const defaults[] = {NULL, NULL, "'dflt'", "7"};
+    static const char *const clauses[] = {"",
+                                          "",
+                                          "",
+                                          " ON CONFLICT ROLLBACK",
+                                          " ON CONFLICT FAIL",
+                                          " ON CONFLICT IGNORE",
+                                          " ON CONFLICT REPLACE"};
+    t->clause = PICK(dice, clauses);
     int plain = dice_below(dice, 5);
     for (int i = 0; i < plain; i++) {
         sim_column *c = &t->column[t->count++];
@@ -87,8 +95,12 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
         if (c->late) {
             continue;
         }
-        sqlite3_str_appendf(to, ", %s%s%s%s", c->name, c->affinity, c->unique ? " UNIQUE" : "",
-                            c->filled ? " NOT NULL DEFAULT 'none'" : "");
+        sqlite3_str_appendf(to, ", %s%s%s%s", c->name, c->affinity,
+                            c->unique   ? " UNIQUE"
+                            : c->filled ? " NOT NULL"
+                                        : "",
+                            c->unique || c->filled ? t->clause : "");
+        sqlite3_str_appendall(to, c->filled ? " DEFAULT 'none'" : "");
         if (c->parent >= 0) {
             sqlite3_str_appendf(to, " REFERENCES %s ON DELETE %s ON UPDATE %s%s",
                                 schema->table[c->parent].name, t->on_delete, t->on_update,
@@ -351,8 +363,8 @@ sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][S
     const char *word = conflict_word(dice);
     int kind = dice_below(dice, 100);
     /* A row that comes and goes within one statement would not be seen by whoever looks before and after it. */
-    bool several = strcmp(word, " OR REPLACE") != 0;
-    s.rewrites = strcmp(word, " OR REPLACE") == 0;
+    s.rewrites = strcmp(word, " OR REPLACE") == 0 || strstr(t->clause, "REPLACE");
+    bool several = !s.rewrites;
     if (kind < 30 && chosen.count > 0) {
         sqlite3_str_appendf(to, "UPDATE%s %s SET ", word, t->name);
         put_set(to, schema, t, &chosen, dice, token);

@@ -40,9 +40,10 @@ typedef struct sim_table {
     const char *on_delete;
     const char *on_update;
     bool deferred;
-    bool generated; /* a generated column */
-    bool partial;   /* a partial UNIQUE index on the first column */
-    int pushes;     /* a trigger writes into this table, or -1 */
+    bool generated;     /* a generated column */
+    const char *clause; /* of its UNIQUE and NOT NULL columns: ON CONFLICT ..., or nothing */
+    bool partial;       /* a partial UNIQUE index on the first column */
+    int pushes;         /* a trigger writes into this table, or -1 */
 } sim_table;
 
 typedef struct sim_schema {
