@@ -83,7 +83,11 @@ static int check_base(apply *a, sync_error *error)
         }
         uint32_t at = (uint32_t)(t - s->tables);
         uint64_t start = sync_matrix_at(&a->head->start, h, 0);
-        if (start > (sender ? sync_matrix_at(&cursors, at, sender) : 0)) {
+        uint64_t read = sender == s->own_site
+                            ? (uint64_t)s->folded /* all of its own, unless it was restored */
+                        : sender ? sync_matrix_at(&cursors, at, sender)
+                                 : 0;
+        if (start > read) {
             rc = sync_fail(error, SYNC_BEHIND,
                            "this changeset continues one that this file does not have (table %s, from "
                            "version %llu of the other file): ask"

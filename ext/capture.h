@@ -4,9 +4,10 @@
 
 #include "schema.h"
 
-/* Starts tracking `name` (write operation; makes the metadata on the first call). identity: as the option says, or -1 for the
-** default. Touches no row. *tid is its number; a table that is tracked already with the same identity is left alone. */
-int sync_capture_track(sync_db *s, const char *name, int identity, const char *options, sync_error *error);
+/* Starts tracking `name` (write operation; makes the metadata on the first call). identity and own (genesis): as the options say, or -1 for
+** the default. Touches no row. A table that is tracked already in the same way is left alone. */
+int sync_capture_track(sync_db *s, const char *name, int identity, int own, const char *options,
+                       sync_error *error);
 
 /* Can this table be written in this program? A CHECK, an index, a trigger or a collation may need a function that is not there: the error
 ** names the table. */

@@ -456,17 +456,18 @@ int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind)
 
 int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_error *error)
 {
+    const char *what = strcmp(magic, SYNC_MAGIC_SEEN) == 0 ? "sync_seen blob" : "changeset";
     if (bytes < SYNC_PREAMBLE_BYTES || memcmp(blob, magic, SYNC_MAGIC_BYTES) != 0) {
-        return sync_fail(error, SYNC_CORRUPT, "not a %s: the first bytes are wrong",
-                         strcmp(magic, SYNC_MAGIC_SEEN) == 0 ? "sync_seen blob" : "changeset");
+        return sync_fail(error, SYNC_CORRUPT, "not a %s: the first bytes are wrong", what);
     }
     unsigned format = ((const uint8_t *)blob)[SYNC_MAGIC_BYTES];
     if (format > SYNC_FORMAT_VERSION) {
-        return sync_fail(error, SYNC_FORMAT, "format %u is newer than this program, which knows %d", format,
+        return sync_fail(error, SYNC_FORMAT,
+                         "this %s has format %u; this version knows %d: use a newer sync_ext", what, format,
                          SYNC_FORMAT_VERSION);
     }
     if (format != SYNC_FORMAT_VERSION) {
-        return sync_fail(error, SYNC_CORRUPT, "format %u does not exist", format);
+        return sync_fail(error, SYNC_CORRUPT, "this %s is damaged: there is no format %u", what, format);
     }
     return SYNC_OK;
 }

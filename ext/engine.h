@@ -11,7 +11,7 @@
 #include "status.h"
 #include "vector.h"
 
-/* Version of the metadata in a file. A newer one is refused, an older one upgraded. */
+/* Version of the metadata in a file. A newer one is refused. */
 #define SYNC_META_FORMAT 1
 
 /* Operation codes of the journal; see sql/meta.sql. */

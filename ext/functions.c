@@ -180,7 +180,7 @@ static int track(call *c, sync_error *error)
         sqlite3_mprintf("{%s%s%s%s%s}", identity < 0 ? "" : "\"identity\":\"", identity < 0 ? "" : values[0],
                         identity < 0 ? "" : "\"", identity >= 0 && own == 1 ? "," : "",
                         own == 1 ? "\"genesis\":\"own\"" : "");
-    rc = options ? sync_capture_track(c->s, name, identity, options, error) : sync_fail_nomem(error);
+    rc = options ? sync_capture_track(c->s, name, identity, own, options, error) : sync_fail_nomem(error);
     sqlite3_free(options);
     sqlite3_result_int(c->context, c->s->table_count != before);
     return rc;
@@ -199,7 +199,7 @@ static int track_all(call *c, sync_error *error)
     int rc = sync_capture_candidates(c->s, &names, error);
     rc = rc == SYNC_OK ? sync_prepare(c->s, &stmt, error, "SELECT value FROM json_each(%Q)", names) : rc;
     while (rc == SYNC_OK && (rc = sync_step(c->s, stmt, error)) == SQLITE_ROW) {
-        rc = sync_capture_track(c->s, (const char *)sqlite3_column_text(stmt, 0), -1, "{}", error);
+        rc = sync_capture_track(c->s, (const char *)sqlite3_column_text(stmt, 0), -1, -1, "{}", error);
         count++;
     }
     sqlite3_finalize(stmt);
@@ -391,26 +391,29 @@ static int apply(call *c, sync_error *error)
     return rc;
 }
 
-/* What sync_changeset() gives when there is nothing, also by way of a file. */
-static void apply_nothing(sqlite3_context *context, sqlite3_value *options)
+/* What sync_changeset() gives when there is nothing, also by way of a file: then only the local half is done. */
+static bool is_nothing(sqlite3_value *changeset)
 {
-    sync_error error = {0};
-    bool dry = false;
-    if (read_dry_run(sqlite3_user_data(context), options, &dry, &error) != SYNC_OK) {
-        give_error(context, &error);
-    } else if (dry) {
-        sqlite3_result_text(context, "[]", -1, SQLITE_STATIC);
+    int type = sqlite3_value_type(changeset);
+    return type == SQLITE_NULL || (type == SQLITE_BLOB && sqlite3_value_bytes(changeset) == 0);
+}
+
+static int apply_nothing(call *c, sync_error *error)
+{
+    int rc = read_dry_run(c->s, c->argc > 1 ? c->argv[1] : NULL, &c->take_back, error);
+    if (c->take_back) {
+        sqlite3_result_text(c->context, "[]", -1, SQLITE_STATIC);
     } else {
-        sqlite3_result_int(context, 0);
+        sqlite3_result_int(c->context, 0);
     }
+    return rc;
 }
 
 static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-    int type = sqlite3_value_type(argv[0]);
-    if (type == SQLITE_NULL || (type == SQLITE_BLOB && sqlite3_value_bytes(argv[0]) == 0)) {
-        apply_nothing(context, argc > 1 ? argv[1] : NULL);
-    } else if (type != SQLITE_BLOB) {
+    if (is_nothing(argv[0])) {
+        (void)perform(context, argc, argv, TO_WRITE, apply_nothing);
+    } else if (sqlite3_value_type(argv[0]) != SQLITE_BLOB) {
         sqlite3_result_error(context, "sync_apply: a changeset (blob) is expected", -1);
     } else {
         (void)perform(context, argc, argv, TO_WRITE, apply);

@@ -83,8 +83,13 @@ int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *er
 {
     const sync_env *env = sync_env_get();
     const sync_table *t = s->has_meta ? sync_engine_table(s, table) : NULL;
-    if (t == NULL || t->missing) {
+    if (t == NULL) {
         return sync_fail(error, SYNC_ERROR, "table %s is not tracked", table);
+    }
+    if (t->missing) {
+        return sync_fail(error, SYNC_ERROR,
+                         "table %s was dropped, renamed or rebuilt with another key: see sync_status.note",
+                         table);
     }
     if (sqlite3_value_type(key) == SQLITE_NULL) {
         return sync_fail(error, SYNC_ERROR, "sync_touch: a key of NULL names no row of table %s", table);

@@ -22,9 +22,10 @@ bool sync_capture_owns_table(const sync_db *s, const char *name)
     }
     for (uint32_t i = 0; i < s->table_count; i++) {
         char clock[32], hidden[32];
+        bool by_row = s->tables[i].identity == SYNC_BY_ROW;
         sqlite3_snprintf(sizeof clock, clock, "sync_row_%u", s->tables[i].tid);
         sqlite3_snprintf(sizeof hidden, hidden, "sync_hidden_%u", s->tables[i].tid);
-        if (sqlite3_stricmp(name, clock) == 0 || sqlite3_stricmp(name, hidden) == 0) {
+        if (sqlite3_stricmp(name, clock) == 0 || (by_row && sqlite3_stricmp(name, hidden) == 0)) {
             return true;
         }
     }
@@ -61,9 +62,11 @@ int sync_capture_candidates(sync_db *s, char **names, sync_error *error)
             sqlite3_str_appendf(sql, " AND name <> %Q", own_tables[i]);
         }
         for (uint32_t i = 0; i < s->table_count; i++) {
-            sqlite3_str_appendf(
-                sql, " AND name NOT IN ('sync_row_%u', 'sync_hidden_%u') AND name <> %Q COLLATE NOCASE",
-                s->tables[i].tid, s->tables[i].tid, s->tables[i].name);
+            sqlite3_str_appendf(sql, " AND name <> 'sync_row_%u' AND name <> %Q COLLATE NOCASE",
+                                s->tables[i].tid, s->tables[i].name);
+            if (s->tables[i].identity == SYNC_BY_ROW) {
+                sqlite3_str_appendf(sql, " AND name <> 'sync_hidden_%u'", s->tables[i].tid);
+            }
         }
     }
     sqlite3_stmt *stmt;
@@ -78,22 +81,58 @@ int sync_capture_candidates(sync_db *s, char **names, sync_error *error)
 
 /* ---- track ---- */
 
+/* Has the application something called like what is to be made? `names`: a list of SQL texts. */
+static int check_names(sync_db *s, const char *what, const char *names, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT type, name FROM main.sqlite_schema WHERE name COLLATE NOCASE IN (%s) ORDER BY 2 LIMIT 1",
+        names);
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        const char *type = (const char *)sqlite3_column_text(stmt, 0),
+                   *name = (const char *)sqlite3_column_text(stmt, 1);
+        rc = sync_fail(
+            error, SYNC_ERROR,
+            "%s cannot be tracked: this file has a%s %s called %s, as our metadata would be: rename it", what,
+            type && type[0] == 'i' ? "n" : "", type ? type : "", name ? name : "");
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* The same for the tables and triggers of one tracked table. */
+static int check_own_names(sync_db *s, const char *name, uint32_t tid, bool by_row, sync_error *error)
+{
+    static const char *const triggers[] = {"insert",        "delete", "update",    "before_insert",
+                                           "before_update", "key",    "key_before"};
+    char *what = sqlite3_mprintf("table %s", name);
+    sqlite3_str *names = sqlite3_str_new(s->db);
+    sqlite3_str_appendf(names, "'sync_row_%u'", tid);
+    if (by_row) {
+        sqlite3_str_appendf(names, ", 'sync_hidden_%u'", tid);
+    }
+    for (size_t i = 0; i < sizeof triggers / sizeof *triggers; i++) {
+        sqlite3_str_appendf(names, ", 'sync_%u_%s'", tid, triggers[i]);
+    }
+    char *list = sqlite3_str_finish(names);
+    int rc = what && list ? check_names(s, what, list, error) : sync_fail_nomem(error);
+    sqlite3_free(what);
+    sqlite3_free(list);
+    return rc;
+}
+
 static int make_metadata(sync_db *s, sync_error *error)
 {
     const sync_env *env = sync_env_get();
     uint8_t site[SYNC_SITE_BYTES];
     uint64_t device = 0, inode = 0;
     const char *path = sqlite3_db_filename(s->db, "main");
-    int64_t clash = 0;
-    int rc = sync_query_int(s, &clash, 0, error,
-                            "SELECT count(*) FROM main.sqlite_schema WHERE name IN ('sync_meta', "
-                            "'sync_site', 'sync_table', 'sync_column',"
-                            " 'sync_journal', 'sync_applying', 'sync_conflict')");
-    if (rc == SYNC_OK && clash) {
-        rc = sync_fail(
-            error, SYNC_ERROR,
-            "this file already has tables called like our metadata (sync_meta, sync_site, ...): rename them");
-    }
+    int rc = check_names(s, "this file",
+                         "'sync_meta', 'sync_site', 'sync_table', 'sync_column', 'sync_journal', "
+                         "'sync_applying', 'sync_conflict', 'sync_conflict_row', "
+                         "'sync_conflict_held'",
+                         error);
     if (rc == SYNC_OK && env->random(env->context, site, sizeof site) != 0) {
         rc = sync_fail(error, SYNC_IOERR, "no random numbers for a site id");
     }
@@ -305,6 +344,7 @@ static int write_table(sync_db *s, const sync_base_table *base, sync_identity id
         rc = sync_query_int(s, &highest, INT64_MIN, error, "SELECT max(rowid) FROM main.\"%w\"", base->name);
     }
     *tid = (uint32_t)next;
+    rc = rc == SYNC_OK ? check_own_names(s, base->name, *tid, identity == SYNC_BY_ROW, error) : rc;
     s->hlc = sync_hlc_next(s->hlc, now, now);
     rc = rc == SYNC_OK ? widen_journal(s, base->key_count, error) : rc;
     rc = rc == SYNC_OK ? mark_journal(s, *tid, now, error) : rc;
@@ -360,7 +400,8 @@ static int drop_leftover_triggers(sync_db *s, const char *name, sync_error *erro
     return rc;
 }
 
-int sync_capture_track(sync_db *s, const char *name, int identity, const char *options, sync_error *error)
+int sync_capture_track(sync_db *s, const char *name, int identity, int own, const char *options,
+                       sync_error *error)
 {
     sync_arena arena = {0};
     sync_base_table base;
@@ -385,6 +426,10 @@ int sync_capture_track(sync_db *s, const char *name, int identity, const char *o
             rc = sync_fail(error, SYNC_ERROR,
                            "table %s is tracked with identity \"%s\"; untrack it first to change that",
                            base.name, known->identity == SYNC_BY_ROW ? "row" : "key");
+        } else if (own >= 0 && known->genesis_own != own) {
+            rc = sync_fail(error, SYNC_ERROR,
+                           "table %s is tracked with genesis \"%s\"; untrack it first to change that",
+                           base.name, known->genesis_own ? "own" : "shared");
         } else if (known->missing) {
             rc = sync_fail(error, SYNC_ERROR,
                            "table %s was rebuilt with another key; SELECT sync_untrack('%s') first",
@@ -417,14 +462,16 @@ int sync_capture_untrack(sync_db *s, const char *name, sync_error *error)
     }
     const sync_env *env = sync_env_get();
     uint32_t tid = t->tid;
-    bool last = s->table_count == 1;
+    bool last = s->table_count == 1, by_row = t->identity == SYNC_BY_ROW;
     int rc = sync_capture_drop_triggers(s, tid, error);
     if (rc == SYNC_OK && !last) {
         rc = mark_journal(s, 0, env->now_ms(env->context), error);
         rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
         rc = rc == SYNC_OK ? sync_exec(s, error,
-                                       "DELETE FROM main.sync_journal WHERE tid & %d = %u; DELETE FROM "
-                                       "main.sync_conflict WHERE tid = %u;"
+                                       "DELETE FROM main.sync_journal WHERE tid & %d = %u;"
+                                       "INSERT INTO main.sync_applying(x) VALUES(1);"
+                                       "DELETE FROM main.sync_conflict WHERE tid = %u;"
+                                       "DELETE FROM main.sync_applying;"
                                        "DELETE FROM main.sync_column WHERE tid = %u; DELETE FROM "
                                        "main.sync_table WHERE tid = %u;"
                                        "UPDATE main.sync_meta SET generation = generation + 1",
@@ -432,10 +479,8 @@ int sync_capture_untrack(sync_db *s, const char *name, sync_error *error)
                            : rc;
     }
     sync_engine_forget(s); /* its statements would keep the tables locked */
-    rc = rc == SYNC_OK
-             ? sync_exec(s, error, "DROP TABLE main.sync_row_%u; DROP TABLE IF EXISTS main.sync_hidden_%u",
-                         tid, tid)
-             : rc;
+    rc = rc == SYNC_OK ? sync_exec(s, error, "DROP TABLE main.sync_row_%u", tid) : rc;
+    rc = rc == SYNC_OK && by_row ? sync_exec(s, error, "DROP TABLE main.sync_hidden_%u", tid) : rc;
     for (size_t i = 0; rc == SYNC_OK && last && i < sizeof own_tables / sizeof *own_tables; i++) {
         rc = sync_exec(s, error, "DROP TABLE main.%s", own_tables[i]);
     }

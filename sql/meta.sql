@@ -38,3 +38,8 @@ CREATE TABLE sync_conflict(
     ours TEXT, theirs TEXT, our_stamp TEXT, their_stamp TEXT, our_site TEXT, their_site TEXT, at INTEGER NOT NULL,
     tid INTEGER NOT NULL, clock_key BLOB NOT NULL, raw_key BLOB NOT NULL);
 CREATE INDEX sync_conflict_row ON sync_conflict(tid, clock_key);
+
+-- Whatever is held is found again by this list.
+CREATE TRIGGER sync_conflict_held BEFORE DELETE ON sync_conflict WHEN OLD.held AND NOT EXISTS (SELECT 1 FROM sync_applying) BEGIN
+    SELECT RAISE(ABORT, 'this row is merged and held: its entry of sync_conflict goes away by itself when it can be shown');
+END;
