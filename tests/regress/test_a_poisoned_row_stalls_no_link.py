@@ -15,6 +15,7 @@ CREATE TABLE checked(id TEXT PRIMARY KEY, v{check});
 CREATE TABLE needed(id TEXT PRIMARY KEY, v{null});
 CREATE TABLE typed(id TEXT PRIMARY KEY, v {integer}){strict};
 CREATE TABLE raised(id TEXT PRIMARY KEY, v);
+CREATE TABLE rolled(id TEXT PRIMARY KEY, v);
 CREATE TABLE mail(id TEXT PRIMARY KEY, v UNIQUE);
 CREATE TABLE numbered(id INTEGER PRIMARY KEY, v);
 CREATE TABLE parent(id TEXT PRIMARY KEY);
@@ -23,8 +24,9 @@ CREATE TABLE child(id TEXT PRIMARY KEY, v REFERENCES parent);
 LAX = SCHEMA.format(check="", null="", integer="", strict="")
 HARD = SCHEMA.format(check=" CHECK (v <> 'poison')", null=" NOT NULL", integer="INT", strict=" STRICT") + """
 CREATE TRIGGER refuses BEFORE INSERT ON raised WHEN NEW.v = 'poison' BEGIN SELECT RAISE(ABORT, 'not here'); END;
+CREATE TRIGGER rolls BEFORE INSERT ON rolled WHEN NEW.v = 'poison' BEGIN SELECT RAISE(ROLLBACK, 'not here'); END;
 """
-TABLES = ["checked", "needed", "typed", "raised", "mail", "numbered", "child"]
+TABLES = ["checked", "needed", "typed", "raised", "rolled", "mail", "numbered", "child"]
 POISON = {"needed": "NULL", "child": "'nobody'", "mail": "'taken'"}
 
 
@@ -54,15 +56,15 @@ class Poison(Case):
                                   else f"INSERT OR IGNORE INTO {table} VALUES('row {i}', {value})")
         plain(self.a, ";\n".join(statements + ["COMMIT"]))
         for table in TABLES:
-            refused = table in ("checked", "needed", "typed", "raised", "child")
+            refused = table in ("checked", "needed", "typed", "raised", "rolled", "child")
             there = 600 - refused + (table in ("checked", "numbered"))
             eventually(lambda: self.count(table) == there, f"{there} rows of {table}, there are {self.count(table)}")
         plain(self.b, "INSERT INTO checked VALUES('from b', 1)")
         eventually(lambda: self.count("checked", "id = 'from b'", self.a) == 1, "the other way")
         held = connect(self.b).execute("SELECT tbl, reason FROM sync_conflict WHERE held ORDER BY tbl").fetchall()
-        self.assertEqual([tbl for tbl, _ in held], ["checked", "child", "needed", "raised", "typed"])
+        self.assertEqual([tbl for tbl, _ in held], ["checked", "child", "needed", "raised", "rolled", "typed"])
         plain(self.a, "UPDATE checked SET v = 1 WHERE v = 'poison'; UPDATE needed SET v = 1 WHERE v IS NULL; UPDATE typed SET v = 1 WHERE v = 'poison';"
-                      "UPDATE raised SET v = 1 WHERE v = 'poison'; INSERT INTO parent VALUES('nobody')")
+                      "UPDATE raised SET v = 1 WHERE v = 'poison'; UPDATE rolled SET v = 1 WHERE v = 'poison'; INSERT INTO parent VALUES('nobody')")
         eventually(lambda: dump(self.a) == dump(self.b), "equal files, once nothing is refused any more")
         self.assertIsNone(self.follower.process.poll())
         self.follower.stop()
