@@ -93,15 +93,18 @@ static int look_through(sync_merging *m, sync_table *t, sqlite3_stmt *stmt, cons
     int rc = sync_clocks_bind_key(m->s, stmt, t, key, m->error);
     while (rc == SYNC_OK && !what->found && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
         rc = take_clock(m, t, stmt, row, slot);
+        if (rc != SYNC_OK) {
+            break;
+        }
         bool stub = slot->shown && slot->j > 0, born_so = sync_stamp_equal(row->born, what->born);
         bool born_here = row->moved ? row->birth == what->birth->i : at_birth;
-        if (rc == SYNC_OK && stub) {
+        if (stub) {
             what->stub = at_birth && born_so ? slot->j : what->stub;
             what->forward.i = at_birth && born_so ? row->birth : what->forward.i;
             continue;
         }
-        what->found = rc == SYNC_OK && (!by_row || (born_so && born_here));
-        if (rc == SYNC_OK && slot->shown && !what->found && at_birth) {
+        what->found = !by_row || (born_so && born_here);
+        if (slot->shown && !what->found && at_birth) {
             m->other_slot = *slot;
             rc = sync_row_copy(&m->other, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
         }
