@@ -312,6 +312,24 @@ static bool may_respell(const sync_table *t)
     return false;
 }
 
+static bool fits(const sync_db *s, const sync_table *t, const sync_value *key)
+{
+    bool fit = true;
+    for (uint32_t i = 0; fit && i < t->key_count; i++) {
+        fit = sync_base_fits(s, &key[i]);
+    }
+    return fit;
+}
+
+static int fail_unfit(const sync_table *t, sync_error *error)
+{
+    return sync_fail(
+        error, SYNC_ERROR,
+        "table %s: a key is text that is not valid UTF-8, which does not fit into this UTF-16 file: "
+        "change it where it comes from",
+        t->name);
+}
+
 static int merge_row(apply *a, sync_table *t, const sync_value *key)
 {
     sync_merging *m = &a->m;
@@ -322,6 +340,9 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
             return sync_fail(m->error, SYNC_CORRUPT, "the changeset is damaged: a key of table %s is NULL",
                              t->name);
         }
+    }
+    if (!fits(m->s, t, key)) { /* it never was here, so its delete is passed over */
+        return sync_row_alive(&a->remote) ? fail_unfit(t, m->error) : SYNC_OK;
     }
     bool taken = false;
     int rc = sync_lane_take(&a->lane, m, t, key, &a->remote, &taken);

@@ -1,5 +1,7 @@
 #include "base.h"
 
+#include "json.h"
+
 #include <string.h>
 
 enum { MASK_COLUMNS = 62, MASK_RESPELL = 62, MASK_RESET = 63 };
@@ -7,6 +9,37 @@ enum { MASK_COLUMNS = 62, MASK_RESPELL = 62, MASK_RESET = 63 };
 bool sync_base_refused(int rc)
 {
     return (rc & 0xff) == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH;
+}
+
+/* Text without zero bytes. */
+static bool is_whole_text(const uint8_t *at, size_t bytes)
+{
+    bool good = sync_is_text(at, bytes);
+    for (size_t i = 2; good && i < bytes; i++) {
+        good = at[i] < 0xbe || at[i - 1] != 0xbf || at[i - 2] != 0xef;
+    }
+    return good;
+}
+
+bool sync_base_fits(const sync_db *s, const sync_value *v)
+{
+    const uint8_t *at = v->data;
+    bool fits = true;
+    if (!s->wide || v->type != SYNC_TEXT) {
+        return true;
+    }
+    for (size_t left = v->bytes, n; fits && left > 0; at += n, left -= n) {
+        const uint8_t *zero = memchr(at, 0, left);
+        n = zero ? (size_t)(zero - at) : left;
+        fits = is_whole_text(at, n);
+        n += zero != NULL;
+    }
+    return fits;
+}
+
+const char *sync_base_said(const sync_db *s)
+{
+    return s->unfit ? "text that is not valid UTF-8 does not fit into a UTF-16 file" : sqlite3_errmsg(s->db);
 }
 
 const char *sync_base_reason(int rc)
@@ -114,6 +147,13 @@ static int run_write(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const 
                      const sync_row *row, sync_error *error)
 {
     int parameter = 0, rc = SQLITE_OK;
+    s->unfit = false;
+    for (uint32_t i = 0; s->wide && row && i < row->count; i++) {
+        s->unfit = s->unfit || (is_set(t, row, i) && !sync_base_fits(s, &row->cells[i].value));
+    }
+    if (s->unfit) {
+        return SQLITE_MISMATCH;
+    }
     for (uint32_t i = 0; rc == SQLITE_OK && i < t->key_count; i++) {
         rc = sync_bind_value(stmt, ++parameter, &key[i]);
     }

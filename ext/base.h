@@ -7,6 +7,13 @@
 /* True for results that say "a constraint refused this row": no error of the merge. */
 bool sync_base_refused(int rc);
 
+/* Does text come out of this file as it went in? UTF-16 has no place for bytes that are no UTF-8, and SQLite none for U+FFFE and U+FFFF: they
+** would become other text, and keys would fall together. A write of such a cell is refused with SQLITE_MISMATCH. */
+bool sync_base_fits(const sync_db *s, const sync_value *v);
+
+/* What the last refusal says. Valid until the next call on the connection. */
+const char *sync_base_said(const sync_db *s);
+
 /* What sync_conflict calls such a refusal. */
 const char *sync_base_reason(int rc);
 

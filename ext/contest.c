@@ -256,7 +256,7 @@ static int enter(contest *k, uint32_t at)
     }
     of->in = rc == SYNC_OK;
     if (sync_base_refused(rc) && rc != SQLITE_CONSTRAINT_UNIQUE) {
-        sync_value why = {.type = SYNC_TEXT, .data = sqlite3_errmsg(k->m->s->db)}, kept;
+        sync_value why = {.type = SYNC_TEXT, .data = sync_base_said(k->m->s)}, kept;
         why.bytes = strlen(why.data) + 1;
         one->refused = true;
         one->left = false;

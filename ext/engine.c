@@ -432,8 +432,11 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
                         "SELECT count(*) = 2 FROM pragma_table_info('sync_meta', 'main') WHERE name IN "
                         "('format', 'generation')");
     if (rc == SYNC_OK && found) {
+        int64_t wide = 0;
+        rc = sync_query_int(s, &wide, 0, error, "SELECT encoding <> 'UTF-8' FROM pragma_encoding");
+        s->wide = wide != 0;
         s->has_meta = true;
-        rc = read_meta(s, &generation, error);
+        rc = rc == SYNC_OK ? read_meta(s, &generation, error) : rc;
         rc = rc == SYNC_OK ? load_sites(s, error) : rc;
         rc = rc == SYNC_OK ? load_tables(s, error) : rc;
         rc = rc == SYNC_OK ? sync_schema_foreign_keys(s, error) : rc;

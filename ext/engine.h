@@ -211,6 +211,8 @@ typedef struct sync_db {
     sync_table *tables;
     uint32_t fk_count;
     sync_fk *fks;
+    bool wide;  /* the file stores text as UTF-16 */
+    bool unfit; /* the last write of a base row was refused because it does not, see sync_base_fits */
     bool outer_children; /* tables that are not tracked refer to tracked ones: their cascades are SQLite's */
     sync_overlay overlay;
     bool overlay_made;       /* its tables are of this schema ... */

@@ -276,9 +276,9 @@ static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, con
 static void keep_reason(sync_merging *m, char why[SYNC_ERROR_BYTES])
 {
     if (why) {
-        bool said = (sqlite3_errcode(m->s->db) & 0xff) == SQLITE_CONSTRAINT;
+        bool said = m->s->unfit || sync_base_refused(sqlite3_extended_errcode(m->s->db));
         sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s",
-                         said ? sqlite3_errmsg(m->s->db) : "a trigger keeps undoing it");
+                         said ? sync_base_said(m->s) : "a trigger keeps undoing it");
     }
 }
 
