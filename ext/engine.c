@@ -524,24 +524,6 @@ static int open_operation(sync_db *s, sync_op *op, sync_error *error)
     return rc == SYNC_OK ? SYNC_OK : sync_op_end(s, op, rc, error);
 }
 
-/* Without a rollback journal SQLite takes nothing back, and says nothing of it. */
-static int check_journal(sync_db *s, sync_error *error)
-{
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error, "PRAGMA main.journal_mode");
-    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        const char *mode = (const char *)sqlite3_column_text(stmt, 0);
-        rc = mode && sqlite3_stricmp(mode, "off") == 0
-                 ? sync_fail(
-                       error, SYNC_ERROR,
-                       "journal_mode is off in this connection, and what is written may have to be taken "
-                       "back: PRAGMA journal_mode = delete, or another one")
-                 : SQLITE_DONE;
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
-}
-
 int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
 {
     *op = (sync_op){.mode = mode, .rowid = sqlite3_last_insert_rowid(s->db)};
@@ -554,7 +536,7 @@ int sync_op_begin(sync_db *s, sync_op *op, sync_mode mode, sync_error *error)
     if (mode == SYNC_WRITE && sqlite3_db_readonly(s->db, "main") == 1) {
         return sync_fail(error, SYNC_READONLY, "the database is open read-only");
     }
-    int rc = mode == SYNC_WRITE ? check_journal(s, error) : SYNC_OK;
+    int rc = mode == SYNC_WRITE ? sync_keeper_check(s, error) : SYNC_OK;
     rc = rc == SYNC_OK ? sync_keeper_watch(s, error) : rc;
     rc = rc == SYNC_OK ? make_up(s, error) : rc;
     if (rc != SYNC_OK) {

@@ -185,3 +185,20 @@ int sync_keeper_join(sync_db *s, sync_error *error)
 {
     return execute(s, "INSERT INTO sync_keeper(unused) VALUES(NULL)", error);
 }
+
+int sync_keeper_check(sync_db *s, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(s, &stmt, error, "PRAGMA main.journal_mode");
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        const char *mode = (const char *)sqlite3_column_text(stmt, 0);
+        rc = mode && sqlite3_stricmp(mode, "off") == 0
+                 ? sync_fail(
+                       error, SYNC_ERROR,
+                       "journal_mode is off in this connection, and what is written may have to be taken "
+                       "back: PRAGMA journal_mode = delete, or another one")
+                 : SQLITE_DONE;
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}

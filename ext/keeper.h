@@ -18,4 +18,7 @@ int sync_keeper_watch(sync_db *s, sync_error *error);
 ** committed, nor gone on with by statements that could fail. s->left is cleared as soon as the host has rolled back far enough. */
 int sync_keeper_join(sync_db *s, sync_error *error);
 
+/* Refuses a connection without a rollback journal, where SQLite takes nothing back and says nothing of it. */
+int sync_keeper_check(sync_db *s, sync_error *error);
+
 #endif
