@@ -18,7 +18,8 @@ enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS, LIST_BYTES = 800 };
 /* Waits in small steps, so that SIGTERM is not kept waiting. */
 static int on_busy(void *context, int count)
 {
-    const peer_database *d = context;
+    peer_database *d = context;
+    d->waits++;
     if (count >= PEER_BUSY_MS || atomic_load(d->stopping)) {
         return 0;
     }

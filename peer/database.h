@@ -37,6 +37,7 @@ typedef struct peer_database {
     ino_t inode;
     ino_t wal_inode;       /* of the WAL file; 0: none */
     ino_t shm_inode;       /* of its index */
+    unsigned waits;        /* for a lock, of all connections together */
     int wal_pages_done;    /* wal_pages at the last checkpoint */
     int wal_pages;         /* after the last commit of ours */
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */

@@ -298,11 +298,13 @@ static int count_rows(const peer_part *p)
 }
 
 /* How many of the parts that wait make one transaction: the first one, and those that fit in beside it. Nobody else uses the file of a
-** clone yet, so there rows do not count. */
-static int batch_size(const peer_room *r)
+** clone yet, so there rows do not count. *rows: how many those have; 0: not known. */
+static int batch_size(const peer_room *r, int *rows)
 {
+    const int rows_max = peer_pace_rows(&r->pace);
     size_t sum = 0, bytes;
-    int count = 0, rows = 0;
+    int count = 0;
+    *rows = 0;
     for (peer_part *p = next_changes(r->parts), *next; p != NULL && count < PEER_GATHER_PARTS; p = next) {
         part_data(p, &bytes);
         next = next_changes(p->next);
@@ -310,10 +312,11 @@ static int batch_size(const peer_room *r)
         if (sum <= PEER_GATHER_BYTES && (count > 0 || next != NULL) && p->rows < 0) {
             p->rows = r->created ? 0 : count_rows(p);
         }
-        rows += p->rows;
-        if (count > 0 && (sum > PEER_GATHER_BYTES || rows > PEER_MERGE_ROWS)) {
+        const int more = p->rows > 0 ? p->rows : 0;
+        if (count > 0 && (sum > PEER_GATHER_BYTES || *rows + more > rows_max)) {
             break;
         }
+        *rows += more;
         count++;
     }
     return count;
@@ -458,9 +461,10 @@ static int fold_before(peer_room *r, bool *folding)
     return is_long ? peer_database_fold(&r->database, folding) : SQLITE_OK;
 }
 
-/* Merges the first `count` parts. False: not now, or it failed. */
-static bool merge(peer_room *r, int count, int64_t now_ms)
+/* Merges the first `count` parts, which have so many rows. False: not now, or it failed. */
+static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
 {
+    const unsigned waits = r->database.waits;
     int64_t began_us = 0;
     bool folding;
     int rc = fold_before(r, &folding);
@@ -479,6 +483,9 @@ static bool merge(peer_room *r, int count, int64_t now_ms)
         return peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
     }
     int64_t took_us = peer_now_us() - began_us;
+    if (waits == r->database.waits) {
+        peer_pace_learn(&r->pace, rows, took_us);
+    }
     r->busy_ms = 0;
     peer_outgoing_dirty(r);
     conclude_batch(r, count, false);
@@ -488,14 +495,15 @@ static bool merge(peer_room *r, int count, int64_t now_ms)
 
 bool peer_merging_step(peer_room *r, int64_t now_ms)
 {
-    int count = batch_size(r);
+    int rows;
+    int count = batch_size(r, &rows);
     bool aside = count > 0 && can_wait(r, now_ms);
     if (r->parts == NULL) {
         return false;
     }
     if (count > 0 && !aside) {
         if (now_ms < r->merge_ms || !peer_database_same(&r->database, &r->failure) ||
-            !merge(r, count, now_ms)) {
+            !merge(r, count, rows, now_ms)) {
             return false;
         }
     } else {

@@ -27,14 +27,22 @@
 ** largest size, and small ones. More is the other side's fault. */
 #define PEER_LINK_QUEUE_BYTES_MAX (8u << 20)
 
-/* A part of a delta ends at the row that reaches either: merging it holds the write lock for a few milliseconds. */
+/* A part of a delta ends at the row that reaches either. Parts are merged whole, so they are the grain of PEER_MERGE_US; fewer than 100 rows
+** compress worse (50: a fifth more bytes). */
 #define PEER_PART_BYTES (64u << 10)
-#define PEER_PART_ROWS  250u
+#define PEER_PART_ROWS  100u
 
 /* Parts that have arrived are merged together in one transaction up to this many bytes, rows and parts: other programs wait for it. */
 #define PEER_GATHER_BYTES (32u << 10)
 #define PEER_GATHER_PARTS 64
 #define PEER_MERGE_ROWS   250
+
+/* ... and up to as many rows as are likely to take this long, after what a row took in the merges before: 5 ms is what a program should have
+** to wait at most, and where two programs share a processor a merge is easily interrupted for as long as it takes itself. */
+#define PEER_MERGE_US       2000
+#define PEER_MERGE_ROWS_MIN 20 /* fewer would be mostly the transaction's own cost */
+#define PEER_MERGE_MEMORY                                                                                    \
+    4 /* merges that a change of pace takes to be believed: one that was interrupted is no change */
 
 /* While another program writes steadily to the file, changes are gathered for this long before a merge: each one may cost that program a
 ** transaction that has read already, so they must be few. Longer, up to the second bound, where merges (and the folding of what that

@@ -4,6 +4,7 @@
 
 #include "database.h"
 #include "message.h"
+#include "pace.h"
 #include "peer_limits.h"
 #include "room.h"
 #include "sync_ext.h"
@@ -117,6 +118,7 @@ struct peer_room {
     int64_t steady_ms; /* last time that another program was found to write steadily */
     bool unfolded;     /* there was one since the last fold */
     int64_t merge_ms;  /* no merge before this */
+    peer_pace pace;    /* of merges */
     int64_t busy_ms;   /* since when merges find the file locked; 0: they do not */
     int64_t received_bytes, received_rows, sent_bytes; /* for the progress line */
     int percent;

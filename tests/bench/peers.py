@@ -278,13 +278,17 @@ def measure_lock(out, options):
             arrived(pair.a, f"settled-{rows}-0")
             holds = watch.stop(pair.server)
             out.add(f"write lock, merges of {name}, 99th percentile of {len(holds)}, ms", percentile(holds, 99), 5)
-        watch = LockWatch(pair.a)
+        watch, before, started = LockWatch(pair.a), cpu_ms(pair.server.process.pid), time.monotonic()
         insert(pair.b, "bulk", 20000)
         arrived(pair.a, "bulk-19999")
+        took, cpu = time.monotonic() - started, cpu_ms(pair.server.process.pid) - before
         time.sleep(0.5)
         holds = watch.stop(pair.server)
         out.add(f"write lock, 20000 rows of one commit, 99th percentile of {len(holds)}, ms", percentile(holds, 99), 5)
+        out.add("write lock, 20000 rows of one commit, median, ms", statistics.median(holds), None)
         out.add("write lock, 20000 rows of one commit, longest, ms", max(holds), None)
+        out.add("the same, s until they are there", took, None)
+        out.add("the same, processor time of the peer that merges, ms a hold", cpu / len(holds), None)
 
 
 # ---- memory ----

@@ -65,6 +65,19 @@ class Merges(Case):
         self.assertLessEqual(max(after - before for before, after in zip(counts, counts[1:])),
                              limit("PEER_MERGE_ROWS"))
 
+    def test_where_rows_take_long_fewer_are_merged_at_a_time(self):
+        """A merge of 250 rows held the write lock for as long as that took, however slow the machine or the table."""
+        rows = 1000
+        a, b, _, _ = self.linked_pair(WAL)
+        patiently(a, "CREATE INDEX slow ON t(length(hex(zeroblob(300000 + 0 * length(id)))))")  # some 0.3 ms a row
+        hold_wal(self, a)
+        patiently(b, INSERT_MANY.format(rows))
+        self.wait_rows(a, rows + 1)
+        counts = [1] + after_each_commit(a, self.dir, "SELECT count(*) FROM t")
+        steps = [after - before for before, after in zip(counts, counts[1:])]
+        self.assertLessEqual(max(steps), limit("PEER_PART_ROWS"), steps)
+        self.assertLess(limit("PEER_PART_ROWS"), limit("PEER_MERGE_ROWS") / 2)
+
     def test_merges_are_few_while_another_program_writes(self):
         a, b, server, _ = self.linked_pair(WAL)
         here, there = (sqlite3.connect(str(path), isolation_level=None, timeout=SECONDS_MAX) for path in (a, b))
