@@ -175,7 +175,8 @@ static bool remember_identity(peer_database *d, const char *file, peer_failure *
     d->device = st.st_dev;
     d->inode = st.st_ino;
     if (!S_ISREG(st.st_mode)) {
-        return peer_fail(f, PEER_EXIT_NOTADB, "%s is not a SQLite database", file);
+        return peer_fail(f, PEER_EXIT_NOTADB, "%s is %s, not a SQLite database", file,
+                         S_ISDIR(st.st_mode) ? "a directory" : "no ordinary file");
     }
     return is_allowed(real) || peer_database_fail(d, f, "open", SQLITE_READONLY);
 }
@@ -432,7 +433,10 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
     *d = (peer_database){0};
     int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
-        return peer_fail(f, errno == EACCES || errno == EROFS ? PEER_EXIT_READONLY : PEER_EXIT_MISSING,
+        return peer_fail(f,
+                         errno == EACCES || errno == EROFS    ? PEER_EXIT_READONLY
+                         : errno == ENOSPC || errno == EDQUOT ? PEER_EXIT_FULL
+                                                              : PEER_EXIT_MISSING,
                          errno == EEXIST ? "%s exists already; clone makes a new file"
                                          : "%s cannot be made: %s",
                          file, strerror(errno));

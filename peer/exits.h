@@ -6,7 +6,7 @@ typedef enum peer_exit {
     PEER_EXIT_OK = 0,
     PEER_EXIT_ERROR = 1,    /* anything without a number of its own */
     PEER_EXIT_USAGE = 2,    /* the command line, a malformed URL included */
-    PEER_EXIT_MISSING = 3,  /* no such file; for clone: there already is one */
+    PEER_EXIT_MISSING = 3,  /* no such file; for clone: there already is one, or no such directory */
     PEER_EXIT_NOTADB = 4,   /* not a SQLite database, or a damaged one */
     PEER_EXIT_READONLY = 5, /* the file or its directory cannot be written */
     PEER_EXIT_BUSY = 6,     /* another program keeps the file locked */

@@ -1,6 +1,7 @@
 /* Lines for people, events for programs. */
 #include "log.h"
 
+#include "json.h"
 #include "message.h"
 
 #include <pthread.h>
@@ -27,11 +28,29 @@ void peer_log_init(bool json, bool quiet)
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
+/* Bytes of the UTF-8 character that `text` begins with; 0: it begins with none. */
+static size_t character(const char *text)
+{
+    for (size_t bytes = 1; bytes <= 4 && text[bytes - 1] != 0; bytes++) {
+        if (sync_is_text(text, bytes)) {
+            return bytes;
+        }
+    }
+    return 0;
+}
+
+/* Names of files and what the other side says may be any bytes; JSON is UTF-8. */
 static void put_json(FILE *to, const char *text)
 {
     fputc('"', to);
     for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-        if (*c == '"' || *c == '\\') {
+        size_t bytes = character((const char *)c);
+        if (bytes == 0) {
+            fputs("\\ufffd", to);
+        } else if (bytes > 1) {
+            fwrite(c, 1, bytes, to);
+            c += bytes - 1;
+        } else if (*c == '"' || *c == '\\') {
             fprintf(to, "\\%c", *c);
         } else if (*c < 0x20 || *c == 0x7f) {
             fprintf(to, "\\u%04x", *c);

@@ -1,6 +1,7 @@
 /* The command line. */
 #include "options.h"
 
+#include "log.h"
 #include "message.h"
 
 #include <ctype.h>
@@ -17,14 +18,31 @@ enum {
     OPTION_FOLLOW,
     OPTION_ONCE,
     OPTION_JSON,
-    OPTION_NO_WAL
+    OPTION_NO_WAL,
+    OPTION_QUIET,
+    OPTION_HELP,
+    OPTION_VERSION
 };
+
+enum { USAGE_BYTES = 800 };
+
+static const struct option known[] = {{"listen", required_argument, NULL, OPTION_LISTEN},
+                                      {"track", required_argument, NULL, OPTION_TRACK},
+                                      {"room", required_argument, NULL, OPTION_ROOM},
+                                      {"follow", required_argument, NULL, OPTION_FOLLOW},
+                                      {"once", no_argument, NULL, OPTION_ONCE},
+                                      {"json", no_argument, NULL, OPTION_JSON},
+                                      {"no-wal", no_argument, NULL, OPTION_NO_WAL},
+                                      {"quiet", no_argument, NULL, OPTION_QUIET},
+                                      {"help", no_argument, NULL, OPTION_HELP},
+                                      {"version", no_argument, NULL, OPTION_VERSION},
+                                      {NULL, 0, NULL, 0}};
 
 static const char help[] =
     "sync-peer keeps SQLite files in step with each other.\n"
     "\n"
-    "  sync-peer serve FILE [--listen HOST:PORT] [--room NAME] [--follow URL]... [--track WHAT]\n"
-    "        offer FILE as a room; port 0 takes a free one (default 127.0.0.1:7420)\n"
+    "  sync-peer serve FILE [--listen HOST[:PORT]] [--room NAME] [--follow URL]... [--track WHAT]\n"
+    "        offer FILE as a room (default 127.0.0.1:7420; port 0 takes a free one)\n"
     "  sync-peer sync FILE URL... [--once] [--track WHAT]\n"
     "        keep FILE in step with the rooms at URL, both ways, until stopped\n"
     "  sync-peer clone URL FILE\n"
@@ -44,7 +62,8 @@ static const char help[] =
     "\n"
     "Exit codes:\n"
     "   0 done; without --once: stopped              1 another error\n"
-    "   2 wrong usage or malformed URL               3 no such file (clone: it exists already)\n"
+    "   2 wrong usage or malformed URL               3 no such file (clone: it exists, or its directory does "
+    "not)\n"
     "   4 not a SQLite database, or damaged          5 the file cannot be written\n"
     "   6 another program keeps the file locked      7 the disk is full\n"
     "   8 not reachable, or the address is taken     9 refused by the other side\n"
@@ -55,11 +74,11 @@ static bool usage(int *code, const char *format, ...) __attribute__((format(prin
 static bool usage(int *code, const char *format, ...)
 {
     va_list arguments;
-    fputs("sync-peer: ", stderr);
+    char text[USAGE_BYTES];
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    fputs("; see sync-peer --help\n", stderr);
+    peer_error(PEER_EXIT_USAGE, "%s; see sync-peer --help", text);
     *code = PEER_EXIT_USAGE;
     return false;
 }
@@ -82,11 +101,13 @@ char *peer_room_name_of(const char *path)
 {
     const char *base = strrchr(path, '/');
     base = base != NULL ? base + 1 : path;
-    while (*base != 0 && !isalnum((unsigned char)*base)) {
+    base += strspn(base, "."); /* of a hidden file: no extension begins there */
+    const char *dot = strrchr(base, '.');
+    const char *end = dot != NULL ? dot : base + strlen(base);
+    while (base < end && !isalnum((unsigned char)*base)) {
         base++;
     }
-    const char *dot = strrchr(base, '.');
-    size_t bytes = dot != NULL ? (size_t)(dot - base) : strlen(base);
+    size_t bytes = (size_t)(end - base);
     if (bytes > PEER_ROOM_NAME_MAX) {
         bytes = PEER_ROOM_NAME_MAX;
     }
@@ -269,7 +290,7 @@ static bool set_listen(peer_options *o, const char *text, int *code)
     o->listen_host = read_host(text, strlen(text), &o->listen_port);
     /* A number alone would be taken for an address (7420 is 0.0.28.252), where a port was meant. */
     bool number = o->listen_host != NULL && strspn(o->listen_host, "0123456789") == strlen(o->listen_host);
-    return (o->listen_host != NULL && !number) || usage(code, "--listen %s is not HOST:PORT", text);
+    return (o->listen_host != NULL && !number) || usage(code, "--listen %s is not HOST[:PORT]", text);
 }
 
 static bool set_room(peer_options *o, const char *text, int *code)
@@ -282,8 +303,36 @@ static bool set_room(peer_options *o, const char *text, int *code)
     return true;
 }
 
-/* One option of getopt_long; text is the argument before the next, which names a long option. */
-static bool take_option(peer_options *o, int option, const char *text, int *code)
+/* The long option that `text` names in full; NULL: none. */
+static const struct option *find_option(const char *text)
+{
+    size_t bytes = strcspn(text, "=");
+    for (const struct option *o = known; o->name != NULL; o++) {
+        if (strncmp(text, "--", 2) == 0 && strlen(o->name) == bytes - 2 &&
+            memcmp(text + 2, o->name, bytes - 2) == 0) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+/* What getopt_long takes for an option, but should not: `text` as it was typed. It knows long ones by their first letters too, which would
+** change their meaning when there are more. */
+static bool refuse_option(int option, const char *text, int *code)
+{
+    bool is_short = optopt > 0 && optopt < OPTION_LISTEN;
+    if (is_short) {
+        return usage(code, option == ':' ? "-%c lacks its value" : "-%c is no option", optopt);
+    }
+    if (find_option(text) == NULL) {
+        return usage(code, "%s is no option", text);
+    }
+    return option == ':' ? usage(code, "%s lacks its value", text)
+                         : usage(code, "%.*s takes no value", (int)strcspn(text, "="), text);
+}
+
+/* One option of getopt_long. */
+static bool take_option(peer_options *o, int option, int *code)
 {
     bool serve = o->command == PEER_SERVE;
     if (!serve && (option == OPTION_LISTEN || option == OPTION_ROOM || option == OPTION_FOLLOW)) {
@@ -313,20 +362,18 @@ static bool take_option(peer_options *o, int option, const char *text, int *code
         o->keep_journal_mode = true;
         return true;
     case 'q':
+    case OPTION_QUIET:
         o->quiet = true;
         return true;
     case 'h':
+    case OPTION_HELP:
         fputs(help, stdout);
         *code = PEER_EXIT_OK;
         return false;
-    case 'v':
+    default: /* OPTION_VERSION */
         puts("sync-peer " SYNC_PROGRAM_VERSION);
         *code = PEER_EXIT_OK;
         return false;
-    case ':':
-        return usage(code, "%s lacks its value", text);
-    default:
-        return optopt != 0 ? usage(code, "-%c is no option", optopt) : usage(code, "%s is no option", text);
     }
 }
 
@@ -364,20 +411,14 @@ static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
 
 bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
 {
-    static const struct option known[] = {{"listen", required_argument, NULL, OPTION_LISTEN},
-                                          {"track", required_argument, NULL, OPTION_TRACK},
-                                          {"room", required_argument, NULL, OPTION_ROOM},
-                                          {"follow", required_argument, NULL, OPTION_FOLLOW},
-                                          {"once", no_argument, NULL, OPTION_ONCE},
-                                          {"json", no_argument, NULL, OPTION_JSON},
-                                          {"no-wal", no_argument, NULL, OPTION_NO_WAL},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"version", no_argument, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
     static const char *const commands[] = {"serve", "sync", "clone"};
     *o = (peer_options){0};
     o->listen_port = PEER_PORT_DEFAULT;
+    for (int i = 1; i < argc; i++) { /* what is wrong with the command line is an event, too */
+        o->json = o->json || strcmp(argv[i], "--json") == 0;
+    }
+    peer_log_init(o->json, false);
+    o->json = false;
     if (argc < 2) {
         return usage(code, "what to do is missing (serve, sync or clone)");
     }
@@ -395,8 +436,13 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     }
     optind = first;
     opterr = 0;
-    for (int option; (option = getopt_long(argc, argv, ":hq", known, NULL)) != -1;) {
-        if (!take_option(o, option, argv[optind - 1], code)) {
+    for (int option; optopt = 0, (option = getopt_long(argc, argv, ":hq", known, NULL)) != -1;) {
+        const char *text = argv[optind - 1];
+        if (option >= OPTION_LISTEN && optarg == text) {
+            text = argv[optind - 2]; /* its value stands by itself */
+        }
+        bool good = option != '?' && option != ':' && (option < OPTION_LISTEN || find_option(text) != NULL);
+        if (!(good ? take_option(o, option, code) : refuse_option(option, text, code))) {
             return false;
         }
     }

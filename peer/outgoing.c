@@ -64,16 +64,16 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
 /* Tables that have the same name on both sides and another key or identity are not exchanged, which must be said. */
 static void name_misfits(peer_room *r, peer_link *l)
 {
-    char *name;
+    char *name, *why;
     l->misfits = 0;
     if (!r->open || !peer_room_seen(r)) {
         return;
     }
-    while ((name = peer_seen_misfit(&r->seen, &l->theirs, l->misfits)) != NULL) {
-        peer_notice("table %s is not exchanged with %s: its key columns or its identity differ", name,
-                    l->name);
+    while ((name = peer_seen_misfit(&r->seen, &l->theirs, l->misfits, &why)) != NULL) {
+        peer_notice("table %s is not exchanged with %s: %s", name, l->name, why);
         l->misfits++;
         free(name);
+        free(why);
     }
 }
 

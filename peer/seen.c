@@ -57,13 +57,15 @@ static uint32_t find_site(const site_index *index, const uint8_t id[SYNC_SITE_BY
     return found != NULL ? found->at : NOWHERE;
 }
 
+/* Names are SQLite's: upper and lower case of a-z are the same. */
 static bool same_table(const sync_table_head *a, const sync_table_head *b)
 {
-    if (strcmp(a->name, b->name) != 0 || a->identity != b->identity || a->key_count != b->key_count) {
+    if (strcasecmp(a->name, b->name) != 0 || a->identity != b->identity || a->key_count != b->key_count) {
         return false;
     }
     for (uint32_t i = 0; i < a->key_count; i++) {
-        if (strcmp(a->key_names[i], b->key_names[i]) != 0 || a->key_affinities[i] != b->key_affinities[i] ||
+        if (strcasecmp(a->key_names[i], b->key_names[i]) != 0 ||
+            a->key_affinities[i] != b->key_affinities[i] ||
             strcasecmp(a->key_collations[i], b->key_collations[i]) != 0) {
             return false;
         }
@@ -180,42 +182,15 @@ bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b)
     return same;
 }
 
-/* Is there a table of that name in the head, and another one? */
-static bool is_misfit(const sync_head *head, const sync_table_head *table)
+/* The table of that name, however it is spelled; NULL: there is none. */
+static const sync_table_head *find_namesake(const sync_head *head, const sync_table_head *table)
 {
     for (uint32_t t = 0; t < head->table_count; t++) {
         if (strcasecmp(head->tables[t].name, table->name) == 0) {
-            return !same_table(&head->tables[t], table);
+            return &head->tables[t];
         }
     }
-    return false;
-}
-
-char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number)
-{
-    sync_head x = {0}, y = {0};
-    sync_error error = {0};
-    char *name = NULL;
-    if (sync_seen_get(a->data, a->len, &x, &error) == SYNC_OK &&
-        sync_seen_get(b->data, b->len, &y, &error) == SYNC_OK) {
-        for (uint32_t t = 0; name == NULL && t < x.table_count; t++) {
-            if (is_misfit(&y, &x.tables[t]) && number-- == 0) {
-                name = peer_strdup(x.tables[t].name);
-            }
-        }
-    }
-    sync_head_free(&x);
-    sync_head_free(&y);
-    return name;
-}
-
-static bool has_namesake(const sync_head *head, const sync_table_head *table)
-{
-    uint32_t t = 0;
-    while (t < head->table_count && strcasecmp(head->tables[t].name, table->name) != 0) {
-        t++;
-    }
-    return t < head->table_count;
+    return NULL;
 }
 
 /* One more name behind a list; takes and returns the list. */
@@ -224,6 +199,80 @@ static char *list_name(char *list, const char *name)
     char *longer = list != NULL ? peer_format("%s, %s", list, name) : peer_strdup(name);
     free(list);
     return longer;
+}
+
+static bool same_keys(const sync_table_head *a, const sync_table_head *b)
+{
+    bool same = a->key_count == b->key_count;
+    for (uint32_t i = 0; same && i < a->key_count; i++) {
+        same = strcasecmp(a->key_names[i], b->key_names[i]) == 0;
+    }
+    return same;
+}
+
+static char *describe_keys(const sync_table_head *here, const sync_table_head *there)
+{
+    char *x = NULL, *y = NULL;
+    for (uint32_t i = 0; i < here->key_count; i++) {
+        x = list_name(x, here->key_names[i]);
+    }
+    for (uint32_t i = 0; i < there->key_count; i++) {
+        y = list_name(y, there->key_names[i]);
+    }
+    char *text = peer_format("its key is (%s) here and (%s) there", x != NULL ? x : "", y != NULL ? y : "");
+    free(x);
+    free(y);
+    return text;
+}
+
+/* What same_table() found to differ. */
+static char *describe_misfit(const sync_table_head *here, const sync_table_head *there)
+{
+    static const char *const affinities[] = {[SYNC_STORES_ANY] = "BLOB",
+                                             [SYNC_STORES_TEXT] = "TEXT",
+                                             [SYNC_STORES_NUMERIC] = "NUMERIC",
+                                             [SYNC_STORES_REAL] = "REAL"};
+    if (here->identity != there->identity) {
+        return peer_format("its identity is \"%s\" here and \"%s\" there",
+                           here->identity == SYNC_BY_ROW ? "row" : "key",
+                           there->identity == SYNC_BY_ROW ? "row" : "key");
+    }
+    if (!same_keys(here, there)) {
+        return describe_keys(here, there);
+    }
+    for (uint32_t i = 0; i < here->key_count; i++) {
+        const char *x = here->key_collations[i], *y = there->key_collations[i];
+        if (here->key_affinities[i] != there->key_affinities[i]) {
+            return peer_format("its key column %s has affinity %s here and %s there", here->key_names[i],
+                               affinities[here->key_affinities[i]], affinities[there->key_affinities[i]]);
+        }
+        if (strcasecmp(x, y) != 0) {
+            return peer_format("its key column %s has collation %s here and %s there", here->key_names[i],
+                               *x != 0 ? x : "BINARY", *y != 0 ? y : "BINARY");
+        }
+    }
+    return peer_strdup("it differs");
+}
+
+char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number, char **why)
+{
+    sync_head x = {0}, y = {0};
+    sync_error error = {0};
+    char *name = NULL;
+    *why = NULL;
+    if (sync_seen_get(a->data, a->len, &x, &error) == SYNC_OK &&
+        sync_seen_get(b->data, b->len, &y, &error) == SYNC_OK) {
+        for (uint32_t t = 0; name == NULL && t < x.table_count; t++) {
+            const sync_table_head *there = find_namesake(&y, &x.tables[t]);
+            if (there != NULL && !same_table(&x.tables[t], there) && number-- == 0) {
+                name = peer_strdup(x.tables[t].name);
+                *why = describe_misfit(&x.tables[t], there);
+            }
+        }
+    }
+    sync_head_free(&x);
+    sync_head_free(&y);
+    return name;
 }
 
 char *peer_seen_alone(const sync_buf *a, const sync_buf *b, uint32_t *common)
@@ -237,7 +286,7 @@ char *peer_seen_alone(const sync_buf *a, const sync_buf *b, uint32_t *common)
     (void)sync_seen_get(a->data, a->len, &x, &error);
     (void)sync_seen_get(b->data, b->len, &y, &error);
     for (uint32_t t = 0; t < x.table_count; t++) {
-        if (has_namesake(&y, &x.tables[t])) {
+        if (find_namesake(&y, &x.tables[t]) != NULL) {
             ++*common;
         } else if (++alone <= PEER_NAMES_MAX) {
             list = list_name(list, x.tables[t].name);

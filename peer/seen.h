@@ -11,9 +11,9 @@ int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out);
 /* Do the two name the same tables with the same keys, in any order? Blobs that are none differ from everything. */
 bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b);
 
-/* The name of a table that both name with different keys or identities, the `number`th of them from 0; NULL: there are no more. Owned by the
-** caller. */
-char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number);
+/* The name of a table that both name with different keys or identities, the `number`th of them from 0, and in *why what is different, as `a`
+** has it here and `b` there; NULL: there are no more. Both owned by the caller. */
+char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number, char **why);
 
 /* The names of the tables that `a` has and `b` has not, as a list for people that is cut off where it gets long; NULL: there are none. *common:
 ** how many have a namesake. A blob that is none, as the empty one, names no tables. The list is owned by the caller. */

@@ -60,10 +60,35 @@ class Errors(Case):
         for arguments, says in ((["serve", "a.db", "--nonsense"], "--nonsense is no option"),
                                 (["serve", "--nonsense=1", "a.db"], "--nonsense=1 is no option"),
                                 (["serve", "a.db", "-xq"], "-x is no option"),
+                                (["serve", "a.db", "-qx"], "-x is no option"),
+                                (["serve", "a.db", "--json", "-x"], "-x is no option"),
+                                (["serve", "a.db", "--x", "-q"], "--x is no option"),
+                                (["sync", "a.db", "ws://127.0.0.1:1/room", "--once=1"], "--once takes no value"),
+                                (["--help=1"], "--help takes no value"),
+                                (["serve", "a.db", "--quiet=yes"], "--quiet takes no value"),
+                                (["sync", "a.db", "ws://127.0.0.1:1/room", "--on"], "--on is no option"),
+                                (["serve", "a.db", "--no"], "--no is no option"),
+                                (["serve", "a.db", "--roo", "x"], "--roo is no option"),
+                                (["serve", "a.db", "--roo=x"], "--roo=x is no option"),
+                                (["serve", "a.db", "--foll"], "--foll is no option"),
+                                (["--he"], "--he is no option"),
                                 (["serve", "a.db", "--follow"], "--follow lacks its value"),
-                                (["serve", "a.db", "--listen", "7430"], "--listen 7430 is not HOST:PORT")):
+                                (["serve", "a.db", "--listen", "7430"], "--listen 7430 is not HOST[:PORT]")):
             with self.subTest(arguments):
                 self.one_line(2, *arguments, says=says)
+
+    def test_wrong_usage_is_an_event(self):
+        for arguments in (["--json"], ["dance", "--json"], ["serve", "--json"], ["serve", "a.db", "--nonsense", "--json"],
+                          ["sync", "a.db", "http://x/y", "--json", "--quiet"]):
+            with self.subTest(arguments):
+                status, out, err = self.run_peer(*arguments)
+                event = json.loads(out)
+                self.assertEqual((2, "error", 2, f"sync-peer: {event['text']}\n"), (status, event["event"], event["code"], err))
+        self.assertEqual("", self.run_peer("dance")[1])
+
+    def test_values_that_look_like_options(self):
+        server = self.serve(self.make("a.db"), "--room=on-ce")
+        self.assertEqual("on-ce", server.room)
 
     def test_malformed_urls(self):
         for url in ("http://127.0.0.1/room", "127.0.0.1:7420/room", "ws://127.0.0.1:7420", "ws://127.0.0.1:7420/",
@@ -91,8 +116,13 @@ class Errors(Case):
         db = self.path("letter.db")
         db.write_text("Dear Sir or Madam, " * 100, encoding="utf-8")
         self.one_line(4, "serve", db, "--listen", "127.0.0.1:0", says="not a SQLite database")
-        self.one_line(4, "serve", self.dir, "--room", "r", "--listen", "127.0.0.1:0", says="not a SQLite database")
+        self.one_line(4, "serve", self.dir, "--room", "r", "--listen", "127.0.0.1:0", says="is a directory, not a SQLite database")
+        self.one_line(4, "sync", self.dir, "ws://127.0.0.1:1/room", says="is a directory, not a SQLite database")
         self.assertTrue(db.read_text(encoding="utf-8").startswith("Dear Sir"))
+
+    def test_a_clone_into_no_directory(self):
+        server = self.serve(self.make("a.db"))
+        self.one_line(3, "clone", server.url, self.path("nowhere") / "b.db", says="No such file or directory")
 
     def test_read_only_file(self):
         db = self.make("a.db")
@@ -275,9 +305,42 @@ class Errors(Case):
         plain(b, "CREATE TABLE fits(id TEXT PRIMARY KEY);")
         server = self.serve(a, "--track", "all")
         lines = self.fails(11, "sync", b, server.url, "--once", says="not fit")
-        self.assertEqual(1, sum("table t is not exchanged" in line for line in lines), lines)
+        self.assertEqual(1, sum(f"table t is not exchanged with {server.url}: its key is (id, part) here and (id) there" in line
+                                for line in lines), lines)
+        self.assertEqual(1, server.stderr.count(": its key is (id) here and (id, part) there\n"), server.stderr)
         self.assertEqual("0", plain(b, "SELECT count(*) FROM t"))
         self.assertEqual("1", plain(b, "SELECT count(*) FROM fits"), "the other table is exchanged")
+
+    def test_what_does_not_fit_is_said_for_both_sides(self):
+        a, b = self.path("a.db"), self.path("b.db")
+        for (here, there), says in {
+                ("id TEXT PRIMARY KEY", "id PRIMARY KEY"): "its key column id has affinity BLOB here and TEXT there",
+                ("id TEXT PRIMARY KEY", "id NUMERIC PRIMARY KEY"): "its key column id has affinity NUMERIC here and TEXT there",
+                ("id TEXT PRIMARY KEY", "id TEXT COLLATE NOCASE PRIMARY KEY"): "its key column id has collation NOCASE here and BINARY there",
+                ("id TEXT PRIMARY KEY", "id INTEGER PRIMARY KEY"): 'its identity is "row" here and "key" there'}.items():
+            with self.subTest(says):
+                for db, key in ((a, here), (b, there)):
+                    for path in self.dir.glob(f"{db.name}*"):
+                        path.unlink()
+                    plain(db, f"CREATE TABLE t({key}, v)")
+                server = self.serve(a)
+                lines = self.fails(11, "sync", b, server.url, "--once", says="not fit")
+                self.assertIn(f"sync-peer: table t is not exchanged with {server.url}: {says}", lines)
+                server.stop()
+
+    def test_names_that_differ_in_case_fit(self):
+        a, b = self.make("a.db"), self.path("b.db")
+        plain(b, "CREATE TABLE T(ID TEXT PRIMARY KEY, v); INSERT INTO t VALUES('of b', 1)")
+        server = self.serve(a)
+        status, _, err = self.run_peer("sync", b, server.url, "--once", "--quiet")
+        self.assertEqual((0, ""), (status, err))
+        self.assertNotIn("not exchanged", server.stderr)
+        for db in (a, b):
+            self.assertEqual("2", plain(db, "SELECT count(*) FROM t"))
+            plain(db, f"INSERT INTO t VALUES('more of {db.name}', 1)")
+        client = self.sync(b, server.url)
+        eventually(lambda: {plain(db, "SELECT count(*) FROM t") for db in (a, b)} == {"4"}, "both have all rows")
+        self.assertNotIn("not exchanged", client.stderr)
 
     def test_table_that_cannot_be_tracked(self):
         db = self.path("a.db")
@@ -446,6 +509,18 @@ class Errors(Case):
         server = self.serve(odd, "--room", "odd")
         self.assertEqual("odd", server.room)
         self.assertNotIn("not-json", [event["event"] for event in server.events])
+
+    def test_a_name_that_is_no_text(self):
+        odd = self.path(os.fsdecode(b"\xc3\xbc\xff\xc3.db"))
+        os.rename(self.make("a.db"), odd)
+        server = self.serve(odd, "--room", "odd")
+        texts = [event["text"] for event in server.events if event["event"] == "notice"]
+        self.assertTrue(any("/\u00fc\ufffd\ufffd.db is now in WAL mode" in text for text in texts), texts)
+
+    def test_no_room_name_in_the_file(self):
+        for name in ("\u00fc.db", "__.db", "..."):
+            with self.subTest(name):
+                self.one_line(2, "serve", self.path(name), says="give one with --room")
 
     def test_room_name_from_the_file(self):
         server = self.serve(self.make("My Data.2024.SQLITE"))

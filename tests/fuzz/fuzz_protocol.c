@@ -84,7 +84,9 @@ static void join(const uint8_t *data, size_t bytes)
     bool joined = peer_seen_join(&newer, &older, &both) == SYNC_OK;
     FUZZ_CHECK(joined || both.len == 0);
     FUZZ_CHECK(!joined || peer_seen_same_tables(&newer, &both));
-    free(peer_seen_misfit(&newer, &older, 0));
+    char *why;
+    free(peer_seen_misfit(&newer, &older, 0, &why));
+    free(why);
     free(peer_seen_alone(&newer, &older, &common));
 }
 

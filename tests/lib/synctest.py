@@ -25,6 +25,11 @@ PEER = BUILD / "sync-peer"
 CHINOOK = ROOT.parent / "shared" / "data" / "chinook.sqlite"
 SECONDS_MAX = 30  # how long to wait for what must happen; only a failure waits that long
 
+# What the manual page says of events: kind -> members.
+EVENTS = {kind: set(members.split()) for kind, members in
+          re.findall(r"^\.TP\n\\fB([a-z]+)\\fR ([a-z ]+)$",
+                     (ROOT / "docs" / "man" / "sync-peer.1").read_text(encoding="ascii").split(".SH EVENTS")[1].split(".SH SIGNALS")[0], re.MULTILINE)}
+
 _SANITIZER_REPORT = re.compile(r"(ERROR|WARNING): \w+Sanitizer|runtime error:")
 
 
@@ -181,6 +186,7 @@ class Peer:
         self.arguments = [str(a) for a in arguments]
         self.events = []
         self.killed = False
+        self.undocumented = []
         self._new = queue.Queue()
         with tempfile.NamedTemporaryFile(prefix="peer-", suffix=".err", dir=directory, delete=False) as err:
             self._err = Path(err.name)
@@ -193,9 +199,12 @@ class Peer:
         with self.process.stdout as lines:
             for line in lines:
                 try:
-                    self._new.put(json.loads(line))
+                    event = json.loads(line)
                 except ValueError:
-                    self._new.put({"event": "not-json", "line": line.decode("utf-8", "replace")})
+                    event = {"event": "not-json", "line": line.decode("utf-8", "replace")}
+                if EVENTS.get(event["event"]) != event.keys() - {"event"}:
+                    self.undocumented.append(event)
+                self._new.put(event)
         self._new.put(None)
 
     @property
@@ -254,6 +263,8 @@ class Peer:
         stderr = self.stderr
         if status < 0 or status == 99 or _SANITIZER_REPORT.search(stderr):
             raise AssertionError(f"{self.arguments} crashed with status {status}:\n{stderr}")
+        if self.undocumented:
+            raise AssertionError(f"{self.arguments} printed events that the manual page does not list: {self.undocumented}")
 
 
 class Case(unittest.TestCase):

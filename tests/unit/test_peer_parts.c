@@ -82,6 +82,14 @@ static void test_room_names(void **state)
     check_room("a", "a");
     check_room("a_b-c.tar.gz", "a_b-c-tar");
     check_room(".hidden", "hidden");
+    check_room("..x.db", "x");
+    check_room(".db", "db");
+    check_room("_-a_.db", "a_");
+    check_room("\xc3\xbc"
+               "b.db",
+               "b");
+    check_room("\xc3\xbc.db", NULL);
+    check_room("__.db", NULL);
     check_room("/", NULL);
     check_room("...", NULL);
     char long_name[PEER_ROOM_NAME_MAX + 2];

@@ -1,0 +1,54 @@
+"""scripts/deps.sh where something is missing and nothing may be installed: it says what, and what to type."""
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+from synctest import ROOT, Case  # noqa: E402
+
+NOBODY = 65534
+USED = ["bash", "cc", "cmake", "id", "make", "pkg-config", "sqlite3"]
+
+
+class Deps(Case):
+    def run_deps(self, without, also=()):
+        """As somebody who is not root, with a PATH that holds what the script looks for and nothing else, but for `without`."""
+        tools = self.path("tools")
+        shutil.rmtree(tools, ignore_errors=True)
+        tools.mkdir()
+        for directory in (self.dir, tools):
+            directory.chmod(0o755)
+        for name in {*USED, *also} - set(without):
+            (tools / name).symlink_to(shutil.which(name))
+        with open(ROOT / "scripts" / "deps.sh", "rb") as script:
+            done = subprocess.run([shutil.which("bash"), "-s"], stdin=script, capture_output=True, text=True, check=False, timeout=60, cwd="/",
+                                  env={"PATH": str(tools)}, user=NOBODY if os.geteuid() == 0 else None)
+        self.assertEqual("", done.stdout)
+        return done.returncode, done.stderr.splitlines()
+
+    def test_nothing_is_missing(self):
+        self.assertEqual((0, []), self.run_deps([]))
+
+    def test_it_may_not_install(self):
+        status, said = self.run_deps(["sqlite3", "cmake"], also=["apt-get"])
+        self.assertEqual(1, status)
+        self.assertEqual(["Missing packages: cmake sqlite3", "They cannot be installed from here: this is not root, and there is no sudo.",
+                          "To install them by hand, as root: apt-get update && apt-get install cmake sqlite3"], said)
+
+    def test_libraries_without_pkg_config(self):
+        status, said = self.run_deps(["pkg-config"], also=["apt-get"])
+        self.assertEqual(1, status)
+        self.assertIn("pkg-config libsqlite3-dev libzstd-dev libwebsockets-dev libcmocka-dev", said[-1])
+
+    def test_another_system(self):
+        status, said = self.run_deps(["make"])
+        self.assertEqual(1, status)
+        self.assertEqual(["Missing packages: make", "This is not a Debian system: the names above are Debian's.",
+                          "To install them by hand, as root: apt-get update && apt-get install make"], said)
+
+
+if __name__ == "__main__":
+    unittest.main()
