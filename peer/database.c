@@ -27,16 +27,6 @@ static int on_busy(void *context, int count)
     return 1;
 }
 
-static int on_wal(void *context, sqlite3 *db, const char *schema, int pages)
-{
-    (void)db;
-    (void)schema;
-    peer_database *d = context;
-    d->wal_pages = pages;
-    d->wal_pages_done = d->wal_pages_done < pages ? d->wal_pages_done : 0; /* it began anew */
-    return SQLITE_OK;
-}
-
 static int open_connection(peer_database *d, sqlite3 **db, char **error)
 {
     *error = NULL;
@@ -407,7 +397,7 @@ static bool open_known(peer_database *d, const peer_options *o, peer_track track
     d->wal_inode = inode_beside(d, "-wal"); /* they stay these ones as long as we are connected */
     d->shm_inode = inode_beside(d, "-shm");
     /* in place of automatic checkpoints, which would stand in the way of a merge */
-    sqlite3_wal_hook(d->db, on_wal, d);
+    peer_database_count_wal(d);
     return true;
 }
 
@@ -586,14 +576,4 @@ int peer_database_fold(peer_database *d, bool *more)
     sqlite3_free(error);
     *more = rc == SQLITE_OK && entries >= PEER_FOLD_ENTRIES;
     return rc;
-}
-
-void peer_database_checkpoint(peer_database *d)
-{
-    peer_failure ignored = {0};
-    if (!peer_database_same(d, &ignored)) {
-        return; /* the room is about to find out */
-    }
-    sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    d->wal_pages_done = d->wal_pages;
 }

@@ -38,8 +38,9 @@ typedef struct peer_database {
     ino_t wal_inode;       /* of the WAL file; 0: none */
     ino_t shm_inode;       /* of its index */
     unsigned waits;        /* for a lock, of all connections together */
-    int wal_pages_done;    /* wal_pages at the last checkpoint */
+    int wal_pages_done;    /* of those below, moved into the file */
     int wal_pages;         /* after the last commit of ours */
+    int64_t checkpoint_ms; /* none before this: one was not completed */
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */
 } peer_database;
 
@@ -80,7 +81,10 @@ int peer_database_fold(peer_database *d, bool *more);
 ** that, and for a merge; peer_database_fold is to be called first. */
 void peer_database_fold_ahead(peer_database *d, bool *is_long);
 
-/* Moves the WAL into the file as far as nobody is disturbed. */
+/* From now on it is known how long the WAL is after commits of ours. */
+void peer_database_count_wal(peer_database *d);
+
+/* Moves the WAL into the file as far as nobody is disturbed, if that is worth it by now. */
 void peer_database_checkpoint(peer_database *d);
 
 /* A failed statement of the main connection, in words that say what to do where that is known. Returns false. */

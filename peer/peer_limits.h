@@ -87,7 +87,7 @@
 #define PEER_PING_MS 10000
 #define PEER_DEAD_MS 30000
 
-/* From the socket's opening to AnnouncePresence. */
+/* From an attempt to connect to the answer that opens the websocket, and from there to AnnouncePresence. */
 #define PEER_HELLO_MS 10000
 
 /* From a Ping or a hint of the file system to certainty: checks at growing distances, then the slow poll. */
@@ -112,10 +112,10 @@
 /* Journal entries that are folded for real in one transaction: a few milliseconds. */
 #define PEER_FOLD_ENTRIES 1000
 
-/* WAL pages after which a quiet moment is used for a checkpoint (SQLite's own default), and the most before one is
-** made in any case. */
-#define PEER_CHECKPOINT_PAGES     1000
-#define PEER_CHECKPOINT_PAGES_MAX 16000
+/* WAL pages after which a quiet moment is used for a checkpoint (SQLite's own default), and the distance between two that somebody who reads
+** is in the way of. */
+#define PEER_CHECKPOINT_PAGES    1000
+#define PEER_CHECKPOINT_RETRY_MS 1000
 
 /* Tables named in one line for people: as many as one reads. */
 #define PEER_NAMES_MAX 20

@@ -298,10 +298,7 @@ static void use_quiet(peer_room *r, int64_t now_ms)
             peer_merging_aside(r);
         }
     }
-    int grown = d->wal_pages - d->wal_pages_done;
-    if (grown >= PEER_CHECKPOINT_PAGES) {
-        peer_database_checkpoint(d);
-    }
+    peer_database_checkpoint(d);
 }
 
 /* ---- the thread */

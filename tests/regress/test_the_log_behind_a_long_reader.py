@@ -1,5 +1,5 @@
 """While somebody reads in an old snapshot, the write-ahead log only grows. So nobody of ours stays in one, and what an application's long
-reader has made grow shrinks again. Longer, with SYNC_STALL=1, which waits for a link that never answers: scripts/soak.sh."""
+reader has made grow shrinks again: a checkpoint that such a reader cut short counted as made, and the next one waited for a thousand more pages. Longer, with SYNC_STALL=1, which waits for a link that never answers: scripts/soak.sh."""
 import os
 import sys
 import time
