@@ -84,6 +84,7 @@ static bool in_order(const peer_link *l, const sync_frame_changes *c)
 static bool note_part(peer_room *r, peer_link *l, const sync_frame_changes *c)
 {
     if (c->stream > 0 && c->stream <= l->refused && c->kind < SYNC_CHANGES_HOLDS) {
+        l->void_word = c->kind != SYNC_CHANGES_PART;
         return false; /* the sender did not know yet when it sent this */
     }
     if (!in_order(l, c)) {

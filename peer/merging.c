@@ -51,6 +51,7 @@ static void refuse(peer_room *r, peer_link *l, const peer_part *p, sync_reject_r
     frame.reject.text = sync_frame_text_of(p->error);
     l->refused = p->stream;
     l->in_delta = false;
+    l->caught_up = false;
     peer_room_send(r, l, &frame);
     l->ack_due = true;
 }
@@ -66,6 +67,12 @@ static void merge_failed(peer_room *r, peer_part *p)
         refuse(r, l, p, SYNC_REJECT_BEHIND);
         return;
     case SYNC_EXT_EARLY:
+        if (r->options->once) {
+            peer_room_close_link(
+                r, l, SYNC_PEER_ERROR_STOPPING, PEER_EXIT_ERROR,
+                "it sends changes from the future; set its machine's clock, or this one's: %s", text);
+            return;
+        }
         peer_notice("changes of %s are ahead of this machine's clock and wait: %s", l->name, text);
         refuse(r, l, p, SYNC_REJECT_EARLY);
         return;
@@ -331,7 +338,8 @@ static void conclude_word(peer_room *r, peer_part *p)
     theirs.len = bytes;
     l->in_delta = l->in_delta && p->stream != l->in_stream; /* the next delta may have begun to arrive */
     peer_outgoing_learn(r, l, &theirs);
-    l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta;
+    l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta && !l->void_word;
+    l->void_word = false;
 }
 
 /* A part whose transaction is committed, or that was refused alone. */
@@ -393,6 +401,7 @@ static void conclude_batch(peer_room *r, int count, bool aside)
             conclude_word(r, p);
         } else if (!aside) {
             conclude_part(r, p);
+            p->link->void_word = p->stream <= p->link->refused && p->kind != SYNC_CHANGES_PART;
         }
         peer_part_free(p);
     }

@@ -35,6 +35,8 @@ typedef struct peer_link {
     bool in_ended;      /* its last part came */
     uint64_t refused;   /* deltas up to this one are dropped */
     bool
+        void_word; /* the last part of one of those came: what the sender says behind it took it for merged */
+    bool
         in_delta; /* part of a delta is here, and the other side has not yet said what it holds: cut nothing for it,
                             ** it would get back what it sends */
     uint64_t in_left,

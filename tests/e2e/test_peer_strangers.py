@@ -1,22 +1,13 @@
 """A server that is no peer, or another one than was asked for: what it is is said in one line, with exit code 9, or 10 where it speaks a later
 version; by who follows it for good as well, since it would not come by waiting."""
-import struct
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rawpeer  # noqa: E402
-from stranger import Stranger, says, upgrades  # noqa: E402
+from stranger import Stranger, frame, says, upgrades  # noqa: E402
 from synctest import Case, plain  # noqa: E402
-
-
-def frame(opcode, payload):
-    """A websocket frame as servers send it."""
-    head = bytes([0x80 | opcode])
-    head += bytes([len(payload)]) if len(payload) < 126 else bytes([126]) + struct.pack(">H", len(payload)) if len(payload) < 65536 else \
-        bytes([127]) + struct.pack(">Q", len(payload))
-    return head + payload
 
 
 def sends(*frames):

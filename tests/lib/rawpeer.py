@@ -185,3 +185,19 @@ class RawPeer:
                 return Closed(None, "reset"), error
             if body[0] == ERROR:
                 error = body[2:]
+
+
+def client_messages(connection):
+    """Of a server: the messages that the next read from a client brings, unmasked. Small ones only, which come whole on loopback."""
+    data, found = connection.recv(65536), []
+    if not data:
+        raise Closed(None, "")
+    while len(data) >= 6:
+        size, at = data[1] & 0x7F, 2
+        if size == 126:
+            size, at = int.from_bytes(data[2:4], "big"), 4
+        mask, payload = data[at:at + 4], data[at + 4:at + 4 + size]
+        if data[0] & 0x0F == 2:
+            found.append(bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload)))
+        data = data[at + 4 + size:]
+    return found

@@ -3,6 +3,7 @@ import base64
 import hashlib
 import re
 import socket
+import struct
 import threading
 
 
@@ -65,3 +66,10 @@ def upgrades(protocol=None, then=None):
             then(connection)
         connection.recv(4096)
     return answer
+
+
+def frame(opcode, payload):
+    """A websocket frame as servers send it."""
+    size = bytes([len(payload)]) if len(payload) < 126 else bytes([126]) + struct.pack(">H", len(payload)) if len(payload) < 65536 else \
+        bytes([127]) + struct.pack(">Q", len(payload))
+    return bytes([0x80 | opcode]) + size + payload
