@@ -2,7 +2,13 @@
 
 #include <string.h>
 
-enum { ARENA_BLOCK_BYTES = 64 * 1024, ARENA_ALIGN = 8 }; /* what sqlite3_malloc gives */
+enum { ARENA_ALIGN = 8 }; /* what sqlite3_malloc gives */
+
+#ifdef SYNC_SMALL_BLOCKS /* for tests in which allocations fail: nearly every piece is one */
+enum { ARENA_BLOCK_BYTES = 64 };
+#else
+enum { ARENA_BLOCK_BYTES = 64 * 1024 };
+#endif
 
 struct sync_arena_block {
     sync_arena_block *older;

@@ -1,7 +1,11 @@
 #include "clock.h"
 #include "status.h"
 
+#ifdef SYNC_SMALL_BLOCKS /* see arena.c */
+#define CELLS_MIN 1
+#else
 #define CELLS_MIN 8
+#endif
 
 void sync_row_free(sync_row *row)
 {
@@ -18,7 +22,7 @@ void sync_row_reset(sync_row *row)
 int sync_row_room(sync_row *row, uint32_t count)
 {
     if (count > row->cap) {
-        uint32_t cap = row->cap < CELLS_MIN / 2 ? CELLS_MIN : row->cap * 2;
+        uint32_t cap = row->cap * 2 < CELLS_MIN ? CELLS_MIN : row->cap * 2;
         cap = cap < count ? count : cap;
         sync_cell *cells = sync_realloc(row->cells, (size_t)cap * sizeof cells[0]);
         if (cells == NULL) {

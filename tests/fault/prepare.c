@@ -45,6 +45,21 @@ static const char later[] =
 
 /* ---- helpers ---- */
 
+static bool in_utf16;
+
+void prepare_encoding(bool utf16)
+{
+    in_utf16 = utf16;
+}
+
+static sqlite3 *open_new(const char *name, bool wal)
+{
+    sqlite3 *db = scenario_open(name, false);
+    scenario_exec(db, in_utf16 ? "PRAGMA encoding = 'UTF-16le'" : "PRAGMA encoding = 'UTF-8'");
+    scenario_exec(db, wal ? "PRAGMA journal_mode = wal" : "PRAGMA journal_mode = delete");
+    return db;
+}
+
 static void close_file(sqlite3 *db)
 {
     if (sqlite3_close(db) != SQLITE_OK) {
@@ -54,8 +69,7 @@ static void close_file(sqlite3 *db)
 
 static sqlite3 *make(const char *name, bool wal, const char *sql)
 {
-    sqlite3 *db = scenario_open(name, false);
-    scenario_exec(db, wal ? "PRAGMA journal_mode = wal" : "PRAGMA journal_mode = delete");
+    sqlite3 *db = open_new(name, wal);
     scenario_exec(db, schema);
     scenario_exec(db, sql);
     return db;
@@ -231,8 +245,7 @@ static void pull(sqlite3 *to, sqlite3 *from)
 
 static void tell(const story *tale, gift *g, bool wal)
 {
-    sqlite3 *db = scenario_open("a.db", false), *other = scenario_open("b.db", false);
-    scenario_exec(db, wal ? "PRAGMA journal_mode = wal" : "PRAGMA journal_mode = delete");
+    sqlite3 *db = open_new("a.db", wal), *other = open_new("b.db", false);
     scenario_exec(db, tale->schema);
     exec_some(db, tale->ours_only);
     scenario_exec(other, tale->schema);

@@ -5,6 +5,9 @@
 
 #include "scenario.h"
 
+/* Texts are UTF-16 in the files made from here on: SQLite needs memory to read each of them as UTF-8. */
+void prepare_encoding(bool utf16);
+
 /* What a.db writes in some of them. */
 extern const char *const prepare_ours;
 

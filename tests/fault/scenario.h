@@ -28,6 +28,7 @@ typedef struct scenario {
     bool warm;   /* the connection has read the metadata before a fault comes */
     bool steps;  /* several transactions: what was committed before the fault stays */
     bool renews; /* the file takes another id, and perhaps one more if it is not known whether it has */
+    bool utf16;  /* texts are */
     bool host;   /* inside a transaction of the caller's, who commits what is his after an error */
     /* Makes a.db in the current directory, and the gift. Nothing fails then. */
     void (*prepare)(gift *g, bool wal);

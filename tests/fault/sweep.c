@@ -7,6 +7,7 @@
 ** is put there. Ends with 1 if anything did not hold. */
 #include "fault.h"
 #include "places.h"
+#include "prepare.h"
 #include "scenario.h"
 #include "state.h"
 
@@ -354,6 +355,7 @@ static void set_up(stage *at)
     remove_files();
     fault_set_inode(1);
     fault_rewind();
+    prepare_encoding(at->s->utf16);
     at->s->prepare(&at->given, at->wal);
     state_keep();
     at->before = dump_now();
