@@ -317,6 +317,6 @@ int sync_base_load(sync_db *s, sync_table *t, const sync_value *key, sync_row *r
             cell->carried = true;
         }
     }
-    sqlite3_reset(stmt);
+    rc = sync_reset_read(stmt, rc, error);
     return rc == SYNC_OK && !memory ? sync_fail_nomem(error) : rc;
 }

@@ -228,10 +228,7 @@ static int send_row(sync_changes *c, sync_error *error)
     if (rc == SYNC_OK && any) {
         rc = encode_row(c, t, error);
     }
-    if (c->values != c->stmt) {
-        sqlite3_reset(c->values);
-    }
-    return rc;
+    return c->values != c->stmt ? sync_reset_read(c->values, rc, error) : rc;
 }
 
 /* ---- the order of rows: tables that the receiver has nothing of, and genesis rows; then the journal ---- */

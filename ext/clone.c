@@ -41,7 +41,7 @@ static int dump_encoding(sqlite3 *db, sync_buf *out, sync_error *error)
         for (uint8_t i = 0; name != NULL && i < 3; i++) {
             number = strcmp(name, encodings[i]) == 0 ? i : number;
         }
-        rc = SQLITE_OK;
+        rc = name != NULL ? SQLITE_OK : SQLITE_NOMEM;
     }
     sync_buf_put_u8(out, number);
     sqlite3_finalize(stmt);
@@ -50,8 +50,8 @@ static int dump_encoding(sqlite3 *db, sync_buf *out, sync_error *error)
 
 static void put_text(sync_buf *out, sqlite3_stmt *stmt, int column)
 {
-    const void *text = sqlite3_column_text(stmt, column);
-    sync_buf_put_blob(out, text, (size_t)sqlite3_column_bytes(stmt, column));
+    const void *text = sqlite3_column_text(stmt, column); /* NULL without memory: the next step says so */
+    sync_buf_put_blob(out, text, text ? (size_t)sqlite3_column_bytes(stmt, column) : 0);
 }
 
 /* Appends a varint count and the rows of `sql`: with `kinds` the first column as a byte, all others as blobs. */

@@ -231,10 +231,14 @@ static int check_key_kind(sync_db *s, sync_table *t, sync_error *error)
         t->tid, t->tid);
     for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count && (rc = sync_step(s, stmt, error)) == SQLITE_ROW;
          i++) {
-        char was = sync_schema_affinity((const char *)sqlite3_column_text(stmt, 0));
-        const char *collation = (const char *)sqlite3_column_text(stmt, 1);
+        const char *type, *collation;
+        rc = sync_column_text(stmt, 0, &type, error);
+        rc = rc == SYNC_OK ? sync_column_text(stmt, 1, &collation, error) : rc;
+        if (rc != SYNC_OK) {
+            break;
+        }
+        char was = sync_schema_affinity(type);
         bool numbers = (was == 'i' || was == 'n') && (t->key_affinity[i] == 'i' || t->key_affinity[i] == 'n');
-        rc = SYNC_OK;
         t->missing = t->missing || (was != t->key_affinity[i] && !numbers) ||
                      sqlite3_stricmp(collation ? collation : "BINARY", t->key_collations[i]) != 0;
     }
@@ -272,6 +276,9 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
         rc = t->missing ? rc : check_key_kind(s, t, error);
     }
     rc = rc == SYNC_OK ? load_columns(s, t, &base, error) : rc;
+    if (rc != SYNC_OK) {
+        return rc; /* the columns may be half there */
+    }
     t->all_present = true;
     for (uint32_t i = 0; i < t->col_count; i++) {
         t->all_present = t->all_present && t->cols[i].present && !t->cols[i].learned;
@@ -283,7 +290,7 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
                                             !sqlite3_stricmp(c, "RTRIM"));
     }
     t->untriggered = t->missing;
-    return rc == SYNC_OK && !t->missing ? sync_hints_look(s, t, error) : rc;
+    return t->missing ? SYNC_OK : sync_hints_look(s, t, error);
 }
 
 static int load_tables(sync_db *s, sync_error *error)

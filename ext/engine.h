@@ -301,7 +301,12 @@ static inline int sync_fail_nomem(sync_error *error)
     return SYNC_NOMEM;
 }
 
-sync_value sync_column_value(sqlite3_stmt *stmt, int column); /* borrowed until the next step or reset */
+/* A value of the row that the statement stands on, borrowed until the next step or reset. A text for whose conversion SQLite has no memory is empty: the
+** next step says so, or sync_reset_read, one of which must follow before anything is made of it for good. */
+sync_value sync_column_value(sqlite3_stmt *stmt, int column);
+int sync_reset_read(sqlite3_stmt *stmt, int rc, sync_error *error); /* rc, if that is an error already */
+/* Text of a column, borrowed likewise; NULL only where it is NULL. SYNC_NOMEM where it cannot be converted. */
+int sync_column_text(sqlite3_stmt *stmt, int column, const char **text, sync_error *error);
 int sync_bind_value(sqlite3_stmt *stmt, int index,
                     const sync_value *value); /* not copied: valid until reset */
 

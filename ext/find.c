@@ -109,8 +109,7 @@ static int look_through(sync_merging *m, sync_table *t, sqlite3_stmt *stmt, cons
             rc = sync_row_copy(&m->other, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
         }
     }
-    sqlite3_reset(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    return sync_reset_read(stmt, rc == SQLITE_DONE ? SYNC_OK : rc, m->error);
 }
 
 /* The clocks that lie under a key. */

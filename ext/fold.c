@@ -284,7 +284,7 @@ static int read_table_run(sync_fold *f, int64_t after, sync_table *t, uint64_t *
     }
     rc = first_row(f, stmt, after);
     rc = rc == SQLITE_ROW ? take_run(f, t, stmt, READ_KEY, after, t->tid, most, hlc) : rc;
-    sqlite3_reset(stmt);
+    rc = sync_reset_read(stmt, rc, f->error);
     if (rc != SYNC_OK || !sorted || f->count < SYNC_FOLD_SORTED_MIN) {
         keep_moves_whole(f, hlc);
         return rc;
@@ -295,7 +295,7 @@ static int read_table_run(sync_fold *f, int64_t after, sync_table *t, uint64_t *
     }
     rc = first_row(f, stmt, f->entries[f->count - 1].seq);
     rc = rc == SQLITE_ROW ? take_run(f, t, stmt, KEYS_KEY, after, t->tid, f->run_max, hlc) : rc;
-    sqlite3_reset(stmt);
+    rc = sync_reset_read(stmt, rc, f->error);
     keep_moves_whole(f, hlc);
     return rc == SYNC_OK || rc == SQLITE_DONE ? look_up_sorted(f, t) : rc;
 }

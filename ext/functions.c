@@ -199,7 +199,9 @@ static int track_all(call *c, sync_error *error)
     int rc = sync_capture_candidates(c->s, &names, error);
     rc = rc == SYNC_OK ? sync_prepare(c->s, &stmt, error, "SELECT value FROM json_each(%Q)", names) : rc;
     while (rc == SYNC_OK && (rc = sync_step(c->s, stmt, error)) == SQLITE_ROW) {
-        rc = sync_capture_track(c->s, (const char *)sqlite3_column_text(stmt, 0), -1, -1, "{}", error);
+        const char *name;
+        rc = sync_column_text(stmt, 0, &name, error);
+        rc = rc == SYNC_OK ? sync_capture_track(c->s, name, -1, -1, "{}", error) : rc;
         count++;
     }
     sqlite3_finalize(stmt);

@@ -58,8 +58,8 @@ static int note_row(preview *p, sync_table *t, const sync_value *key)
         sync_value v = sync_column_value(row, (int)i);
         sync_value_put(&p->after, &v);
     }
-    sqlite3_reset(row);
-    return check_size(p, &p->after);
+    rc = sync_reset_read(row, rc, p->error);
+    return rc == SYNC_OK ? check_size(p, &p->after) : rc;
 }
 
 /* The rows that journal entries above `before` name, each once. */
@@ -222,8 +222,7 @@ static int compare_row(preview *p, sync_table *t, sync_span *notes, sync_value *
         put_row(p, t, key, existed ? old : NULL, exists ? new : NULL);
         rc = check_size(p, p->json);
     }
-    sqlite3_reset(row);
-    return rc;
+    return sync_reset_read(row, rc, p->error);
 }
 
 static int compare(preview *p)

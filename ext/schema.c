@@ -59,10 +59,12 @@ static int read_kind(sync_db *s, sync_arena *arena, const char *name, sync_base_
     }
     rc = sync_step(s, stmt, error);
     if (rc == SQLITE_ROW) {
-        const char *type = (const char *)sqlite3_column_text(stmt, 1);
-        out->name = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 0));
+        const char *type, *stored;
+        rc = sync_column_text(stmt, 1, &type, error);
+        rc = rc == SYNC_OK ? sync_column_text(stmt, 0, &stored, error) : rc;
+        out->name = rc == SYNC_OK ? sync_schema_string(arena, stored) : NULL;
         out->exists = true;
-        out->ordinary = type && strcmp(type, "table") == 0;
+        out->ordinary = rc == SYNC_OK && strcmp(type, "table") == 0;
         out->without_rowid = sqlite3_column_int(stmt, 2) != 0;
         *strict = sqlite3_column_int(stmt, 3) != 0;
         out->clauses = sqlite3_column_int(stmt, 4) != 0;
@@ -96,8 +98,8 @@ static int read_index_sql(sync_db *s, sync_arena *arena, sync_unique *u, sync_er
         return rc;
     }
     rc = sync_step(s, stmt, error);
-    const char *sql = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
-    rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    const char *sql = NULL;
+    rc = rc == SQLITE_ROW ? sync_column_text(stmt, 0, &sql, error) : rc == SQLITE_DONE ? SYNC_OK : rc;
     if (sql && !(sync_index_sql(sql, terms, SYNC_KEY_COLUMNS_MAX, &count, &where) && count == u->count)) {
         u->count = 0;
     }
@@ -226,7 +228,8 @@ static int read_columns(sync_db *s, sync_arena *arena, bool strict, sync_base_ta
     out->key_collations = sync_arena_alloc(arena, (out->key_count + 1) * sizeof *out->key_collations);
     out->key_affinity = sync_arena_alloc(arena, out->key_count + 1);
     if (!out->cols || !out->key_names || !out->key_collations || !out->key_affinity) {
-        rc = sync_fail_nomem(error);
+        sqlite3_finalize(stmt);
+        return sync_fail_nomem(error);
     }
     while (rc == SQLITE_DONE && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = SQLITE_DONE;

@@ -93,7 +93,7 @@ static int retry(sync_claims *c, const sync_claim *one, bool *tried)
 {
     sync_merging *m = c->m;
     sync_row row = {0};
-    sync_slot slot;
+    sync_slot slot = {0};
     uint32_t at = 0;
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
@@ -126,7 +126,7 @@ static int hold_losers(sync_claims *c)
     for (uint32_t i = 0; rc == SYNC_OK && i < c->count; i++) {
         sync_claim *one = &c->list[i];
         sync_row row = {0}, successor = {0};
-        sync_slot slot;
+        sync_slot slot = {0};
         if (!one->shown || one->wins) {
             continue;
         }
@@ -160,7 +160,7 @@ static int show_winners(sync_claims *c, bool *again)
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
         sync_claim *one = &c->list[order[i]];
         sync_row row = {0};
-        sync_slot slot;
+        sync_slot slot = {0};
         if (one->shown || !one->wins) {
             continue;
         }
@@ -186,7 +186,7 @@ static int show_winners(sync_claims *c, bool *again)
 static int restate(sync_merging *m, const sync_claim *one)
 {
     sync_row row = {0}, other = {0};
-    sync_slot slot, other_slot = {0};
+    sync_slot slot = {0}, other_slot = {0};
     sync_missing missing = {.from = 0};
     const char *reason = "unique", *detail = unique_taken;
     sync_arena_reset(&m->arena);
@@ -356,7 +356,7 @@ static bool has_waiting(const sync_table *t, const sync_row *row)
 static int release_row(sync_merging *m, const sync_claim *h)
 {
     sync_row row = {0}, brought = {0};
-    sync_slot slot;
+    sync_slot slot = {0};
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, h->t, h->key, h->born, &row, &slot);
     brought.cl = row.cl;
@@ -476,7 +476,9 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
     sync_merging m = {0};
     int rc = sync_merging_begin(&m, s, error);
     m.retry = true;
-    memcpy(m.touched, touched, rc == SYNC_OK ? s->table_count * sizeof *touched : 0);
+    if (rc == SYNC_OK) {
+        memcpy(m.touched, touched, s->table_count * sizeof *touched);
+    }
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         sync_table *t = &s->tables[i];
         bool released = absorbs(t);

@@ -231,6 +231,19 @@ int sync_query_bound(sync_db *s, int64_t *out, int64_t otherwise, int64_t bound,
     return rc == SYNC_OK ? first_int(s, stmt, out, error) : rc;
 }
 
+int sync_column_text(sqlite3_stmt *stmt, int column, const char **text, sync_error *error)
+{
+    bool null = sqlite3_column_type(stmt, column) == SQLITE_NULL;
+    *text = (const char *)sqlite3_column_text(stmt, column);
+    return *text || null ? SYNC_OK : sync_fail_nomem(error);
+}
+
+int sync_reset_read(sqlite3_stmt *stmt, int rc, sync_error *error)
+{
+    int read = sqlite3_reset(stmt);
+    return rc == SYNC_OK && (read & 0xff) == SQLITE_NOMEM ? sync_fail_nomem(error) : rc;
+}
+
 sync_value sync_column_value(sqlite3_stmt *stmt, int column)
 {
     sync_value v = {.type = SYNC_NULL};
@@ -248,7 +261,7 @@ sync_value sync_column_value(sqlite3_stmt *stmt, int column)
     case SQLITE_TEXT:
         v.type = SYNC_TEXT;
         v.data = sqlite3_value_text(from);
-        v.bytes = (size_t)sqlite3_value_bytes(from);
+        v.bytes = v.data ? (size_t)sqlite3_value_bytes(from) : 0;
         break;
     case SQLITE_BLOB:
         v.type = SYNC_BLOB;

@@ -72,7 +72,9 @@ int sync_capture_candidates(sync_db *s, char **names, sync_error *error)
     sqlite3_stmt *stmt;
     int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(sql));
     if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        *names = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0));
+        const char *list;
+        rc = sync_column_text(stmt, 0, &list, error);
+        *names = rc == SYNC_OK ? sqlite3_mprintf("%s", list) : NULL;
         rc = *names ? SYNC_OK : sync_fail_nomem(error);
     }
     sqlite3_finalize(stmt);

@@ -97,7 +97,8 @@ static int read_table(sync_db *s, status_cursor *cursor, const sync_table *t, st
     sqlite3_stmt *stmt;
     int rc = prepare_for(s, t, table_sql, &stmt, error);
     if (rc == SQLITE_ROW) {
-        const char *at = (const char *)sqlite3_column_text(stmt, 1);
+        const char *at;
+        rc = sync_column_text(stmt, 1, &at, error);
         size_t bytes = at ? strlen(at) + 1 : 0;
         row->null_keys = sqlite3_column_int64(stmt, 0);
         row->held = sqlite3_column_int64(stmt, 2);
@@ -110,7 +111,7 @@ static int read_table(sync_db *s, status_cursor *cursor, const sync_table *t, st
         }
     }
     sqlite3_finalize(stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 static int read_rows(sync_db *s, const sync_table *t, status_row *row, sync_error *error)
@@ -282,7 +283,8 @@ static int note_missing(sync_db *s, const sync_table *t, sqlite3_str *notes, syn
              : rc;
     rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
     if (rc == SQLITE_ROW) {
-        const char *now = (const char *)sqlite3_column_text(stmt, 0);
+        const char *now;
+        rc = sync_column_text(stmt, 0, &now, error);
         note(notes,
              "missing: renamed to %s, where its triggers still record; sync_untrack(%Q), then sync_track(%Q)"
              " adopts it under the new name",
@@ -291,7 +293,7 @@ static int note_missing(sync_db *s, const sync_table *t, sqlite3_str *notes, syn
         note(notes, "missing: dropped; sync_untrack() lets it go");
     }
     sqlite3_finalize(stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, status_row *row,

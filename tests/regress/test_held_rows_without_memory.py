@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-SWEEP = Path(os.environ.get("SYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release")) / "fault" / "sweep"
+SWEEP = Path(os.environ.get("SYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release")).resolve() / "fault" / "sweep"
 
 
 class HeldRowsWithoutMemory(unittest.TestCase):

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from syncfile import SyncTest  # noqa: E402
 from synctest import EXTENSION  # noqa: E402
 
-SWEEP = Path(os.environ.get("SYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release")) / "fault" / "sweep"
+SWEEP = Path(os.environ.get("SYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release")).resolve() / "fault" / "sweep"
 T = "CREATE TABLE t(id TEXT PRIMARY KEY, v);"
 
 
