@@ -372,10 +372,11 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
     for (uint32_t i = missing->from; i < m->s->fk_count; i++) {
         sync_fk *fk = &m->s->fks[i];
         sync_table *parent = fk->child_tid == t->tid ? sync_engine_tid(m->s, fk->parent_tid) : NULL;
-        const sync_value *values[SYNC_KEY_COLUMNS_MAX];
+        const sync_value *values[SYNC_KEY_COLUMNS_MAX] = {NULL};
+        const uint32_t count = parent ? fk->count : 0;
         bool fresh = !slot->shown, complete = true, own = parent == t && fk->to_key, shown = true,
              ignored = false;
-        for (uint32_t c = 0; parent && c < fk->count; c++) {
+        for (uint32_t c = 0; c < count; c++) {
             (void)value_of(t, key, row, fk->from[c], &fresh);
             values[c] = value_of(t, key, whole, fk->from[c], &ignored);
             complete = complete && values[c] && values[c]->type != SYNC_NULL;
@@ -395,7 +396,7 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
         missing->has_key = fk->to_key;
         missing->born = SYNC_STAMP_NONE;
         missing->at = i;
-        for (uint32_t c = 0; fk->to_key && c < fk->count; c++) {
+        for (uint32_t c = 0; fk->to_key && c < count && values[c]; c++) {
             missing->key[c] = *values[c];
         }
         const sync_ref *meant = meaning(row, fk);
