@@ -138,7 +138,8 @@ static int try_read(sync_db *s, sync_operation *o, bool *must_write, sync_error 
 int sync_operation_read(sync_db *s, sync_operation *o, bool telling, sync_error *error)
 {
     bool must_write = false;
-    if (telling && sqlite3_txn_state(s->db, "main") == SQLITE_TXN_WRITE) {
+    bool left = s->left != SYNC_LEFT_NOTHING; /* by us: that is ended first */
+    if (telling && !left && sqlite3_txn_state(s->db, "main") == SQLITE_TXN_WRITE) {
         return sync_fail(error, SYNC_MISUSE,
                          "this transaction has written and may still be rolled back: COMMIT before changes "
                          "leave the file");

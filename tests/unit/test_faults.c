@@ -213,6 +213,42 @@ static void test_a_host_that_starts_over(void **state)
     }
 }
 
+/* With no memory left not even the ROLLBACK can be done. Whatever the host calls next, that comes first: nothing of the attempt stays, and no lock. */
+static void test_a_host_that_does_nothing(void **state)
+{
+    (void)state;
+    static const char *const calls[] = {"SELECT sync_fold()", "SELECT length(sync_seen())",
+                                        "SELECT length(sync_changeset())",
+                                        "SELECT count(*) FROM sync_changes"};
+    int bytes = 0, left_open = 0;
+    void *changeset = make_changeset(&bytes);
+    fresh("to.db");
+    for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
+        bool struck = true;
+        for (long good = 0; struck; good += 13) {
+            sqlite3 *db = open_file("to.db"), *other = open_file("to.db");
+            run(db, "INSERT INTO t VALUES('mine', NULL) ON CONFLICT(id) DO UPDATE SET v = NULL");
+            fault_arm(good);
+            (void)sqlite3_exec(db, calls[c], NULL, NULL, NULL);
+            struck = fault_disarm();
+            left_open += !sqlite3_get_autocommit(db);
+            run(db, calls[(c + (size_t)good) % 4]);
+            assert_true(sqlite3_get_autocommit(db));
+            run(other, "BEGIN IMMEDIATE; ROLLBACK");
+            assert_int_equal(sqlite3_close(other), SQLITE_OK);
+            assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        }
+    }
+    assert_true(left_open > 0);
+    sqlite3 *db = open_file("to.db");
+    sqlite3_stmt *stmt = prepare_merge(db, changeset, bytes);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+    assert_int_equal(number(db, "SELECT count(*) FROM t"), ROWS + 1);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    free(changeset);
+}
+
 int main(void)
 {
     if (fault_install() != 0 || mkdtemp(directory) == NULL) {
@@ -224,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_in_a_savepoint),
         cmocka_unit_test(test_a_host_that_goes_back),
         cmocka_unit_test(test_a_host_that_starts_over),
+        cmocka_unit_test(test_a_host_that_does_nothing),
     };
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
     char command[200];
