@@ -1,7 +1,9 @@
 """sync_track, sync_track_all, sync_untrack, sync_untrack_all: what they adopt, refuse, leave behind."""
 import ctypes
 import ctypes.util
+import json
 import os
+import sqlite3
 import unittest
 
 from syncfile import EXTENSION, SyncTest, exchange
@@ -381,6 +383,39 @@ class Rebuilt(SyncTest):
         self.assertEqual(len(a.rows("other")), 2)
         note = a.one("SELECT note FROM sync_status WHERE tbl = 'people'")
         self.assertTrue(note, "sync_status says nothing of a table that is gone")
+
+    def test_a_dropped_table_is_in_no_way_of_its_parents_and_children(self):
+        """Merges, previews, held rows, put-back triggers and folds go on beside it; what comes for it is relayed to nobody from here, and lost to nobody."""
+        schema = ("CREATE TABLE p(id TEXT PRIMARY KEY, x UNIQUE, g TEXT REFERENCES gone);"
+                  "CREATE TABLE gone(id TEXT PRIMARY KEY, p TEXT REFERENCES p);"
+                  "CREATE TABLE log(id TEXT PRIMARY KEY, n);"
+                  "CREATE TRIGGER p_log AFTER INSERT ON p BEGIN INSERT OR REPLACE INTO log VALUES(NEW.id, 'trigger'); END;")
+        tables = ("p", "gone", "log")
+        a, b, c = self.files("abc", schema, *tables)
+        a.script("INSERT INTO p VALUES('p1', 1, NULL); INSERT INTO gone VALUES('g', 'p1'); UPDATE p SET g = 'g'")
+        self.level(a, b, c)
+        b.script("DROP TABLE gone; INSERT INTO p VALUES('p2', 5, NULL); CREATE TABLE more(id TEXT PRIMARY KEY)")
+        a.script("INSERT INTO p VALUES('p3', 5, NULL); INSERT INTO gone VALUES('h', 'p3'); DELETE FROM gone WHERE id = 'g'; UPDATE log SET n = 'a'")
+        changes = a.cut_for(b)
+        told = json.loads(b.one("SELECT sync_apply(?, '{\"dry_run\": true}')", changes))
+        self.assertLessEqual({row["tbl"] for row in told}, {"p", "log"})
+        b.apply(changes)
+        self.assertEqual(len(b.sql("SELECT id FROM p WHERE x = 5")), 1)
+        self.assertEqual(len(b.held()), 1)
+        self.assertEqual(b.sql("SELECT n FROM log WHERE id = 'p3'"), a.sql("SELECT n FROM log WHERE id = 'p3'"))
+        a.sql("UPDATE p SET x = 6 WHERE id = 'p3'")
+        b.pull(a)
+        self.assertEqual(b.sql("SELECT id, x FROM p WHERE id <> 'p1' ORDER BY id"), [("p2", 5), ("p3", 6)])
+        self.assertEqual(b.held(), [])
+        with self.assertRaisesRegex(sqlite3.OperationalError, "gone"):
+            b.x("SELECT sync_touch('gone', 'g')")
+        b.sql("DELETE FROM p WHERE id = 'p1'")  # has no children here any more
+        b.track("more")
+        for file in (a, c):
+            file.pull(b)
+        self.level(a, c)
+        self.assertEqual(c.rows("p"), b.rows("p"))
+        self.assertEqual(c.sql("SELECT id FROM gone"), [("h",)])
 
     def test_rebuilt_with_another_key_it_is_refused_by_name(self):
         a, b = self.files("ab", PEOPLE, "people")

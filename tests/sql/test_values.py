@@ -204,6 +204,34 @@ class Tables(SyncTest):
         self.level(a, b)
         self.assertEqual(a.sql("SELECT * FROM t"), [("k  ", 2)])
 
+    def test_rtrim_keys_spelled_differently_are_one_row(self):
+        """Many at once, so that the journal's entries of one key are found under all spellings; in a merge they find the row, its children and what is held."""
+        schema = "CREATE TABLE t(id TEXT COLLATE RTRIM, n, v UNIQUE, w, PRIMARY KEY(id, n))%s; CREATE TABLE c(k TEXT PRIMARY KEY, id TEXT COLLATE RTRIM, n, FOREIGN KEY(id, n) REFERENCES t);"
+        for suffix in ("", " WITHOUT ROWID"):
+            with self.subTest(suffix):
+                a, b, c = self.files((f"a{suffix}", f"b{suffix}", f"c{suffix}"), schema % suffix, "t", "c")
+                a.script("BEGIN; INSERT INTO t VALUES('k', 1, 1, 'a'), ('k ', 2, 2, 'a'), (' k', 1, 3, 'a'), ('', 1, 4, 'a'), ('l', 1.0, 5, 'a');"
+                         "UPDATE t SET w = 'b', id = 'k  ' WHERE id = 'k'; DELETE FROM t WHERE id = 'l   '; INSERT INTO t VALUES('l ', 1, 6, 'c');"
+                         "INSERT INTO c VALUES('c1', 'k', 1), ('c2', '   ', 1); COMMIT")
+                self.level(a, b, c)
+                self.assertEqual(b.sql("SELECT id, n, v, w FROM t ORDER BY v"),
+                                 [("k  ", 1, 1, "b"), ("k  ", 2, 2, "b"), (" k", 1, 3, "a"), ("", 1, 4, "a"), ("l ", 1, 6, "c")])
+                tick()
+                b.script("UPDATE t SET w = 'of b', id = 'k' WHERE id = 'k     '; DELETE FROM t WHERE id = 'l'; INSERT INTO t VALUES('new  ', 1, 7, '')")
+                c.script("INSERT INTO t VALUES('new', 1.0, 8, 'older'); UPDATE t SET v = 20 WHERE id = 'k' AND n = 1")
+                tick()
+                a.sql("INSERT INTO t VALUES('takes', 1, 20, '')")
+                self.level(a, b, c)
+                for file in (a, b, c):
+                    self.assertEqual(file.sql("SELECT count(*) FROM t WHERE id = 'new'"), [(1,)])
+                    self.assertEqual(file.sql("SELECT id, n, v, w FROM t WHERE id IN ('k', 'l') ORDER BY n"), [("k", 2, 2, "of b")])
+                    self.assertEqual([h[0] for h in file.held()], ["c", "t"])
+                tick()
+                a.sql("DELETE FROM t WHERE id = 'takes '")
+                self.level(a, b, c)
+                self.assertEqual(c.sql("SELECT id, n, v, w FROM t WHERE id = 'k ' AND n = 1"), [("k", 1, 20, "of b")])
+                self.assertEqual(c.held(), [])
+
     def test_key_that_compares_equal_and_differs(self):
         a, b = self.files("ab", "CREATE TABLE t(id PRIMARY KEY, v);", "t")
         a.sql("INSERT INTO t VALUES(1, 'integer')")
