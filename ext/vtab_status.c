@@ -231,6 +231,44 @@ static int is_indexed(sync_db *s, const sync_table *t, const sync_fk *fk, bool *
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Appends the columns of the foreign key. */
+static void put_from(sqlite3_str *str, const sync_fk *fk, const char *format, const char *between)
+{
+    for (uint32_t i = 0; i < fk->count; i++) {
+        sqlite3_str_appendall(str, i ? between : "");
+        sqlite3_str_appendf(str, format, fk->from[i]);
+    }
+}
+
+/* The statement that gives it an index, under a name that is free. */
+static int put_create_index(sync_db *s, const sync_table *t, const sync_fk *fk, sqlite3_str *notes,
+                            sync_error *error)
+{
+    int64_t taken = 1;
+    int rc = SYNC_OK;
+    for (int number = 1; rc == SYNC_OK && taken; number++) {
+        sqlite3_str *str = sqlite3_str_new(s->db);
+        sqlite3_str_appendf(str, "%s_", t->name);
+        put_from(str, fk, "%s", "_");
+        if (number > 1) {
+            sqlite3_str_appendf(str, "_%d", number);
+        }
+        char *name = sqlite3_str_finish(str);
+        rc = name ? sync_query_int(
+                        s, &taken, 0, error,
+                        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = %Q COLLATE NOCASE)",
+                        name)
+                  : sync_fail_nomem(error);
+        if (rc == SYNC_OK && !taken) {
+            sqlite3_str_appendf(notes, ": CREATE INDEX main.\"%w\" ON \"%w\"(", name, t->name);
+            put_from(notes, fk, "\"%w\"", ", ");
+            sqlite3_str_appendall(notes, ")");
+        }
+        sqlite3_free(name);
+    }
+    return rc;
+}
+
 static int note_foreign_keys(sync_db *s, const sync_table *t, sqlite3_str *notes, sync_error *error)
 {
     int rc = SYNC_OK;
@@ -242,10 +280,9 @@ static int note_foreign_keys(sync_db *s, const sync_table *t, sqlite3_str *notes
         }
         if (rc == SYNC_OK && !indexed) {
             note(notes, "foreign key without an index: %s(", t->name);
-            for (uint32_t c = 0; c < fk->count; c++) {
-                sqlite3_str_appendf(notes, "%s%s", c ? ", " : "", fk->from[c]);
-            }
+            put_from(notes, fk, "%s", ", ");
             sqlite3_str_appendall(notes, ")");
+            rc = put_create_index(s, t, fk, notes, error);
         }
     }
     return rc;

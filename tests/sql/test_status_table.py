@@ -182,6 +182,29 @@ class Notes(SyncTest):
         self.assertIsNone(rows(file, "c")["note"])
         self.assertIsNone(rows(file, "p")["note"])
 
+    def test_the_statement_that_gives_a_foreign_key_its_index(self):
+        schema = ('CREATE TABLE "the ""p"""(id TEXT PRIMARY KEY, x, y, UNIQUE(x, y)); CREATE TABLE plain(id TEXT PRIMARY KEY);'
+                  'CREATE TABLE "c, c"(id TEXT PRIMARY KEY, "a b" REFERENCES "the ""p""", r, s, FOREIGN KEY(r, s) REFERENCES "the ""p"""(x, y), u REFERENCES plain);')
+        file = self.file("a", schema, 'the "p"', "c, c", "plain")
+        file.sql('CREATE INDEX "c, c_u" ON plain(id)')      # the name is taken
+        note = rows(file, "c, c")["note"]
+        self.assertIn('foreign key without an index: c, c(a b): CREATE INDEX main."c, c_a b" ON "c, c"("a b")', note)
+        self.assertIn('foreign key without an index: c, c(r, s): CREATE INDEX main."c, c_r_s" ON "c, c"("r", "s")', note)
+        self.assertIn('CREATE INDEX main."c, c_u_2" ON "c, c"("u")', note)
+        for said in note.split("; "):
+            file.sql(said[said.index("CREATE INDEX"):])
+        self.assertIsNone(rows(file, "c, c")["note"])
+
+    def test_foreign_keys_to_tables_that_are_not_tracked_need_none(self):
+        file = self.file("a", T + "CREATE TABLE p(id TEXT PRIMARY KEY); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p);", "c")
+        self.assertIsNone(rows(file, "c")["note"])
+        file.track("p")
+        self.assertIn("CREATE INDEX", rows(file, "c")["note"])
+
+    def test_an_index_whose_first_columns_are_others_does_not_count(self):
+        file = self.file("a", "CREATE TABLE p(id TEXT PRIMARY KEY); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p, v); CREATE INDEX v_p ON c(v, p);", "p", "c")
+        self.assertIn("foreign key without an index: c(p)", rows(file, "c")["note"])
+
     def test_several_at_once(self):
         file = self.file("a", T + "CREATE TABLE c(id TEXT PRIMARY KEY, t REFERENCES t);", "t", "c")
         file.sql("INSERT INTO c VALUES(NULL, NULL)")
