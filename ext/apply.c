@@ -370,7 +370,11 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
         key = slot.spelled; /* the sender may know an older spelling */
     }
     a->changed++;
-    return sync_show(m, t, key, &a->local, &slot, what);
+    if (was_alive && slot.shown && !existed.written &&
+        a->local.stamp.written) { /* somebody has settled it: verdict_genesis.c */
+        rc = sync_conflict_unlist(m, t, key, &a->local, "genesis");
+    }
+    return rc == SYNC_OK ? sync_show(m, t, key, &a->local, &slot, what) : rc;
 }
 
 /* The merge of a row failed: if its table cannot be written in this program at all, the error says so by name. */

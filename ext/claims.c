@@ -131,25 +131,11 @@ const sync_value *sync_claim_at(const sync_claim *one)
 /* Key and birth of the entry that stmt stands on: raw_key, clock_key. */
 static int read_listed(sync_claims *list, sync_table *t, sqlite3_stmt *stmt, uint32_t *at)
 {
-    sync_span raw = sync_span_of(sqlite3_column_blob(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0));
     sync_value key[SYNC_KEY_COLUMNS_MAX];
-    sync_stamp born = SYNC_STAMP_NONE;
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        key[i] = sync_value_get(&raw);
-    }
-    size_t bytes = (size_t)sqlite3_column_bytes(stmt, 1);
-    const uint8_t *id = sqlite3_column_blob(stmt, 1);
-    const size_t born_bytes = 8 + SYNC_SITE_BYTES + 1;
-    if (t->identity == SYNC_BY_ROW && bytes > born_bytes) {
-        sync_span tail = sync_span_of(id + bytes - born_bytes, born_bytes);
-        born.hlc = sync_span_u64(&tail);
-        const uint8_t *site = sync_span_bytes(&tail, SYNC_SITE_BYTES);
-        born.written = sync_span_u8(&tail);
-        born.site = sync_engine_find_site(list->m->s, site);
-    }
-    return raw.bad ? sync_fail(list->m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
-                               t->name)
-                   : sync_claims_add(list, t, key, born, at);
+    sync_stamp born;
+    int rc =
+        sync_conflict_key(list->m, t, sync_column_value(stmt, 0), sync_column_value(stmt, 1), key, &born);
+    return rc == SYNC_OK ? sync_claims_add(list, t, key, born, at) : rc;
 }
 
 int sync_claims_listed(sync_claims *list, sync_table *t, bool held, const char *reason)

@@ -21,14 +21,26 @@ static void state_key(sync_buf *buf, const sync_merging *m, const sync_table *t,
     }
 }
 
+/* Of a row that is shown, and of which some cells wait: those are what an entry is about. */
+static bool waits(const sync_table *t, const sync_row *row)
+{
+    bool all = true, any = false;
+    for (uint32_t i = 0; i < row->count; i++) {
+        bool present = t->cols[row->cells[i].col].present;
+        all = all && row->cells[i].carried;
+        any = any || (row->cells[i].carried && present);
+    }
+    return any && !all && !row->held;
+}
+
 /* The carried cells of a row as a JSON object. */
 static void row_json(sync_buf *buf, const sync_table *t, const sync_row *row)
 {
     sync_buf_put_u8(buf, '{');
-    bool first = true;
+    bool first = true, some = waits(t, row);
     for (uint32_t i = 0; i < row->count; i++) {
         const sync_cell *cell = &row->cells[i];
-        if (cell->carried) {
+        if (cell->carried && (!some || t->cols[cell->col].present)) {
             if (!first) {
                 sync_buf_put_u8(buf, ',');
             }
@@ -41,12 +53,15 @@ static void row_json(sync_buf *buf, const sync_table *t, const sync_row *row)
     sync_buf_put_u8(buf, '}');
 }
 
-static sync_stamp newest_stamp(const sync_merging *m, const sync_row *row)
+static sync_stamp newest_stamp(const sync_merging *m, const sync_table *t, const sync_row *row)
 {
-    sync_stamp newest = row->stamp;
+    bool some = waits(t, row);
+    sync_stamp newest = some ? SYNC_STAMP_NONE : row->stamp;
     for (uint32_t i = 0; i < row->count; i++) {
-        if (sync_stamp_compare(&m->s->sites, row->cells[i].stamp, newest) > 0) {
-            newest = row->cells[i].stamp;
+        const sync_cell *cell = &row->cells[i];
+        if ((!some || (cell->carried && t->cols[cell->col].present)) &&
+            sync_stamp_compare(&m->s->sites, cell->stamp, newest) > 0) {
+            newest = cell->stamp;
         }
     }
     return newest;
@@ -59,20 +74,29 @@ static int bind_buf(sqlite3_stmt *stmt, int index, const sync_buf *buf)
                     : sqlite3_bind_null(stmt, index);
 }
 
-/* content, stamp and site of one side at parameters first, first + 2, first + 4 */
+static void site_text(sync_buf *buf, const sync_merging *m, sync_stamp stamp)
+{
+    if (!sync_stamp_is_none(stamp)) {
+        sync_hex(buf, m->s->site_ids[stamp.site], SYNC_SITE_BYTES);
+    }
+}
+
+/* Content, stamp and site of one side at parameters first, first + 2, first + 4. A row that is dead has no content, but was deleted by somebody. */
 static int bind_side(sync_merging *m, sqlite3_stmt *stmt, int first, const sync_table *t, const sync_row *row)
 {
     sync_buf text = {0};
     int rc = SQLITE_OK;
     if (row) {
-        sync_stamp stamp = newest_stamp(m, row);
-        row_json(&text, t, row);
+        sync_stamp stamp = newest_stamp(m, t, row);
+        if (sync_row_alive(row)) {
+            row_json(&text, t, row);
+        }
         rc = bind_buf(stmt, first, &text);
         sync_buf_reset(&text);
         sync_stamp_text(&text, stamp);
         rc = rc == SQLITE_OK ? bind_buf(stmt, first + 2, &text) : rc;
         sync_buf_reset(&text);
-        sync_hex(&text, m->s->site_ids[stamp.site], SYNC_SITE_BYTES);
+        site_text(&text, m, stamp);
         rc = rc == SQLITE_OK ? bind_buf(stmt, first + 4, &text) : rc;
     }
     bool oom = text.oom;
@@ -138,12 +162,18 @@ int sync_conflict_noted(sync_merging *m, const sync_table *t, const sync_value *
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Whoever has read of an entry and settles it later is not to meet another one under its number. This sum rises from transaction to transaction. */
+static int64_t new_id(const sync_merging *m)
+{
+    return m->newest + (int64_t)m->s->count;
+}
+
 int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                       const sync_row *against, bool held, const char *reason, const char *detail)
 {
     sync_buf id = {0}, json = {0}, raw = {0};
     sqlite3_stmt *stmt = NULL;
-    bool own = newest_stamp(m, row).site == m->s->own_site;
+    bool own = newest_stamp(m, t, row).site == m->s->own_site;
     int rc = held ? sync_conflict_clear(m, t, key, row) : SYNC_OK;
     state_key(&id, m, t, key, row);
     sync_value room;
@@ -158,8 +188,9 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
              ? sync_prepare(m->s, &stmt, m->error,
                             "INSERT INTO main.sync_conflict(tbl, key, reason, detail, held, ours, "
                             "theirs, our_stamp, their_stamp,"
-                            " our_site, their_site, at, tid, clock_key, raw_key)"
-                            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")
+                            " our_site, their_site, at, tid, clock_key, raw_key, id)"
+                            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+                            " max(?16, 1 + coalesce((SELECT max(id) FROM main.sync_conflict), 0)))")
              : rc;
     if (rc == SYNC_OK &&
         (sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC) || bind_buf(stmt, 2, &json) ||
@@ -167,7 +198,8 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
          sqlite3_bind_text(stmt, 4, detail, -1, SQLITE_STATIC) || sqlite3_bind_int(stmt, 5, held) ||
          sqlite3_bind_int64(stmt, 12, m->now_ms) || sqlite3_bind_int64(stmt, 13, t->tid) ||
          sqlite3_bind_blob64(stmt, 14, id.data, id.len, SQLITE_STATIC) ||
-         sqlite3_bind_blob64(stmt, 15, raw.data, raw.len, SQLITE_STATIC))) {
+         sqlite3_bind_blob64(stmt, 15, raw.data, raw.len, SQLITE_STATIC) ||
+         sqlite3_bind_int64(stmt, 16, new_id(m)))) {
         rc = sync_fail_db(m->s, m->error, NULL);
     }
     rc = rc == SYNC_OK ? bind_side(m, stmt, 6, t, own ? row : against) : rc;
@@ -188,12 +220,15 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
     sync_value room;
     state_key(&id, m, t, key, row);
     sync_json_key(&json, sync_claimed(row, key, &room), t->key_count);
-    int rc = id.oom || json.oom
-                 ? sync_fail_nomem(m->error)
-                 : sync_prepare(m->s, &stmt, m->error,
-                                "UPDATE main.sync_conflict SET reason = ?2, key = ?4, detail = iif(reason = "
-                                "?2, detail, ?3) WHERE tid = %u AND clock_key = ?1 AND held",
-                                t->tid);
+    int rc =
+        id.oom || json.oom
+            ? sync_fail_nomem(m->error)
+            : sync_prepare(
+                  m->s, &stmt, m->error,
+                  "UPDATE main.sync_conflict SET ours = iif(reason = ?2, ours, NULL), theirs = "
+                  "iif(reason = ?2, theirs, NULL), reason = ?2, key = ?4," /* sync_against_complete fills in the rest */
+                  " detail = iif(reason = ?2, detail, ?3) WHERE tid = %u AND clock_key = ?1 AND held",
+                  t->tid);
     if (rc == SYNC_OK && (sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) ||
                           bind_buf(stmt, 4, &json) || sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC) ||
                           sqlite3_bind_text(stmt, 3, detail, -1, SQLITE_STATIC))) {
@@ -214,4 +249,101 @@ int sync_conflict_any(sync_db *s, bool *any, sync_error *error)
         "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held OR reason = 'foreign key')");
     *any = found != 0;
     return rc;
+}
+
+int sync_conflict_key(sync_merging *m, const sync_table *t, sync_value raw, sync_value clock_key,
+                      sync_value *key, sync_stamp *born)
+{
+    enum { BORN_BYTES = 8 + SYNC_SITE_BYTES + 1 };
+    sync_span span = sync_span_of(raw.data, raw.bytes);
+    bool blobs = raw.type == SYNC_BLOB && clock_key.type == SYNC_BLOB;
+    *born = SYNC_STAMP_NONE;
+    for (uint32_t i = 0; blobs && i < t->key_count; i++) {
+        key[i] = sync_value_get(&span);
+    }
+    if (blobs && t->identity == SYNC_BY_ROW && clock_key.bytes > BORN_BYTES) {
+        sync_span tail =
+            sync_span_of((const uint8_t *)clock_key.data + clock_key.bytes - BORN_BYTES, BORN_BYTES);
+        born->hlc = sync_span_u64(&tail);
+        const uint8_t *site = sync_span_bytes(&tail, SYNC_SITE_BYTES);
+        born->written = sync_span_u8(&tail);
+        born->site = sync_engine_find_site(m->s, site);
+    }
+    return !blobs || span.bad
+               ? sync_fail(m->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged", t->name)
+               : SYNC_OK;
+}
+
+int sync_conflict_next(sync_merging *m, const sync_table *t, int64_t upto, bool lacking, sync_listed *one)
+{
+    sqlite3_stmt *stmt;
+    sync_value key[SYNC_KEY_COLUMNS_MAX];
+    sync_arena_reset(&m->arena);
+    int rc = sync_borrow(
+        m->s, &stmt, m->error,
+        "SELECT id, reason, raw_key, clock_key FROM main.sync_conflict"
+        " WHERE +tid = ?1 AND id > ?2 AND id <= ?3 AND held AND (NOT ?4 OR reason IN ('number', 'unique')"
+        " OR coalesce(ours, theirs) IS NULL"
+        " OR ((ours IS NULL OR theirs IS NULL) AND (our_stamp IS NULL OR their_stamp IS NULL)))"
+        " ORDER BY id LIMIT 1");
+    if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int64(stmt, 2, one->id) ||
+                          sqlite3_bind_int64(stmt, 3, upto) || sqlite3_bind_int(stmt, 4, lacking))) {
+        rc = sync_fail_db(m->s, m->error, NULL);
+    }
+    rc = rc == SYNC_OK ? sync_step(m->s, stmt, m->error) : rc;
+    if (rc == SQLITE_ROW) {
+        const char *reason = (const char *)sqlite3_column_text(stmt, 1);
+        one->id = sqlite3_column_int64(stmt, 0);
+        sqlite3_snprintf(sizeof one->reason, one->reason, "%s", reason ? reason : "");
+        rc = sync_conflict_key(m, t, sync_column_value(stmt, 2), sync_column_value(stmt, 3), key, &one->born);
+        one->key = rc == SYNC_OK ? sync_arena_alloc(&m->arena, t->key_count * sizeof *one->key) : NULL;
+        for (uint32_t i = 0; one->key && i < t->key_count; i++) {
+            one->key = sync_arena_value(&m->arena, &key[i], &one->key[i]) ? one->key : NULL;
+        }
+        rc = rc != SYNC_OK ? rc : one->key ? SQLITE_ROW : sync_fail_nomem(m->error);
+    }
+    sync_return(m->s, stmt);
+    return rc;
+}
+
+int sync_conflict_sides(sync_merging *m, int64_t id, const sync_table *t, const sync_row *row,
+                        const sync_row *against)
+{
+    sqlite3_stmt *stmt;
+    bool own = newest_stamp(m, t, row).site == m->s->own_site;
+    int rc = sync_borrow(
+        m->s, &stmt, m->error,
+        "UPDATE main.sync_conflict SET ours = ?2, theirs = ?3, our_stamp = ?4, their_stamp = ?5,"
+        " our_site = ?6, their_site = ?7 WHERE id = ?1 AND"
+        " (ours, theirs, our_stamp, their_stamp, our_site, their_site) IS NOT (?2, ?3, ?4, ?5, ?6, ?7)");
+    if (rc == SYNC_OK && (sqlite3_clear_bindings(stmt) || sqlite3_bind_int64(stmt, 1, id))) {
+        rc = sync_fail_db(m->s, m->error, NULL);
+    }
+    rc = rc == SYNC_OK ? bind_side(m, stmt, 2, t, own ? row : against) : rc;
+    rc = rc == SYNC_OK ? bind_side(m, stmt, 3, t, own ? against : row) : rc;
+    rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
+    sync_return(m->s, stmt);
+    return rc;
+}
+
+static bool is_text_of(sqlite3_stmt *stmt, int column, const sync_buf *buf)
+{
+    const void *text = sqlite3_column_text(stmt, column);
+    return text && (size_t)sqlite3_column_bytes(stmt, column) == buf->len &&
+           memcmp(text, buf->data, buf->len) == 0;
+}
+
+bool sync_conflict_is_ours(const sync_merging *m, const sync_table *t, const sync_row *row,
+                           sqlite3_stmt *listed, int first)
+{
+    sync_stamp newest = newest_stamp(m, t, row);
+    sync_buf stamp = {0}, site = {0};
+    sync_stamp_text(&stamp, newest);
+    site_text(&site, m, newest);
+    bool ours = is_text_of(listed, first, &stamp) && is_text_of(listed, first + 1, &site);
+    bool theirs = is_text_of(listed, first + 2, &stamp) && is_text_of(listed, first + 3, &site);
+    bool own = newest.site == m->s->own_site;
+    sync_buf_free(&stamp);
+    sync_buf_free(&site);
+    return ours != theirs ? ours : own;
 }

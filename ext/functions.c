@@ -8,6 +8,7 @@
 #include "preview.h"
 #include "rollbacks.h"
 #include "touch.h"
+#include "verdict.h"
 
 #include <string.h>
 
@@ -435,6 +436,28 @@ static void fn_touch(sqlite3_context *context, int argc, sqlite3_value **argv)
     (void)perform(context, argc, argv, TO_WRITE, touch);
 }
 
+static int resolve(call *c, sync_error *error)
+{
+    if (!c->s->has_meta) {
+        return sync_not_tracked(error);
+    }
+    if (sqlite3_value_type(c->argv[0]) != SQLITE_INTEGER) {
+        return sync_fail(error, SYNC_ERROR, "sync_resolve: the id of an entry of sync_conflict is expected");
+    }
+    bool null = sqlite3_value_type(c->argv[1]) == SQLITE_NULL;
+    const char *choice = (const char *)sqlite3_value_text(c->argv[1]);
+    if (choice == NULL && !null) {
+        return sync_fail_nomem(error);
+    }
+    sqlite3_result_int(c->context, 1);
+    return sync_verdict(c->s, sqlite3_value_int64(c->argv[0]), choice, error);
+}
+
+static void fn_resolve(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    (void)perform(context, argc, argv, TO_WRITE, resolve);
+}
+
 static void fn_describe(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     sync_error error = {0};
@@ -474,6 +497,7 @@ int sync_functions_register(sync_db *s)
                 {"sync_apply", 1, fn_apply},
                 {"sync_apply", 2, fn_apply},
                 {"sync_touch", 2, fn_touch},
+                {"sync_resolve", 2, fn_resolve},
                 {"sync_describe", 1, fn_describe}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         int rc =

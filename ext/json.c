@@ -16,6 +16,26 @@ void sync_hex(sync_buf *buf, const void *data, size_t bytes)
     }
 }
 
+static int digit_value(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+bool sync_unhex(sync_buf *buf, const char *digits)
+{
+    size_t count = strlen(digits);
+    bool good = count % 2 == 0;
+    for (size_t i = 0; good && i < count; i += 2) {
+        int high = digit_value(digits[i]), low = digit_value(digits[i + 1]);
+        good = high >= 0 && low >= 0;
+        sync_buf_put_u8(buf, (uint8_t)(good ? high << 4 | low : 0));
+    }
+    return good;
+}
+
 static void put_text(sync_buf *buf, const char *text)
 {
     sync_buf_put(buf, text, strlen(text));

@@ -19,4 +19,7 @@ bool sync_is_text(const void *data, size_t bytes);
 
 void sync_hex(sync_buf *buf, const void *data, size_t bytes);
 
+/* What such digits spell, appended; false (and nothing of use in buf) if they are no hexadecimal digits, two for each byte. */
+bool sync_unhex(sync_buf *buf, const char *digits);
+
 #endif

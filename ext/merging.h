@@ -148,6 +148,35 @@ int sync_conflict_noted(sync_merging *m, const sync_table *t, const sync_value *
 int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                           const char *reason, const char *detail);
 
+/* The row that an entry is about: from its columns raw_key and clock_key. The key's values are borrowed from `raw`; born is none under identity key. */
+int sync_conflict_key(sync_merging *m, const sync_table *t, sync_value raw, sync_value clock_key,
+                      sync_value *key, sync_stamp *born);
+
+/* An entry of a row that is held. */
+typedef struct sync_listed {
+    int64_t id;
+    char reason[16];
+    sync_value *key; /* in the arena of the merge */
+    sync_stamp born;
+} sync_listed;
+
+/* The next one of a table above one->id, up to `upto`; lacking: only those that miss something of a side, or
+** beside which another row may stand by now. SQLITE_ROW, SQLITE_DONE or an error.
+** It resets the arena of the merge first. */
+int sync_conflict_next(sync_merging *m, const sync_table *t, int64_t upto, bool lacking, sync_listed *one);
+
+/* Writes both contents of an entry anew, if they have changed. against: as for sync_conflict_add; its cells need not have stamps. */
+int sync_conflict_sides(sync_merging *m, int64_t id, const sync_table *t, const sync_row *row,
+                        const sync_row *against);
+
+/* Is `ours` of an entry the row itself (or `theirs`)? listed: its our_stamp, our_site, their_stamp, their_site, in the order of a statement's columns
+** from `first` on. */
+bool sync_conflict_is_ours(const sync_merging *m, const sync_table *t, const sync_row *row,
+                           sqlite3_stmt *listed, int first);
+
+/* Makes the entries of a table say, of rows that are held, what stands against them now, by whom and when (against.c). */
+int sync_against_complete(sync_merging *m, sync_table *t);
+
 /* Is anything listed that may settle itself: held rows, rows without parents? */
 int sync_conflict_any(sync_db *s, bool *any, sync_error *error);
 

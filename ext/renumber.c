@@ -5,7 +5,7 @@
 /* Rows that come under a new number may bring others whose number is taken: lines with their invoice. One pass a level. */
 enum { PASSES_MAX = 64, GAP_MAX = 16 };
 
-static bool may_renumber(const sync_db *s, const sync_table *t)
+bool sync_renumber_may(const sync_db *s, const sync_table *t)
 {
     bool may = t->identity == SYNC_BY_ROW && !t->missing;
     for (uint32_t i = 0; may && i < s->fk_count; i++) {
@@ -51,7 +51,7 @@ static int64_t gap_of(const sync_row *row)
     return row->moved ? (int64_t)(mixed >> 32) % GAP_MAX : 0;
 }
 
-static int renumber_row(sync_merging *m, const sync_claim *one, int64_t *highest, bool *any)
+static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, int64_t *highest, bool *any)
 {
     sync_row row = {0};
     sync_slot slot;
@@ -59,7 +59,8 @@ static int renumber_row(sync_merging *m, const sync_claim *one, int64_t *highest
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
     int64_t gap = rc == SYNC_OK ? gap_of(&row) : 0;
-    bool ours = rc == SYNC_OK && row.held && row.stamp.site == m->s->own_site && row.stamp.written;
+    bool ours =
+        rc == SYNC_OK && row.held && (whoever || (row.stamp.site == m->s->own_site && row.stamp.written));
     if (ours && *highest < INT64_MAX - 1 - gap) { /* else no number is left: it stays held */
         m->hlc = sync_hlc_next(m->hlc, m->now_ms, m->now_ms);
         *highest = (*highest > 0 ? *highest : 0) + 1 + gap;
@@ -86,10 +87,26 @@ static int renumber_table(sync_merging *m, sync_table *t, bool *any)
         rc = rc == SYNC_OK ? highest_number(&held, t, &highest) : rc;
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < losers.count; i++) {
-        rc = losers.list[i].numbered ? renumber_row(m, &losers.list[i], &highest, any) : SYNC_OK;
+        rc = losers.list[i].numbered ? renumber_row(m, &losers.list[i], false, &highest, any) : SYNC_OK;
     }
     sync_claims_free(&held);
     sync_claims_free(&losers);
+    return rc;
+}
+
+int sync_renumber_one(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, bool *done)
+{
+    sync_claims held = {.m = m};
+    int64_t highest = 0;
+    uint32_t at = 0;
+    *done = false;
+    int rc = sync_claims_listed(&held, t, true, NULL);
+    rc = rc == SYNC_OK ? highest_number(&held, t, &highest) : rc;
+    rc = rc == SYNC_OK ? sync_claims_add(&held, t, key, born, &at) : rc;
+    if (rc == SYNC_OK && held.list[at].numbered) {
+        rc = renumber_row(m, &held.list[at], true, &highest, done);
+    }
+    sync_claims_free(&held);
     return rc;
 }
 
@@ -105,7 +122,7 @@ int sync_renumber(sync_db *s, sync_error *error)
         any = false;
         rc = sync_merging_begin(&m, s, error);
         for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
-            rc = may_renumber(s, &s->tables[i]) ? renumber_table(&m, &s->tables[i], &any) : SYNC_OK;
+            rc = sync_renumber_may(s, &s->tables[i]) ? renumber_table(&m, &s->tables[i], &any) : SYNC_OK;
         }
         rc = rc == SYNC_OK && any ? sync_settle(&m) : rc;
         int64_t newest = m.newest;

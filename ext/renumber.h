@@ -2,11 +2,17 @@
 #ifndef SYNC_RENUMBER_H
 #define SYNC_RENUMBER_H
 
-#include "engine.h"
+#include "merging.h"
 
 /* After a whole delta was merged (write operation; s->hlc and s->folded are those of the file now, and are raised): every row that is held for its number, and whose
 ** number this file wrote, claims the first number above all that are known, as a write of this file; then what can be shown is shown. A table takes no part
 ** if part of somebody's key is a reference to it, or its own number is a reference: those numbers cannot follow. */
 int sync_renumber(sync_db *s, sync_error *error);
+
+/* May rows of the table get other numbers? */
+bool sync_renumber_may(const sync_db *s, const sync_table *t);
+
+/* Gives one row that is held such a number, whoever made it; sync_settle shows it under that. *done false: no number is left. */
+int sync_renumber_one(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, bool *done);
 
 #endif

@@ -329,9 +329,13 @@ int sync_settle(sync_merging *m)
              end++) {
             touched = touched || is_touched(m, order.tables[end]);
         }
+        bool settled = touched;
         for (int pass = 0; rc == SYNC_OK && touched && pass < SETTLE_PASSES_MAX; pass++) {
             rc = settle_group(m, &order, &order.tables[first], end - first, &touched);
             touched = touched && refers_by_value(m, &order, group);
+        }
+        for (uint32_t i = first; rc == SYNC_OK && settled && i < end; i++) {
+            rc = sync_against_complete(m, order.tables[i]);
         }
     }
     m->retry = false;

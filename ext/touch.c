@@ -1,35 +1,23 @@
 #include "touch.h"
 
+#include "json.h"
 #include "key.h"
 
 #include <string.h>
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Bytes that a JSON key spells in hexadecimal: {"$blob": ...} or {"$text": ...}. */
 static int bind_hex(sqlite3_stmt *to, int index, const char *hex, bool text)
 {
-    size_t bytes = strlen(hex) / 2;
-    char *data = sqlite3_malloc64(bytes + 1);
-    if (data == NULL) {
-        return SQLITE_NOMEM;
+    sync_buf buf = {0};
+    int rc = SQLITE_MISMATCH;
+    if (sync_unhex(&buf, hex) && !buf.oom) { /* what is empty has no memory, and is no NULL */
+        const char *data = buf.len ? (const char *)buf.data : "";
+        rc = text ? sqlite3_bind_text64(to, index, data, buf.len, SQLITE_TRANSIENT, SQLITE_UTF8)
+                  : sqlite3_bind_blob64(to, index, data, buf.len, SQLITE_TRANSIENT);
     }
-    for (size_t i = 0; i < bytes; i++) {
-        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            sqlite3_free(data);
-            return SQLITE_MISMATCH;
-        }
-        data[i] = (char)(high << 4 | low);
-    }
-    return text ? sqlite3_bind_text64(to, index, data, bytes, sqlite3_free, SQLITE_UTF8)
-                : sqlite3_bind_blob64(to, index, data, bytes, sqlite3_free);
+    rc = buf.oom ? SQLITE_NOMEM : rc;
+    sync_buf_free(&buf);
+    return rc;
 }
 
 /* Binds the parts of a JSON array from parameter 1 on: the array must have as many as the key, none of them null. */

@@ -13,8 +13,8 @@ spine=(
     "key clocks base chunk site touch tail capture track"
     "fold fold_internal overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
-    "merging conflict find clash parents place write lane order claims contest orphans settle renumber apply"
-    "operation clone preview"
+    "merging conflict against find clash parents place write lane order claims contest orphans settle renumber apply"
+    "operation clone preview verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
     "stream functions vtab_changes vtab_status tables"
     "sync_ext"
 )

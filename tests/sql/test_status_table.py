@@ -73,7 +73,7 @@ class Columns(SyncTest):
             b.sql("INSERT INTO u VALUES(?, ?)", f"b{i}", i)
         self.level(a, b)
         self.assertEqual([rows(file, table)["held"] for file in (a, b) for table in "ut"], [3, 0, 3, 0])
-        a.sql("UPDATE sync_conflict SET held = 0 WHERE id = 1")     # a note of what lost
+        a.sql("UPDATE sync_conflict SET held = 0 WHERE id = (SELECT min(id) FROM sync_conflict)")     # a note of what lost
         self.assertEqual(rows(a, "u")["held"], 2)
 
     def test_pending(self):
@@ -184,7 +184,7 @@ class Notes(SyncTest):
 
     def test_the_statement_that_gives_a_foreign_key_its_index(self):
         schema = ('CREATE TABLE "the ""p"""(id TEXT PRIMARY KEY, x, y, UNIQUE(x, y)); CREATE TABLE plain(id TEXT PRIMARY KEY);'
-                  'CREATE TABLE "c, c"(id TEXT PRIMARY KEY, "a b" REFERENCES "the ""p""", r, s, FOREIGN KEY(r, s) REFERENCES "the ""p"""(x, y), u REFERENCES plain);')
+                  'CREATE TABLE "c, c"(id TEXT PRIMARY KEY, "a b" REFERENCES "the ""p""", r, s, u REFERENCES plain, FOREIGN KEY(r, s) REFERENCES "the ""p"""(x, y));')
         file = self.file("a", schema, 'the "p"', "c, c", "plain")
         file.sql('CREATE INDEX "c, c_u" ON plain(id)')      # the name is taken
         note = rows(file, "c, c")["note"]
