@@ -194,6 +194,29 @@ void prepare_settling(gift *g, bool wal)
     close_file(other);
 }
 
+/* Part of a key is such a number, so the row is not given another one by itself. */
+static const char desk[] = "CREATE TABLE desk(person INTEGER REFERENCES person, nr, PRIMARY KEY(person, nr));"
+                           "SELECT sync_track_all()";
+
+void prepare_held(gift *g, bool wal)
+{
+    (void)g;
+    sqlite3 *other = make("b.db", wal, desk);
+    scenario_exec(other, theirs);
+    sqlite3 *db = make("a.db", wal, desk);
+    scenario_exec(db, prepare_ours);
+    scenario_exec(db, "INSERT INTO person VALUES(8, 'Gus', 'same@x', NULL), (9, 'Hal', 'hal@x', 2);"
+                      "INSERT INTO desk VALUES(2, 1)");
+    scenario_exec(other,
+                  "INSERT INTO person VALUES(7, 'Fay', 'same@x', NULL); INSERT INTO desk VALUES(2, 2)");
+    gift whole = ask(other, "SELECT sync_changeset()", NULL);
+    free(ask(db, "SELECT sync_apply(?1)", &whole).data);
+    free(whole.data);
+    scenario_exec(db, "UPDATE person SET email = 'free@x' WHERE id = 3");
+    close_file(db);
+    close_file(other);
+}
+
 void prepare_empty(gift *g, bool wal)
 {
     sqlite3 *other = make("b.db", wal,

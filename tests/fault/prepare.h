@@ -21,7 +21,11 @@ void prepare_sender(gift *g, bool wal);   /* the same; the gift is what b.db has
 void prepare_copied(gift *g, bool wal);   /* a copy: it takes another id first */
 void prepare_receiver(gift *g, bool wal); /* the gift is a changeset that conflicts */
 void prepare_settling(gift *g, bool wal); /* it is merged, rows are held; the gift makes room for some */
-void prepare_empty(gift *g, bool wal);    /* no tables; the gift is the schema of another file */
+void prepare_held(
+    gift *g,
+    bool
+        wal); /* held: a row that lost its number, with others that refer to it, and one whose value another has */
+void prepare_empty(gift *g, bool wal); /* no tables; the gift is the schema of another file */
 
 /* Two files with a schema of their own, which write and meet; the gift is b.db's changeset. */
 void prepare_triggers(gift *g, bool wal);  /* triggers of the application that write into tracked tables */

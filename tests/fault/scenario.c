@@ -130,6 +130,8 @@ SQL_OPERATION(touch_bytes, "SELECT iif(sync_touch('pair', '[{\"$text\": \"7fC3a9
 SQL_OPERATION(enforced, "PRAGMA foreign_keys = on; SELECT sync_apply(?1)")
 SQL_OPERATION(status, "SELECT * FROM sync_status")
 SQL_OPERATION(some, "SELECT * FROM sync_changes WHERE tbl = 'note' AND version > 2 ORDER BY version")
+SQL_OPERATION(number, "SELECT sync_resolve(id, 'keep both') FROM sync_conflict WHERE reason = 'number'")
+SQL_OPERATION(unique, "SELECT sync_resolve(id, 'ours') FROM sync_conflict WHERE reason = 'unique'")
 SQL_OPERATION(options, "SELECT sync_apply(NULL, '{\"dry_run\": true}')")
 
 static void run_write(sqlite3 *db, const gift *g, ending *e)
@@ -300,6 +302,8 @@ const scenario scenarios[] = {
     {"touch", .prepare = prepare_written, .run = run_touch},
     {"touch-pair", .warm = true, .prepare = prepare_pair, .run = run_touch_pair},
     {"touch-hex", .prepare = prepare_pair, .run = run_touch_bytes},
+    {"resolve-number", .prepare = prepare_held, .run = run_number},
+    {"resolve-unique", .prepare = prepare_held, .run = run_unique},
     {"options", .warm = true, .prepare = prepare_tracked, .run = run_options},
     {"dump", .prepare = prepare_settling, .run = run_dump},
     {"clone", .prepare = prepare_empty, .run = run_clone},
