@@ -232,6 +232,42 @@ class Tables(SyncTest):
                 self.assertEqual(c.sql("SELECT id, n, v, w FROM t WHERE id = 'k ' AND n = 1"), [("k", 1, 20, "of b")])
                 self.assertEqual(c.held(), [])
 
+    def test_keys_under_a_collation_of_the_applications(self):
+        """SQLite alone can compare them: whatever is found by such a key is asked of it, one entry at a time."""
+        def dashes_do_not_count(x, y):
+            x, y = x.replace("-", ""), y.replace("-", "")
+            return (x > y) - (x < y)
+
+        schema = ("CREATE TABLE t(id TEXT COLLATE dashless PRIMARY KEY, v UNIQUE, w); CREATE TABLE c(k TEXT PRIMARY KEY, id TEXT COLLATE dashless REFERENCES t);"
+                  "CREATE TRIGGER t_c AFTER INSERT ON t WHEN NEW.w = 'adopts' BEGIN UPDATE c SET id = NEW.id WHERE k = 'c2'; END;")
+        files = a, b, c = self.files("abc", "")
+        for file in files:
+            for connection in (file.plain, file.extended):
+                connection.create_collation("dashless", dashes_do_not_count)
+            file.script(schema)
+            file.track("t", "c")
+        a.script("BEGIN; INSERT INTO t VALUES('k', 1, 'a'), ('k-2', 2, 'a'), ('l', 3, 'a'); UPDATE t SET w = 'b', id = 'k-' WHERE id = '-k';"
+                 "DELETE FROM t WHERE id = 'l-'; INSERT INTO t VALUES('-l', 4, 'c'); INSERT INTO c VALUES('c1', 'k'), ('c2', NULL); COMMIT")
+        exchange(*files)
+        self.assertEqual(c.sql("SELECT id, v, w FROM t ORDER BY v"), [("k-", 1, "b"), ("k-2", 2, "a"), ("-l", 4, "c")])
+        tick()
+        b.script("UPDATE t SET w = 'of b' WHERE id = 'k'; DELETE FROM t WHERE id = 'l'; INSERT INTO t VALUES('n-ew', 7, 'adopts')")
+        c.script("INSERT INTO t VALUES('new-', 8, 'older'); UPDATE t SET v = 20 WHERE id = 'k'")
+        tick()
+        a.sql("INSERT INTO t VALUES('takes', 20, '')")
+        exchange(*files)
+        for file in files:
+            self.assertEqual(file.sql("SELECT count(*) FROM t WHERE id = 'new'"), [(1,)])
+            self.assertEqual([h[0] for h in file.held()], ["c", "t"])
+            self.assertEqual((file.rows("t"), file.rows("c")), (a.rows("t"), a.rows("c")))
+        tick()
+        a.sql("DELETE FROM t WHERE id = '-takes'")
+        exchange(*files)
+        for file in files:
+            self.assertEqual(file.sql("SELECT id, v, w FROM t WHERE id = 'k'"), [("k-", 20, "of b")])
+            self.assertEqual(file.held(), [])
+            self.assertEqual((file.rows("t"), file.rows("c")), (a.rows("t"), a.rows("c")))
+
     def test_key_that_compares_equal_and_differs(self):
         a, b = self.files("ab", "CREATE TABLE t(id PRIMARY KEY, v);", "t")
         a.sql("INSERT INTO t VALUES(1, 'integer')")
