@@ -444,10 +444,11 @@ static int fill_foreign_key(sync_db *s, sqlite3_stmt *stmt, sync_table *child, s
     if (to == NULL && at < parent->key_count) {
         to = parent->key_names[at];
     }
-    if (!fk->from || !fk->to || at >= SYNC_KEY_COLUMNS_MAX) {
-        return at >= SYNC_KEY_COLUMNS_MAX
-                   ? sync_fail(error, SYNC_TOOBIG, "table %s: a foreign key of too many columns", child->name)
-                   : sync_fail_nomem(error);
+    if (at >= SYNC_KEY_COLUMNS_MAX) {
+        return sync_fail(error, SYNC_TOOBIG, "table %s: a foreign key of too many columns", child->name);
+    }
+    if (!fk->from || !fk->to) {
+        return sync_fail_nomem(error);
     }
     fk->from[at] = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 3));
     fk->to[at] = sync_schema_string(&s->metadata, to ? to : "");

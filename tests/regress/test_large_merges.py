@@ -66,6 +66,27 @@ class LargeMerges(SyncTest):
         b.pull(a)
         self.assertEqual(b.x("SELECT count(*) FROM seen"), [(4000,)])
 
+    def test_rows_that_are_not_simply_new(self):
+        """Moved ones, ones with a column that is not here, ones that a CHECK refuses, ones with parents: as in a small merge."""
+        family = "CREATE TABLE p(id INTEGER PRIMARY KEY, v); CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p);"
+        a = self.file("a", T + family, "t", "p", "c")
+        strict = T.replace("b INT", "b INT CHECK(b <> 6)") + family
+        b = self.file("b", strict, "t", "p", "c")
+        self.fill(a, 1, 3000)
+        a.script("UPDATE t SET id = id + 10000 WHERE id BETWEEN 100 AND 140; ALTER TABLE t ADD COLUMN extra; UPDATE t SET extra = id WHERE id % 50 = 0;"
+                 "INSERT INTO p SELECT id, a FROM t WHERE id <= 300; INSERT INTO c SELECT id, id FROM p; DELETE FROM c WHERE id % 3 = 0;"
+                 "DELETE FROM p WHERE id % 3 = 0")
+        b.x("PRAGMA foreign_keys = on")
+        b.pull(a)
+        self.assertEqual(b.sql("SELECT id, a, b FROM t ORDER BY id"), a.sql("SELECT id, a, b FROM t WHERE b <> 6 ORDER BY id"))
+        self.assertEqual(len(b.held()), a.sql("SELECT count(*) FROM t WHERE b = 6")[0][0])
+        self.assertEqual((b.rows("p"), b.rows("c")), (a.rows("p"), a.rows("c")))
+        b.sql("ALTER TABLE t ADD COLUMN extra")
+        b.fold()
+        self.assertEqual(b.sql("SELECT id FROM t WHERE extra = id ORDER BY id"), a.sql("SELECT id FROM t WHERE extra = id AND b <> 6 ORDER BY id"))
+        self.assertEqual(b.cells(), a.cells())
+        invariants.check(b.path)
+
     def test_writers_are_tracked_again_afterwards(self):
         a, b = self.files("ab", T, "t")
         self.fill(a, 1, 4000)

@@ -140,6 +140,14 @@ class Refused(SyncTest):
         file.x("INSERT INTO temp.people VALUES('p2', 'x')")
         self.assertEqual(file.x("SELECT DISTINCT key FROM sync_changes"), [('["p1"]',)])
 
+    def test_a_foreign_key_of_too_many_columns(self):
+        names = ", ".join(f"k{i}" for i in range(65))
+        file = self.file("a", f"CREATE TABLE p(id TEXT PRIMARY KEY, {names}, UNIQUE({names}));"
+                              f"CREATE TABLE c(id TEXT PRIMARY KEY, {names}, FOREIGN KEY({names}) REFERENCES p({names}));", "p")
+        self.refused(file, "SELECT sync_track('c')", says=["table c", "foreign key"])
+        file.sql("INSERT INTO p(id) VALUES('k')")
+        self.assertEqual(file.x("SELECT tbl, tail FROM sync_status"), [("p", 1)])
+
     def test_functions_that_are_not_there_are_named(self):
         cases = {
             "chk": "CREATE TABLE chk(id TEXT PRIMARY KEY, v CHECK(known_there(v)));",
