@@ -44,8 +44,9 @@ static int find_by_index(sync_merging *m, sync_table *t, const sync_unique *u, c
         sync_value v = sync_column_value(stmt, (int)i);
         rc = sync_arena_value(&m->arena, &v, &key[i]) ? rc : sync_fail_nomem(m->error);
     }
+    rc = rc == SQLITE_ROW ? sync_reset_read(stmt, SYNC_OK, m->error) : rc;
     sync_return(m->s, stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 /* Indexes of other kinds are not asked: somebody is found by trying to write. */

@@ -292,10 +292,13 @@ int sync_conflict_next(sync_merging *m, const sync_table *t, int64_t upto, bool 
     }
     rc = rc == SYNC_OK ? sync_step(m->s, stmt, m->error) : rc;
     if (rc == SQLITE_ROW) {
-        const char *reason = (const char *)sqlite3_column_text(stmt, 1);
+        const char *reason = NULL;
         one->id = sqlite3_column_int64(stmt, 0);
+        rc = sync_column_text(stmt, 1, &reason, m->error);
         sqlite3_snprintf(sizeof one->reason, one->reason, "%s", reason ? reason : "");
-        rc = sync_conflict_key(m, t, sync_column_value(stmt, 2), sync_column_value(stmt, 3), key, &one->born);
+        rc = rc != SYNC_OK ? rc
+                           : sync_conflict_key(m, t, sync_column_value(stmt, 2), sync_column_value(stmt, 3),
+                                               key, &one->born);
         one->key = rc == SYNC_OK ? sync_arena_alloc(&m->arena, t->key_count * sizeof *one->key) : NULL;
         for (uint32_t i = 0; one->key && i < t->key_count; i++) {
             one->key = sync_arena_value(&m->arena, &key[i], &one->key[i]) ? one->key : NULL;
@@ -326,24 +329,30 @@ int sync_conflict_sides(sync_merging *m, int64_t id, const sync_table *t, const 
     return rc;
 }
 
-static bool is_text_of(sqlite3_stmt *stmt, int column, const sync_buf *buf)
+/* *same stays only if the column has that text. */
+static int is_text_of(sqlite3_stmt *stmt, int column, const sync_buf *buf, bool *same, sync_error *error)
 {
-    const void *text = sqlite3_column_text(stmt, column);
-    return text && (size_t)sqlite3_column_bytes(stmt, column) == buf->len &&
-           memcmp(text, buf->data, buf->len) == 0;
+    const char *text = NULL;
+    int rc = sync_column_text(stmt, column, &text, error);
+    *same = *same && text && strlen(text) == buf->len && memcmp(text, buf->data, buf->len) == 0;
+    return rc;
 }
 
-bool sync_conflict_is_ours(const sync_merging *m, const sync_table *t, const sync_row *row,
-                           sqlite3_stmt *listed, int first)
+int sync_conflict_is_ours(const sync_merging *m, const sync_table *t, const sync_row *row,
+                          sqlite3_stmt *listed, int first, bool *ours)
 {
     sync_stamp newest = newest_stamp(m, t, row);
     sync_buf stamp = {0}, site = {0};
     sync_stamp_text(&stamp, newest);
     site_text(&site, m, newest);
-    bool ours = is_text_of(listed, first, &stamp) && is_text_of(listed, first + 1, &site);
-    bool theirs = is_text_of(listed, first + 2, &stamp) && is_text_of(listed, first + 3, &site);
-    bool own = newest.site == m->s->own_site;
+    bool is_ours = true, is_theirs = true;
+    int rc = stamp.oom || site.oom ? sync_fail_nomem(m->error) : SYNC_OK;
+    rc = rc == SYNC_OK ? is_text_of(listed, first, &stamp, &is_ours, m->error) : rc;
+    rc = rc == SYNC_OK ? is_text_of(listed, first + 1, &site, &is_ours, m->error) : rc;
+    rc = rc == SYNC_OK ? is_text_of(listed, first + 2, &stamp, &is_theirs, m->error) : rc;
+    rc = rc == SYNC_OK ? is_text_of(listed, first + 3, &site, &is_theirs, m->error) : rc;
+    *ours = is_ours != is_theirs ? is_ours : newest.site == m->s->own_site;
     sync_buf_free(&stamp);
     sync_buf_free(&site);
-    return ours != theirs ? ours : own;
+    return rc;
 }

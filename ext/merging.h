@@ -169,10 +169,10 @@ int sync_conflict_next(sync_merging *m, const sync_table *t, int64_t upto, bool 
 int sync_conflict_sides(sync_merging *m, int64_t id, const sync_table *t, const sync_row *row,
                         const sync_row *against);
 
-/* Is `ours` of an entry the row itself (or `theirs`)? listed: its our_stamp, our_site, their_stamp, their_site, in the order of a statement's columns
+/* *ours: is `ours` of an entry the row itself (or `theirs`)? listed: its our_stamp, our_site, their_stamp, their_site, in the order of a statement's columns
 ** from `first` on. */
-bool sync_conflict_is_ours(const sync_merging *m, const sync_table *t, const sync_row *row,
-                           sqlite3_stmt *listed, int first);
+int sync_conflict_is_ours(const sync_merging *m, const sync_table *t, const sync_row *row,
+                          sqlite3_stmt *listed, int first, bool *ours);
 
 /* Makes the entries of a table say, of rows that are held, what stands against them now, by whom and when (against.c). */
 int sync_against_complete(sync_merging *m, sync_table *t);

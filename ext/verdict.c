@@ -56,7 +56,7 @@ static int keep_values(sync_verdict_state *v, sync_value *values, uint32_t count
 
 static int keep_entry(sync_verdict_state *v, sync_merging *m, sqlite3_stmt *stmt)
 {
-    const char *reason = (const char *)sqlite3_column_text(stmt, ENTRY_REASON);
+    const char *reason = NULL;
     v->t = sync_engine_tid(v->s, (uint32_t)sqlite3_column_int64(stmt, ENTRY_TID));
     if (v->t == NULL || v->t->missing) {
         return sync_fail(v->error, SYNC_ERROR,
@@ -64,12 +64,14 @@ static int keep_entry(sync_verdict_state *v, sync_merging *m, sqlite3_stmt *stmt
                          (long long)v->id);
     }
     v->held = sqlite3_column_int(stmt, ENTRY_HELD) != 0;
-    sqlite3_snprintf(sizeof v->reason, v->reason, "%s", reason ? reason : "");
     v->key = sync_arena_alloc(&v->arena, v->t->key_count * sizeof *v->key);
     v->at = sync_arena_alloc(&v->arena, v->t->key_count * sizeof *v->at);
-    int rc = v->key && v->at ? sync_conflict_key(m, v->t, sync_column_value(stmt, ENTRY_RAW_KEY),
-                                                 sync_column_value(stmt, ENTRY_CLOCK_KEY), v->key, &v->born)
-                             : sync_fail_nomem(v->error);
+    int rc = sync_column_text(stmt, ENTRY_REASON, &reason, v->error);
+    sqlite3_snprintf(sizeof v->reason, v->reason, "%s", reason ? reason : "");
+    rc = rc != SYNC_OK     ? rc
+         : v->key && v->at ? sync_conflict_key(m, v->t, sync_column_value(stmt, ENTRY_RAW_KEY),
+                                               sync_column_value(stmt, ENTRY_CLOCK_KEY), v->key, &v->born)
+                           : sync_fail_nomem(v->error);
     rc = rc == SYNC_OK ? keep_values(v, v->key, v->t->key_count) : rc;
     v->clock_key = sync_column_value(stmt, ENTRY_CLOCK_KEY);
     v->ours = sync_column_value(stmt, ENTRY_OURS);
@@ -88,8 +90,11 @@ static int keep_row(sync_verdict_state *v, sync_merging *m, sqlite3_stmt *stmt)
         return rc;
     }
     bool one_sided = v->ours.type == SYNC_NULL || v->theirs.type == SYNC_NULL;
-    bool ours =
-        one_sided ? v->ours.type != SYNC_NULL : sync_conflict_is_ours(m, v->t, &v->row, stmt, ENTRY_STAMPS);
+    bool ours = v->ours.type != SYNC_NULL;
+    rc = one_sided ? SYNC_OK : sync_conflict_is_ours(m, v->t, &v->row, stmt, ENTRY_STAMPS, &ours);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
     v->wanted = v->choice != SYNC_KEEP_BOTH && ours == (v->choice == SYNC_CHOOSE_OURS);
     if (v->held ? !slot.was_held : !slot.shown && strcmp(v->reason, "genesis") != 0) {
         return gone(v);
@@ -127,6 +132,7 @@ static int read_entry(sync_verdict_state *v, sync_merging *m)
     if (rc == SQLITE_ROW) {
         rc = keep_entry(v, m, stmt);
         rc = rc == SYNC_OK ? keep_row(v, m, stmt) : rc;
+        rc = sync_reset_read(stmt, rc, v->error);
     } else if (rc == SQLITE_DONE) {
         rc = gone(v);
     }
@@ -146,7 +152,7 @@ static int delete_shown(sync_verdict_state *v)
     int rc = sync_base_delete(v->s, v->t, v->at, v->error);
     return sync_base_refused(rc)
                ? sync_verdict_refused(v, v->t, v->at, "the row of that key that is shown cannot be deleted",
-                                      sqlite3_errmsg(v->s->db))
+                                      sync_base_said(v->s))
                : rc;
 }
 
@@ -227,7 +233,7 @@ static int drop_shown_references(sync_verdict_state *v)
                                       : rc;
     sync_row_free(&nulls);
     return sync_base_refused(rc) ? sync_verdict_refused(v, v->t, v->key, "its reference cannot be set NULL",
-                                                        sqlite3_errmsg(v->s->db))
+                                                        sync_base_said(v->s))
                                  : rc;
 }
 

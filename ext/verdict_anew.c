@@ -44,7 +44,7 @@ static int insert(sync_verdict_state *v)
     int rc = sync_base_insert(v->s, v->t, &key, &v->whole, v->error);
     return sync_base_refused(rc)
                ? sync_verdict_refused(v, v->t, v->key, "it cannot be inserted under another number",
-                                      sqlite3_errmsg(v->s->db))
+                                      sync_base_said(v->s))
                : rc;
 }
 

@@ -16,9 +16,13 @@ typedef struct genesis {
 /* A value that JSON cannot hold is written as an object of one member: its kind, and its digits. */
 static int read_tagged(sync_verdict_state *v, sqlite3_stmt *stmt, int column, sync_value *value)
 {
-    const char *blob = (const char *)sqlite3_column_text(stmt, column),
-               *text = (const char *)sqlite3_column_text(stmt, column + 1),
-               *real = (const char *)sqlite3_column_text(stmt, column + 2);
+    const char *blob = NULL, *text = NULL, *real = NULL;
+    int rc = sync_column_text(stmt, column, &blob, v->error);
+    rc = rc == SYNC_OK ? sync_column_text(stmt, column + 1, &text, v->error) : rc;
+    rc = rc == SYNC_OK ? sync_column_text(stmt, column + 2, &real, v->error) : rc;
+    if (rc != SYNC_OK) {
+        return rc;
+    }
     sync_buf bytes = {0};
     bool good = blob || text || real;
     if (real) {
@@ -29,10 +33,10 @@ static int read_tagged(sync_verdict_state *v, sqlite3_stmt *stmt, int column, sy
         sync_value borrowed = {.type = blob ? SYNC_BLOB : SYNC_TEXT, .bytes = bytes.len, .data = bytes.data};
         bytes.oom = bytes.oom || (good && !sync_arena_value(&v->arena, &borrowed, value));
     }
-    int rc = bytes.oom ? sync_fail_nomem(v->error)
-             : good    ? SYNC_OK
-                       : sync_fail(v->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
-                                   v->t->name);
+    rc = bytes.oom ? sync_fail_nomem(v->error)
+         : good    ? SYNC_OK
+                   : sync_fail(v->error, SYNC_CORRUPT, "sync_conflict: an entry of table %s is damaged",
+                               v->t->name);
     sync_buf_free(&bytes);
     return rc;
 }
@@ -54,9 +58,12 @@ static int read_content(sync_verdict_state *v, genesis *g)
         rc = sync_fail_db(v->s, v->error, NULL);
     }
     while (rc == SYNC_OK && (rc = sync_step(v->s, stmt, v->error)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        const char *name = NULL;
         uint32_t col = 0;
-        rc = SYNC_OK;
+        rc = sync_column_text(stmt, 0, &name, v->error);
+        if (rc != SYNC_OK) {
+            break;
+        }
         while (name && col < v->t->col_count &&
                !(v->t->cols[col].present && sqlite3_stricmp(v->t->cols[col].name, name) == 0)) {
             col++;
@@ -100,9 +107,9 @@ static int write(sync_verdict_state *v)
     int rc = v->choice == SYNC_KEEP_BOTH || g->content.count == 0
                  ? SYNC_OK
                  : sync_base_update(v->s, v->t, v->at, &g->content, false, false, v->error);
-    return sync_base_refused(rc) ? sync_verdict_refused(v, v->t, v->key, "that content cannot be written",
-                                                        sqlite3_errmsg(v->s->db))
-                                 : rc;
+    return sync_base_refused(rc)
+               ? sync_verdict_refused(v, v->t, v->key, "that content cannot be written", sync_base_said(v->s))
+               : rc;
 }
 
 /* The row is written anew: its existence, and the cells in question as they are. */

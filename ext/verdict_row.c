@@ -60,9 +60,10 @@ int sync_verdict_listed(sync_verdict_state *v, bool *listed, char why[SYNC_ERROR
     }
     rc = rc == SYNC_OK ? sync_step(v->s, stmt, v->error) : rc;
     if (rc == SQLITE_ROW) {
-        const char *reason = (const char *)sqlite3_column_text(stmt, 0);
-        const char *detail = (const char *)sqlite3_column_text(stmt, 1);
+        const char *reason = NULL, *detail = NULL;
         *listed = true;
+        rc = sync_column_text(stmt, 0, &reason, v->error);
+        rc = rc == SYNC_OK ? sync_column_text(stmt, 1, &detail, v->error) : rc;
         if (why) {
             sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s%s%s", reason ? reason : "", detail ? ": " : "",
                              detail ? detail : "");

@@ -154,7 +154,7 @@ static int release(sync_verdict_state *v, const rival *r)
         rc = rc == SYNC_OK ? sync_base_delete(v->s, v->t, r->key, v->error) : rc;
         if (sync_base_refused(rc)) {
             rc = sync_verdict_refused(v, v->t, r->key, "it has the value, and cannot be deleted",
-                                      sqlite3_errmsg(v->s->db));
+                                      sync_base_said(v->s));
         }
     }
     rc = rc == SYNC_OK ? sync_exec(v->s, v->error, "RELEASE sync_release") : rc;

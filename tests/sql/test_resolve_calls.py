@@ -68,6 +68,23 @@ class Calls(ResolveTest):
         a.x("COMMIT")
         self.settled(a, b)
 
+    def test_files_in_utf16(self):
+        for wanted in (0, 1):
+            a, b = self.files([f"{n}{len(self._files)}" for n in "ab"], "PRAGMA encoding = 'UTF-16le'; CREATE TABLE u(id TEXT PRIMARY KEY, x TEXT UNIQUE, v);"
+                              "CREATE TABLE n(id INTEGER PRIMARY KEY, v)")
+            for i, file in enumerate((a, b)):
+                file.sql("INSERT INTO n VALUES(1, ?)", f"\u20ac{i}")
+                file.track("u", "n")
+                file.sql("INSERT INTO u VALUES(?, '\u20ac', ?)", f"k{i}", i)
+                tick()
+            a.pull(b)
+            tick()
+            self.resolve(a, "ours", reason="genesis")
+            self.resolve(a, self.side(a, (a, b)[wanted]))
+            self.settled(a, b)
+            self.assertEqual(b.sql("SELECT v FROM u WHERE x = '\u20ac'"), [(wanted,)])
+            self.assertEqual(b.sql("SELECT v FROM n"), [("\u20ac0",)])
+
     def test_only_from_the_top(self):
         a, _ = self.clash()
         a.sql("CREATE VIEW v AS SELECT sync_resolve(1, 'ours')")
