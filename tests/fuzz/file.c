@@ -206,7 +206,8 @@ static const char *const writes[FUZZ_FILES][3] = {
      "UPDATE note SET title = 'later' WHERE id = 'a'; DELETE FROM note WHERE id = 'b'; UPDATE note SET id = "
      "'d' "
      "WHERE id = 'c';"
-     "DELETE FROM person WHERE id = 8; UPDATE person SET id = 17 WHERE id = 9; INSERT INTO tag VALUES('B', "
+     "DELETE FROM tag WHERE person = 8; DELETE FROM person WHERE id = 8; UPDATE person SET id = 17 WHERE id "
+     "= 9; INSERT INTO tag VALUES('B', "
      "5, "
      "1, NULL);"},
     {"INSERT INTO note VALUES('g', 'genesis', 'theirs', 3), ('y', 'only theirs', '', 4);"

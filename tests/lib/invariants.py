@@ -171,6 +171,7 @@ class Table:
         self.numbered = [cid for cid, _, _ in ids] == list(range(len(ids)))
         self.learning = {cid for cid, _, present in ids if present == 2}
         self.present = {cid for cid, name, present in ids if present and name.lower() in in_base}
+        self.unlearned = bool(in_base - {name.lower() for _, name, _ in ids})  # a program renamed or added a column since the last fold
         self.ks = [f"k{i + 1}" for i in range(len(self.key))]
         self.collations = self._key_collations(db)
         folded = db.execute("SELECT folded FROM main.sync_meta").fetchone()[0]
@@ -269,7 +270,7 @@ def check_table(db, meta, table, sites, say, whole):
             say(f"{where}: dead and held")
         if clock.held and set(clock.cells) - carried:
             say(f"{where}: held, but values of columns {sorted(set(clock.cells) - carried)} are nowhere")
-        if not clock.held and (set(clock.cells) - carried) - table.present and table.there:
+        if not clock.held and (set(clock.cells) - carried) - table.present and table.there and not table.unlearned:
             say(f"{where}: values of columns {sorted((set(clock.cells) - carried) - table.present)} are nowhere")
         if not aside and clock.refs:
             say(f"{where}: shown, but keeps references")
