@@ -171,7 +171,7 @@ class Table:
         self.numbered = [cid for cid, _, _ in ids] == list(range(len(ids)))
         self.learning = {cid for cid, _, present in ids if present == 2}
         self.present = {cid for cid, name, present in ids if present and name.lower() in in_base}
-        self.unlearned = bool(in_base - {name.lower() for _, name, _ in ids})  # a program renamed or added a column since the last fold
+        self.unlearned = in_base != {name.lower() for _, name, present in ids if present}  # a program has changed the columns since the last fold
         self.ks = [f"k{i + 1}" for i in range(len(self.key))]
         self.collations = self._key_collations(db)
         folded = db.execute("SELECT folded FROM main.sync_meta").fetchone()[0]
