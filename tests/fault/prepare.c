@@ -116,6 +116,15 @@ void prepare_pair(gift *g, bool wal)
     close_file(db);
 }
 
+void prepare_expressions(gift *g, bool wal)
+{
+    (void)g;
+    close_file(make("a.db", wal,
+                    "CREATE TABLE e(id TEXT PRIMARY KEY, \"a \"\"b\", b);"
+                    "CREATE UNIQUE INDEX e1 ON e(lower(\"a \"\"b\"), b DESC) WHERE b > 0;"
+                    "CREATE UNIQUE INDEX e2 ON e(b + 1);"));
+}
+
 /* More columns than one journal entry has bits for. */
 void prepare_wide(gift *g, bool wal)
 {
@@ -398,3 +407,15 @@ STORY(lost,
                "CREATE TABLE rebuilt(k TEXT, l TEXT, PRIMARY KEY(k, l)); DROP TABLE d; CREATE TABLE d(k TEXT "
                "PRIMARY KEY, a, b);"
                "INSERT INTO c VALUES(NULL, 1)")
+
+STORY(many, .schema = "CREATE TABLE m(id TEXT PRIMARY KEY, v); CREATE TABLE n(id INTEGER PRIMARY KEY, v);",
+      .ours = "WITH i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 700)"
+              "  INSERT INTO m SELECT i * 7919 % 1000, i FROM i;"
+              "INSERT INTO n SELECT rowid, v FROM m; DELETE FROM m WHERE v < 50; UPDATE m SET id = 'moved' "
+              "WHERE v = 60")
+
+STORY(abrupt, .schema = "CREATE TABLE t(id TEXT PRIMARY KEY, v);",
+      .ours_only = "CREATE TRIGGER t_no BEFORE INSERT ON t WHEN new.v = 13 BEGIN SELECT raise(ROLLBACK, 'no "
+                   "thirteen'); END",
+      .theirs = "INSERT INTO t VALUES('a', 1), ('b', 13), ('c', 3)",
+      .ours = "INSERT INTO t VALUES('mine', 1)")

@@ -15,12 +15,13 @@ void prepare_untracked(gift *g, bool wal);
 void prepare_pair(gift *g, bool wal); /* a tracked table with a key of two columns */
 void prepare_wide(gift *g,
                   bool wal); /* an untracked table with more columns than a journal entry has bits for */
-void prepare_tracked(gift *g, bool wal);  /* tracked, nothing written since */
-void prepare_written(gift *g, bool wal);  /* tracked and written to */
-void prepare_sender(gift *g, bool wal);   /* the same; the gift is what b.db has seen */
-void prepare_copied(gift *g, bool wal);   /* a copy: it takes another id first */
-void prepare_receiver(gift *g, bool wal); /* the gift is a changeset that conflicts */
-void prepare_settling(gift *g, bool wal); /* it is merged, rows are held; the gift makes room for some */
+void prepare_expressions(gift *g, bool wal); /* an untracked table with UNIQUE expressions */
+void prepare_tracked(gift *g, bool wal);     /* tracked, nothing written since */
+void prepare_written(gift *g, bool wal);     /* tracked and written to */
+void prepare_sender(gift *g, bool wal);      /* the same; the gift is what b.db has seen */
+void prepare_copied(gift *g, bool wal);      /* a copy: it takes another id first */
+void prepare_receiver(gift *g, bool wal);    /* the gift is a changeset that conflicts */
+void prepare_settling(gift *g, bool wal);    /* it is merged, rows are held; the gift makes room for some */
 void prepare_held(
     gift *g,
     bool
@@ -37,6 +38,8 @@ void prepare_waiting(gift *g,
 void prepare_orphans(gift *g, bool wal); /* children without parents, and a number that was given away */
 void prepare_adopted(gift *g, bool wal); /* the gift has the parent of an orphan */
 void prepare_contest(gift *g, bool wal); /* numbers, UNIQUE values and references contradict each other */
+void prepare_many(gift *g, bool wal);    /* a long tail, its keys in no order */
+void prepare_abrupt(gift *g, bool wal);  /* a trigger rolls the transaction back */
 void prepare_lost(gift *g, bool wal);    /* tables that are gone, renamed, rebuilt or without triggers */
 
 #endif
