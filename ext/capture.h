@@ -13,7 +13,8 @@ int sync_capture_track(sync_db *s, const char *name, int identity, int own, cons
 ** names the table. */
 int sync_capture_writable(sync_db *s, const sync_base_table *base, sync_error *error);
 
-/* Removes triggers and metadata of a table; with the last one all metadata, as if this program had never been here. */
+/* Removes triggers and metadata of a table; with the last one all metadata, as if this program had never been here. What this file wrote to the table it
+** does not hold any more, so it needs a new site id: sync_site_anew() is to follow. */
 int sync_capture_untrack(sync_db *s, const char *name, sync_error *error);
 
 /* Names of the ordinary tables with a key that are not tracked and not ours, into `names` (JSON array, sqlite3_malloc'd). */
@@ -30,7 +31,7 @@ int sync_capture_drop_triggers(sync_db *s, uint32_t tid, sync_error *error);
 /* Makes the table's twin in the TEMP schema, where a virtual fold puts its clocks. */
 int sync_capture_overlay_table(sync_db *s, const sync_table *t, sync_error *error);
 
-/* Gives late columns their ids and makes the triggers anew, also where they are gone (write operation). Reloads the metadata. */
+/* Writes down tables and columns under their new names, gives late columns their ids, marks those that are lost, and makes the triggers anew, also where they are gone (write operation). Reloads the metadata. */
 int sync_capture_learn(sync_db *s, sync_error *error);
 
 #endif

@@ -1,6 +1,7 @@
 /* The engine's state on one connection: loading metadata, and the frame of one operation. */
 #include "engine.h"
 
+#include "follow.h"
 #include "hints.h"
 #include "keeper.h"
 #include "rollbacks.h"
@@ -69,24 +70,13 @@ void sync_engine_free(void *engine)
     sync_arena_free(&s->metadata);
     sync_encoder_free(s->encoder);
     sync_buf_free(&s->superseded);
+    sync_buf_free(&s->anew);
     sync_rollbacks_clear(s);
     sync_free(s->path);
     sync_free(s);
 }
 
 /* ---- loading ---- */
-
-/* A text of the metadata, which is damaged where there is none, as `what` says. */
-static int read_text(sync_db *s, sqlite3_stmt *stmt, int column, char **to, const char *what,
-                     sync_error *error)
-{
-    if (sqlite3_column_type(stmt, column) == SQLITE_NULL) {
-        (void)sync_fail(error, SYNC_CORRUPT, "%s is damaged", what);
-        return SYNC_CORRUPT;
-    }
-    *to = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, column));
-    return *to ? SYNC_OK : sync_fail_nomem(error);
-}
 
 static int load_sites(sync_db *s, sync_error *error)
 {
@@ -161,7 +151,7 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
         }
         sync_column *c = &t->cols[cid];
         char *name = NULL;
-        rc = read_text(s, stmt, 1, &name, "sync_column: the name of a column", error);
+        rc = sync_schema_text(s, stmt, 1, &name, "sync_column: the name of a column", error);
         if (rc != SYNC_OK) {
             break;
         }
@@ -170,6 +160,8 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
         uint64_t same = present < 0 ? 0 - (uint64_t)present : (uint64_t)present;
         known[c - t->cols] = present == 1 || present == 2;
         c->learned = present == 2;
+        c->lost = present == SYNC_COLUMN_LOST;
+        c->left = present == SYNC_COLUMN_LEFT;
         c->same = same >= SYNC_SAME_COLUMN && same - SYNC_SAME_COLUMN < t->col_count
                       ? (uint32_t)(same - SYNC_SAME_COLUMN) + 1
                       : 0;
@@ -192,6 +184,10 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
             t->cols[i].affinity = base->cols[b].affinity;
             t->cols[i].preset = base->cols[b].preset;
         }
+    }
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        t->cols[i].lost = t->cols[i].lost || (known[i] && !t->cols[i].present);
+        t->late = t->late || (known[i] && !t->cols[i].present);
     }
     return SYNC_OK;
 }
@@ -290,7 +286,8 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
                                             !sqlite3_stricmp(c, "RTRIM"));
     }
     t->untriggered = t->missing;
-    return t->missing ? SYNC_OK : sync_hints_look(s, t, error);
+    rc = t->missing ? SYNC_OK : sync_hints_look(s, t, error);
+    return rc == SYNC_OK ? sync_follow_look(s, t, &base, error) : rc;
 }
 
 static int load_tables(sync_db *s, sync_error *error)
@@ -319,9 +316,9 @@ static int load_tables(sync_db *s, sync_error *error)
         sync_table *t = &s->tables[s->table_count];
         const char *identity = (const char *)sqlite3_column_text(stmt, 2);
         char *name = NULL, *options = NULL, *key = NULL;
-        rc = read_text(s, stmt, 1, &name, "sync_table: the name of a table", error);
-        rc = rc == SYNC_OK ? read_text(s, stmt, 3, &options, "sync_table: an entry", error) : rc;
-        rc = rc == SYNC_OK ? read_text(s, stmt, 9, &key, "sync_table: an entry", error) : rc;
+        rc = sync_schema_text(s, stmt, 1, &name, "sync_table: the name of a table", error);
+        rc = rc == SYNC_OK ? sync_schema_text(s, stmt, 3, &options, "sync_table: an entry", error) : rc;
+        rc = rc == SYNC_OK ? sync_schema_text(s, stmt, 9, &key, "sync_table: an entry", error) : rc;
         if (rc != SYNC_OK) {
             break;
         }

@@ -29,6 +29,10 @@ enum {
 ** not moved there yet. */
 #define SYNC_SAME_COLUMN 3
 
+/* sync_column.present of a column that has just gone, until the end of the operation that notices. */
+#define SYNC_COLUMN_LOST (-1)
+#define SYNC_COLUMN_LEFT (-2)
+
 /* journal.tid = table id | column group << SYNC_GROUP_SHIFT */
 #define SYNC_GROUP_SHIFT 24
 #define SYNC_TID_MASK    ((1 << SYNC_GROUP_SHIFT) - 1)
@@ -43,6 +47,8 @@ typedef struct sync_column {
     char *former;  /* a program renamed it since sync_column was written: what it was called there, or NULL */
     uint32_t same; /* this is but another name of column same - 1; 0: it is a column */
     bool absorb;   /* values that waited under this name are still to be moved there */
+    bool lost;     /* it was there, and is gone with the values of its cells */
+    bool left;     /* sync_alter() dropped it: its values are in the clocks */
 } sync_column;
 
 /* One secondary UNIQUE index. */
@@ -134,7 +140,9 @@ typedef struct sync_table {
     char **key_collations;
     char *key_affinity; /* one letter per key column, zero-terminated */
     bool rowid_alias;
-    bool missing;       /* dropped, or rebuilt with another key: nothing is exchanged */
+    bool missing; /* dropped, or rebuilt with another key: nothing is exchanged */
+    char *
+        moved_to; /* missing, but only renamed: what it is called now (its own name: the key's columns were); else NULL */
     bool untriggered;   /* its triggers are gone, or do not know an index: made anew by the next real fold */
     bool late;          /* has columns that the triggers do not know yet */
     bool user_triggers; /* somebody's trigger hangs on it */
@@ -238,6 +246,7 @@ typedef struct sync_db {
     int failed;    /* the code of the SQL function that failed last, before sync_host_code() */
     char boot[40]; /* of the machine, read once */
     bool boot_read;
+    sync_buf anew;        /* (u64) what sync_engine_ask_anew() noted */
     sync_left left;       /* by an operation that ended without memory enough even for its ROLLBACK */
     int left_depth;       /* SYNC_LEFT_INSIDE: the savepoint that it could not roll back */
     int depth;            /* the innermost savepoint, as the keeper is told while it takes part; -1: none */
@@ -379,6 +388,10 @@ int sync_engine_save_seen(sync_db *s, const sync_matrix *seen, sync_error *error
 int sync_engine_cursors(sync_db *s, sync_matrix *cursors,
                         sync_error *error); /* column: the journal of that site */
 int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error);
+
+/* Notes for sync_site_anew: what others have of a table (0: of none) is to be asked for again; `elsewhere`: what this file wrote is under a name
+** that it has no more, so it needs a new site id. */
+int sync_engine_ask_anew(sync_db *s, uint32_t tid, bool elsewhere, sync_error *error);
 
 /* Gives a long operation a page cache that does not thrash: *before is what sync_engine_cache_restore wants back (0: nothing changed). */
 int sync_engine_cache_widen(sync_db *s, int64_t *before, sync_error *error);

@@ -33,7 +33,7 @@ typedef struct call {
     int argc;
     sqlite3_value **argv;
     sync_db *s;
-    int64_t folded; /* TO_WRITE: journal entries folded on the way */
+    int64_t folded;  /* TO_WRITE: journal entries folded on the way */
     bool take_back; /* set by work: all is well, and nothing of it shall remain */
 } call;
 
@@ -49,6 +49,9 @@ static int attempt(call *c, purpose to, call_work *work, bool *transaction, sync
     *transaction = o.op.transaction;
     if (rc == SYNC_OK) {
         rc = work(c, error);
+        if (rc == SYNC_OK && to == TO_WRITE && c->s->has_meta) {
+            rc = sync_site_anew(c->s, &o.outside, &o.renewed, error);
+        }
         if (rc == SYNC_OK && c->take_back) {
             (void)sync_operation_end(c->s, &o, SYNC_ERROR, &ignored); /* gives back what it is given */
         } else {

@@ -260,3 +260,9 @@ int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error 
 {
     return put_vectors(s, "cursors", cursors, error);
 }
+
+int sync_engine_ask_anew(sync_db *s, uint32_t tid, bool elsewhere, sync_error *error)
+{
+    sync_buf_put_u64(&s->anew, (uint64_t)tid << 1 | elsewhere);
+    return s->anew.oom ? sync_fail_nomem(error) : SYNC_OK;
+}

@@ -34,6 +34,7 @@ static int try_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entr
 {
     int64_t folded = 0;
     sync_site_look(s, &o->outside);
+    sync_buf_reset(&s->anew);
     int rc = sync_op_begin(s, &o->op, SYNC_WRITE, error);
     if (rc == SYNC_OK && s->has_meta) {
         bool stale = false;
@@ -44,6 +45,7 @@ static int try_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entr
             enough = INT64_MAX; /* who stamps which part of the tail is known in this transaction alone */
         }
         rc = rc == SYNC_OK ? sync_local(s, enough, &folded, error) : rc;
+        rc = rc == SYNC_OK ? sync_site_anew(s, &o->outside, &o->renewed, error) : rc;
         s->told_before_sid = 0;
         rc = rc == SYNC_OK ? SYNC_OK : sync_operation_end(s, o, rc, error);
     }

@@ -137,7 +137,8 @@ static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
     sync_overlay *o = &s->overlay;
     *need_real = false;
     for (uint32_t i = 0; i < s->table_count; i++) {
-        *need_real = *need_real || (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
+        *need_real = *need_real || s->tables[i].moved_to ||
+                     (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
         s->tables[i].doubted = false;
     }
     int rc = sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal");

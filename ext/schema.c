@@ -17,6 +17,17 @@ char *sync_schema_string(sync_arena *arena, const char *text)
     return copy;
 }
 
+int sync_schema_text(sync_db *s, sqlite3_stmt *stmt, int column, char **to, const char *what,
+                     sync_error *error)
+{
+    if (sqlite3_column_type(stmt, column) == SQLITE_NULL) {
+        (void)sync_fail(error, SYNC_CORRUPT, "%s is damaged", what);
+        return SYNC_CORRUPT;
+    }
+    *to = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, column));
+    return *to ? SYNC_OK : sync_fail_nomem(error);
+}
+
 char sync_schema_affinity(const char *declared)
 {
     if (declared == NULL || declared[0] == 0) {

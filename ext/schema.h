@@ -43,6 +43,10 @@ char sync_schema_affinity(const char *declared);
 /* A copy of a zero-terminated string in the arena; NULL when out of memory or if `text` is NULL. */
 char *sync_schema_string(sync_arena *arena, const char *text);
 
+/* A text of the metadata, in their arena. Where there is none they are damaged, as `what` says. */
+int sync_schema_text(sync_db *s, sqlite3_stmt *stmt, int column, char **to, const char *what,
+                     sync_error *error);
+
 /* Loads s->fks: every declared foreign key between two tracked tables. Called by the reload, when s->tables is complete. */
 int sync_schema_foreign_keys(sync_db *s, sync_error *error);
 

@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "clocks.h"
 #include "contest.h"
+#include "gone.h"
 #include "orphans.h"
 #include "parents.h"
 
@@ -514,13 +515,13 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
     int64_t before = s->folded, followed = 0;
     uint64_t hlc = s->hlc;
     uint32_t count = 0;
-    bool late = false, any = false, absorb = false, *touched = sync_alloc(s->table_count + 1);
+    bool late = false, any = false, absorb = false, gone = false, *touched = sync_alloc(s->table_count + 1);
     if (touched == NULL) {
         return sync_fail_nomem(error);
     }
     memset(touched, 0, s->table_count + 1);
     for (uint32_t i = 0; i < s->table_count; i++) {
-        late = late || (!s->tables[i].missing && (s->tables[i].late || s->tables[i].untriggered));
+        late = late || sync_gone_stirs(&s->tables[i]);
     }
     int rc = SYNC_OK;
     if (late) {
@@ -553,15 +554,18 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         orphans = (sync_orphans){0};
         rc = rc == SYNC_OK ? sync_orphans_find(s, before, &orphans, error) : rc;
     }
-    if (rc == SYNC_OK && (count || absorb || (any && *entries) || orphans.count)) {
+    rc = rc == SYNC_OK && late ? sync_gone_settle(s, touched, &gone, error) : rc;
+    if (rc == SYNC_OK && (count || absorb || gone || (any && *entries) || orphans.count)) {
         rc = show_held(s, touched, learned, count, &orphans, error);
     }
     sync_orphans_free(&orphans);
-    if (rc == SYNC_OK && (count || absorb)) {
-        rc = sync_exec(s, error,
-                       "UPDATE main.sync_column SET present = 1 WHERE present = 2;"
-                       "UPDATE main.sync_column SET present = -present WHERE present < 0;"
-                       "UPDATE main.sync_meta SET generation = generation + 1");
+    if (rc == SYNC_OK && (count || absorb || gone)) {
+        rc = sync_exec(
+            s, error,
+            "UPDATE main.sync_column SET present = 1 WHERE present = 2;"
+            "UPDATE main.sync_column SET present = iif(present > -%d, 0, -present) WHERE present < 0;"
+            "UPDATE main.sync_meta SET generation = generation + 1",
+            SYNC_SAME_COLUMN);
     }
     sync_free(learned);
     sync_free(touched);

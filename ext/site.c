@@ -154,6 +154,41 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
                      sid, (long long)device, (long long)inode);
 }
 
+int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_error *error)
+{
+    sync_span noted = sync_span_of(s->anew.data, s->anew.len);
+    sync_matrix seen = {0}, cursors = {0};
+    uint32_t before = s->own_site;
+    bool elsewhere = false;
+    if (s->anew.len == 0) {
+        return SYNC_OK;
+    }
+    while (sync_span_left(&noted) > 0) {
+        elsewhere = (sync_span_u64(&noted) & 1) || elsewhere; /* each is read */
+    }
+    int rc = elsewhere ? sync_site_renew(s, outside, error) : SYNC_OK;
+    *renewed = *renewed || elsewhere;
+    s->count += elsewhere;
+    rc = rc == SYNC_OK ? sync_engine_seen(s, &seen, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_cursors(s, &cursors, error) : rc;
+    noted = sync_span_of(s->anew.data, s->anew.len);
+    while (rc == SYNC_OK && sync_span_left(&noted) > 0) {
+        const sync_table *t = sync_engine_tid(s, (uint32_t)(sync_span_u64(&noted) >> 1));
+        for (uint32_t i = 0; t && i < s->sites.count; i++) {
+            if (i != before) {
+                sync_matrix_set(&seen, (uint32_t)(t - s->tables), i, 0);
+            }
+            sync_matrix_set(&cursors, (uint32_t)(t - s->tables), i, 0);
+        }
+    }
+    rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &cursors, error) : rc;
+    sync_matrix_free(&seen);
+    sync_matrix_free(&cursors);
+    sync_buf_reset(&s->anew);
+    return rc;
+}
+
 int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error)
 {
     const sync_env *env = sync_env_get();

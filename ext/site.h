@@ -25,6 +25,10 @@ int sync_site_stale(sync_db *s, const sync_outside *outside, bool *stale, sync_e
 ** witness found there is not believed again by this connection. */
 int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error);
 
+/* Does what sync_engine_ask_anew() noted in this operation. A file claims to hold all that it wrote itself to a table of some name: where that is not so
+** any more, it takes a new site id (*renewed is set). And it forgets what it holds of others in the tables noted, so that they give it whole again. */
+int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_error *error);
+
 /* Writes the witness, if what it says is not true already. Called before anything leaves the file. Where it cannot be written this is
 ** logged once and things go on. An error is one of reading the file. */
 int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error);

@@ -2,6 +2,7 @@
 #include "capture.h"
 
 #include "clocks.h"
+#include "follow.h"
 #include "schema.h"
 #include "sql_text.h"
 
@@ -469,6 +470,7 @@ int sync_capture_untrack(sync_db *s, const char *name, sync_error *error)
     if (rc == SYNC_OK && !last) {
         rc = mark_journal(s, 0, env->now_ms(env->context), error);
         rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
+        rc = rc == SYNC_OK ? sync_engine_ask_anew(s, 0, true, error) : rc;
         rc = rc == SYNC_OK ? sync_exec(s, error,
                                        "DELETE FROM main.sync_journal WHERE tid & %d = %u;"
                                        "INSERT INTO main.sync_applying(x) VALUES(1);"
@@ -540,6 +542,12 @@ static int learn_table(sync_db *s, const sync_table *t, sync_error *error)
     uint32_t next = t->col_count;
     int rc = sync_schema_read(s, &arena, t->name, &base, error);
     rc = rc == SYNC_OK ? learn_names(s, t, &next, error) : rc;
+    for (uint32_t c = 0; rc == SYNC_OK && c < t->col_count; c++) {
+        rc = t->cols[c].lost
+                 ? sync_exec(s, error, "UPDATE main.sync_column SET present = %d WHERE tid = %u AND cid = %u",
+                             SYNC_COLUMN_LOST, t->tid, c)
+                 : SYNC_OK;
+    }
     for (uint32_t b = 0; rc == SYNC_OK && b < base.col_count; b++) {
         uint32_t cid = 0;
         while (cid < t->col_count && sqlite3_stricmp(t->cols[cid].name, base.cols[b].name) != 0) {
@@ -562,7 +570,7 @@ int sync_capture_learn(sync_db *s, sync_error *error)
 {
     uint32_t count = 0;
     uint32_t *tids = sync_alloc((s->table_count + 1) * sizeof *tids);
-    int rc = tids ? SYNC_OK : sync_fail_nomem(error);
+    int rc = tids ? sync_follow_all(s, error) : sync_fail_nomem(error);
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         const sync_table *t = &s->tables[i];
         if (!t->missing && (t->late || t->untriggered)) {

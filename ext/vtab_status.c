@@ -299,38 +299,95 @@ static int note_waiting(sync_db *s, const sync_table *t, sqlite3_str *notes, syn
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* Its triggers hang on another table now. */
+static void note_renamed(const sync_db *s, const sync_table *t, bool another, const char *now,
+                         sqlite3_str *notes)
+{
+    const sync_table *taken = NULL;
+    for (uint32_t i = 0; i < s->table_count; i++) {
+        taken = sqlite3_stricmp(s->tables[i].name, now) == 0 ? &s->tables[i] : taken;
+    }
+    if (another) {
+        note(notes,
+             "missing: renamed to %s, and another table has its name now; sync_untrack(%Q), then "
+             "sync_track(%Q) or"
+             " sync_track(%Q)",
+             now, t->name, now, t->name);
+    } else if (taken) {
+        note(notes, "missing: renamed to %s, where another table was tracked; sync_untrack(%Q) lets that go",
+             now, taken->name);
+    } else {
+        note(notes, "missing: renamed to %s; sync_untrack(%Q), then sync_track(%Q)", now, t->name, now);
+    }
+}
+
 static int note_missing(sync_db *s, const sync_table *t, sqlite3_str *notes, sync_error *error)
 {
-    int64_t there = 0;
     sqlite3_stmt *stmt = NULL;
-    int rc = sync_query_int(s, &there, 0, error,
-                            "SELECT count(*) FROM main.sqlite_schema WHERE type IN ('table', 'view') AND "
-                            "name = %Q COLLATE NOCASE",
-                            t->name);
-    if (rc == SYNC_OK && there) {
-        note(notes, "missing: rebuilt with another key; sync_untrack() and sync_track() adopt it anew");
-        return SYNC_OK;
-    }
-    /* a table takes its triggers along to its new name */
-    rc = rc == SYNC_OK
-             ? sync_prepare(s, &stmt, error,
-                            "SELECT tbl_name FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB"
-                            " 'sync_%u_[biudk]*'",
-                            t->tid)
-             : rc;
+    const char *type = NULL, *now = NULL;
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT (SELECT type FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name = %Q COLLATE "
+        "NOCASE),"
+        " (SELECT tbl_name FROM main.sqlite_schema WHERE type = 'trigger' AND name GLOB 'sync_%u_[biudk]*')",
+        t->name, t->tid);
     rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
     if (rc == SQLITE_ROW) {
-        const char *now;
-        rc = sync_column_text(stmt, 0, &now, error);
-        note(notes,
-             "missing: renamed to %s, where its triggers still record; sync_untrack(%Q), then sync_track(%Q)"
-             " adopts it under the new name",
-             now, t->name, now);
-    } else if (rc == SQLITE_DONE) {
-        note(notes, "missing: dropped; sync_untrack() lets it go");
+        rc = sync_column_text(stmt, 0, &type, error);
+        rc = rc == SYNC_OK ? sync_column_text(stmt, 1, &now, error) : rc;
+    }
+    if (rc == SYNC_OK) {
+        if (t->moved_to && sqlite3_stricmp(t->moved_to, t->name) == 0) {
+            note(notes, "columns of its key were renamed: sync_fold() follows them");
+        } else if (t->moved_to) {
+            note(notes, "renamed to %s: sync_fold() follows it", t->moved_to);
+        } else if (now && (type == NULL || sqlite3_stricmp(now, t->name) != 0)) {
+            note_renamed(s, t, type != NULL, now, notes);
+        } else if (type && strcmp(type, "view") == 0) {
+            note(notes, "missing: a view has its name; sync_untrack(%Q) lets it go", t->name);
+        } else if (type && t->key_count == 0) {
+            note(notes, "missing: rebuilt without a primary key; give it one, or sync_untrack(%Q)", t->name);
+        } else if (type) {
+            note(notes,
+                 "missing: rebuilt with another key; sync_untrack(%Q), then sync_track(%Q) adopts it anew",
+                 t->name, t->name);
+        } else {
+            note(notes, "missing: dropped; sync_untrack(%Q) lets it go", t->name);
+        }
     }
     sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    return rc;
+}
+
+/* A table that was renamed, and that no other file has given anything of since. */
+static int note_formerly(sync_db *s, const sync_table *t, sqlite3_str *notes, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    sync_matrix cursors = {0};
+    bool exchanged = false;
+    if (strstr(t->options, "\"formerly\"") == NULL) {
+        return SYNC_OK;
+    }
+    int rc = sync_engine_cursors(s, &cursors, error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->sites.count; i++) {
+        exchanged = exchanged || sync_matrix_at(&cursors, (uint32_t)(t - s->tables), i) > 0;
+    }
+    sync_matrix_free(&cursors);
+    if (rc != SYNC_OK || exchanged) {
+        return rc;
+    }
+    rc = sync_prepare(s, &stmt, error, "SELECT %Q ->> 'formerly'", t->options);
+    rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
+    if (rc == SQLITE_ROW) {
+        const char *was;
+        rc = sync_column_text(stmt, 0, &was, error);
+        if (was) {
+            note(notes, "renamed here, from %s: no other file has given changes of it under this name yet",
+                 was);
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc;
 }
 
 static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, status_row *row,
@@ -345,9 +402,10 @@ static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, sta
             note(notes, "triggers are gone: sync_fold() makes them anew");
         }
         if (t->late) {
-            note(notes, "columns that the triggers do not know: sync_fold() adds them");
+            note(notes, "columns that the triggers do not know, or that are gone: sync_fold() sees to them");
         }
-        rc = note_waiting(s, t, notes, error);
+        rc = note_formerly(s, t, notes, error);
+        rc = rc == SYNC_OK ? note_waiting(s, t, notes, error) : rc;
         rc = rc == SYNC_OK ? note_foreign_keys(s, t, notes, error) : rc;
     }
     if (row->null_keys) {

@@ -5,16 +5,16 @@ cd "$(dirname "$0")/.." || exit 1
 
 # ext/: leaves know neither SQLite nor sockets; only mem.c asks SQLite for memory.
 leaves="limits status mem arena value clock row merge vector codec codec_internal codec_head codec_read codec_write
-    frame json describe env index_sql"
+    frame json describe env tokens index_sql ddl"
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
-    "engine sql meta schema hints vtab keeper rollbacks"
-    "key clocks base chunk site touch tail capture track"
+    "engine sql meta schema hints follow vtab keeper rollbacks"
+    "key clocks base chunk site touch tail capture track gone"
     "fold fold_internal overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
     "merging conflict against find clash parents place write lane order claims contest orphans settle renumber apply"
-    "operation clone preview verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
+    "operation clone preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
     "stream functions vtab_changes vtab_status tables"
     "sync_ext"
 )

@@ -17,7 +17,7 @@ CREATE TABLE sync_table(
     key TEXT NOT NULL, pending INTEGER NOT NULL DEFAULT 0, null_keys INTEGER NOT NULL DEFAULT 0);
 
 -- Stable column ids. present: 1, the base table has it and the triggers know it; 2, they have just come to know it; 0, values of other
--- files wait for it; 3 + n, the former name of column n, under which other files may still send it; -3 - n, the same, and values wait
+-- files wait for it; -1 and -2, within one operation: it has just gone, without its values or with them; 3 + n, the former name of column n, under which other files may still send it; -3 - n, the same, and values wait
 -- under this cid that are that column's.
 CREATE TABLE sync_column(
     tid INTEGER NOT NULL, cid INTEGER NOT NULL, name TEXT NOT NULL COLLATE NOCASE, present INTEGER NOT NULL,

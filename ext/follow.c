@@ -1,0 +1,101 @@
+#include "follow.h"
+
+/* The table that our triggers on `tid` hang on, in the arena of the metadata; NULL if there are none. */
+static int find_triggers(sync_db *s, uint32_t tid, char **on, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    *on = NULL;
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT min(tbl_name) FROM main.sqlite_schema WHERE type = 'trigger' AND name IN ('sync_%u_insert',"
+        " 'sync_%u_update', 'sync_%u_delete') GROUP BY tbl_name HAVING count(*) = 3",
+        tid, tid, tid);
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        *on = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 0));
+        rc = *on ? SYNC_OK : sync_fail_nomem(error);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Has the table a key of as many columns as sync_table says, and a name that no other entry has there? */
+static int can_follow(sync_db *s, const sync_table *t, const sync_base_table *base, bool *can,
+                      sync_error *error)
+{
+    int64_t count = 0;
+    *can = false;
+    if (!base->exists || !base->ordinary) {
+        return SYNC_OK;
+    }
+    int rc = sync_query_int(s, &count, 0, error,
+                            "SELECT json_array_length(key) FROM main.sync_table WHERE tid = %u AND NOT EXISTS"
+                            " (SELECT 1 FROM main.sync_table WHERE name = %Q AND tid <> %u)",
+                            t->tid, base->name, t->tid);
+    *can = count > 0 && count == base->key_count;
+    return rc;
+}
+
+int sync_follow_look(sync_db *s, sync_table *t, const sync_base_table *base, sync_error *error)
+{
+    char *on = NULL;
+    bool can = false;
+    sync_base_table there;
+    if (!t->missing && !t->untriggered) {
+        return SYNC_OK;
+    }
+    int rc = find_triggers(s, t->tid, &on, error);
+    if (rc != SYNC_OK || on == NULL) {
+        return rc;
+    }
+    if (base->exists && sqlite3_stricmp(on, base->name) != 0) {
+        t->missing = true;
+        return SYNC_OK;
+    }
+    if (!t->missing) {
+        return SYNC_OK;
+    }
+    if (!base->exists) {
+        rc = sync_schema_read(s, &s->metadata, on, &there, error);
+        base = &there;
+    }
+    rc = rc == SYNC_OK ? can_follow(s, t, base, &can, error) : rc;
+    t->moved_to = rc == SYNC_OK && can ? on : NULL;
+    return rc;
+}
+
+static int follow(sync_db *s, const sync_table *t, sync_error *error)
+{
+    bool renamed = sqlite3_stricmp(t->moved_to, t->name) != 0;
+    int rc = SYNC_OK;
+    if (renamed) {
+        rc =
+            sync_exec(s, error,
+                      "UPDATE main.sync_table SET options = iif(options ->> 'formerly' = %Q COLLATE NOCASE,"
+                      " json_remove(options, '$.formerly'), json_set(options, '$.formerly', name)), name = %Q"
+                      " WHERE tid = %u;"
+                      "UPDATE main.sync_conflict SET tbl = %Q WHERE tid = %u",
+                      t->moved_to, t->moved_to, t->tid, t->moved_to, t->tid);
+        rc = rc == SYNC_OK ? sync_engine_ask_anew(s, t->tid, true, error) : rc;
+    }
+    return rc == SYNC_OK
+               ? sync_exec(s, error,
+                           "UPDATE main.sync_table SET key = (SELECT json_group_array(name) FROM (SELECT name"
+                           " FROM pragma_table_info(%Q, 'main') WHERE pk ORDER BY pk)) WHERE tid = %u",
+                           t->moved_to, t->tid)
+               : rc;
+}
+
+int sync_follow_all(sync_db *s, sync_error *error)
+{
+    bool any = false;
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        if (s->tables[i].moved_to) {
+            rc = follow(s, &s->tables[i], error);
+            any = true;
+        }
+    }
+    rc = rc == SYNC_OK && any ? sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1")
+                              : rc;
+    return rc == SYNC_OK && any ? sync_engine_refresh(s, error) : rc;
+}
