@@ -1,5 +1,6 @@
 #include "functions.h"
 
+#include "alter.h"
 #include "apply.h"
 #include "capture.h"
 #include "changes.h"
@@ -34,7 +35,8 @@ typedef struct call {
     sqlite3_value **argv;
     sync_db *s;
     int64_t folded;  /* TO_WRITE: journal entries folded on the way */
-    bool take_back; /* set by work: all is well, and nothing of it shall remain */
+    bool unenforced; /* the operation has switched foreign keys off */
+    bool take_back;  /* set by work: all is well, and nothing of it shall remain */
 } call;
 
 typedef int call_work(call *c, sync_error *error);
@@ -48,6 +50,7 @@ static int attempt(call *c, purpose to, call_work *work, bool *transaction, sync
                              : sync_operation_read(c->s, &o, to == TO_TELL, error);
     *transaction = o.op.transaction;
     if (rc == SYNC_OK) {
+        c->unenforced = o.op.unenforced;
         rc = work(c, error);
         if (rc == SYNC_OK && to == TO_WRITE && c->s->has_meta) {
             rc = sync_site_anew(c->s, &o.outside, &o.renewed, error);
@@ -262,6 +265,27 @@ static void fn_untrack_all(sqlite3_context *context, int argc, sqlite3_value **a
 {
     if (perform(context, argc, argv, TO_WRITE, untrack_all) == SYNC_OK) {
         forget_witness(sqlite3_user_data(context));
+    }
+}
+
+static int alter(call *c, sync_error *error)
+{
+    int64_t adjusted = 0;
+    if (sqlite3_value_type(c->argv[0]) != SQLITE_TEXT) {
+        return sync_fail(error, SYNC_ERROR, "sync_alter: statements are expected, as text");
+    }
+    const char *sql = (const char *)sqlite3_value_text(c->argv[0]);
+    int rc = sql ? sync_alter(c->s, sql, c->unenforced, &adjusted, error) : sync_fail_nomem(error);
+    sqlite3_result_int64(c->context, adjusted);
+    return rc;
+}
+
+static void fn_alter(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    sync_db *s = sqlite3_user_data(context);
+    bool had_meta = s->has_meta;
+    if (perform(context, argc, argv, TO_WRITE, alter) == SYNC_OK && had_meta) {
+        forget_witness(s);
     }
 }
 
@@ -491,6 +515,7 @@ int sync_functions_register(sync_db *s)
                 {"sync_track_all", 0, fn_track_all},
                 {"sync_untrack", 1, fn_untrack},
                 {"sync_untrack_all", 0, fn_untrack_all},
+                {"sync_alter", 1, fn_alter},
                 {"sync_site", 0, fn_site},
                 {"sync_version", 0, fn_version},
                 {"sync_fold", 0, fn_fold},
