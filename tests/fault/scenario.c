@@ -117,6 +117,12 @@ static void roll_back(sqlite3 *db)
 SQL_OPERATION(track, "SELECT sync_track_all()")
 SQL_OPERATION(wide, "SELECT sync_track('wide')")
 SQL_OPERATION(untrack, "SELECT sync_untrack_all()")
+SQL_OPERATION(alter,
+              "SELECT sync_alter('ALTER TABLE note ADD COLUMN w DEFAULT 1; ALTER TABLE note DROP COLUMN w;"
+              " ALTER TABLE person RENAME name TO called; ALTER TABLE person RENAME called TO name;"
+              " CREATE TABLE fresh(id TEXT COLLATE NOCASE PRIMARY KEY, title, n CHECK(n < 100));"
+              " INSERT INTO fresh SELECT id, upper(title), n FROM note WHERE id <> ''old''; DROP TABLE note;"
+              " ALTER TABLE fresh RENAME TO note')")
 SQL_OPERATION(fold, "SELECT sync_fold()")
 SQL_OPERATION(seen, "SELECT sync_seen()")
 SQL_OPERATION(whole, "SELECT sync_changeset()")
@@ -273,6 +279,7 @@ const scenario scenarios[] = {
     {"track", .prepare = prepare_untracked, .run = run_track},
     {"wide", .prepare = prepare_wide, .run = run_wide},
     {"untrack", .prepare = prepare_settling, .run = run_untrack},
+    {"alter", .prepare = prepare_settling, .run = run_alter},
     {"write", .plain = true, .prepare = prepare_tracked, .run = run_write},
     {"fold", .prepare = prepare_written, .run = run_fold},
     {"fold-some", .steps = true, .prepare = prepare_written, .run = run_fold_some},
