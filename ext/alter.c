@@ -28,6 +28,7 @@ typedef struct known {
     char *last;     /* its name when it was dropped */
     uint32_t count; /* the columns of that copy */
     uint32_t *cids;
+    uint32_t *parents; /* of these columns: see sync_gone_parent() */
 } known;
 
 typedef struct alter {
@@ -279,12 +280,14 @@ static int before_statement(alter *a)
         k->last = a->name;
         k->kept = !t->missing;
         k->cids = sync_arena_alloc(&a->arena, (t->col_count + 1) * sizeof *k->cids);
-        for (uint32_t c = 0; k->cids && c < t->col_count; c++) {
+        k->parents = sync_arena_alloc(&a->arena, (t->col_count + 1) * sizeof *k->parents);
+        for (uint32_t c = 0; k->cids && k->parents && c < t->col_count; c++) {
             if (t->cols[c].present) {
+                k->parents[k->count] = sync_gone_parent(a->s, t, c);
                 k->cids[k->count++] = c;
             }
         }
-        rc = k->cids ? SYNC_OK : sync_fail_nomem(a->error);
+        rc = k->cids && k->parents ? SYNC_OK : sync_fail_nomem(a->error);
         return rc == SYNC_OK && k->kept ? sync_rebuild_keep(a->s, t, a->error) : rc;
     }
     char *column = NULL;
@@ -295,7 +298,7 @@ static int before_statement(alter *a)
         }
     }
     if (rc == SYNC_OK && a->dropped_cid != UINT32_MAX) {
-        rc = sync_gone_cells(a->s, t, SYNC_GONE_TABLE, &a->dropped_cid, 1, &lost, a->error);
+        rc = sync_gone_cells(a->s, t, SYNC_GONE_TABLE, &a->dropped_cid, NULL, 1, &lost, a->error);
         rc = rc == SYNC_OK ? sync_capture_drop_triggers(a->s, t->tid, a->error) : rc;
     }
     return rc;
@@ -462,16 +465,19 @@ static int compare(alter *a, known *k)
 {
     int64_t ignored = 0;
     uint32_t count = 0, *gone = sync_arena_alloc(&a->arena, (k->count + 1) * sizeof *gone);
+    uint32_t *parents = sync_arena_alloc(&a->arena, (k->count + 1) * sizeof *parents);
     sync_table *t = sync_engine_tid(a->s, k->tid);
-    if (gone == NULL || t == NULL) {
+    if (gone == NULL || parents == NULL || t == NULL) {
         return sync_fail_nomem(a->error);
     }
     for (uint32_t i = 0; i < k->count; i++) {
         if (!t->cols[k->cids[i]].present) {
+            parents[count] = k->parents[i];
             gone[count++] = k->cids[i];
         }
     }
-    int rc = count ? sync_gone_cells(a->s, t, SYNC_GONE_BEFORE, gone, count, &ignored, a->error) : SYNC_OK;
+    int rc = count ? sync_gone_cells(a->s, t, SYNC_GONE_BEFORE, gone, parents, count, &ignored, a->error)
+                   : SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) { /* not lost: before anybody thinks so */
         rc = sync_exec(a->s, a->error, "UPDATE main.sync_column SET present = %d WHERE tid = %u AND cid = %u",
                        SYNC_COLUMN_LEFT, k->tid, gone[i]);

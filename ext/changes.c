@@ -33,6 +33,10 @@ static int add_refs(sync_changes *c, const sync_table *t, sync_error *error)
             continue;
         }
         sync_cell *cell = fk->from_col < SYNC_REF_KEY ? sync_row_find(&c->out, fk->from_col) : NULL;
+        const sync_cell *stored = cell ? sync_row_find(&c->row, fk->from_col) : NULL;
+        if (stored && stored->carried) {
+            continue; /* it is not in the table: copy_refs() */
+        }
         const sync_value *v = fk->from_col >= SYNC_REF_KEY ? &c->key[fk->from_col - SYNC_REF_KEY]
                               : cell                       ? &cell->value
                                                            : NULL;
@@ -57,13 +61,15 @@ static int add_refs(sync_changes *c, const sync_table *t, sync_error *error)
     return rc;
 }
 
-/* A held row knows what its references meant. */
+/* A held row knows what its references meant, any other what the values meant that wait in its clock. */
 static int copy_refs(sync_changes *c, sync_error *error)
 {
     for (uint32_t i = 0; i < c->row.ref_count; i++) {
         sync_ref ref = c->row.refs[i];
         ref.born = on_wire(c, ref.born);
-        if ((ref.col >= SYNC_REF_KEY || sync_row_find(&c->out, ref.col)) &&
+        const sync_cell *stored = ref.col < SYNC_REF_KEY ? sync_row_find(&c->row, ref.col) : NULL;
+        bool waits = c->row.held || (stored && stored->carried);
+        if (waits && (ref.col >= SYNC_REF_KEY || sync_row_find(&c->out, ref.col)) &&
             sync_row_add_ref(&c->out, ref) != SYNC_OK) {
             return sync_fail_nomem(error);
         }
@@ -134,7 +140,8 @@ static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
 {
     int rc = SYNC_OK;
     if (sync_row_alive(&c->row)) {
-        rc = c->row.held ? copy_refs(c, error) : add_refs(c, t, error);
+        rc = copy_refs(c, error);
+        rc = rc == SYNC_OK && !c->row.held ? add_refs(c, t, error) : rc;
     }
     if (c->row.moved) { /* it is known by its number at birth */
         c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = c->row.birth};

@@ -11,6 +11,7 @@ typedef struct pass {
     sync_table *t;
     sync_gone_from from;
     const uint32_t *cids;
+    const uint32_t *parents;
     uint32_t count;
     sqlite3_stmt *entry; /* a journal entry for a row that gets a clock */
     sync_row row;
@@ -103,18 +104,49 @@ static int read_state(pass *p, sqlite3_stmt *stmt)
     return rc == SYNC_OK ? rc : sync_fail(p->error, rc, "sync_row_%u: a clock is damaged", p->t->tid);
 }
 
+uint32_t sync_gone_parent(const sync_db *s, const sync_table *t, uint32_t cid)
+{
+    for (uint32_t i = 0; i < s->fk_count; i++) {
+        const sync_fk *fk = &s->fks[i];
+        if (fk->child_tid == t->tid && fk->to_row && fk->from_col == cid) {
+            return fk->parent_tid;
+        }
+    }
+    return 0;
+}
+
+/* A foreign key's value as rows that are held or sent have it: the number at birth, and whose it is. */
+static int take_meaning(pass *p, sync_cell *cell, uint32_t parent_tid)
+{
+    sync_table *parent = parent_tid ? sync_engine_tid(p->s, parent_tid) : NULL;
+    sync_stamp born = SYNC_STAMP_NONE;
+    int64_t birth = 0;
+    if (parent == NULL || parent->identity != SYNC_BY_ROW || cell->value.type != SYNC_INTEGER) {
+        return SYNC_OK;
+    }
+    int rc = sync_clocks_shown(p->s, parent, SYNC_IN_FILE, cell->value.i, &born, &birth, p->error);
+    if (rc != SYNC_OK || sync_stamp_is_none(born)) {
+        return rc;
+    }
+    cell->value.i = birth;
+    return sync_row_add_ref(&p->row, (sync_ref){cell->col, birth, born}) == SYNC_OK
+               ? SYNC_OK
+               : sync_fail_nomem(p->error);
+}
+
 /* Takes the cells of the row in hand out of the base table. */
-static bool take_cells(pass *p, sqlite3_stmt *stmt)
+static int take_cells(pass *p, sqlite3_stmt *stmt, bool *changed)
 {
     sync_row *row = &p->row;
-    bool changed = false;
-    for (uint32_t i = 0; i < p->count; i++) {
+    int rc = SYNC_OK;
+    *changed = false;
+    for (uint32_t i = 0; rc == SYNC_OK && i < p->count; i++) {
         sync_cell *cell = sync_row_find(row, p->cids[i]);
         p->carries = p->carries || (cell && cell->carried); /* a cell that was refused */
         if (cell == NULL || cell->carried) {
             continue;
         }
-        changed = true;
+        *changed = true;
         if (p->from == SYNC_GONE_NOWHERE) {
             p->lost++;
             row->count--;
@@ -122,9 +154,10 @@ static bool take_cells(pass *p, sqlite3_stmt *stmt)
         } else {
             cell->carried = p->carries = true;
             cell->value = sync_column_value(stmt, COLUMN_KEY + (int)(p->t->key_count + i));
+            rc = take_meaning(p, cell, p->parents ? p->parents[i] : sync_gone_parent(p->s, p->t, p->cids[i]));
         }
     }
-    return changed;
+    return rc;
 }
 
 static int put_state(pass *p, sqlite3_stmt *stmt)
@@ -167,16 +200,18 @@ static int end_pass(pass *p)
     return rc;
 }
 
-int sync_gone_cells(sync_db *s, sync_table *t, sync_gone_from from, const uint32_t *cids, uint32_t count,
-                    int64_t *lost, sync_error *error)
+int sync_gone_cells(sync_db *s, sync_table *t, sync_gone_from from, const uint32_t *cids,
+                    const uint32_t *parents, uint32_t count, int64_t *lost, sync_error *error)
 {
-    pass p = {.s = s, .error = error, .t = t, .from = from, .cids = cids, .count = count};
+    pass p = {.s = s, .error = error, .t = t, .from = from, .cids = cids, .parents = parents, .count = count};
+    bool changed = false;
     sqlite3_stmt *stmt = NULL;
     int rc = prepare_rows(&p, &stmt);
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = read_state(&p, stmt);
-        if (rc == SYNC_OK && sync_row_alive(&p.row) && !p.row.held && take_cells(&p, stmt)) {
-            rc = put_state(&p, stmt);
+        if (rc == SYNC_OK && sync_row_alive(&p.row) && !p.row.held) {
+            rc = take_cells(&p, stmt, &changed);
+            rc = rc == SYNC_OK && changed ? put_state(&p, stmt) : rc;
         }
     }
     sqlite3_finalize(stmt);
@@ -212,7 +247,7 @@ static int settle_table(sync_db *s, sync_table *t, bool *any, sync_error *error)
             cids[count++] = c;
         }
     }
-    int rc = count ? sync_gone_cells(s, t, SYNC_GONE_NOWHERE, cids, count, &lost, error) : SYNC_OK;
+    int rc = count ? sync_gone_cells(s, t, SYNC_GONE_NOWHERE, cids, NULL, count, &lost, error) : SYNC_OK;
     sync_free(cids);
     return rc == SYNC_OK && lost && s->sites.count > 2 ? sync_engine_ask_anew(s, t->tid, false, error) : rc;
 }

@@ -72,6 +72,19 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
 
 /* ---- showing ---- */
 
+/* Of a row that is shown only values that wait in its clock know what they mean. */
+static void keep_waiting_refs(sync_row *row)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < row->ref_count; i++) {
+        const sync_cell *cell = row->refs[i].col < SYNC_REF_KEY ? sync_row_find(row, row->refs[i].col) : NULL;
+        if (cell && cell->carried) {
+            row->refs[kept++] = row->refs[i];
+        }
+    }
+    row->ref_count = kept;
+}
+
 /* The row is in the base table as `row` says: its clock says so too. */
 static int shown_now(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
                      int64_t seq)
@@ -83,7 +96,7 @@ static int shown_now(sync_merging *m, sync_table *t, const sync_value *key, sync
     }
     bool was_held = slot->was_held;
     row->held = false;
-    row->ref_count = 0;
+    keep_waiting_refs(row);
     int rc = sync_put(m, t, key, row, slot, 0, seq);
     slot->shown = true;
     slot->was_held = false;
@@ -101,6 +114,7 @@ static int refuse_cells(sync_merging *m, sync_table *t, const sync_value *key, s
     }
     int rc = sync_enter(m, t, sync_lies(slot, key, &room), &seq);
     sync_parents_at_birth(row);
+    keep_waiting_refs(row);
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
     return rc == SYNC_OK ? sync_conflict_add(m, t, key, row, NULL, true, reason, why) : rc;
 }

@@ -87,14 +87,15 @@ class Clock:
             self.born = r.stamp(self.stamp[1])
         elif by_row and not self.dead and self.stamp[0]:
             self.born = self.stamp
-        self.cells, self.refs = {}, []
+        self.cells, self.refs, self.meant = {}, [], set()
         if not self.dead:
             self._cells(r, flags)
         self.moved = None  # the other of its two numbers: of a held row the one that it claims, else that at birth
         if extra & 2:
             self.moved, self.since = r.zigzag(), r.stamp(self.stamp[1])
         for _ in range(r.varint() if extra & 4 else 0):
-            r.varint(), r.zigzag()
+            column, _ = r.varint(), r.zigzag()
+            self.meant.add(-1 - (column >> 1) if column & 1 else column >> 1)
             self.refs.append(r.stamp(self.stamp[1]))
         if r.at != len(blob):
             raise ValueError("goes on after its end")
@@ -272,8 +273,8 @@ def check_table(db, meta, table, sites, say, whole):
             say(f"{where}: held, but values of columns {sorted(set(clock.cells) - carried)} are nowhere")
         if not clock.held and (set(clock.cells) - carried) - table.present and table.there and not table.unlearned:
             say(f"{where}: values of columns {sorted((set(clock.cells) - carried) - table.present)} are nowhere")
-        if not aside and clock.refs:
-            say(f"{where}: shown, but keeps references")
+        if not aside and clock.meant - carried:
+            say(f"{where}: shown, but keeps references of values that do not wait")
         if clock.held or (not clock.dead and carried & table.present):
             me = (table.same(unquoted(db, key)), (*clock.born[:2], sites[clock.born[2]] or bytes(16)) if table.by_row else None)
             if me in listed:
