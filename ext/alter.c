@@ -447,6 +447,8 @@ static int adopt_anew(alter *a, known *k, const char *name)
     char placeholder[40];
     const sync_table *t = sync_engine_tid(a->s, k->tid);
     bool by_key = t && strstr(t->options, "\"identity\":\"key\"") != NULL;
+    bool own = t && !by_key && t->genesis_own && t->rowid_alias; /* said of rows by number alone */
+    const char *options = by_key ? "{\"identity\":\"key\"}" : own ? "{\"genesis\":\"own\"}" : "{}";
     sqlite3_snprintf(sizeof placeholder, placeholder, "sync_dropped_%u", k->tid);
     int rc = sync_exec(
         a->s, a->error,
@@ -454,9 +456,9 @@ static int adopt_anew(alter *a, known *k, const char *name)
         " generation + 1",
         placeholder, k->tid);
     rc = rc == SYNC_OK ? sync_engine_refresh(a->s, a->error) : rc;
-    rc = rc == SYNC_OK ? sync_capture_track(a->s, name, by_key ? SYNC_BY_KEY : -1, -1,
-                                            by_key ? "{\"identity\":\"key\"}" : "{}", a->error)
-                       : rc;
+    rc = rc == SYNC_OK
+             ? sync_capture_track(a->s, name, by_key ? SYNC_BY_KEY : -1, own ? 1 : -1, options, a->error)
+             : rc;
     return rc == SYNC_OK ? sync_capture_untrack(a->s, placeholder, a->error) : rc;
 }
 

@@ -123,6 +123,24 @@ class Numbers(SyncTest):
         self.level(a, b, between, d)
         self.sound(between)
 
+    def test_a_new_key_leaves_own_rows_own(self):
+        """Rows from before the tracking of two files that gave out the same number: they are no more one row than before."""
+        files = [self.file(name, f"CREATE TABLE p(id INTEGER PRIMARY KEY, a); INSERT INTO p(a) VALUES('{name}')") for name in "ab"]
+        for file in files:
+            file.x("SELECT sync_track('p', '{\"genesis\": \"own\"}')")
+            self.alter(file, "CREATE TABLE fresh(no INTEGER PRIMARY KEY, a); INSERT INTO fresh SELECT id, a FROM p; DROP TABLE p;"
+                       " ALTER TABLE fresh RENAME TO p")
+            self.assertEqual(file.one("SELECT options FROM sync_status"), '{"genesis":"own"}')
+        self.level(*files)
+        for file in files:
+            invariants.check(file.path)
+            self.assertEqual(file.sql("SELECT a FROM p"), [("a",)])
+            self.assertEqual(file.held(), [("p", "[1]", "number")])
+        self.assertEqual(self.alter(files[0], "CREATE TABLE fresh(k TEXT PRIMARY KEY, a); INSERT INTO fresh SELECT no, a FROM p; DROP TABLE p;"
+                                    " ALTER TABLE fresh RENAME TO p"), 1)
+        self.assertEqual(files[0].one("SELECT options FROM sync_status"), "{}")
+        invariants.check(files[0].path)
+
 
 if __name__ == "__main__":
     unittest.main()
