@@ -26,7 +26,7 @@ static int read_tagged(sync_verdict_state *v, sqlite3_stmt *stmt, int column, sy
     sync_buf bytes = {0};
     bool good = blob || text || real;
     if (real) {
-        *value = strcmp(real, "nan") == 0 ? (sync_value){.type = SYNC_NULL} : (sync_value){.type = SYNC_REAL};
+        *value = (sync_value){.type = strcmp(real, "nan") == 0 ? SYNC_NULL : SYNC_REAL};
         value->r = strcmp(real, "-inf") == 0 ? -HUGE_VAL : HUGE_VAL;
     } else if (good) {
         good = sync_unhex(&bytes, blob ? blob : text);

@@ -1,6 +1,7 @@
 /* Tracked files in memory. */
 #include "file.h"
 
+#include "chance.h"
 #include "fuzz.h"
 
 #include "env.h"
@@ -13,25 +14,7 @@ enum { STEPS_MAX = 20000, STEP_OPERATIONS = 10000 };
 
 /* ---- a world of their own ---- */
 
-static const int64_t beginning_ms = INT64_C(1700000000000);
-static int64_t now;
-static uint64_t dice;
-
-static int64_t now_ms(void *context)
-{
-    (void)context;
-    return now;
-}
-
-static int random_bytes(void *context, void *to, size_t bytes)
-{
-    (void)context;
-    for (size_t i = 0; i < bytes; i++) {
-        dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        ((uint8_t *)to)[i] = (uint8_t)(dice >> 56);
-    }
-    return 0;
-}
+static fuzz_chance chance;
 
 static int no_identity(void *context, const char *path, uint64_t *device, uint64_t *inode)
 {
@@ -64,8 +47,8 @@ static int nothing(void *context, const char *path)
     return 0;
 }
 
-static const sync_env world = {NULL,       now_ms,         random_bytes, no_identity, boot,
-                               no_witness, forget_witness, nothing,      nothing};
+static const sync_env world = {&chance,    fuzz_now_ms,    fuzz_random_bytes, no_identity, boot,
+                               no_witness, forget_witness, nothing,           nothing};
 
 /* ---- connections ---- */
 
@@ -98,8 +81,8 @@ void fuzz_extend(sqlite3 *db)
 
 void fuzz_reset_world(void)
 {
-    now = beginning_ms + 1000;
-    dice = 99;
+    chance.now_ms = FUZZ_BEGINNING_MS + 1000;
+    chance.dice = 99;
     steps = 0;
 }
 
@@ -239,21 +222,21 @@ void fuzz_files(void)
 {
     sqlite3 *db[FUZZ_FILES];
     sync_env_set(&world);
-    now = beginning_ms;
+    chance.now_ms = FUZZ_BEGINNING_MS;
     for (int f = 0; f < FUZZ_FILES; f++) {
         db[f] = connect_to_nothing();
-        dice = (uint64_t)f + 1;
+        chance.dice = (uint64_t)f + 1;
         fuzz_extend(db[f]);
         fuzz_exec(db[f], schema);
         fuzz_exec(db[f], writes[f][0]);
         fuzz_exec(db[f], "SELECT sync_track_all();");
-        now += 10;
+        chance.now_ms += 10;
         fuzz_exec(db[f], writes[f][1]);
     }
     carry(db[FUZZ_OURS], db[FUZZ_THEIRS]);
     carry(db[FUZZ_THEIRS], db[FUZZ_OURS]);
     for (int f = 0; f < FUZZ_FILES; f++) {
-        now += 10;
+        chance.now_ms += 10;
         fuzz_exec(db[f], writes[f][2]);
         fuzz_exec(db[f], "SELECT sync_fold();");
         files[f].bytes = sqlite3_serialize(db[f], "main", &files[f].size, 0);

@@ -1,6 +1,7 @@
 /* Tracked files of several shapes. */
 #include "shapes.h"
 
+#include "chance.h"
 #include "fuzz.h"
 
 #include "env.h"
@@ -12,28 +13,10 @@
 
 /* ---- a world of their own ---- */
 
-static const int64_t beginning_ms = INT64_C(1700000000000);
 static const int64_t unix_epoch_julian_ms = INT64_C(210866760000000);
-static int64_t now;
-static uint64_t dice;
+static fuzz_chance chance;
 static sync_witness witness;
 static bool witnessed;
-
-static int64_t now_ms(void *context)
-{
-    (void)context;
-    return now;
-}
-
-static int random_bytes(void *context, void *to, size_t bytes)
-{
-    (void)context;
-    for (size_t i = 0; i < bytes; i++) {
-        dice = dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        ((uint8_t *)to)[i] = (uint8_t)(dice >> 56);
-    }
-    return 0;
-}
 
 /* One file, as it were, whatever is written over it: damage of what sync_meta says of it makes it a copy. */
 static int identity(void *context, const char *path, uint64_t *device, uint64_t *inode)
@@ -79,20 +62,20 @@ static int sync_file(void *context, const char *path)
     return 0;
 }
 
-static const sync_env world = {NULL,         now_ms,        random_bytes,   identity, boot,
-                               read_witness, write_witness, remove_witness, sync_file};
+static const sync_env world = {&chance,      fuzz_now_ms,   fuzz_random_bytes, identity, boot,
+                               read_witness, write_witness, remove_witness,    sync_file};
 
 static int vfs_time(sqlite3_vfs *vfs, sqlite3_int64 *to)
 {
     (void)vfs;
-    *to = now + unix_epoch_julian_ms;
+    *to = chance.now_ms + unix_epoch_julian_ms;
     return SQLITE_OK;
 }
 
 static int vfs_day(sqlite3_vfs *vfs, double *to)
 {
     (void)vfs;
-    *to = (double)(now + unix_epoch_julian_ms) / 86400000.0;
+    *to = (double)(chance.now_ms + unix_epoch_julian_ms) / 86400000.0;
     return SQLITE_OK;
 }
 
@@ -119,8 +102,8 @@ static void install_vfs(void)
 
 void shapes_reset_world(uint64_t seed)
 {
-    now = beginning_ms + 1000;
-    dice = seed;
+    chance.now_ms = FUZZ_BEGINNING_MS + 1000;
+    chance.dice = seed;
     witnessed = false;
     (void)sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)(seed % INT32_MAX) + 1, (sqlite3 *)NULL);
 }
@@ -273,7 +256,7 @@ static void find_owners(shape *s, sqlite3 *db)
 
 static void begin(const shape *s, int which, const char *path, sqlite3 **db)
 {
-    dice = (uint64_t)which + 1;
+    chance.dice = (uint64_t)which + 1;
     (void)unlink(path);
     FUZZ_CHECK(shapes_open(path, db) == SQLITE_OK);
     char *sql = sqlite3_mprintf("PRAGMA page_size = %d; PRAGMA auto_vacuum = %d; PRAGMA journal_mode = %s;",
@@ -284,7 +267,7 @@ static void begin(const shape *s, int which, const char *path, sqlite3 **db)
     must(*db, schema);
     must(*db, writes[which][0]);
     must(*db, track);
-    now += 10;
+    chance.now_ms += 10;
     must(*db, writes[which][1]);
     more_rows(*db, s->rows, 1000 + 100 * which);
 }
@@ -306,7 +289,7 @@ static uint8_t *read_whole(const char *path, size_t *bytes)
 static void make(shape *s, char paths[FILES][64])
 {
     sqlite3 *db[FILES];
-    now = beginning_ms;
+    chance.now_ms = FUZZ_BEGINNING_MS;
     witnessed = false;
     for (int f = 0; f < FILES; f++) {
         begin(s, f, paths[f], &db[f]);
@@ -316,7 +299,7 @@ static void make(shape *s, char paths[FILES][64])
     witnessed = false;
     carry(db[THEIRS], db[OURS]);
     for (int f = 0; f < FILES; f++) {
-        now += 10;
+        chance.now_ms += 10;
         must(db[f], writes[f][2]);
         more_rows(db[f], s->rows, 5000 + 100 * f);
         if (f == THEIRS || !s->tail) {
