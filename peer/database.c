@@ -253,8 +253,10 @@ static bool lacks_metadata(peer_database *d)
 ** asked. */
 static bool fail_engine(peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
 {
-    if ((rc & 0xff) != SQLITE_ERROR) {
-        return peer_database_fail(d, f, what, rc);
+    if ((rc & 0xff) != SQLITE_ERROR) { /* db may be a reader: its words, not those of the main connection */
+        return peer_exit_of(rc) != PEER_EXIT_ERROR
+                   ? peer_database_fail(d, f, what, rc)
+                   : peer_fail(f, PEER_EXIT_ERROR, "%s: %s: %s", d->path, what, sqlite3_errmsg(db));
     }
     char *text = peer_strdup(sqlite3_errmsg(db));
     int why = sync_failed_with(db);

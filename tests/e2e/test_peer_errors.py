@@ -435,6 +435,7 @@ class Errors(Case):
         self.assertEqual(1, sum(says in line for line in client.stderr.splitlines()), client.stderr)
         plain(a, "INSERT INTO t VALUES('goes nowhere', 1);")
         self.assert_sound(a)
+        server.stop()  # it would take a's journals along, of another file of that name too
         return b
 
     def test_replaced_file(self):
