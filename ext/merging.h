@@ -76,6 +76,9 @@ static inline const sync_value *sync_known_by(const sync_row *row, const sync_va
 int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error);
 int sync_merging_end(sync_merging *m, int result);
 
+/* A stamp for what this file itself writes while it merges: above all that it has met. */
+sync_stamp sync_merging_stamp(sync_merging *m);
+
 /* Writes a merged state to the base table and its clock, or puts it aside where a constraint is in the way (with what hangs on it).
 ** `row`: carried cells are to be written, others are in the base table already; changed by this call. what: how it came about. */
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,

@@ -293,7 +293,7 @@ static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_sta
     bool means = false;
     int64_t seq = 0;
     sync_value room;
-    sync_stamp stamp = {sync_hlc_next(m->hlc, m->now_ms, m->now_ms), m->s->own_site, 1};
+    sync_stamp stamp = SYNC_STAMP_NONE;
     int rc = sync_find(m, t, key, born, &row, &slot);
     for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
         const sync_fk *fk = &m->s->fks[i];
@@ -301,12 +301,12 @@ static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_sta
                               ? sync_row_find(&row, fk->from_col)
                               : NULL;
         if (cell) {
+            stamp = means ? stamp : sync_merging_stamp(m); /* one for all of them */
             cell->stamp = stamp;
             means = true;
         }
     }
     if (rc == SYNC_OK && means) {
-        m->hlc = stamp.hlc;
         rc = sync_enter(m, t, sync_lies(&slot, key, &room), &seq);
         rc = rc == SYNC_OK ? sync_put(m, t, key, &row, &slot, 0, seq) : rc;
     }

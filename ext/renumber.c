@@ -62,9 +62,8 @@ static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, in
     bool ours =
         rc == SYNC_OK && row.held && (whoever || (row.stamp.site == m->s->own_site && row.stamp.written));
     if (ours && *highest < INT64_MAX - 1 - gap) { /* else no number is left: it stays held */
-        m->hlc = sync_hlc_next(m->hlc, m->now_ms, m->now_ms);
         *highest = (*highest > 0 ? *highest : 0) + 1 + gap;
-        row.stamp = row.since = (sync_stamp){m->hlc, m->s->own_site, 1};
+        row.stamp = row.since = sync_merging_stamp(m);
         row.birth = one->key->i;
         row.number = *highest;
         row.moved = *any = true;

@@ -61,6 +61,12 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
     return rc == SYNC_OK ? sync_exec(s, error, "INSERT INTO main.sync_applying(x) VALUES(1)") : rc;
 }
 
+sync_stamp sync_merging_stamp(sync_merging *m)
+{
+    m->hlc = sync_hlc_next(m->hlc, m->now_ms, m->now_ms);
+    return (sync_stamp){m->hlc, m->s->own_site, 1};
+}
+
 int sync_merging_end(sync_merging *m, int result)
 {
     int64_t newest = 0;

@@ -219,7 +219,7 @@ static int choose_references(sync_verdict_state *v, sync_merging *m)
 static int drop_references(sync_verdict_state *v, sync_merging *m)
 {
     sync_row change = {0};
-    int rc = sync_verdict_nulls(v, sync_verdict_stamp(m), &change);
+    int rc = sync_verdict_nulls(v, sync_merging_stamp(m), &change);
     rc = rc == SYNC_OK && change.count ? sync_verdict_put(m, v->t, v->key, v->born, &change) : rc;
     sync_row_free(&change);
     return rc;
@@ -262,7 +262,7 @@ static int confirm_shown(sync_verdict_state *v, sync_merging *m)
 {
     sync_row change = {0};
     bool exists = false;
-    sync_stamp stamp = sync_verdict_stamp(m);
+    sync_stamp stamp = sync_merging_stamp(m);
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < v->row.count; i++) {
         const sync_cell *cell = &v->row.cells[i];

@@ -54,7 +54,7 @@ static int bring_along(sync_verdict_state *v, sync_merging *m)
     const anew *to = v->found;
     sync_value key = {.type = SYNC_INTEGER, .i = to->number};
     sync_row change = {0};
-    sync_stamp stamp = sync_verdict_stamp(m);
+    sync_stamp stamp = sync_merging_stamp(m);
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < v->row.count; i++) {
         const sync_cell *cell = &v->row.cells[i];
@@ -78,7 +78,7 @@ static int move(sync_verdict_state *v, sync_merging *m, sync_table *t, const syn
 {
     sync_row there = {0};
     sync_slot slot;
-    sync_stamp stamp = sync_verdict_stamp(m);
+    sync_stamp stamp = sync_merging_stamp(m);
     bool by_row = t->identity == SYNC_BY_ROW;
     int rc = sync_find(m, t, key, by_row ? stamp : SYNC_STAMP_NONE, &there, &slot);
     if (rc == SYNC_OK && (sync_row_alive(&there) || (by_row && m->other_slot.shown))) {
@@ -119,7 +119,7 @@ static int follow(sync_verdict_state *v, sync_merging *m, sync_table *t, const s
     sync_row row = {0}, change = {0};
     sync_slot slot;
     bool moves = false, any = false;
-    sync_stamp stamp = sync_verdict_stamp(m);
+    sync_stamp stamp = sync_merging_stamp(m);
     int rc = sync_find(m, t, one->key, one->born, &row, &slot);
     for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
         key[i] = slot.spelled ? slot.spelled[i] : one->key[i];

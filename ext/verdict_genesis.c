@@ -118,7 +118,7 @@ static int confirm(sync_verdict_state *v, sync_merging *m)
     const genesis *g = v->found;
     sync_row change = {0};
     bool exists = false;
-    sync_stamp stamp = sync_verdict_stamp(m);
+    sync_stamp stamp = sync_merging_stamp(m);
     int rc = SYNC_OK;
     for (uint32_t c = 0; rc == SYNC_OK && c < v->t->col_count; c++) {
         bool named = g->differs[c];

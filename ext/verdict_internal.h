@@ -46,9 +46,6 @@ int sync_verdict_merge(sync_verdict_state *v, sync_verdict_work *work);
 /* Is the entry's row still held, or the entry still there? why: its reason and detail; may be NULL. */
 int sync_verdict_listed(sync_verdict_state *v, bool *listed, char why[SYNC_ERROR_BYTES]);
 
-/* A stamp of this file, above all it has met. */
-sync_stamp sync_verdict_stamp(sync_merging *m);
-
 /* Writes cells (carried, stamped) and references of `change` to a state that lives; its existence too if change->stamp is one. */
 int sync_verdict_put(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born,
                      sync_row *change);

@@ -115,12 +115,6 @@ int sync_verdict_refused(sync_verdict_state *v, const sync_table *t, const sync_
 
 /* ---- states ---- */
 
-sync_stamp sync_verdict_stamp(sync_merging *m)
-{
-    m->hlc = sync_hlc_next(m->hlc, m->now_ms, m->now_ms);
-    return (sync_stamp){m->hlc, m->s->own_site, 1};
-}
-
 int sync_verdict_put(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *change)
 {
     sync_row row = {0};
@@ -149,7 +143,7 @@ int sync_verdict_drop(sync_merging *m, sync_table *t, const sync_value *key, syn
     if (rc == SYNC_OK && sync_row_alive(&row)) {
         end.cl = t->identity == SYNC_BY_ROW ? 2 : row.cl + 1;
         end.born = row.born;
-        end.stamp = sync_verdict_stamp(m);
+        end.stamp = sync_merging_stamp(m);
         sync_merged what = sync_row_merge(&m->s->sites, t->identity, &row, &end);
         rc = what == SYNC_MERGE_NOMEM ? sync_fail_nomem(m->error) : sync_show(m, t, key, &row, &slot, what);
     }

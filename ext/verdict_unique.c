@@ -178,7 +178,7 @@ static int claim(sync_verdict_state *v, sync_merging *m)
     sync_row change = {0};
     bool listed = false;
     int rc = sync_verdict_listed(v, &listed, NULL);
-    sync_stamp stamp = sync_verdict_stamp(m);
+    sync_stamp stamp = sync_merging_stamp(m);
     for (uint32_t i = 0; rc == SYNC_OK && listed && i < v->row.count; i++) {
         const sync_cell *cell = &v->row.cells[i];
         bool indexed = false;
@@ -221,7 +221,7 @@ static int lose(sync_verdict_state *v, sync_merging *m)
     }
     int rc = sync_exec(v->s, v->error, "SAVEPOINT sync_lose");
     if (rc == SYNC_OK && any) {
-        rc = sync_verdict_nulls(v, sync_verdict_stamp(m), &change);
+        rc = sync_verdict_nulls(v, sync_merging_stamp(m), &change);
         rc = rc == SYNC_OK ? sync_verdict_put(m, v->t, v->key, v->born, &change) : rc;
         m->touched[v->t - v->s->tables] = true;
         rc = rc == SYNC_OK ? sync_settle(m) : rc;
