@@ -122,17 +122,6 @@ void fuzz_exec(sqlite3 *db, const char *sql)
     }
 }
 
-static void read_row(sqlite3_stmt *stmt)
-{
-    static volatile uint8_t sum;
-    for (int c = sqlite3_column_count(stmt) - 1; c >= 0; c--) {
-        const uint8_t *bytes = sqlite3_column_blob(stmt, c);
-        for (int i = sqlite3_column_bytes(stmt, c) - 1; bytes != NULL && i >= 0; i--) {
-            sum = (uint8_t)(sum ^ bytes[i]);
-        }
-    }
-}
-
 int fuzz_run(sqlite3 *db, const char *sql, const void *blob, size_t bytes, int64_t *number)
 {
     sqlite3_stmt *stmt = NULL;
@@ -145,30 +134,12 @@ int fuzz_run(sqlite3 *db, const char *sql, const void *blob, size_t bytes, int64
         if (first && number != NULL && sqlite3_column_type(stmt, 0) == SQLITE_INTEGER) {
             *number = sqlite3_column_int64(stmt, 0);
         }
-        read_row(stmt);
+        fuzz_read_row(stmt);
         first = false;
         rc = SQLITE_OK;
     }
     sqlite3_finalize(stmt);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-void fuzz_blob(sqlite3 *db, const char *sql, const sync_buf *parameter, sync_buf *out)
-{
-    sqlite3_stmt *stmt = NULL;
-    sync_buf_reset(out);
-    FUZZ_CHECK(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK);
-    if (parameter != NULL) {
-        sqlite3_bind_blob64(stmt, 1, parameter->data, parameter->len, SQLITE_STATIC);
-    }
-    if (sqlite3_step(stmt) == SQLITE_ROW) {
-        const void *bytes = sqlite3_column_blob(stmt, 0);
-        sync_buf_put(out, bytes, (size_t)sqlite3_column_bytes(stmt, 0));
-    }
-    if (sqlite3_finalize(stmt) != SQLITE_OK || out->oom) {
-        fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(db));
-        abort();
-    }
 }
 
 /* ---- the two files ---- */

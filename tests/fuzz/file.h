@@ -2,7 +2,7 @@
 #ifndef FUZZ_FILE_H
 #define FUZZ_FILE_H
 
-#include "mem.h"
+#include "sql.h"
 
 #include <sqlite3.h>
 
@@ -30,8 +30,5 @@ void fuzz_exec(sqlite3 *db, const char *sql);
 /* Runs one statement to its end, reading every column of every row, with `blob` (may be NULL) as its first parameter. The result code. Its first
 ** column of the first row, if that is a number, comes to *number (may be NULL). A statement that takes longer than any here may is a finding. */
 int fuzz_run(sqlite3 *db, const char *sql, const void *blob, size_t bytes, int64_t *number);
-
-/* The first column of the first row, as bytes; what was there before goes. */
-void fuzz_blob(sqlite3 *db, const char *sql, const sync_buf *parameter, sync_buf *out);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "damage.h"
 #include "fuzz.h"
+#include "sql.h"
 
 #include "status.h"
 #include "sync_ext.h"
@@ -136,17 +137,6 @@ static int step(void *context)
     return ++one->steps > STEPS_MAX;
 }
 
-static void read_row(sqlite3_stmt *stmt)
-{
-    static volatile uint8_t sum;
-    for (int c = sqlite3_column_count(stmt) - 1; c >= 0; c--) {
-        const uint8_t *bytes = sqlite3_column_blob(stmt, c);
-        for (int i = sqlite3_column_bytes(stmt, c) - 1; bytes != NULL && i >= 0; i--) {
-            sum = (uint8_t)(sum ^ bytes[i]);
-        }
-    }
-}
-
 static int run_sql(patient *one, const char *sql, const sync_buf *parameter)
 {
     sqlite3_stmt *stmt = NULL;
@@ -155,7 +145,7 @@ static int run_sql(patient *one, const char *sql, const sync_buf *parameter)
         rc = sqlite3_bind_blob64(stmt, 1, parameter->data, parameter->len, SQLITE_STATIC);
     }
     while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        read_row(stmt);
+        fuzz_read_row(stmt);
         rc = SQLITE_OK;
     }
     sqlite3_finalize(stmt);

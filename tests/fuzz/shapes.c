@@ -3,6 +3,7 @@
 
 #include "chance.h"
 #include "fuzz.h"
+#include "sql.h"
 
 #include "env.h"
 #include "sync_ext.h"
@@ -185,31 +186,13 @@ static void more_rows(sqlite3 *db, int rows, int from)
     }
 }
 
-static void blob(sqlite3 *db, const char *sql, const sync_buf *parameter, sync_buf *out)
-{
-    sqlite3_stmt *stmt = NULL;
-    sync_buf_reset(out);
-    FUZZ_CHECK(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK);
-    if (parameter != NULL) {
-        sqlite3_bind_blob64(stmt, 1, parameter->data, parameter->len, SQLITE_STATIC);
-    }
-    if (sqlite3_step(stmt) == SQLITE_ROW) {
-        const void *bytes = sqlite3_column_blob(stmt, 0);
-        sync_buf_put(out, bytes, (size_t)sqlite3_column_bytes(stmt, 0));
-    }
-    if (sqlite3_finalize(stmt) != SQLITE_OK || out->oom) {
-        fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(db));
-        abort();
-    }
-}
-
 /* What `from` has and `to` has not. */
 static void carry(sqlite3 *from, sqlite3 *to)
 {
     sqlite3_stmt *stmt = NULL;
     sync_buf seen = {0}, changes = {0};
-    blob(to, "SELECT sync_seen()", NULL, &seen);
-    blob(from, "SELECT sync_changeset(?1)", &seen, &changes);
+    fuzz_blob(to, "SELECT sync_seen()", NULL, &seen);
+    fuzz_blob(from, "SELECT sync_changeset(?1)", &seen, &changes);
     FUZZ_CHECK(sqlite3_prepare_v2(to, "SELECT sync_apply(?1)", -1, &stmt, NULL) == SQLITE_OK);
     sqlite3_bind_blob64(stmt, 1, changes.data, changes.len, SQLITE_STATIC);
     FUZZ_CHECK(sqlite3_step(stmt) == SQLITE_ROW && sqlite3_finalize(stmt) == SQLITE_OK);
@@ -308,11 +291,11 @@ static void make(shape *s, char paths[FILES][64])
         }
     }
     witnessed = false;
-    blob(db[OURS], "SELECT sync_seen()", NULL, &s->seen);
+    fuzz_blob(db[OURS], "SELECT sync_seen()", NULL, &s->seen);
     witnessed = false;
-    blob(db[THEIRS], "SELECT sync_changeset(?1)", &s->seen, &s->delta);
-    blob(db[THEIRS], "SELECT sync_changeset()", NULL, &s->full);
-    blob(db[THEIRS], "SELECT sync_seen()", NULL, &s->seen);
+    fuzz_blob(db[THEIRS], "SELECT sync_changeset(?1)", &s->seen, &s->delta);
+    fuzz_blob(db[THEIRS], "SELECT sync_changeset()", NULL, &s->full);
+    fuzz_blob(db[THEIRS], "SELECT sync_seen()", NULL, &s->seen);
     FUZZ_CHECK(number(db[OURS], "SELECT count(*) FROM sync_conflict WHERE held") > 0);
     FUZZ_CHECK(number(db[OURS], "SELECT sum(pending) FROM sync_status") > 0);
     FUZZ_CHECK((number(db[OURS], "SELECT sum(tail) FROM sync_status") > 0) == s->tail);
