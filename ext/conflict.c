@@ -21,6 +21,75 @@ static void state_key(sync_buf *buf, const sync_merging *m, const sync_table *t,
     }
 }
 
+/* Are two keys equal in the eyes of SQLite, whose collations may be the application's? */
+static int equal_keys(sync_merging *m, const sync_table *t, const sync_value *a, const sync_value *b,
+                      bool *equal)
+{
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_str *sql = sqlite3_str_new(m->s->db);
+    sqlite3_str_appendall(sql, "SELECT 1 WHERE ");
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "%s?%u = ?%u COLLATE \"%w\"", i ? " AND " : "", 2 * i + 1, 2 * i + 2,
+                            t->key_collations[i]);
+    }
+    char *text = sqlite3_str_finish(sql);
+    int rc = text ? sync_borrow(m->s, &stmt, m->error, "%s", text) : sync_fail_nomem(m->error);
+    sqlite3_free(text);
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+        if (sync_bind_value(stmt, (int)(2 * i + 1), &a[i]) ||
+            sync_bind_value(stmt, (int)(2 * i + 2), &b[i])) {
+            rc = sync_fail_db(m->s, m->error, NULL);
+        }
+    }
+    rc = rc == SYNC_OK ? sync_step(m->s, stmt, m->error) : rc;
+    *equal = rc == SQLITE_ROW;
+    sync_return(m->s, stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Puts the entries of a row under this spelling of its key, whatever they were listed under. */
+static int respell(sync_merging *m, const sync_table *t, const sync_value *key, const sync_buf *id)
+{
+    sqlite3_stmt *each = NULL;
+    sync_value listed[SYNC_KEY_COLUMNS_MAX];
+    sync_stamp born;
+    int rc = sync_prepare(
+        m->s, &each, m->error,
+        "SELECT raw_key, clock_key, id FROM main.sync_conflict WHERE tid = %u AND clock_key <> ?1", t->tid);
+    if (rc == SYNC_OK && sqlite3_bind_blob64(each, 1, id->data, id->len, SQLITE_STATIC)) {
+        rc = sync_fail_db(m->s, m->error, NULL);
+    }
+    while (rc == SYNC_OK && (rc = sync_step(m->s, each, m->error)) == SQLITE_ROW) {
+        bool equal = false;
+        rc = sync_conflict_key(m, t, sync_column_value(each, 0), sync_column_value(each, 1), listed, &born);
+        rc = rc == SYNC_OK ? equal_keys(m, t, listed, key, &equal) : rc;
+        if (rc == SYNC_OK && equal) {
+            sqlite3_stmt *stmt;
+            rc = sync_borrow(m->s, &stmt, m->error,
+                             "UPDATE main.sync_conflict SET clock_key = ?1 WHERE id = ?2");
+            if (rc == SYNC_OK && (sqlite3_bind_blob64(stmt, 1, id->data, id->len, SQLITE_STATIC) ||
+                                  sqlite3_bind_int64(stmt, 2, sqlite3_column_int64(each, 2)))) {
+                rc = sync_fail_db(m->s, m->error, NULL);
+            }
+            rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
+            sync_return(m->s, stmt);
+        }
+    }
+    sqlite3_finalize(each);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* What the entries of a row bear as clock_key. */
+static int entry_key(sync_buf *id, sync_merging *m, const sync_table *t, const sync_value *key,
+                     const sync_row *row)
+{
+    state_key(id, m, t, key, row);
+    if (id->oom) {
+        return sync_fail_nomem(m->error);
+    }
+    return t->normal_keys ? SYNC_OK : respell(m, t, key, id);
+}
+
 /* Of a row that is shown, and of which some cells wait: those are what an entry is about. */
 static bool waits(const sync_table *t, const sync_row *row)
 {
@@ -110,12 +179,12 @@ static int take_off(sync_merging *m, const sync_table *t, const sync_value *key,
 {
     sync_buf id = {0};
     sqlite3_stmt *stmt = NULL;
-    state_key(&id, m, t, key, row);
-    int rc = id.oom ? sync_fail_nomem(m->error)
-                    : sync_prepare(m->s, &stmt, m->error,
-                                   "DELETE FROM main.sync_conflict WHERE tid = %u AND clock_key = ?1 AND "
-                                   "iif(?2 IS NULL, held, NOT held AND reason = ?2)",
-                                   t->tid);
+    int rc = entry_key(&id, m, t, key, row);
+    rc = rc != SYNC_OK ? rc
+                       : sync_prepare(m->s, &stmt, m->error,
+                                      "DELETE FROM main.sync_conflict WHERE tid = %u AND clock_key = ?1 AND "
+                                      "iif(?2 IS NULL, held, NOT held AND reason = ?2)",
+                                      t->tid);
     if (rc == SYNC_OK) {
         rc = sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) ||
                      sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC)
@@ -144,12 +213,12 @@ int sync_conflict_noted(sync_merging *m, const sync_table *t, const sync_value *
     sync_buf id = {0};
     sqlite3_stmt *stmt = NULL;
     *noted = false;
-    state_key(&id, m, t, key, row);
-    int rc = id.oom
-                 ? sync_fail_nomem(m->error)
-                 : sync_borrow(m->s, &stmt, m->error,
-                               "SELECT 1 FROM main.sync_conflict WHERE tid = ?1 AND clock_key = ?2 AND NOT "
-                               "held AND reason = ?3");
+    int rc = entry_key(&id, m, t, key, row);
+    rc = rc != SYNC_OK
+             ? rc
+             : sync_borrow(m->s, &stmt, m->error,
+                           "SELECT 1 FROM main.sync_conflict WHERE tid = ?1 AND clock_key = ?2 AND NOT "
+                           "held AND reason = ?3");
     if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) ||
                           sqlite3_bind_blob64(stmt, 2, id.data, id.len, SQLITE_STATIC) ||
                           sqlite3_bind_text(stmt, 3, reason, -1, SQLITE_STATIC))) {
@@ -175,13 +244,13 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
     sqlite3_stmt *stmt = NULL;
     bool own = newest_stamp(m, t, row).site == m->s->own_site;
     int rc = held ? sync_conflict_clear(m, t, key, row) : SYNC_OK;
-    state_key(&id, m, t, key, row);
+    rc = rc == SYNC_OK ? entry_key(&id, m, t, key, row) : rc;
     sync_value room;
     sync_json_key(&json, sync_claimed(row, key, &room), t->key_count);
     for (uint32_t i = 0; i < t->key_count; i++) {
         sync_value_put(&raw, &key[i]);
     }
-    if (rc == SYNC_OK && (id.oom || json.oom || raw.oom)) {
+    if (rc == SYNC_OK && (json.oom || raw.oom)) {
         rc = sync_fail_nomem(m->error);
     }
     rc = rc == SYNC_OK
@@ -218,11 +287,11 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
     sync_buf id = {0}, json = {0};
     sqlite3_stmt *stmt = NULL;
     sync_value room;
-    state_key(&id, m, t, key, row);
     sync_json_key(&json, sync_claimed(row, key, &room), t->key_count);
-    int rc =
-        id.oom || json.oom
-            ? sync_fail_nomem(m->error)
+    int rc = json.oom ? sync_fail_nomem(m->error) : entry_key(&id, m, t, key, row);
+    rc =
+        rc != SYNC_OK
+            ? rc
             : sync_prepare(
                   m->s, &stmt, m->error,
                   "UPDATE main.sync_conflict SET ours = iif(reason = ?2, ours, NULL), theirs = "
