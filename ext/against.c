@@ -143,24 +143,40 @@ static int load_shown(sync_merging *m, sync_table *t, const sync_value *at, cons
     return sync_base_load(m->s, t, at, against, NULL, &m->arena, &exists, m->error);
 }
 
+/* Whoever lacks a parent competes for nothing, whatever it was listed for: *lacks, and the entry says so. */
+static int notice_parent(sync_merging *m, sync_table *t, const sync_listed *one, const sync_row *row,
+                         const sync_slot *slot, bool *lacks)
+{
+    sync_missing missing = {.from = 0};
+    sync_value room;
+    int rc = sync_parents_missing(m, t, sync_claimed(row, one->key, &room), row, slot, &missing);
+    *lacks = rc == SYNC_OK && missing.why[0];
+    return *lacks ? sync_conflict_restate(m, t, one->key, row, "foreign key", missing.why) : rc;
+}
+
 static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
 {
     sync_row row = {0}, against = {0};
     sync_slot slot;
     sync_value room;
+    bool lacks = strcmp(one->reason, "foreign key") == 0;
     int rc = sync_find(m, t, one->key, one->born, &row, &slot);
     if (rc != SYNC_OK || !slot.was_held) { /* it has been settled */
         sync_row_free(&row);
         return rc;
     }
-    if (!row.held) {
+    bool number = strcmp(one->reason, "number") == 0, unique = strcmp(one->reason, "unique") == 0;
+    if (row.held && (number || unique)) {
+        rc = notice_parent(m, t, one, &row, &slot, &lacks);
+    }
+    if (rc == SYNC_OK && !row.held) {
         rc = load_shown(m, t, sync_lies(&slot, one->key, &room), &row, &against);
-    } else if (strcmp(one->reason, "number") == 0) {
-        rc = load_occupant(m, t, one, &row, &against);
-    } else if (strcmp(one->reason, "unique") == 0) {
-        rc = load_clashing(m, t, one, &row, &against);
-    } else if (strcmp(one->reason, "foreign key") == 0) {
+    } else if (rc == SYNC_OK && lacks) {
         rc = load_delete(m, t, one, &row, &slot, &against);
+    } else if (rc == SYNC_OK && number) {
+        rc = load_occupant(m, t, one, &row, &against);
+    } else if (rc == SYNC_OK && unique) {
+        rc = load_clashing(m, t, one, &row, &against);
     }
     rc = rc == SYNC_OK ? sync_conflict_sides(m, one->id, t, &row, against.cl ? &against : NULL) : rc;
     sync_row_free(&row);

@@ -49,10 +49,15 @@ uint32_t sync_claims_find(sync_claims *c, const sync_table *t, const sync_value 
     return SYNC_NO_CLAIM;
 }
 
-bool sync_claims_trusts(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born)
+bool sync_claims_trusts(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born,
+                        int64_t *number)
 {
     uint32_t at = sync_claims_find(c, t, key, born);
-    return at != SYNC_NO_CLAIM && c->list[at].wins;
+    bool trusted = at != SYNC_NO_CLAIM && c->list[at].wins;
+    if (trusted && number && c->list[at].numbered) {
+        *number = c->list[at].number.i;
+    }
+    return trusted;
 }
 
 static void chain(sync_claims *c, uint32_t at)

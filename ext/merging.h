@@ -28,7 +28,9 @@ typedef struct sync_holding {
 
 /* Rows that are being shown together (claims.h): each may rely on the others. */
 typedef struct sync_claims sync_claims;
-bool sync_claims_trusts(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born);
+/* Is the row one of those, or about to be? *number (may be NULL): then that under which it will be, if it has one. */
+bool sync_claims_trusts(sync_claims *c, const sync_table *t, const sync_value *key, sync_stamp born,
+                        int64_t *number);
 
 typedef struct sync_merging {
     sync_db *s;

@@ -359,10 +359,22 @@ int sync_parents_renumber(sync_merging *m, const sync_table *t, const sync_value
             cell->value.i = sync_claimed(row, key, &room)->i; /* it refers to itself */
         } else {
             rc = sync_find_number(m, parent, meant->number, meant->born, &shown, &number);
+            const sync_value birth = {.type = SYNC_INTEGER, .i = meant->number};
+            shown = shown || (rc == SYNC_OK && m->claims && /* shown next, both in a circle */
+                              sync_claims_trusts(m->claims, parent, &birth, meant->born, &number));
             cell->value.i = shown ? number : cell->value.i;
         }
     }
     return rc;
+}
+
+/* Does a foreign key whose values are the row's own key mean the row itself? Another row may have had its number. */
+static bool means_itself(const sync_fk *fk, const sync_value *key, const sync_row *row)
+{
+    const sync_ref *meant = meaning(row, fk);
+    return !fk->to_row || (meant == NULL ? sync_stamp_is_none(row->born)
+                                         : sync_stamp_equal(meant->born, row->born) &&
+                                               (row->moved || meant->number == key->i));
 }
 
 /* The first missing parent among foreign keys of which the row carries a column (all, if it is not shown); `whole` has the other columns. */
@@ -382,7 +394,7 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
             complete = complete && values[c] && values[c]->type != SYNC_NULL;
             own = own && complete && sync_value_same(values[c], &key[c]);
         }
-        if (!parent || !fresh || !complete || own) {
+        if (!parent || !fresh || !complete || (own && means_itself(fk, key, row))) {
             continue;
         }
         int rc = parent_shown(m, fk, parent, values, row, &shown);
@@ -404,7 +416,8 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
             missing->born = meant->born;
             missing->key[0].i = meant->number;
         }
-        if (m->claims && fk->to_key && sync_claims_trusts(m->claims, parent, missing->key, missing->born)) {
+        if (m->claims && fk->to_key &&
+            sync_claims_trusts(m->claims, parent, missing->key, missing->born, NULL)) {
             continue;
         }
         sqlite3_snprintf(SYNC_ERROR_BYTES, missing->why,

@@ -189,6 +189,41 @@ void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *befor
     }
 }
 
+static const sim_row *find(const sim_dump *dump, int table, uint64_t key)
+{
+    for (int i = 0; i < dump->count[table]; i++) {
+        if (dump->row[table][i].key == key) {
+            return &dump->row[table][i];
+        }
+    }
+    return NULL;
+}
+
+uint64_t sim_hash(uint64_t h, const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        h = (h ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+    }
+    return h;
+}
+
+bool dump_has(const sim_dump *dump, int table, const char *key_text)
+{
+    return find(dump, table, sim_hash(SIM_HASH_START, key_text, strlen(key_text))) != NULL;
+}
+
+void draft_delete(sim_draft *draft, int table, const char *key_text)
+{
+    static const sim_row unknown;
+    put(draft, (sim_event){.verb = VERB_DELETE,
+                           .table = table,
+                           .col = -1,
+                           .key = sim_hash(SIM_HASH_START, key_text, strlen(key_text)),
+                           .key_text = key_text,
+                           .value_text = "",
+                           .old = &unknown});
+}
+
 static uint32_t new_transaction(transaction t)
 {
     if (transaction_count == transaction_cap) {
@@ -270,16 +305,6 @@ static bool before(const sim_event *a, const sim_event *b)
         return tb->number != 0;
     }
     return tb->number != 0 && tb->knew.at[ta->actor] >= ta->number;
-}
-
-static const sim_row *find(const sim_dump *dump, int table, uint64_t key)
-{
-    for (int i = 0; i < dump->count[table]; i++) {
-        if (dump->row[table][i].key == key) {
-            return &dump->row[table][i];
-        }
-    }
-    return NULL;
 }
 
 typedef struct checker {
@@ -364,12 +389,31 @@ static bool is_inserted_again(const sim_event *d)
     return false;
 }
 
+/* A number that was given up for another one may be what is left of it in the end. */
+static bool is_moved(const sim_event *d)
+{
+    for (size_t i = 0; renumbered[d->table] && i < event_count; i++) {
+        const sim_event *w = &events[i];
+        if (w->verb == VERB_INSERT && w->table == d->table && w->transaction == d->transaction) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What ADD COLUMN fills in is no write. */
 static bool is_default(const checker *c, const sim_event *e, const char *shown)
 {
     const sim_column *col = &c->schema->table[e->table].column[e->col];
     const char *text = col->deflt == NULL ? "n" : *col->deflt == '\'' ? "tdflt" : "i7";
     return col->late && strcmp(shown, text) == 0;
+}
+
+/* A row that is held may have come under another number, and is listed there. */
+static bool is_held(const checker *c, const sim_event *e)
+{
+    bool elsewhere = e->verb == VERB_SET ? schema_by_row(&c->schema->table[e->table]) : renumbered[e->table];
+    return c->aside(c->context, e->table, e->key_text, elsewhere ? e->value_text : NULL);
 }
 
 static const char *check_set(const checker *c, const sim_event *e)
@@ -385,8 +429,7 @@ static const char *check_set(const checker *c, const sim_event *e)
     if (row && is_default(c, e, row->text[e->col]) && is_renewed(c, e)) {
         return NULL;
     }
-    if (is_deleted(c, e) || (by_row && shown_elsewhere(c, e)) || follows_number(c, e) ||
-        c->aside(c->context, e->table, e->key_text)) {
+    if (is_deleted(c, e) || (by_row && shown_elsewhere(c, e)) || follows_number(c, e) || is_held(c, e)) {
         return NULL;
     }
     return row ? row->text[e->col] : "no row";
@@ -395,7 +438,7 @@ static const char *check_set(const checker *c, const sim_event *e)
 static const char *check_delete(const checker *c, const sim_event *e)
 {
     const sim_row *row = find(c->final, e->table, e->key);
-    if (row == NULL || is_inserted_again(e)) {
+    if (row == NULL || is_inserted_again(e) || is_moved(e)) {
         return NULL;
     }
     if (schema_by_row(&c->schema->table[e->table])) { /* another row may have the number by now */
@@ -425,8 +468,7 @@ const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_as
             wrong = check_set(&c, e);
         } else if (e->verb == VERB_DELETE) {
             wrong = check_delete(&c, e);
-        } else if (!find(final, e->table, e->key) && !is_deleted(&c, e) &&
-                   !aside(context, e->table, e->key_text)) {
+        } else if (!find(final, e->table, e->key) && !is_deleted(&c, e) && !is_held(&c, e)) {
             wrong = "no row";
         }
         if (wrong) {

@@ -43,7 +43,14 @@ void *ledger_alloc(size_t bytes);
 ** row may have been deleted and inserted again (INSERT OR REPLACE with recursive triggers). */
 void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *before, const sim_dump *after,
                bool rewrites, bool replaces);
+/* A row that was held, and not among those that dumps show, was deleted. key_text: as in a dump. */
+void draft_delete(sim_draft *draft, int table, const char *key_text);
 void draft_free(sim_draft *draft);
+
+bool dump_has(const sim_dump *dump, int table, const char *key_text);
+
+#define SIM_HASH_START UINT64_C(0xcbf29ce484222325)
+uint64_t sim_hash(uint64_t h, const char *text, size_t bytes); /* of key_text: sim_row.key */
 
 /* Rows that were there when their table was tracked: below all writes. */
 void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table);
@@ -60,8 +67,8 @@ void ledger_doubled(void);
 /* Writes that no file of these holds any more are not asked for. */
 void ledger_forget(const sim_vector *const *held, int count);
 
-/* Whether (table, key) is in a file's sync_conflict. */
-typedef bool (*sim_aside)(void *context, int table, const char *key_text);
+/* Whether (table, key) is in a file's sync_conflict. value_text, unless it is NULL: or a row of any key that has this value. */
+typedef bool (*sim_aside)(void *context, int table, const char *key_text, const char *value_text);
 
 /* NULL, or which write was lost (lives until ledger_reset). */
 const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_aside aside, void *context);

@@ -106,16 +106,6 @@ static sqlite3_stmt *dump_statement(sim_member *m, const sim_schema *schema, sql
     return *stmt;
 }
 
-static uint64_t hash(uint64_t h, const char *text, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        h = (h ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    }
-    return h;
-}
-
-#define HASH_START UINT64_C(0xcbf29ce484222325)
-
 static size_t put_hex(char *to, size_t room, const uint8_t *from, size_t bytes)
 {
     size_t at = 0;
@@ -147,6 +137,22 @@ static size_t key_text(sqlite3_stmt *stmt, int col, bool nocase, char *to, size_
     }
 }
 
+static bool is_nocase(const sim_table *t, int key)
+{
+    return t->kind == KIND_NOCASE || (t->kind == KIND_PAIR_WITHOUT_ROWID && key == 1);
+}
+
+const char *member_key(const sim_table *t, const char *json)
+{
+    char *text = ledger_keep(json, strlen(json));
+    const char *last = strrchr(text, ',');
+    for (char *at = text; *at && is_nocase(t, t->keys - 1); at++) {
+        bool lower = *at >= 'A' && *at <= 'Z' && (t->keys == 1 || at > last);
+        *at = (char)(lower ? *at + 32 : *at);
+    }
+    return text;
+}
+
 static void cell(sqlite3_stmt *stmt, int col, uint64_t *value, const char **text)
 {
     char to[80];
@@ -172,8 +178,8 @@ static void cell(sqlite3_stmt *stmt, int col, uint64_t *value, const char **text
             at += shown;
         }
     }
-    uint64_t h = hash(HASH_START, to, at);
-    *value = (raw ? hash(h, raw, bytes) : h) | 1;
+    uint64_t h = sim_hash(SIM_HASH_START, to, at);
+    *value = (raw ? sim_hash(h, raw, bytes) : h) | 1;
     *text = ledger_keep(to, at);
 }
 
@@ -193,12 +199,11 @@ static void read_row(const sim_member *m, const sim_table *t, int table, sqlite3
         if (k) {
             text[at++] = ',';
         }
-        bool nocase = t->kind == KIND_NOCASE || (t->kind == KIND_PAIR_WITHOUT_ROWID && k == 1);
-        at += key_text(stmt, k, nocase, text + at, sizeof text - at - 2);
+        at += key_text(stmt, k, is_nocase(t, k), text + at, sizeof text - at - 2);
     }
     text[at++] = ']';
     memset(row, 0, sizeof *row);
-    row->key = hash(HASH_START, text, at);
+    row->key = sim_hash(SIM_HASH_START, text, at);
     row->key_text = ledger_keep(text, at);
     int col = t->keys;
     for (int c = 0; c < t->count; c++) {

@@ -56,6 +56,8 @@ int64_t member_int(sqlite3 *db, const char *sql, int64_t otherwise);
 
 /* All tables as connection `db` of it sees them. */
 int member_dump(sim_member *m, const sim_schema *schema, sqlite3 *db, sim_dump *to);
+/* The text of a key in sync_conflict as dumps have it: NOCASE in lower case. It lives until ledger_reset. */
+const char *member_key(const sim_table *t, const char *json);
 /* Columns have come: the statements of member_dump are made anew. */
 void member_schema_changed(sim_member *m);
 

@@ -236,6 +236,7 @@ typedef struct aside_list {
     struct {
         int table;
         const char *key;
+        const char *content; /* both sides, as sim_row.text without the type: w7, 12.5, 00ff */
     } at[2000];
 } aside_list;
 
@@ -244,26 +245,31 @@ static void list_aside(aside_list *list)
     list->count = 0;
     for (int i = 0; i < world.count; i++) {
         sqlite3_stmt *stmt = NULL;
-        (void)sqlite3_prepare_v2(world.member[i].engine, "SELECT tbl, key FROM sync_conflict", -1, &stmt,
-                                 NULL);
+        (void)sqlite3_prepare_v2(
+            world.member[i].engine,
+            "SELECT tbl, key, ifnull(ours, '') || ' ' || ifnull(theirs, '') FROM sync_conflict", -1, &stmt,
+            NULL);
         while (sqlite3_step(stmt) == SQLITE_ROW && list->count < 2000) {
             const char *name = (const char *)sqlite3_column_text(stmt, 0);
             list->at[list->count].table = name[1] - '0';
-            list->at[list->count++].key = ledger_keep((const char *)sqlite3_column_text(stmt, 1),
-                                                      (size_t)sqlite3_column_bytes(stmt, 1));
+            list->at[list->count].key = ledger_keep((const char *)sqlite3_column_text(stmt, 1),
+                                                    (size_t)sqlite3_column_bytes(stmt, 1));
+            list->at[list->count++].content = ledger_keep((const char *)sqlite3_column_text(stmt, 2),
+                                                          (size_t)sqlite3_column_bytes(stmt, 2));
         }
         sqlite3_finalize(stmt);
     }
 }
 
-static bool is_aside(void *context, int table, const char *key)
+static bool is_aside(void *context, int table, const char *key, const char *value)
 {
     const aside_list *list = context;
     const sim_table *t = &world.schema.table[table];
     bool nocase = t->kind == KIND_NOCASE || t->kind == KIND_PAIR_WITHOUT_ROWID;
     for (int i = 0; i < list->count; i++) {
+        bool has = value && strstr(list->at[i].content, *value ? value + 1 : value) != NULL;
         if (list->at[i].table == table &&
-            (nocase ? sqlite3_stricmp(list->at[i].key, key) : strcmp(list->at[i].key, key)) == 0) {
+            (has || (nocase ? sqlite3_stricmp(list->at[i].key, key) : strcmp(list->at[i].key, key)) == 0)) {
             return true;
         }
     }

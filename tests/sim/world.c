@@ -60,7 +60,9 @@ static void one_step(sim_dice *dice)
         sim_intrude_at = 1 + dice_below(dice, 20);
         world.intruder = dice_percent(dice, 80) ? who : other;
     }
-    if (kind < 440) {
+    if (kind < 60) {
+        calls_resolve(m);
+    } else if (kind < 440) {
         write_some(m, dice_percent(dice, 85) ? m->app : m->engine, 1 + dice_below(dice, 4));
     } else if (kind < 680) {
         traffic_ask(who, other);
@@ -78,7 +80,9 @@ static void one_step(sim_dice *dice)
         sim_now_ms += dice_below(dice, dice_percent(dice, 20) ? 100000 : 2000);
         world_say("sleep");
     } else if (kind < 850) {
-        if (plan->skew) {
+        if (!plan->skew) {
+            calls_alter(m);
+        } else {
             int skew =
                 dice_below(dice, 2) ? dice_below(dice, 4000) - 2000 : dice_below(dice, 1200000) - 600000;
             m->machine->skew_ms = skew;

@@ -77,6 +77,13 @@ void write_rollback(sim_member *m, sqlite3 *db);
 void write_column(sim_member *m, int table, int col);
 void write_upkeep(sim_member *m);
 void write_intrusion(void);
+/* Adds to its draft what changed from one dump to the next, as draft_add. Only what is tracked is written down; rows from before are, when
+** their table is tracked. */
+void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites);
+
+/* calls.c: what a person decides. */
+void calls_resolve(sim_member *m);
+void calls_alter(sim_member *m);
 
 /* traffic.c: messages and merges. */
 void traffic_ask(int receiver, int sender);

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* Only what is tracked is written down; rows from before are, when their table is tracked. */
-static void note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites)
+void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites)
 {
     sim_dump old = *before, new = *after;
     for (int t = 0; t < world.schema.count; t++) {
@@ -90,7 +89,7 @@ static bool statement(sim_member *m, sqlite3 *db, sim_dump *state)
         member_dump(m, &world.schema, db, &after) != SQLITE_OK) {
         return false;
     }
-    note(m, state, &after, s.rewrites);
+    write_note(m, state, &after, s.rewrites);
     *state = after;
     return primary != SQLITE_BUSY;
 }
