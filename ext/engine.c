@@ -183,6 +183,7 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
             t->cols[i].present = true;
             t->cols[i].affinity = base->cols[b].affinity;
             t->cols[i].preset = base->cols[b].preset;
+            t->cols[i].filled = base->cols[b].filled;
         }
     }
     for (uint32_t i = 0; i < t->col_count; i++) {

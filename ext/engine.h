@@ -43,7 +43,8 @@ typedef struct sync_column {
     bool late;     /* in the base table, not yet known to the triggers */
     bool learned;  /* present, but unknown to the triggers when the tail was written */
     char affinity; /* of present and late columns: 'i' 't' 'r' 'n' 'b' */
-    char *preset;  /* the DEFAULT as the schema spells it, or NULL */
+    char *preset;  /* the DEFAULT as an expression, or NULL */
+    bool filled;   /* NOT NULL */
     char *former;  /* a program renamed it since sync_column was written: what it was called there, or NULL */
     uint32_t same; /* this is but another name of column same - 1; 0: it is a column */
     bool absorb;   /* values that waited under this name are still to be moved there */

@@ -1,5 +1,16 @@
 #include "hints.h"
 
+/* What a column of the new row will be. REPLACE puts the DEFAULT where a NOT NULL column would be NULL, after the triggers that run before. */
+static void put_new(sqlite3_str *str, const sync_table *t, const char *column)
+{
+    const char *preset = NULL;
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        const sync_column *c = &t->cols[i];
+        preset = c->filled && sqlite3_stricmp(c->name, column) == 0 ? c->preset : preset;
+    }
+    sqlite3_str_appendf(str, preset ? "ifnull(NEW.\"%w\", (%s))" : "NEW.\"%w\"", column, preset);
+}
+
 /* The term as the new row has it: its columns are those of a subquery, so that it can stand there as it is. */
 static int put_term_of_new(sync_db *s, sqlite3_str *str, const sync_table *t, const char *term,
                            sync_error *error)
@@ -17,7 +28,9 @@ static int put_term_of_new(sync_db *s, sqlite3_str *str, const sync_table *t, co
     sqlite3_str_appendf(str, "(SELECT %s", term);
     while ((rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        sqlite3_str_appendf(str, "%sNEW.\"%w\" AS \"%w\"", any ? ", " : " FROM (SELECT ", name, name);
+        sqlite3_str_appendall(str, any ? ", " : " FROM (SELECT ");
+        put_new(str, t, name);
+        sqlite3_str_appendf(str, " AS \"%w\"", name);
         any = true;
     }
     sqlite3_str_appendall(str, any ? "))" : ")");
@@ -33,8 +46,9 @@ static int put_same(sync_db *s, sqlite3_str *str, const sync_table *t, const syn
     for (uint32_t c = 0; rc == SYNC_OK && c < u->count; c++) {
         sqlite3_str_appendall(str, c ? " AND " : "");
         if (u->terms[c] == NULL) {
-            sqlite3_str_appendf(str, "t.\"%w\" = NEW.\"%w\" COLLATE \"%w\"", u->cols[c], u->cols[c],
-                                u->collations[c]);
+            sqlite3_str_appendf(str, "t.\"%w\" = ", u->cols[c]);
+            put_new(str, t, u->cols[c]);
+            sqlite3_str_appendf(str, " COLLATE \"%w\"", u->collations[c]);
         } else {
             sqlite3_str_appendf(str, "(%s) COLLATE \"%w\" = ", u->terms[c], u->collations[c]);
             rc = put_term_of_new(s, str, t, u->terms[c], error);

@@ -2,6 +2,7 @@
 
 #include "index_sql.h"
 
+#include <ctype.h>
 #include <string.h>
 
 char *sync_schema_string(sync_arena *arena, const char *text)
@@ -215,12 +216,48 @@ static int read_indexes(sync_db *s, sync_arena *arena, sync_base_table *out, cha
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
+/* A name after DEFAULT is a text, quoted or not, but for the words that are values; in an expression it would be a column. NULL: no memory. */
+static char *preset_expression(sync_arena *arena, const char *preset)
+{
+    static const char *const words[] = {"NULL",         "TRUE",         "FALSE",
+                                        "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"};
+    size_t bytes = strlen(preset), named = 0;
+    char quote = preset[0] == '[' ? ']' : preset[0];
+    bool quoted = bytes > 1 && strchr("\"`]", quote) && preset[bytes - 1] == quote;
+    while (named < bytes &&
+           (isalnum((unsigned char)preset[named]) || strchr("_$", preset[named]) || (preset[named] & 0x80))) {
+        named++;
+    }
+    bool name = named == bytes && !isdigit((unsigned char)preset[0]);
+    for (size_t i = 0; name && i < sizeof words / sizeof *words; i++) {
+        name = sqlite3_stricmp(preset, words[i]) != 0;
+    }
+    char *text = quoted || name ? sync_arena_alloc(arena, 2 * bytes + 3) : NULL;
+    if (text == NULL) {
+        return quoted || name ? NULL : sync_schema_string(arena, preset);
+    }
+    size_t at = 0;
+    text[at++] = '\'';
+    for (size_t i = quoted; i < bytes - quoted; i++) {
+        text[at++] = preset[i];
+        if (preset[i] == '\'') {
+            text[at++] = '\'';
+        } else if (quoted && preset[i] == quote && i + 1 < bytes - 1) {
+            i++; /* it stands there twice */
+        }
+    }
+    text[at++] = '\'';
+    text[at] = 0;
+    return text;
+}
+
 static int read_columns(sync_db *s, sync_arena *arena, bool strict, sync_base_table *out, sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error,
-                          "SELECT name, type, pk, hidden, dflt_value FROM pragma_table_xinfo(%Q, 'main')",
-                          out->name);
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT name, type, pk, hidden, dflt_value, \"notnull\" FROM pragma_table_xinfo(%Q, 'main')",
+        out->name);
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -246,11 +283,12 @@ static int read_columns(sync_db *s, sync_arena *arena, bool strict, sync_base_ta
         rc = SQLITE_DONE;
         const char *type = (const char *)sqlite3_column_text(stmt, 1);
         char *name = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 0));
-        char *preset = sync_schema_string(arena, (const char *)sqlite3_column_text(stmt, 4));
+        const char *declared = (const char *)sqlite3_column_text(stmt, 4);
+        char *preset = declared ? preset_expression(arena, declared) : NULL;
         int pk = sqlite3_column_int(stmt, 2), hidden = sqlite3_column_int(stmt, 3);
         char affinity =
             strict && type && sqlite3_stricmp(type, "ANY") == 0 ? 'b' : sync_schema_affinity(type);
-        if (name == NULL) {
+        if (name == NULL || (preset == NULL && sqlite3_column_type(stmt, 4) != SQLITE_NULL)) {
             rc = sync_fail_nomem(error);
         } else if (pk > 0) {
             out->key_names[pk - 1] = name;
@@ -258,7 +296,8 @@ static int read_columns(sync_db *s, sync_arena *arena, bool strict, sync_base_ta
             out->key_affinity[pk - 1] = affinity;
             out->rowid_alias = out->key_count == 1 && type && sqlite3_stricmp(type, "INTEGER") == 0;
         } else if (hidden == 0) {
-            out->cols[out->col_count++] = (sync_base_column){name, affinity, preset};
+            out->cols[out->col_count++] =
+                (sync_base_column){name, affinity, preset, sqlite3_column_int(stmt, 5) != 0};
         }
         if (rc == SQLITE_DONE && pk > 0 && hidden > 1) {
             rc = sync_fail(error, SYNC_ERROR, "table %s: its key column %s is generated", out->name, name);

@@ -8,7 +8,8 @@
 typedef struct sync_base_column {
     char *name;
     char affinity;
-    char *preset; /* the DEFAULT as the schema spells it, or NULL */
+    char *preset; /* the DEFAULT as an expression, or NULL */
+    bool filled;  /* NOT NULL */
 } sync_base_column;
 
 typedef struct sync_base_table {
