@@ -181,6 +181,65 @@ static int run_write(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const 
     return rc;
 }
 
+/* A write as it is to be said: INSERT, or UPDATE of the row of this key. */
+typedef struct wording {
+    bool update, respell, reset;
+} wording;
+
+static char *write_text(sync_db *s, const sync_table *t, const sync_row *row, wording w, const char * or)
+{
+    return w.update ? update_text(s, t, row, w.respell, w.reset, or) : insert_text(s, t, row, or);
+}
+
+/* Once, by a statement of its own. */
+static int write_as(sync_db *s, const sync_table *t, const sync_value *key, const sync_row *row, wording w,
+                    const char * or, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare_text(s, &stmt, error, write_text(s, t, row, w, or));
+    rc = rc == SYNC_OK ? run_write(s, stmt, t, key, row, error) : rc;
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static bool may_have_answer(int refused)
+{
+    return refused == SQLITE_CONSTRAINT_UNIQUE || refused == SQLITE_CONSTRAINT_PRIMARYKEY ||
+           refused == SQLITE_CONSTRAINT_ROWID || refused == SQLITE_CONSTRAINT_NOTNULL ||
+           refused == SQLITE_CONSTRAINT_CHECK;
+}
+
+/* What was said instead of the table's clauses held for the application's triggers too, and one of those may have met the conflict, with an answer of
+** its own. So the row is tried without triggers; if it fits, it is written again with nothing said. */
+static int write_unsaid(sync_db *s, const sync_table *t, const sync_value *key, const sync_row *row,
+                        wording w, int refused, sync_error *error)
+{
+    int on = 0;
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &on); /* asks; cannot fail */
+    if (!t->clauses || !t->user_triggers || !on || !may_have_answer(refused)) {
+        return refused;
+    }
+    int rc = sync_exec(s, error, "SAVEPOINT sync_trial");
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    int own = write_as(s, t, key, row, w, own_rule(t), error);
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+    if (own == SYNC_OK || sync_base_refused(own)) {
+        rc = sync_exec(s, error, "ROLLBACK TO sync_trial; RELEASE sync_trial");
+    }
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (own != SYNC_OK) { /* again, for what SQLite says of it */
+        rc = sync_base_refused(own) ? write_as(s, t, key, row, w, own_rule(t), error) : own;
+        return rc == SYNC_OK || sync_base_refused(rc) ? own : rc;
+    }
+    rc = write_as(s, t, key, row, w, "", error);
+    return rc == SYNC_OK && sqlite3_changes(s->db) == 0 ? refused : rc;
+}
+
 int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, sync_error *error)
 {
     sqlite3_stmt **kept = &t->stmts[SYNC_STMT_BASE_INSERT], *once = NULL, **stmt = kept;
@@ -200,7 +259,7 @@ int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const syn
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);
-    return rc;
+    return sync_base_refused(rc) ? write_unsaid(s, t, key, row, (wording){.update = false}, rc, error) : rc;
 }
 
 int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool respell,
@@ -223,19 +282,14 @@ int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const syn
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);
-    return rc;
+    return sync_base_refused(rc) ? write_unsaid(s, t, key, row, (wording){true, respell, reset}, rc, error)
+                                 : rc;
 }
 
 int sync_base_displace(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool update,
                        sync_error *error)
 {
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare_text(s, &stmt, error,
-                               update ? update_text(s, t, row, false, false, "OR REPLACE ")
-                                      : insert_text(s, t, row, "OR REPLACE "));
-    rc = rc == SYNC_OK ? run_write(s, stmt, t, key, row, error) : rc;
-    sqlite3_finalize(stmt);
-    return rc;
+    return write_as(s, t, key, row, (wording){.update = update}, "OR REPLACE ", error);
 }
 
 static void build_delete(const sync_db *s, const sync_table *t, sqlite3_str *sql)

@@ -92,6 +92,30 @@ class Clauses(SyncTest):
                     self.level(a, b)
                     self.assertEqual((b.sql("SELECT id, n FROM t ORDER BY id"), b.held()), ([("null", 3), ("stays", 3)], []))
 
+    def test_what_triggers_say_of_conflicts_holds(self):
+        """SQLite puts what the outer statement says in the place of what statements in triggers say: INSERT OR IGNORE there failed, and the row was held."""
+        schema = """CREATE TABLE t(id TEXT PRIMARY KEY, v INT NOT NULL %s DEFAULT 5, w UNIQUE %s); CREATE TABLE words(w UNIQUE ON CONFLICT ABORT, last);
+            CREATE TRIGGER t_i AFTER INSERT ON t BEGIN INSERT OR IGNORE INTO words VALUES(NEW.w, 'inserted'); INSERT OR REPLACE INTO words VALUES('last', NEW.id); END;
+            CREATE TRIGGER t_u BEFORE UPDATE ON t BEGIN INSERT OR REPLACE INTO words VALUES('last', NEW.id); INSERT OR IGNORE INTO words VALUES('last', 'never'); END"""
+
+        def script(a, b):
+            b.script("INSERT INTO words VALUES('known', 'before'), ('last', 'none')")
+            a.script("INSERT INTO t VALUES('k', 1, 'known'), ('l', 2, 'new')")
+            self.level(a, b)
+            a.script("UPDATE t SET v = 3 WHERE id = 'k'")
+            tick()
+            b.script("INSERT INTO t VALUES('m', 4, 'newer')")
+            tick()
+            a.script("INSERT INTO t VALUES('n', 5, 'newer'), ('o', 5, 'other')")
+        for clause in CLAUSES:
+            with self.subTest(clause):
+                plain = self.files([clause + n + "plain" for n in "ab"], schema % ("", ""), "t")
+                files = self.files([clause + n for n in "ab"], schema % (("ON CONFLICT " + clause,) * 2), "t")
+                self.same_as_without(plain, files, script)
+                self.assertEqual([key for _, key, _ in files[1].held()], ['["m"]'])
+                self.assertEqual(files[1].sql("SELECT * FROM words ORDER BY w"), plain[1].sql("SELECT * FROM words ORDER BY w"))
+                self.assertEqual(files[1].sql("SELECT last FROM words WHERE w = 'known'"), [("before",)])
+
     def test_inside_a_transaction_of_the_caller(self):
         a, b = self.files("ab", "CREATE TABLE t(id TEXT PRIMARY KEY, email UNIQUE ON CONFLICT ROLLBACK); CREATE TABLE mine(x)", "t")
         a.sql("INSERT INTO t VALUES('a', 'ada')")
