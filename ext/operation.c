@@ -45,6 +45,9 @@ static int try_fold(sync_db *s, sync_operation *o, int64_t enough, int64_t *entr
             enough = INT64_MAX; /* who stamps which part of the tail is known in this transaction alone */
         }
         rc = rc == SYNC_OK ? sync_local(s, enough, &folded, error) : rc;
+        if (rc == SYNC_OK && folded > 0 && !o->renewed) {
+            sync_site_stamps(s, &o->outside);
+        }
         rc = rc == SYNC_OK ? sync_site_anew(s, &o->outside, &o->renewed, error) : rc;
         s->told_before_sid = 0;
         rc = rc == SYNC_OK ? SYNC_OK : sync_operation_end(s, o, rc, error);

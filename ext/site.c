@@ -189,28 +189,20 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
     return rc;
 }
 
-int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error)
+/* Is there a witness of this file's id, written since the machine started, that is not clean? After a power cut that is enough: what else it
+** says may be older. */
+static bool is_on_disk(const sync_db *s, const sync_outside *outside)
+{
+    return outside->witness == 1 && outside->same_boot && !outside->clean &&
+           memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0;
+}
+
+static void write_witness(sync_db *s, const char *path, sync_witness *w, bool to_disk)
 {
     const sync_env *env = sync_env_get();
-    const char *path = file_path(s);
-    sync_witness w = {.count = s->count, .told = (uint64_t)s->overlay.folded, .clean = false};
-    note_told(s, w.told);
-    if (path == NULL || !outside->known) {
-        return SYNC_OK;
-    }
-    int rc = entry_time(s, w.told, &w.told_at, error);
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    /* After a power cut it is enough that the disk has a witness of this id that is not clean: what else it says may be older. */
-    bool on_disk = outside->witness == 1 && outside->same_boot && !outside->clean &&
-                   memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0;
-    if (on_disk && outside->count == w.count && outside->told == w.told && outside->told_at == w.told_at) {
-        return SYNC_OK;
-    }
-    memcpy(w.site, s->site_ids[s->own_site], SYNC_SITE_BYTES);
-    memcpy(w.boot, boot_id(s), sizeof w.boot);
-    if (env->witness_write(env->context, path, &w, !on_disk) == 0) {
+    memcpy(w->site, s->site_ids[s->own_site], SYNC_SITE_BYTES);
+    memcpy(w->boot, boot_id(s), sizeof w->boot);
+    if (env->witness_write(env->context, path, w, to_disk) == 0) {
         s->witness_written = true;
         if (s->path == NULL && (s->path = sync_alloc(strlen(path) + 1)) != NULL) {
             memcpy(s->path, path, strlen(path) + 1);
@@ -222,6 +214,37 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
             "sync_ext: no witness file can be written beside %s (%s): a restored backup may go unnoticed",
             path, strerror(errno));
     }
+}
+
+void sync_site_stamps(sync_db *s, const sync_outside *outside)
+{
+    const char *path = file_path(s);
+    bool own = outside->witness == 1 && memcmp(outside->site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0;
+    sync_witness w = {.count = own ? outside->count : 0,
+                      .told = own ? outside->told : 0,
+                      .told_at = own ? outside->told_at : 0};
+    if (path != NULL && outside->known && !is_on_disk(s, outside)) {
+        write_witness(s, path, &w, true);
+    }
+}
+
+int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error)
+{
+    const char *path = file_path(s);
+    sync_witness w = {.count = s->count, .told = (uint64_t)s->overlay.folded, .clean = false};
+    note_told(s, w.told);
+    if (path == NULL || !outside->known) {
+        return SYNC_OK;
+    }
+    int rc = entry_time(s, w.told, &w.told_at, error);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    bool on_disk = is_on_disk(s, outside);
+    if (on_disk && outside->count == w.count && outside->told == w.told && outside->told_at == w.told_at) {
+        return SYNC_OK;
+    }
+    write_witness(s, path, &w, !on_disk);
     return SYNC_OK;
 }
 

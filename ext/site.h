@@ -33,6 +33,10 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
 ** logged once and things go on. An error is one of reading the file. */
 int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error);
 
+/* Before a fold is committed: what it stamps may be copied from the file, and be lost here when the power goes. So the disk is to have a witness that
+** is not clean. It says nothing of this fold. */
+void sync_site_stamps(sync_db *s, const sync_outside *outside);
+
 /* May this journal entry have left the file, so that its stamp is fixed? As the witness and this connection know. */
 bool sync_site_told(const sync_db *s, int64_t seq);
 

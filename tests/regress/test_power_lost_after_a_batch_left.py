@@ -71,6 +71,25 @@ class PowerCuts(SyncTest):
             with self.subTest(i):
                 self.cut(str(i), random.Random(f"{SEED} {i}"))
 
+    def test_what_a_copy_took_along_comes_back_too(self):
+        """Nothing had been told to anybody, but the file was copied with a fold in its log. It lost that, kept its id, and held for its own what it did not have."""
+        a = self.file("a", SCHEMA, "t", "n")
+        before = a.snapshot()
+        a.script("INSERT INTO n VALUES(1, 'one'), (2, 'two'); INSERT INTO t VALUES('k', 'v')")
+        a.fold()
+        witness = Path(a.path + "-sync").read_bytes()
+        had = a.site()
+        c = self.copy(a, "c")
+        a.overwrite(before)
+        Path(a.path + "-sync").write_bytes(after_another_boot(witness))
+        a.sql("INSERT INTO n VALUES(1, 'after the cut')")
+        c.sql("INSERT INTO n VALUES(3, 'of the copy')")
+        exchange(a, c)
+        self.assertNotEqual(a.site(), had)
+        self.assert_same(a, c)
+        self.assertEqual({v for (v,) in a.sql("SELECT v FROM n")}, {"one", "two", "of the copy", "after the cut"})
+        self.assertEqual(a.sql("SELECT * FROM t"), [("k", "v")])
+
 
 if __name__ == "__main__":
     unittest.main()

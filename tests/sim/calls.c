@@ -55,9 +55,9 @@ static void note_choice(sim_member *m, int table, sim_dump *before, sim_dump *af
     old.row[table] = before->row[table];
     new.count[table] = after->count[table];
     new.row[table] = after->row[table];
-    write_note(m, &old, &new, true);
+    write_note(m, &old, &new, true, false);
     before->count[table] = after->count[table] = 0;
-    write_note(m, before, after, false);
+    write_note(m, before, after, false, false);
     for (int i = 0; i < had->count; i++) {
         bool gone = had->at[i].held && !is_held(has, had->at[i].table, had->at[i].key);
         if (gone && !dump_has(&new, had->at[i].table, had->at[i].key) &&

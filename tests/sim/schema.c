@@ -379,6 +379,7 @@ sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][S
     } else if (kind < 53) {
         sqlite3_str_appendf(to, "UPDATE%s", word);
         put_key_change(to, t, dice);
+        s.moves = s.rewrites;
         s.rewrites = true;
     } else if (kind < 60 && chosen.count > 0) {
         sqlite3_str_appendall(to, "INSERT");

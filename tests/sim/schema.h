@@ -57,6 +57,7 @@ typedef struct sim_statement {
     char *sql; /* sqlite3_malloc'd */
     int table;
     bool rewrites; /* cells may have been written with what they were */
+    bool moves;    /* a row may have got the key of another one, in its place */
 } sim_statement;
 
 void schema_make(sim_schema *schema, sim_dice *dice, bool references);

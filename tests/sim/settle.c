@@ -267,7 +267,8 @@ static bool is_aside(void *context, int table, const char *key, const char *valu
     const sim_table *t = &world.schema.table[table];
     bool nocase = t->kind == KIND_NOCASE || t->kind == KIND_PAIR_WITHOUT_ROWID;
     for (int i = 0; i < list->count; i++) {
-        bool has = value && strstr(list->at[i].content, *value ? value + 1 : value) != NULL;
+        bool real = value && *value == 'r'; /* JSON writes it otherwise */
+        bool has = value && (real || strstr(list->at[i].content, *value ? value + 1 : value) != NULL);
         if (list->at[i].table == table &&
             (has || (nocase ? sqlite3_stricmp(list->at[i].key, key) : strcmp(list->at[i].key, key)) == 0)) {
             return true;

@@ -79,7 +79,7 @@ void write_upkeep(sim_member *m);
 void write_intrusion(void);
 /* Adds to its draft what changed from one dump to the next, as draft_add. Only what is tracked is written down; rows from before are, when
 ** their table is tracked. */
-void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites);
+void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites, bool moves);
 
 /* calls.c: what a person decides. */
 void calls_resolve(sim_member *m);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites)
+void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites, bool moves)
 {
     sim_dump old = *before, new = *after;
     for (int t = 0; t < world.schema.count; t++) {
@@ -10,7 +10,7 @@ void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bo
             old.count[t] = new.count[t] = 0;
         }
     }
-    draft_add(&m->draft, &world.schema, &old, &new, rewrites, m->recursive);
+    draft_add(&m->draft, &world.schema, &old, &new, rewrites, moves || m->recursive);
 }
 
 static int commit_draft(sim_member *m)
@@ -89,7 +89,7 @@ static bool statement(sim_member *m, sqlite3 *db, sim_dump *state)
         member_dump(m, &world.schema, db, &after) != SQLITE_OK) {
         return false;
     }
-    write_note(m, state, &after, s.rewrites);
+    write_note(m, state, &after, s.rewrites, s.moves);
     *state = after;
     return primary != SQLITE_BUSY;
 }
