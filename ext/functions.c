@@ -326,6 +326,7 @@ static int fold(call *c, sync_error *error)
 
 static void fn_fold(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
+    ((sync_db *)sqlite3_user_data(context))->try_held = true;
     (void)perform(context, argc, argv, TO_WRITE, fold);
 }
 

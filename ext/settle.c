@@ -541,6 +541,10 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
     if (rc == SYNC_OK && any) { /* only there, and in their children, may local writes have made room */
         rc = sync_clocks_named(s, s->folded, INT64_MAX, touched, error);
     }
+    bool again = any && (s->try_held || (s->tried_version && s->tried_version != s->schema_version));
+    for (uint32_t i = 0; rc == SYNC_OK && again && i < s->table_count; i++) {
+        touched[i] = true; /* a constraint or a trigger may be gone */
+    }
     if (late || any) { /* the tail says what to do beside folding */
         enough = INT64_MAX;
     }
@@ -561,8 +565,12 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         rc = rc == SYNC_OK ? sync_orphans_find(s, before, &orphans, error) : rc;
     }
     rc = rc == SYNC_OK && late ? sync_gone_settle(s, touched, &gone, error) : rc;
-    if (rc == SYNC_OK && (count || absorb || gone || (any && *entries) || orphans.count)) {
+    if (rc == SYNC_OK && (count || absorb || gone || again || (any && *entries) || orphans.count)) {
         rc = show_held(s, touched, learned, count, &orphans, error);
+    }
+    if (rc == SYNC_OK) {
+        s->tried_version = s->schema_version;
+        s->try_held = false;
     }
     sync_orphans_free(&orphans);
     if (rc == SYNC_OK && (count || absorb || gone)) {

@@ -65,6 +65,7 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
 
 void schema_make(sim_schema *schema, sim_dice *dice, bool references)
 {
+    static const char *const raises[] = {"ABORT", "ABORT", "FAIL", "ROLLBACK", "IGNORE"};
     memset(schema, 0, sizeof *schema);
     schema->count = dice_percent(dice, 50) ? 1 : dice_percent(dice, 70) ? 2 : SIM_TABLES;
     for (int i = 0; i < schema->count; i++) {
@@ -76,6 +77,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
         t->partial = dice_percent(dice, 10) && strcmp(t->column[0].name, "c0") == 0;
         t->generated = dice_percent(dice, 8);
         t->pushes = dice_percent(dice, 15) ? dice_below(dice, schema->count) : -1;
+        t->raises = dice_percent(dice, 15) && !t->column[0].late ? PICK(dice, raises) : NULL;
     }
 }
 
@@ -145,6 +147,22 @@ char *schema_sql(const sim_schema *schema, bool triggers)
     for (int i = 0; triggers && i < schema->count; i++) {
         if (schema->table[i].pushes >= 0) {
             trigger_sql(to, schema, &schema->table[i]);
+        }
+    }
+    return sqlite3_str_finish(to);
+}
+
+char *schema_refusals(const sim_schema *schema)
+{
+    sqlite3_str *to = sqlite3_str_new(NULL);
+    for (int i = 0; i < schema->count; i++) {
+        const sim_table *t = &schema->table[i];
+        for (int update = 0; t->raises && update < 2; update++) {
+            sqlite3_str_appendf(
+                to,
+                "CREATE TRIGGER no_%s_%d BEFORE %s ON %s WHEN NEW.%s = 2 BEGIN SELECT RAISE(%s%s); END;\n",
+                t->name, update, update ? "UPDATE" : "INSERT", t->name, t->column[0].name, t->raises,
+                *t->raises == 'I' ? "" : ", 'no 2 here'");
         }
     }
     return sqlite3_str_finish(to);

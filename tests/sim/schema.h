@@ -44,6 +44,8 @@ typedef struct sim_table {
     const char *clause; /* of its UNIQUE and NOT NULL columns: ON CONFLICT ..., or nothing */
     bool partial;       /* a partial UNIQUE index on the first column */
     int pushes;         /* a trigger writes into this table, or -1 */
+    const char
+        *raises; /* in some files a trigger refuses a value of the first column, so: ABORT, ...; or NULL */
 } sim_table;
 
 typedef struct sim_schema {
@@ -61,7 +63,8 @@ typedef struct sim_statement {
 } sim_statement;
 
 void schema_make(sim_schema *schema, sim_dice *dice, bool references);
-char *schema_sql(const sim_schema *schema, bool triggers);      /* sqlite3_malloc'd */
+char *schema_sql(const sim_schema *schema, bool triggers); /* sqlite3_malloc'd */
+char *schema_refusals(const sim_schema *schema);           /* those triggers; NULL: none. sqlite3_malloc'd */
 char *schema_add(const sim_schema *schema, int table, int col); /* ALTER TABLE */
 bool schema_by_row(const sim_table *t);
 const char *schema_options(const sim_table *t); /* of sync_track; NULL: none */

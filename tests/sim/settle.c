@@ -3,6 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Triggers that refused rows are gone. */
+static void lift_refusals(sim_member *m)
+{
+    for (int t = 0; t < world.schema.count; t++) {
+        for (int update = 0; update < 2; update++) {
+            char sql[60];
+            snprintf(sql, sizeof sql, "DROP TRIGGER IF EXISTS no_%s_%d", world.schema.table[t].name, update);
+            if (member_sql(m->app, sql) != SQLITE_OK) {
+                world_fail("%s on %d: %s", sql, m->index, sqlite3_errmsg(m->app));
+            }
+        }
+    }
+}
+
 /* Everything works again, every clock is right, all files have the same tables and columns. */
 static void heal(void)
 {
@@ -24,6 +38,8 @@ static void heal(void)
     }
     for (int i = 0; i < world.count; i++) {
         sim_member *m = &world.member[i];
+        sim_here = m->machine;
+        lift_refusals(m);
         for (int t = 0; t < world.schema.count; t++) {
             for (int c = 0; world.plan.late_columns && c < world.schema.table[t].count; c++) {
                 if (world.schema.table[t].column[c].late) {

@@ -51,6 +51,14 @@ void setup_schema(sim_member *m, bool triggers)
         world_say("%s", sql);
     }
     sqlite3_free(sql);
+    sql = triggers && m->index % 2 == 1 ? schema_refusals(&world.schema) : NULL;
+    if (sql && member_sql(m->app, sql) != SQLITE_OK) {
+        world_fail("schema: %s\n%s", sqlite3_errmsg(m->app), sql);
+    }
+    if (sql) {
+        world_say("%d: %s", m->index, sql);
+    }
+    sqlite3_free(sql);
 }
 
 /* The rows that are there are genesis: the ledger notes them before the engine may tell of them. */
