@@ -204,8 +204,10 @@ typedef struct sync_db {
     char *path; /* of the main database; NULL for in-memory and temporary ones */
     bool has_meta;
     int64_t schema_version;
-    int64_t tried_version; /* the schema under which this connection last tried to show what is held; 0: not yet */
-    bool try_held;         /* the next real fold tries all of it */
+    /* The schema under which this connection last tried to show what is held; 0: not yet. */
+    int64_t tried_version;
+    bool try_held; /* the next real fold tries all of it */
+    bool deciding; /* an entry is being settled by hand: nothing but the tail is tried before */
     int64_t generation;
     /* sync_meta's row, as of the operation's start */
     uint32_t own_site;

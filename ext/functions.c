@@ -483,7 +483,10 @@ static int resolve(call *c, sync_error *error)
 
 static void fn_resolve(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
+    sync_db *s = sqlite3_user_data(context);
+    s->deciding = true;
     (void)perform(context, argc, argv, TO_WRITE, resolve);
+    s->deciding = false;
 }
 
 static void fn_describe(sqlite3_context *context, int argc, sqlite3_value **argv)

@@ -541,7 +541,8 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
     if (rc == SYNC_OK && any) { /* only there, and in their children, may local writes have made room */
         rc = sync_clocks_named(s, s->folded, INT64_MAX, touched, error);
     }
-    bool again = any && (s->try_held || (s->tried_version && s->tried_version != s->schema_version));
+    bool again =
+        any && !s->deciding && (s->try_held || (s->tried_version && s->tried_version != s->schema_version));
     for (uint32_t i = 0; rc == SYNC_OK && again && i < s->table_count; i++) {
         touched[i] = true; /* a constraint or a trigger may be gone */
     }
@@ -568,7 +569,7 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
     if (rc == SYNC_OK && (count || absorb || gone || again || (any && *entries) || orphans.count)) {
         rc = show_held(s, touched, learned, count, &orphans, error);
     }
-    if (rc == SYNC_OK) {
+    if (rc == SYNC_OK && !s->deciding) {
         s->tried_version = s->schema_version;
         s->try_held = false;
     }
