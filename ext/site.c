@@ -244,7 +244,7 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
     if (on_disk && outside->count == w.count && outside->told == w.told && outside->told_at == w.told_at) {
         return SYNC_OK;
     }
-    write_witness(s, path, &w, !on_disk);
+    write_witness(s, path, &w, !on_disk || outside->told == 0);
     return SYNC_OK;
 }
 

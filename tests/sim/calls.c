@@ -164,7 +164,7 @@ static void put_rebuild(sqlite3_str *to, sim_member *m, int table)
         /* SQLite renames no table while a trigger elsewhere refers to one that is not there. */
         put_each(to, m->engine, t->name, "DROP TRIGGER %s; ",
                  "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name <> ?1 AND "
-                 "name NOT LIKE 'sync%' AND instr(sql, ' INTO ' || ?1 || '(')");
+                 "name NOT LIKE 'sync%' AND instr(replace(sql, '\"', ''), ' INTO ' || ?1 || '(')");
         sqlite3_str_appendf(to,
                             "CREATE TABLE rebuilt%s; INSERT INTO rebuilt(%s) SELECT %s FROM %s; DROP TABLE "
                             "%s; ALTER TABLE rebuilt RENAME TO %s",
@@ -173,7 +173,8 @@ static void put_rebuild(sqlite3_str *to, sim_member *m, int table)
         put_each(
             to, m->engine, t->name, "; %s",
             "SELECT sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL AND "
-            "name NOT LIKE 'sync%' AND (tbl_name = ?1 OR instr(sql, ' INTO ' || ?1 || '('))");
+            "name NOT LIKE 'sync%' AND (tbl_name = ?1 OR instr(replace(sql, '\"', ''), ' INTO ' || ?1 || "
+            "'('))");
     }
     sqlite3_finalize(stmt);
 }
@@ -214,7 +215,7 @@ void calls_alter(sim_member *m)
     }
     sqlite3_free(statements);
     sqlite3_free(call);
-    if (!m->machine->dead) {
+    if (rc == SQLITE_OK) {
         member_columns(m, &world.schema);
     }
     m->busy = false;

@@ -47,6 +47,10 @@ static void decide(sim_member *m, bool power)
         world_fail("%d committed %u transactions, and %lld of them are left after %s", m->index, m->mark,
                    (long long)mark, power ? "the power went" : "a crash");
     }
+    if (power &&
+        member_int(m->app, "SELECT max(seq) > (SELECT folded FROM sync_meta) FROM sync_journal", 0) != 0) {
+        ledger_doubled(); /* what the witness says of what was told may be older */
+    }
     if (power && !m->full) { /* what was merged after the last of its own transactions may be gone as well */
         ledger_doubled();    /* a fold that was told of may be gone, and its rows are born again */
         int actor = faults_actor();

@@ -127,6 +127,9 @@ static int merge(sim_member *m, const void *bytes, size_t size, bool last, const
 
 static void hand_on(parts *p, const void *bytes, size_t size, bool last, const sim_vector *knew)
 {
+    if (world.member[p->from].machine->dead) {
+        return; /* killed before this left */
+    }
     if (p->receiver < 0) {
         post(LETTER_PART, p->from, p->to, bytes, size, p->count++ == 0, last, knew);
     } else if (!p->failed) {
