@@ -69,11 +69,11 @@ static int find_by_trial(sync_merging *m, sync_table *t, const sync_value *at, c
 
 /* The first of the shown rows that have a value of this one under a UNIQUE index. */
 static int load_clashing(sync_merging *m, sync_table *t, const sync_listed *one, const sync_row *row,
-                         sync_row *against)
+                         const sync_slot *its, sync_row *against)
 {
     sync_row whole = {0};
     sync_value key[SYNC_KEY_COLUMNS_MAX], room;
-    const sync_value *at = sync_claimed(row, one->key, &room);
+    const sync_value *at = sync_claimed(row, its, one->key, &room);
     bool exists = false, found = false, plain = true;
     sync_slot slot;
     int rc = sync_row_copy(&whole, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
@@ -105,7 +105,7 @@ static int load_occupant(sync_merging *m, sync_table *t, const sync_listed *one,
     if (rc == SYNC_OK && !slot.shown) {
         sync_row_reset(against);
     } else if (rc == SYNC_OK) {
-        rc = sync_parents_load(m, t, sync_claimed(row, one->key, &room), against, NULL, &exists);
+        rc = sync_parents_load(m, t, sync_claimed(row, NULL, one->key, &room), against, NULL, &exists);
     }
     return rc;
 }
@@ -117,7 +117,7 @@ static int load_delete(sync_merging *m, sync_table *t, const sync_listed *one, c
     sync_missing missing = {.from = 0};
     sync_slot parent_slot;
     sync_value room;
-    int rc = sync_parents_missing(m, t, sync_claimed(row, one->key, &room), row, slot, &missing);
+    int rc = sync_parents_missing(m, t, sync_claimed(row, slot, one->key, &room), row, slot, &missing);
     if (rc == SYNC_OK && missing.parent && missing.has_key) {
         rc = sync_find(m, missing.parent, missing.key, missing.born, against, &parent_slot);
     }
@@ -149,7 +149,7 @@ static int notice_parent(sync_merging *m, sync_table *t, const sync_listed *one,
 {
     sync_missing missing = {.from = 0};
     sync_value room;
-    int rc = sync_parents_missing(m, t, sync_claimed(row, one->key, &room), row, slot, &missing);
+    int rc = sync_parents_missing(m, t, sync_claimed(row, slot, one->key, &room), row, slot, &missing);
     *lacks = rc == SYNC_OK && missing.why[0];
     return *lacks ? sync_conflict_restate(m, t, one->key, row, "foreign key", missing.why) : rc;
 }
@@ -176,7 +176,7 @@ static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
     } else if (rc == SYNC_OK && number) {
         rc = load_occupant(m, t, one, &row, &against);
     } else if (rc == SYNC_OK && unique) {
-        rc = load_clashing(m, t, one, &row, &against);
+        rc = load_clashing(m, t, one, &row, &slot, &against);
     }
     rc = rc == SYNC_OK ? sync_conflict_sides(m, one->id, t, &row, against.cl ? &against : NULL) : rc;
     sync_row_free(&row);

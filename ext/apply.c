@@ -3,6 +3,7 @@
 #include "base.h"
 #include "capture.h"
 #include "lane.h"
+#include "meant.h"
 #include "merging.h"
 #include "renumber.h"
 #include "request.h"
@@ -30,6 +31,19 @@ typedef struct apply {
 
 /* ---- the head ---- */
 
+/* Does the key refer to a table whose rows are known by more than their number there, and here are not tracked yet? The table waits until they are. */
+static bool lacks_parents(const sync_table *t, const sync_head *head)
+{
+    bool lacks = false;
+    for (const sync_outer *outer = t->outer; !lacks && outer; outer = outer->next) {
+        for (uint32_t h = 0; !lacks && h < head->table_count; h++) {
+            lacks = head->tables[h].identity == SYNC_BY_ROW &&
+                    sqlite3_stricmp(head->tables[h].name, outer->name) == 0;
+        }
+    }
+    return lacks;
+}
+
 static int map_tables(apply *a, sync_error *error)
 {
     sync_db *s = a->m.s;
@@ -41,7 +55,7 @@ static int map_tables(apply *a, sync_error *error)
     for (uint32_t h = 0; h < a->head->table_count; h++) {
         const sync_table_head *theirs = &a->head->tables[h];
         sync_table *t = sync_engine_table(s, theirs->name);
-        if (t == NULL || t->missing) {
+        if (t == NULL || t->missing || lacks_parents(t, a->head)) {
             continue;
         }
         int rc = sync_head_match(t, theirs, error);
@@ -344,8 +358,11 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
     if (!fits(m->s, t, key)) { /* it never was here, so its delete is passed over */
         return sync_row_alive(&a->remote) ? fail_unfit(t, m->error) : SYNC_OK;
     }
+    sync_value known[SYNC_KEY_COLUMNS_MAX];
     bool taken = false;
-    int rc = sync_lane_take(&a->lane, m, t, key, &a->remote, &taken);
+    int rc = t->meant ? sync_meant_arrived(t, key, &a->remote, known, &m->arena, m->error) : SYNC_OK;
+    key = t->meant ? known : key;
+    rc = rc == SYNC_OK ? sync_lane_take(&a->lane, m, t, key, &a->remote, &taken) : rc;
     if (rc != SYNC_OK || taken) {
         a->changed += taken;
         return rc;

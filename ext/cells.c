@@ -1,6 +1,7 @@
 #include "cells.h"
 
 #include "json.h"
+#include "meant.h"
 #include "schema.h"
 #include "tail.h"
 
@@ -72,7 +73,15 @@ static bool copy_table(sync_arena *arena, const sync_table *t, source *to)
                          .genesis_covers = t->genesis_covers,
                          .genesis_seq = t->genesis_seq,
                          .key_count = t->key_count,
+                         .meant = t->meant,
                          .col_count = t->col_count}};
+    if (t->meant) {
+        to->t.key_parents = sync_arena_alloc(arena, t->key_count * sizeof *to->t.key_parents);
+        if (to->t.key_parents == NULL) {
+            return false;
+        }
+        memcpy(to->t.key_parents, t->key_parents, t->key_count * sizeof *to->t.key_parents);
+    }
     to->t.name = sync_schema_string(arena, t->name);
     to->t.cols = sync_arena_alloc(arena, (t->col_count + 1) * sizeof *to->t.cols);
     to->at = sync_arena_alloc(arena, (t->col_count + 1) * sizeof *to->at);
@@ -424,6 +433,12 @@ static int take_entry(sync_cells *c, bool *got, sync_error *error)
     if (c->row.moved &&
         !sync_row_alive(&c->row)) { /* gone, it is known by its number at birth in all files */
         c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = c->row.birth};
+    }
+    if (from->t.meant && c->values == NULL) { /* the same of the rows that its key means */
+        sync_value birth[SYNC_KEY_COLUMNS_MAX];
+        (void)sync_meant_birth(c->s, &from->t, c->key, birth, NULL,
+                               error); /* nothing to fail without a row */
+        memcpy(c->key, birth, from->t.key_count * sizeof *birth);
     }
     c->genesis = false;
     *got = true;

@@ -2,7 +2,7 @@
 
 #include "base.h"
 #include "changes_sql.h"
-#include "clocks.h"
+#include "meant.h"
 #include "request.h"
 
 #include <string.h>
@@ -47,15 +47,14 @@ static int add_refs(sync_changes *c, const sync_table *t, sync_error *error)
         sync_stamp born = SYNC_STAMP_NONE;
         int64_t birth = v->i;
         if (parent) {
-            rc = sync_clocks_shown(s, parent, c->overlay ? SYNC_IN_OVERLAY : SYNC_IN_FILE, v->i, &born,
+            rc = sync_meant_number(s, parent, c->overlay ? SYNC_IN_OVERLAY : SYNC_IN_FILE, v->i, &born,
                                    &birth, error);
         }
         if (rc == SYNC_OK && !sync_stamp_is_none(born)) {
             sync_ref ref = {fk->from_col, birth, on_wire(c, born)};
             rc = sync_row_add_ref(&c->out, ref) == SYNC_OK ? SYNC_OK : sync_fail_nomem(error);
-            if (cell) { /* under which number it is shown is for each file to say */
-                cell->value.i = birth;
-            }
+            /* under which number it is shown is for each file to say */
+            *(cell ? &cell->value.i : &c->key[fk->from_col - SYNC_REF_KEY].i) = birth;
         }
     }
     return rc;
@@ -136,12 +135,31 @@ static int genesis_row(sync_changes *c, const sync_table *t, sync_error *error)
     return SYNC_OK;
 }
 
+/* Whom the key of a row means that is not shown, and is made of references. */
+static int tell_key(sync_changes *c, const sync_table *t, sync_error *error)
+{
+    sync_value birth[SYNC_KEY_COLUMNS_MAX];
+    int rc = sync_meant_birth(c->s, t, c->key, birth, &c->out, error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+        c->key[i] = birth[i];
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && i < c->out.ref_count; i++) {
+        sync_ref *ref = &c->out.refs[i];
+        ref->born = ref->col >= SYNC_REF_KEY ? on_wire(c, ref->born) : ref->born;
+    }
+    return rc;
+}
+
 static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
 {
     int rc = SYNC_OK;
+    bool shown = sync_row_alive(&c->row) && !c->row.held;
     if (sync_row_alive(&c->row)) {
         rc = copy_refs(c, error);
-        rc = rc == SYNC_OK && !c->row.held ? add_refs(c, t, error) : rc;
+        rc = rc == SYNC_OK && shown ? add_refs(c, t, error) : rc;
+    }
+    if (rc == SYNC_OK && t->meant && !shown) {
+        rc = tell_key(c, t, error);
     }
     if (c->row.moved) { /* it is known by its number at birth */
         c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = c->row.birth};

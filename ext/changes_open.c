@@ -34,6 +34,23 @@ static void order_parents_first(sync_changes *c, uint32_t count)
     }
 }
 
+/* What a key means that is made of references can be told only to who tracks the tables that it refers to. */
+static bool knows_parents(const sync_db *s, const sync_table *t, const sync_head *receiver)
+{
+    bool knows = true;
+    for (uint32_t i = 0; t->meant && knows && i < t->key_count; i++) {
+        bool named = t->key_parents[i] == 0;
+        for (uint32_t p = 0; !named && p < s->table_count; p++) {
+            for (uint32_t r = 0; !named && s->tables[p].tid == t->key_parents[i] && r < receiver->table_count;
+                 r++) {
+                named = sqlite3_stricmp(receiver->tables[r].name, s->tables[p].name) == 0;
+            }
+        }
+        knows = named;
+    }
+    return knows;
+}
+
 /* The tables of the delta: those that both have, by name; rows are sent of those with news only, so others need no columns. */
 static int choose_tables(sync_changes *c, const sync_request *request, sync_error *error)
 {
@@ -55,7 +72,7 @@ static int choose_tables(sync_changes *c, const sync_request *request, sync_erro
             if (rc != SYNC_OK && !request->skip_refused) {
                 return sync_fail(error, rc, "%s", why.text);
             }
-            wanted = rc == SYNC_OK;
+            wanted = rc == SYNC_OK && knows_parents(s, &s->tables[t], &c->receiver);
         }
         c->place[t] = UINT32_MAX;
         if (wanted) {

@@ -91,6 +91,15 @@ static int grow(sync_claims *c)
     return SYNC_OK;
 }
 
+static sync_value *keep_key(sync_claims *c, const sync_table *t, const sync_value *key)
+{
+    sync_value *kept = sync_arena_alloc(&c->arena, t->key_count * sizeof *kept);
+    for (uint32_t i = 0; kept && i < t->key_count; i++) {
+        kept = sync_arena_value(&c->arena, &key[i], &kept[i]) ? kept : NULL;
+    }
+    return kept;
+}
+
 int sync_claims_add(sync_claims *c, sync_table *t, const sync_value *key, sync_stamp born, uint32_t *at)
 {
     *at = sync_claims_find(c, t, key, born);
@@ -98,10 +107,7 @@ int sync_claims_add(sync_claims *c, sync_table *t, const sync_value *key, sync_s
         return SYNC_OK;
     }
     int rc = c->count == c->cap ? grow(c) : SYNC_OK;
-    sync_value *kept = rc == SYNC_OK ? sync_arena_alloc(&c->arena, t->key_count * sizeof *kept) : NULL;
-    for (uint32_t i = 0; kept && i < t->key_count; i++) {
-        kept = sync_arena_value(&c->arena, &key[i], &kept[i]) ? kept : NULL;
-    }
+    sync_value *kept = rc == SYNC_OK ? keep_key(c, t, key) : NULL;
     if (kept == NULL) {
         return sync_fail_nomem(c->m->error);
     }
@@ -116,19 +122,21 @@ int sync_claims_add(sync_claims *c, sync_table *t, const sync_value *key, sync_s
     return c->buf.oom ? sync_fail_nomem(c->m->error) : SYNC_OK;
 }
 
-void sync_claims_note(sync_claims *c, uint32_t at, const sync_row *row, bool shown)
+int sync_claims_note(sync_claims *c, uint32_t at, const sync_row *row, const sync_slot *slot)
 {
     sync_claim *one = &c->list[at];
-    one->shown = shown;
+    one->shown = slot->shown;
     if (row->moved && one->numbered) {
         one->number.i = row->number;
         one->since = row->since;
     }
+    one->at = slot->at ? keep_key(c, one->t, slot->at) : NULL;
+    return slot->at && !one->at ? sync_fail_nomem(c->m->error) : SYNC_OK;
 }
 
 const sync_value *sync_claim_at(const sync_claim *one)
 {
-    return one->numbered ? &one->number : one->key;
+    return one->at ? one->at : one->numbered ? &one->number : one->key;
 }
 
 /* ---- those that sync_conflict lists ---- */

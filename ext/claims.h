@@ -13,6 +13,7 @@ typedef struct sync_claim {
     bool numbered;      /* it has a number, which others may claim too: */
     sync_value number;  /* that under which it is shown, or claims to be */
     sync_stamp since;   /* and since when */
+    sync_value *at;     /* t->meant: the key that it shows, or would show */
     bool shown;         /* it is in the base table */
     bool listed_parent; /* it is listed as held because a parent is missing */
     bool lacks_parent;  /* one is neither shown nor a claim that may be */
@@ -56,8 +57,8 @@ int sync_claims_add(sync_claims *c, sync_table *t, const sync_value *key, sync_s
 /* Adds the rows of a table that sync_conflict lists: as held, in whole or in some cells, or not; for that reason (NULL: for any). */
 int sync_claims_listed(sync_claims *list, sync_table *t, bool held, const char *reason);
 
-/* Takes number and seniority from the row's state, and whether it is shown. */
-void sync_claims_note(sync_claims *c, uint32_t at, const sync_row *row, bool shown);
+/* Takes number and seniority from the row's state, whether it is shown and where, from what sync_find gave. */
+int sync_claims_note(sync_claims *c, uint32_t at, const sync_row *row, const sync_slot *slot);
 
 /* The key under which it is shown, or claims to be; good as long as the claim stays where it is. */
 const sync_value *sync_claim_at(const sync_claim *one);

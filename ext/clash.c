@@ -146,7 +146,7 @@ int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, con
             if (rc == SYNC_OK && !*wins) {
                 rc = sync_row_copy(winner, &other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
             } else if (rc == SYNC_OK && holding && slot.shown) {
-                rc = sync_hold(m, t, sync_known_by(&other, list[i], &room), &other, &slot, "unique",
+                rc = sync_hold(m, t, sync_known_by(&other, &slot, list[i], &room), &other, &slot, "unique",
                                "another row has the same value under a UNIQUE index", row);
                 others++;
             }

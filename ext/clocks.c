@@ -257,9 +257,10 @@ static void build_parent_temp(const sync_db *s, const sync_table *t, sqlite3_str
 }
 
 int sync_clocks_shown(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
-                      int64_t *birth, sync_error *error)
+                      int64_t *birth, bool *known, sync_error *error)
 {
     sqlite3_stmt *stmt;
+    *known = false;
     *born = sync_engine_genesis_born(parent);
     *birth = number;
     int rc = place == SYNC_IN_FILE
@@ -276,6 +277,7 @@ int sync_clocks_shown(sync_db *s, sync_table *parent, sync_place place, int64_t 
         sync_row row = {0};
         sync_value clock = sync_column_value(stmt, 0);
         rc = sync_clocks_unpack(s, parent, &clock, &row);
+        *known = true;
         *born = row.born;
         *birth = row.moved ? row.birth : number;
         sync_row_free(&row);

@@ -31,9 +31,10 @@ void sync_clocks_known(sqlite3_str *sql, const sync_table *t, const char *journa
 /* Identity row: brings all clocks of a number into the overlay, unless it has some already. */
 int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_error *error);
 
-/* Which row is shown under a number of a row table: its birth stamp (none for a genesis row, or if nobody is known there) and its number at birth. */
+/* Which row is shown under a number of a row table: its birth stamp (none for a genesis row, or if nobody is known there) and its number at birth. *known: it
+** has a clock. */
 int sync_clocks_shown(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
-                      int64_t *birth, sync_error *error);
+                      int64_t *birth, bool *known, sync_error *error);
 
 /* Identity row: do the hidden clocks of a number show that no row from before tracking has it? Either it is among them, or another row
 ** had the number, which was deleted in this file. */

@@ -1,6 +1,7 @@
 /* sync_conflict: what merges put aside, for people to read. */
 #include "json.h"
 #include "key.h"
+#include "meant.h"
 #include "merging.h"
 
 #include <string.h>
@@ -136,6 +137,16 @@ static sync_stamp newest_stamp(const sync_merging *m, const sync_table *t, const
     return newest;
 }
 
+/* The key under which the row is shown, or would be. Numbers of other rows in it change without it: those are told as they were at birth, which is the same everywhere. */
+static int put_key(sync_buf *json, const sync_merging *m, const sync_table *t, const sync_value *key,
+                   const sync_row *row)
+{
+    sync_value birth[SYNC_KEY_COLUMNS_MAX], room;
+    int rc = t->meant ? sync_meant_birth(m->s, t, key, birth, NULL, m->error) : SYNC_OK;
+    sync_json_key(json, t->meant ? birth : sync_claimed(row, NULL, key, &room), t->key_count);
+    return rc;
+}
+
 static int bind_buf(sqlite3_stmt *stmt, int index, const sync_buf *buf)
 {
     return buf->len ? sqlite3_bind_text64(stmt, index, (const char *)buf->data, buf->len, SQLITE_TRANSIENT,
@@ -245,8 +256,7 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
     bool own = newest_stamp(m, t, row).site == m->s->own_site;
     int rc = held ? sync_conflict_clear(m, t, key, row) : SYNC_OK;
     rc = rc == SYNC_OK ? entry_key(&id, m, t, key, row) : rc;
-    sync_value room;
-    sync_json_key(&json, sync_claimed(row, key, &room), t->key_count);
+    rc = rc == SYNC_OK ? put_key(&json, m, t, key, row) : rc;
     for (uint32_t i = 0; i < t->key_count; i++) {
         sync_value_put(&raw, &key[i]);
     }
@@ -286,9 +296,9 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
 {
     sync_buf id = {0}, json = {0};
     sqlite3_stmt *stmt = NULL;
-    sync_value room;
-    sync_json_key(&json, sync_claimed(row, key, &room), t->key_count);
-    int rc = json.oom ? sync_fail_nomem(m->error) : entry_key(&id, m, t, key, row);
+    int rc = put_key(&json, m, t, key, row);
+    rc = rc == SYNC_OK && json.oom ? sync_fail_nomem(m->error) : rc;
+    rc = rc == SYNC_OK ? entry_key(&id, m, t, key, row) : rc;
     rc =
         rc != SYNC_OK
             ? rc

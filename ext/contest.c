@@ -105,10 +105,8 @@ static int add_shown(contest *k, sync_table *t, const sync_value *key)
     uint32_t at;
     int rc = sync_find_shown(k->m, t, key, &row, &slot);
     if (rc == SYNC_OK && slot.shown) {
-        rc = sync_claims_add(k->c, t, sync_known_by(&row, key, &room), row.born, &at);
-        if (rc == SYNC_OK) {
-            sync_claims_note(k->c, at, &row, true);
-        }
+        rc = sync_claims_add(k->c, t, sync_known_by(&row, &slot, key, &room), row.born, &at);
+        rc = rc == SYNC_OK ? sync_claims_note(k->c, at, &row, &slot) : rc;
     }
     sync_row_free(&row);
     return rc;
@@ -174,7 +172,8 @@ static int find_children(contest *k, uint32_t at)
             s->fks[i].parent_tid == one.t->tid ? sync_engine_tid(s, s->fks[i].child_tid) : NULL;
         sync_value **list = NULL;
         uint32_t count = 0;
-        if (child && k->order->group[child - s->tables] == k->order->group[one.t - s->tables]) {
+        if (child && !s->fks[i].derived &&
+            k->order->group[child - s->tables] == k->order->group[one.t - s->tables]) {
             rc = sync_parents_children(k->m, &s->fks[i], one.t, child, sync_claim_at(&one), &list, &count);
         }
         for (uint32_t j = 0; rc == SYNC_OK && j < count; j++) {

@@ -4,6 +4,7 @@
 #include "follow.h"
 #include "hints.h"
 #include "keeper.h"
+#include "references.h"
 #include "rollbacks.h"
 #include "schema.h"
 
@@ -444,7 +445,7 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
         rc = rc == SYNC_OK ? read_meta(s, &generation, error) : rc;
         rc = rc == SYNC_OK ? load_sites(s, error) : rc;
         rc = rc == SYNC_OK ? load_tables(s, error) : rc;
-        rc = rc == SYNC_OK ? sync_schema_foreign_keys(s, error) : rc;
+        rc = rc == SYNC_OK ? sync_references_load(s, error) : rc;
         rc = rc == SYNC_OK ? check_own_site(s, error) : rc;
     }
     if (rc != SYNC_OK) {

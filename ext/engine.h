@@ -64,13 +64,15 @@ typedef struct sync_unique {
     char *where; /* of a partial index: its condition; else NULL */
 } sync_unique;
 
-/* One declared foreign key from a tracked table to a tracked table. */
+/* One foreign key from a tracked table to a tracked table. */
 typedef struct sync_fk {
     uint32_t child_tid;
     uint32_t parent_tid;
     uint32_t count;
     bool to_key;               /* refers to exactly the parent's primary key */
     bool to_row;               /* refers to the number of a row table: travels as an identity */
+    bool rigid;                /* its column cannot follow the parent to another number */
+    bool derived;              /* not declared: follows from others, and is met where these are */
     char **from;               /* child column names */
     char **to;                 /* parent column names */
     uint32_t from_col;         /* to_row: child's column id, or SYNC_REF_KEY + key index */
@@ -116,12 +118,21 @@ typedef enum sync_stmt_slot {
     SYNC_STMT_GENESIS_READ_TEMP,
     SYNC_STMT_PARENT_FIND,
     SYNC_STMT_PARENT_FIND_TEMP,
+    SYNC_STMT_MEANT_HIDDEN,
+    SYNC_STMT_MEANT_GONE,
+    SYNC_STMT_MEANT_GONE_TEMP,
     SYNC_STMT_BASE_FIND,
     SYNC_STMT_BASE_INSERT,
     SYNC_STMT_BASE_DELETE,
     SYNC_STMT_BASE_UPDATE,
     SYNC_STMT_COUNT
 } sync_stmt_slot;
+
+/* A table that is not tracked, and that the key of a tracked one refers to. */
+typedef struct sync_outer {
+    const char *name;
+    const struct sync_outer *next;
+} sync_outer;
 
 /* One tracked table. Owned by the sync_db; pointers stay valid until the next reload. */
 typedef struct sync_table {
@@ -141,7 +152,10 @@ typedef struct sync_table {
     char **key_collations;
     char *key_affinity; /* one letter per key column, zero-terminated */
     bool rowid_alias;
-    bool missing; /* dropped, or rebuilt with another key: nothing is exchanged */
+    bool meant;              /* identity key, and part of the key is a number of a row table; see meant.h */
+    uint32_t *key_parents;   /* meant: tid of that table for each part of the key, or 0 */
+    const sync_outer *outer; /* identity key */
+    bool missing;            /* dropped, or rebuilt with another key: nothing is exchanged */
     char *
         moved_to; /* missing, but only renamed: what it is called now (its own name: the key's columns were); else NULL */
     bool untriggered;   /* its triggers are gone, or do not know an index: made anew by the next real fold */

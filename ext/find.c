@@ -1,6 +1,7 @@
 /* Finding and writing the state of a key during a merge. */
 #include "base.h"
-#include "clocks.h"
+#include "key.h"
+#include "meant.h"
 #include "merging.h"
 
 static void build_find_in(const sync_table *t, sqlite3_str *sql, const char *j, const char *clocks)
@@ -126,9 +127,92 @@ static int look_under(sync_merging *m, sync_table *t, const sync_value *key, sou
     return rc;
 }
 
+/* The number of a key part. A row that is not shown has one in the key of another only if a program deleted it and left that one behind. */
+static int find_part(sync_merging *m, sync_table *parent, int64_t birth, sync_stamp born, int64_t *number,
+                     bool *there)
+{
+    const sync_value key = {.type = SYNC_INTEGER, .i = birth};
+    sync_row row = {0};
+    sync_slot slot = {0};
+    int rc = sync_find(m, parent, &key, born, &row, &slot);
+    bool alive = slot.shown || row.held, behind = false;
+    *number = slot.shown && slot.away ? slot.number : row.held && row.moved ? row.number : birth;
+    if (rc == SYNC_OK && !alive) {
+        int64_t last = slot.away ? slot.number : birth, its;
+        sync_stamp meant;
+        rc = sync_meant_number(m->s, parent, SYNC_IN_FILE, last, &meant, &its, m->error);
+        behind = rc == SYNC_OK && its == birth && sync_stamp_equal(meant, born);
+        *number = behind ? last : *number;
+    }
+    *there = *there && (slot.shown || behind);
+    sync_row_free(&row);
+    return rc;
+}
+
+int sync_find_key(sync_merging *m, sync_table *t, const sync_value *key, sync_value *at, bool *there)
+{
+    int rc = sync_meant_birth(m->s, t, key, at, NULL, m->error);
+    *there = true;
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+        sync_table *parent = t->key_parents[i] ? sync_engine_tid(m->s, t->key_parents[i]) : NULL;
+        sync_stamp born;
+        int64_t birth;
+        if (parent && sync_meant_get(m->s, &key[i], &birth, &born)) {
+            rc = find_part(m, parent, birth, born, &at[i].i, there);
+        }
+    }
+    return rc;
+}
+
+/* A clock that lies under a key, of a row that is shown or of one that is not. */
+static int look_for(sync_merging *m, sync_table *t, const sync_value *key, bool shown, bool *found,
+                    sync_row *row, sync_slot *slot)
+{
+    sought what = {.birth = key};
+    int rc = look_under(m, t, key, &what, row, slot);
+    *found = rc == SYNC_OK && what.found && slot->shown == shown;
+    return rc;
+}
+
+/* sync_find for t->meant. */
+static int find_meant(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot)
+{
+    sync_value *at = sync_arena_alloc(&m->arena, t->key_count * sizeof *at);
+    bool there = false, found = false, plain = false, exists = false;
+    if (at == NULL) {
+        return sync_fail_nomem(m->error);
+    }
+    int rc = sync_find_key(m, t, key, at, &there);
+    m->other_slot = (sync_slot){0};
+    if (rc == SYNC_OK && there) {
+        rc = look_for(m, t, at, true, &found, row, slot);
+    }
+    if (rc == SYNC_OK && !found) {
+        rc = look_for(m, t, key, false, &found, row, slot);
+    }
+    if (rc == SYNC_OK && !found) {
+        rc = look_for(m, t, at, false, &plain, row, slot);
+    }
+    if (rc == SYNC_OK && !found && !plain) {
+        sync_row_reset(row);
+        *slot = (sync_slot){0};
+        rc = there ? sync_base_exists(m->s, t, at, &exists, m->error) : SYNC_OK;
+        rc = rc == SYNC_OK && exists ? take_genesis(m, t, row, slot) : rc;
+    }
+    sync_value birth[SYNC_KEY_COLUMNS_MAX];
+    sync_meant_strip(t, row);
+    rc = rc == SYNC_OK ? sync_meant_birth(m->s, t, key, birth, row, m->error) : rc;
+    slot->at = at;
+    slot->plain = plain;
+    return rc;
+}
+
 int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
               sync_slot *slot)
 {
+    if (t->meant) {
+        return find_meant(m, t, key, row, slot);
+    }
     sought what = {.birth = key, .born = born, .forward = {.type = SYNC_INTEGER}};
     bool by_row = t->identity == SYNC_BY_ROW, exists = false;
     m->other_slot = (sync_slot){0};
@@ -170,6 +254,14 @@ int sync_find_number(sync_merging *m, sync_table *t, int64_t birth, sync_stamp b
 
 int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot)
 {
+    if (t->meant) {
+        sync_value *known = sync_arena_alloc(&m->arena, t->key_count * sizeof *known);
+        int found = known ? sync_meant_known(m->s, t, SYNC_IN_FILE, key, known, &m->arena, m->error)
+                          : sync_fail_nomem(m->error);
+        found = found == SYNC_OK ? sync_find(m, t, known, SYNC_STAMP_NONE, row, slot) : found;
+        slot->known = known;
+        return found;
+    }
     if (t->identity == SYNC_BY_KEY) {
         return sync_find(m, t, key, SYNC_STAMP_NONE, row, slot);
     }
@@ -228,15 +320,19 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
     bool by_row = t->identity == SYNC_BY_ROW;
     sync_value was_room, is_room;
     const sync_value *was = sync_lies(slot, key, &was_room), *is = key;
-    if (by_row && j == 0) {
-        is = sync_claimed(row, key, &is_room);
+    if (t->meant) {
+        is = sync_row_alive(row) && !row->held ? slot->at : key;
+        sync_meant_strip(t, row);
+    } else if (by_row && j == 0) {
+        is = sync_claimed(row, NULL, key, &is_room);
     } else if (slot->away && !slot->shown && j == slot->j) {
         is = was; /* a tombstone stays where it is */
     }
     bool away = by_row && is->type == SYNC_INTEGER && key->type == SYNC_INTEGER && is->i != key->i;
     bool elsewhere = by_row && (slot->j != j || slot->away != away || (away && slot->number != is->i));
     bool moves =
-        slot->in_clock && (by_row ? elsewhere : slot->respell); /* a held row is spelled as its clock is */
+        slot->in_clock && (by_row ? elsewhere : slot->respell || (t->meant && !sync_key_same(t, was, is)));
+    /* a held row is spelled as its clock is */
     int rc = note_pending(m, t, row);
     bool stub = away && j == 0 && (slot->stub == 0 || slot->number != is->i);
     if (rc == SYNC_OK && moves) {

@@ -77,6 +77,13 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first);
 /* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. A virtual fold only notes it. */
 int sync_fold_drop_entry(sync_fold *f, int64_t seq);
 
+/* Tables whose key is made of references (t->meant; fold_meant.c). Is there a state of the row that an entry inserts, which is not shown? *found: it is in f->row then,
+** and its clock and entry are gone. A virtual fold cannot take it away: then f->need_real. */
+int sync_fold_meant_revive(sync_fold *f, sync_table *t, const sync_entry *e, bool *found);
+
+/* The state in f->row, which has ended, becomes the tombstone of what the entry's key means; `named` is its journal entry from now on. */
+int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named);
+
 /* The notes with which the run in hand ends are kept, until the move comes that they were written for or the fold ends. */
 int sync_fold_keep_notes(sync_fold *f, const sync_table *t);
 int sync_fold_close_notes(sync_fold *f);

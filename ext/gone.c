@@ -1,6 +1,6 @@
 #include "gone.h"
 
-#include "clocks.h"
+#include "meant.h"
 
 #include <string.h>
 
@@ -124,7 +124,7 @@ static int take_meaning(pass *p, sync_cell *cell, uint32_t parent_tid)
     if (parent == NULL || parent->identity != SYNC_BY_ROW || cell->value.type != SYNC_INTEGER) {
         return SYNC_OK;
     }
-    int rc = sync_clocks_shown(p->s, parent, SYNC_IN_FILE, cell->value.i, &born, &birth, p->error);
+    int rc = sync_meant_number(p->s, parent, SYNC_IN_FILE, cell->value.i, &born, &birth, p->error);
     if (rc != SYNC_OK || sync_stamp_is_none(born)) {
         return rc;
     }

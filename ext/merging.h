@@ -17,6 +17,10 @@ typedef struct sync_slot {
     bool was_held;             /* the clock says held, or some cells are refused */
     bool respell;              /* the existence cell moved on: the key may be spelled anew */
     const sync_value *spelled; /* of a held row: its key as the existence cell spells it, in the arena */
+    const sync_value *at;      /* t->meant: the key that it shows, or would show now, in the arena */
+    const sync_value *known;   /* t->meant, set by sync_find_shown: what it is known by, in the arena */
+    bool
+        plain; /* t->meant: its clock lies under `at` although it is not shown: from before a parent was tracked */
 } sync_slot;
 
 /* A row that is being held, on the stack of those that hold it. */
@@ -53,25 +57,28 @@ typedef struct sync_merging {
     const sync_table *entered;
 } sync_merging;
 
-/* `key`, where nothing else is said, is what a row is known by: its key, with identity row its number at birth. Under which it claims to be shown, and
-** under which its clock lies (it is shown there, or was until it died): the same, or a number. room: where that may be put. */
-static inline const sync_value *sync_claimed(const sync_row *row, const sync_value *key, sync_value *room)
+/* `key`, where nothing else is said, is what a row is known by: its key, with identity row its number at birth, where references are part of the key what these mean
+** (meant.h). Under which it claims to be shown, and under which its clock lies (it is shown there, or was until it died): the same, or numbers. room: where one may be
+** put. slot: as sync_find gave it; NULL for rows of row tables. */
+static inline const sync_value *sync_claimed(const sync_row *row, const sync_slot *slot,
+                                             const sync_value *key, sync_value *room)
 {
     *room = (sync_value){.type = SYNC_INTEGER, .i = row->number};
-    return row->moved ? room : key;
+    return slot && slot->at ? slot->at : row->moved ? room : key;
 }
 
 static inline const sync_value *sync_lies(const sync_slot *slot, const sync_value *key, sync_value *room)
 {
     *room = (sync_value){.type = SYNC_INTEGER, .i = slot->number};
-    return slot->away ? room : key;
+    return slot->at && (slot->shown || slot->plain) ? slot->at : slot->away ? room : key;
 }
 
-/* The reverse: what a row that is shown under `shown` is known by. */
-static inline const sync_value *sync_known_by(const sync_row *row, const sync_value *shown, sync_value *room)
+/* The reverse: what a row that is shown under `shown` is known by, after sync_find_shown. */
+static inline const sync_value *sync_known_by(const sync_row *row, const sync_slot *slot,
+                                              const sync_value *shown, sync_value *room)
 {
     *room = (sync_value){.type = SYNC_INTEGER, .i = row->birth};
-    return row->moved ? room : shown;
+    return slot->known ? slot->known : row->moved ? room : shown;
 }
 
 /* Starts writing inside a SYNC_WRITE operation; sync_merging_end must follow, whatever the result. */
@@ -95,6 +102,10 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
 ** Identity row: if another incarnation shows the number, m->other and m->other_slot are that; otherwise m->other_slot.shown is false. */
 int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
               sync_slot *slot);
+
+/* t->meant: the key that a row shows, or would show if its parents were shown under the numbers that they claim. *there: it may be shown now; also where its parent is gone,
+** and a program has left it behind. at: room for a key, its values borrowed from `key`. Overwrites m->other. */
+int sync_find_key(sync_merging *m, sync_table *t, const sync_value *key, sync_value *at, bool *there);
 
 /* Where the row of a row table that was born at `born` under the number `birth` is shown now. *shown false: it is not. Overwrites m->other. */
 int sync_find_number(sync_merging *m, sync_table *t, int64_t birth, sync_stamp born, bool *shown,

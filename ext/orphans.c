@@ -1,7 +1,8 @@
 #include "orphans.h"
 
 #include "base.h"
-#include "clocks.h"
+#include "key.h"
+#include "meant.h"
 #include "parents.h"
 
 #include <string.h>
@@ -86,7 +87,7 @@ static int collect(sync_db *s, sync_table *child, const sync_fk *fk, int64_t aft
             rc = sync_fail_nomem(error);
             break;
         }
-        o->list[o->count++] = (sync_orphan){child, fk, key};
+        o->list[o->count++] = (sync_orphan){.t = child, .fk = fk, .key = key};
     }
     sync_return(s, stmt);
     return rc == SQLITE_DONE ? SYNC_OK : rc;
@@ -133,39 +134,6 @@ static int name_tables(sync_db *s, int64_t after, bool **named, sync_error *erro
     return rc;
 }
 
-int sync_orphans_find(sync_db *s, int64_t after, sync_orphans *o, sync_error *error)
-{
-    bool *named;
-    if (s->fk_count == 0 || s->folded <= after) {
-        return SYNC_OK;
-    }
-    int rc = name_tables(s, after, &named, error);
-    for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
-        const sync_fk *fk = &s->fks[i];
-        const sync_table *child = sync_engine_tid(s, fk->child_tid),
-                         *parent = sync_engine_tid(s, fk->parent_tid);
-        int64_t indexed = 0;
-        if (!child || !parent || child->missing || parent->missing) {
-            continue;
-        }
-        if (named[child - s->tables]) {
-            rc = find_by(s, fk, true, after, o, error);
-        }
-        if (rc == SYNC_OK && fk->to_key && named[parent - s->tables]) {
-            rc = is_indexed(s, child, fk, &indexed, error);
-            rc = rc == SYNC_OK && indexed ? find_by(s, fk, false, after, o, error) : rc;
-        }
-    }
-    sync_free(named);
-    return rc;
-}
-
-void sync_orphans_free(sync_orphans *o)
-{
-    sync_free(o->list);
-    sync_arena_free(&o->arena);
-}
-
 /* The numbers of one table that passed from a row that is gone (or held) to one born since. */
 static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t hlc, int64_t **list,
                        uint32_t *count, sync_error *error)
@@ -186,7 +154,8 @@ static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t h
         int64_t number = sqlite3_column_int64(stmt, 0);
         sync_stamp born = SYNC_STAMP_NONE;
         int64_t birth;
-        rc = sync_clocks_shown(s, parent, SYNC_IN_FILE, number, &born, &birth, error);
+        bool known;
+        rc = sync_clocks_shown(s, parent, SYNC_IN_FILE, number, &born, &birth, &known, error);
         if (rc != SYNC_OK || born.hlc <= hlc || born.site != s->own_site) {
             continue;
         }
@@ -203,6 +172,76 @@ static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t h
     }
     sync_return(s, stmt);
     return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Rows whose key refers to one of these numbers. */
+static int find_reborn(sync_db *s, const sync_fk *fk, int64_t after, uint64_t hlc, sync_orphans *o,
+                       sync_error *error)
+{
+    sync_table *child = sync_engine_tid(s, fk->child_tid), *parent = sync_engine_tid(s, fk->parent_tid);
+    int64_t *reborn = NULL;
+    uint32_t count = 0;
+    int rc = list_reborn(s, parent, after, hlc, &reborn, &count, error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+        sync_orphan was = {.reborn = true};
+        bool found = false;
+        uint32_t first = o->count;
+        rc = sync_meant_deleted(s, parent, SYNC_IN_FILE, reborn[i], &found, &was.born, &was.birth, error);
+        if (rc == SYNC_OK && found) {
+            sqlite3_str *sql = sqlite3_str_new(s->db);
+            sqlite3_str_appendall(sql, "SELECT ");
+            sync_str_keys(sql, child, "\"%w\"", ", ");
+            sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE \"%w\" = ?1 AND ?2 = ?2", child->name,
+                                fk->from[0]);
+            rc = collect(s, child, fk, reborn[i], sqlite3_str_finish(sql), o, error);
+        }
+        for (uint32_t c = first; c < o->count; c++) {
+            o->list[c].reborn = true;
+            o->list[c].birth = was.birth;
+            o->list[c].born = was.born;
+        }
+    }
+    sync_free(reborn);
+    return rc;
+}
+
+int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, sync_error *error)
+{
+    bool *named;
+    if (s->fk_count == 0 || s->folded <= after) {
+        return SYNC_OK;
+    }
+    int rc = name_tables(s, after, &named, error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
+        const sync_fk *fk = &s->fks[i];
+        const sync_table *child = sync_engine_tid(s, fk->child_tid),
+                         *parent = sync_engine_tid(s, fk->parent_tid);
+        int64_t indexed = 0;
+        if (!child || !parent || child->missing || parent->missing) {
+            continue;
+        }
+        if (fk->to_row && child->meant && fk->from_col >= SYNC_REF_KEY && named[parent - s->tables]) {
+            rc = find_reborn(s, fk, after, hlc, o, error);
+        }
+        if (rc != SYNC_OK || fk->derived) {
+            continue;
+        }
+        if (named[child - s->tables]) {
+            rc = find_by(s, fk, true, after, o, error);
+        }
+        if (rc == SYNC_OK && fk->to_key && named[parent - s->tables]) {
+            rc = is_indexed(s, child, fk, &indexed, error);
+            rc = rc == SYNC_OK && indexed ? find_by(s, fk, false, after, o, error) : rc;
+        }
+    }
+    sync_free(named);
+    return rc;
+}
+
+void sync_orphans_free(sync_orphans *o)
+{
+    sync_free(o->list);
+    sync_arena_free(&o->arena);
 }
 
 /* Journals the children of one number as written in the column that refers to it. */
@@ -256,6 +295,78 @@ int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count,
     return rc;
 }
 
+/* What a row was that is known by something else now ends. */
+static int end_life(sync_merging *m, sync_table *t, const sync_value *was, uint64_t cl, sync_stamp stamp)
+{
+    sync_row row = {0};
+    sync_slot slot;
+    int64_t seq = 0;
+    int rc = sync_find(m, t, was, SYNC_STAMP_NONE, &row, &slot);
+    if (rc == SYNC_OK && slot.was_held) {
+        rc = sync_conflict_clear(m, t, was, &row);
+    }
+    sync_row end = {.cl = row.cl > cl ? row.cl : cl, .stamp = stamp};
+    end.cl += end.cl & 1;
+    rc = rc == SYNC_OK ? sync_enter(m, t, was, &seq) : rc;
+    rc = rc == SYNC_OK ? sync_put(m, t, was, &end, &slot, 0, seq) : rc;
+    sync_row_free(&row);
+    return rc;
+}
+
+/* The key of a shown row means other rows than when it was written: as what it was it ends, and what it is now is new. */
+static int begin_anew(sync_merging *m, sync_table *t, const sync_value *shown, const sync_value *was,
+                      sync_row *row, sync_slot *slot)
+{
+    sync_stamp stamp = sync_merging_stamp(m);
+    int64_t seq = 0;
+    int rc = end_life(m, t, was, row->cl, stamp);
+    row->stamp = stamp;
+    for (uint32_t i = 0; i < row->count; i++) {
+        row->cells[i].stamp = stamp;
+    }
+    rc = rc == SYNC_OK ? sync_enter(m, t, shown, &seq) : rc;
+    return rc == SYNC_OK ? sync_put(m, t, slot->known, row, slot, 0, seq) : rc;
+}
+
+/* Whoever inserted the row after the number had passed on meant the new row from the beginning. */
+static bool is_younger(const sync_merging *m, const sync_row *row, const sync_value *part)
+{
+    sync_stamp born = SYNC_STAMP_NONE;
+    int64_t birth;
+    return sync_meant_get(m->s, part, &birth, &born) && row->stamp.hlc > born.hlc;
+}
+
+static int mean_anew(sync_merging *m, const sync_orphans *o, uint32_t at)
+{
+    const sync_orphan *one = &o->list[at];
+    sync_value was[SYNC_KEY_COLUMNS_MAX];
+    sync_row row = {0};
+    sync_slot slot;
+    bool changed = false;
+    sync_arena_reset(&m->arena);
+    int rc = sync_find_shown(m, one->t, one->key, &row, &slot);
+    for (uint32_t k = 0; rc == SYNC_OK && slot.shown && k < one->t->key_count; k++) {
+        was[k] = slot.known[k];
+    }
+    for (uint32_t i = at; rc == SYNC_OK && slot.shown && i < o->count;
+         i++) { /* two numbers of one key may have passed on */
+        const sync_orphan *other = &o->list[i];
+        uint32_t k = other->fk->from_col - SYNC_REF_KEY;
+        if (!other->reborn || other->t != one->t || (i > at && other->fk == one->fk) ||
+            !sync_key_same(one->t, other->key, one->key) || is_younger(m, &row, &slot.known[k])) {
+            continue;
+        }
+        changed = true;
+        rc = sync_meant_part(&m->arena, other->birth, other->born, &was[k]) ? SYNC_OK
+                                                                            : sync_fail_nomem(m->error);
+    }
+    if (rc == SYNC_OK && changed) {
+        rc = begin_anew(m, one->t, one->key, was, &row, &slot);
+    }
+    sync_row_free(&row);
+    return rc;
+}
+
 int sync_orphans_note(sync_merging *m, const sync_orphans *o)
 {
     int rc = SYNC_OK;
@@ -267,6 +378,10 @@ int sync_orphans_note(sync_merging *m, const sync_orphans *o)
         sync_slot slot;
         sync_value room;
         bool exists = false;
+        if (one->reborn) {
+            rc = mean_anew(m, o, i);
+            continue;
+        }
         sync_arena_reset(&m->arena);
         rc = sync_find_shown(m, one->t, one->key, &row, &slot);
         if (rc == SYNC_OK && slot.shown) {
@@ -275,7 +390,7 @@ int sync_orphans_note(sync_merging *m, const sync_orphans *o)
         if (rc == SYNC_OK && exists) {
             sqlite3_snprintf(sizeof why, why, "%s(%s) refers to a row of %s that is not there: written here",
                              one->t->name, one->fk->from[0], parent->name);
-            const sync_value *known = sync_known_by(&row, one->key, &room);
+            const sync_value *known = sync_known_by(&row, &slot, one->key, &room);
             rc = sync_conflict_unlist(m, one->t, known, &row, "foreign key");
             rc = rc == SYNC_OK ? sync_conflict_add(m, one->t, known, &row, NULL, false, "foreign key", why)
                                : rc;
@@ -314,6 +429,35 @@ static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_sta
     return rc;
 }
 
+/* The same of a row whose key refers to the parent: it is a new one, since it was told under a key that meant nobody. key: by which it is listed. */
+static int review_meant(sync_merging *m, sync_table *t, const sync_value *key)
+{
+    sync_value at[SYNC_KEY_COLUMNS_MAX];
+    sync_row row = {0};
+    sync_slot slot;
+    sync_missing missing = {.from = 0};
+    bool exists = false, there;
+    int rc = sync_find_key(m, t, key, at, &there);
+    rc = rc == SYNC_OK ? sync_find_shown(m, t, at, &row, &slot) : rc;
+    if (rc == SYNC_OK && slot.shown) {
+        sync_slot unseen = {0};
+        rc = sync_parents_load(m, t, at, &row, NULL, &exists);
+        rc = rc == SYNC_OK && exists ? sync_parents_missing(m, t, at, &row, &unseen, &missing) : rc;
+    }
+    if (rc == SYNC_OK && exists && !missing.why[0]) {
+        for (uint32_t i = 0; i < row.count; i++) {
+            row.cells[i].carried = row.cells[i].carried && !t->cols[row.cells[i].col].present;
+        }
+        rc = sync_key_same(t, key, slot.known) ? adopt(m, t, key, SYNC_STAMP_NONE)
+                                               : begin_anew(m, t, at, key, &row, &slot);
+    }
+    if (rc == SYNC_OK && !missing.why[0]) {
+        rc = sync_conflict_unlist(m, t, key, &(sync_row){0}, "foreign key");
+    }
+    sync_row_free(&row);
+    return rc;
+}
+
 int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born)
 {
     sync_row row = {0};
@@ -322,6 +466,9 @@ int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, s
     sync_value room;
     bool exists = false;
     sync_arena_reset(&m->arena);
+    if (t->meant) {
+        return review_meant(m, t, key);
+    }
     int rc = sync_find(m, t, key, born, &row, &slot);
     if (rc == SYNC_OK && slot.shown) {
         const sync_value *lies = sync_lies(&slot, key, &room);

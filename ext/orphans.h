@@ -8,6 +8,9 @@ typedef struct sync_orphan {
     sync_table *t;
     const sync_fk *fk;
     sync_value *key;
+    bool reborn; /* it has a parent, but not the one that its key meant, which was: */
+    int64_t birth;
+    sync_stamp born;
 } sync_orphan;
 
 typedef struct sync_orphans {
@@ -16,15 +19,16 @@ typedef struct sync_orphans {
     sync_arena arena;
 } sync_orphans;
 
-/* Collects those among the rows that have just been folded (live journal entries above `after`). Zero-initialise; sync_orphans_free in any case. */
-int sync_orphans_find(sync_db *s, int64_t after, sync_orphans *o, sync_error *error);
+/* Collects those among the rows that have just been folded (live journal entries above `after`, stamps above `hlc`), and rows whose key has got another meaning, since a
+** number in it has passed to a row that was born there. Zero-initialise; sync_orphans_free in any case. */
+int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, sync_error *error);
 void sync_orphans_free(sync_orphans *o);
 
 /* Where a number has passed to a row that was born in what has just been folded (stamps above `hlc`), its children mean that row from now on, since the program
 ** sees them so: they are journaled as written. *count: how many entries that are still to be folded. */
 int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count, sync_error *error);
 
-/* Lists what was found, as rows that are not held. */
+/* Lists what was found, as rows that are not held. Rows whose key has got another meaning are written as new rows of that, and end as what they were. */
 int sync_orphans_note(sync_merging *m, const sync_orphans *o);
 
 /* One that is listed: not any more, if it has its parents now (which it means from now on, in all files), or is gone. */

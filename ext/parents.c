@@ -4,6 +4,7 @@
 #include "base.h"
 #include "clocks.h"
 #include "key.h"
+#include "meant.h"
 
 #include <string.h>
 
@@ -48,7 +49,7 @@ static int keep_meanings(sync_merging *m, const sync_table *t, const sync_value 
         sync_stamp born = SYNC_STAMP_NONE;
         int64_t birth = v->i;
         if (parent) {
-            rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, v->i, &born, &birth, m->error);
+            rc = sync_meant_number(m->s, parent, SYNC_IN_FILE, v->i, &born, &birth, m->error);
         }
         if (rc == SYNC_OK && !sync_stamp_is_none(born)) {
             sync_ref ref = {fk->from_col, birth, born};
@@ -194,7 +195,7 @@ static int add_children(sync_merging *m, closure *c, sync_table *parent, const s
         sync_table *child = fk->parent_tid == parent->tid ? sync_engine_tid(m->s, fk->child_tid) : NULL;
         sync_value **keys = NULL;
         uint32_t count = 0;
-        if (child == NULL || (changing && !is_changing(parent, fk, changing))) {
+        if (child == NULL || fk->derived || (changing && !is_changing(parent, fk, changing))) {
             continue;
         }
         rc = sync_parents_children(m, fk, parent, child, key, &keys, &count);
@@ -236,7 +237,7 @@ int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *ke
         sync_value room;
         rc = sync_find_shown(m, c.rows[i].t, c.rows[i].key, &row, &slot);
         if (rc == SYNC_OK && slot.shown) {
-            const sync_value *known = sync_known_by(&row, c.rows[i].key, &room);
+            const sync_value *known = sync_known_by(&row, &slot, c.rows[i].key, &room);
             bool orphan = false; /* it means nobody who was ever here */
             rc = m->orphans ? sync_conflict_noted(m, c.rows[i].t, known, &row, "foreign key", &orphan)
                             : SYNC_OK;
@@ -316,6 +317,7 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
     const sync_ref *meant = meaning(row, fk);
     sync_stamp born = SYNC_STAMP_NONE;
     int64_t number = 0;
+    bool known;
     if (meant && values[0]->type == SYNC_INTEGER) {
         int rc = sync_find_number(m, parent, meant->number, meant->born, shown, &number);
         *shown = *shown && (fk->from_col < SYNC_REF_KEY || number == values[0]->i);
@@ -324,7 +326,7 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
     }
     int rc = parent_there(m, fk, parent, values, shown);
     if (rc == SYNC_OK && *shown && fk->to_row && values[0]->type == SYNC_INTEGER) {
-        rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, values[0]->i, &born, &number, m->error);
+        rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, values[0]->i, &born, &number, &known, m->error);
         *shown = sync_stamp_is_none(born);
     }
     return rc;
@@ -356,7 +358,7 @@ int sync_parents_renumber(sync_merging *m, const sync_table *t, const sync_value
             continue;
         }
         if (parent == t && meant->number == key->i && sync_stamp_equal(meant->born, row->born)) {
-            cell->value.i = sync_claimed(row, key, &room)->i; /* it refers to itself */
+            cell->value.i = sync_claimed(row, NULL, key, &room)->i; /* it refers to itself */
         } else {
             rc = sync_find_number(m, parent, meant->number, meant->born, &shown, &number);
             const sync_value birth = {.type = SYNC_INTEGER, .i = meant->number};
@@ -375,6 +377,30 @@ static bool means_itself(const sync_fk *fk, const sync_value *key, const sync_ro
     return !fk->to_row || (meant == NULL ? sync_stamp_is_none(row->born)
                                          : sync_stamp_equal(meant->born, row->born) &&
                                                (row->moved || meant->number == key->i));
+}
+
+/* What a parent is known by whose key is made of references, by what the columns mean that refer to it. */
+static bool known_by(sync_merging *m, const sync_table *t, const sync_fk *fk, const sync_table *parent,
+                     const sync_row *row, sync_value *key)
+{
+    bool memory = true;
+    for (uint32_t c = 0; memory && c < fk->count; c++) {
+        sync_ref is = {.number = key[c].i, .born = SYNC_STAMP_NONE};
+        if (!parent->key_parents[c] || key[c].type != SYNC_INTEGER) {
+            continue;
+        }
+        if (t->identity == SYNC_BY_ROW && sqlite3_stricmp(t->key_names[0], fk->from[c]) == 0) {
+            is = (sync_ref){.number = row->moved ? row->birth : key[c].i, .born = row->born};
+        }
+        for (uint32_t i = 0; i < m->s->fk_count; i++) {
+            const sync_fk *other = &m->s->fks[i];
+            bool same = other->child_tid == t->tid && sqlite3_stricmp(other->from[0], fk->from[c]) == 0;
+            const sync_ref *meant = same ? meaning(row, other) : NULL;
+            is = meant ? *meant : is;
+        }
+        memory = sync_meant_part(&m->arena, is.number, is.born, &key[c]);
+    }
+    return memory;
 }
 
 /* The first missing parent among foreign keys of which the row carries a column (all, if it is not shown); `whole` has the other columns. */
@@ -415,6 +441,9 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
         if (meant) {
             missing->born = meant->born;
             missing->key[0].i = meant->number;
+        }
+        if (parent->meant && fk->to_key && !known_by(m, t, fk, parent, row, missing->key)) {
+            return sync_fail_nomem(m->error);
         }
         if (m->claims && fk->to_key &&
             sync_claims_trusts(m->claims, parent, missing->key, missing->born, NULL)) {

@@ -31,7 +31,7 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     sync_value spelled[SYNC_KEY_COLUMNS_MAX], room;
     const sync_value *lies = sync_lies(slot, key, &room);
     int64_t seq = 0, j = 0;
-    bool exists = false, by_key = t->identity == SYNC_BY_KEY;
+    bool exists = false, by_key = t->identity == SYNC_BY_KEY, meant = t->meant;
     int rc = SYNC_OK;
     if (m->retry && !slot->shown && slot->was_held) {
         return sync_conflict_restate(m, t, key, row, reason, detail);
@@ -39,9 +39,14 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     if (slot->shown) {
         rc = sync_parents_load(m, t, lies, row, spelled, &exists); /* its parents may be its children too */
         rc = rc == SYNC_OK ? sync_hold_children(m, t, lies, NULL) : rc;
-        bool renamed = slot->away || (by_key && exists && slot->respell && !sync_key_same(t, key, spelled));
+        bool renamed =
+            slot->away || meant || (by_key && exists && slot->respell && !sync_key_same(t, key, spelled));
         if (by_key && exists && !slot->respell) { /* from now on the clock spells the key */
-            key = lies = spelled;
+            for (uint32_t i = 0; meant && i < t->key_count; i++) {
+                spelled[i] = t->key_parents[i] ? key[i] : spelled[i];
+            }
+            key = spelled;
+            lies = meant ? lies : spelled;
             slot->respell = true;
         }
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, NULL) : rc;
@@ -133,13 +138,13 @@ static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row 
         if (sync_base_refused(rc)) {
             rc = sync_conflict_add(m, t, key, row, NULL, false, sync_base_reason(rc), why);
             rc = rc == SYNC_OK ? sync_enter(m, t, key, &seq) : rc;
-        } else if (rc == SYNC_OK && slot->away) { /* the tombstone lies at the number at birth */
+        } else if (rc == SYNC_OK && (slot->away || t->meant)) { /* the tombstone lies elsewhere */
             int64_t deleted = seq;
             rc = sync_enter(m, t, key, &seq);
             rc = rc == SYNC_OK ? sync_clocks_drop_entry(m->s, deleted, m->error) : rc;
         }
     } else {
-        rc = sync_enter(m, t, lies, &seq);
+        rc = sync_enter(m, t, t->meant ? key : lies, &seq);
         m->touched[t - m->s->tables] = true;
     }
     rc = rc == SYNC_OK ? hidden_j(m, t, key, slot, &j) : rc;
@@ -158,7 +163,7 @@ static bool sets_anything(const sync_table *t, const sync_row *row)
 }
 
 /* Two copies of a file were tracked apart: what comes from before tracking is mostly there already. */
-static int is_there(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, bool *there)
+static int is_there(sync_merging *m, sync_table *t, const sync_value *at, const sync_row *row, bool *there)
 {
     sync_row have = {0};
     *there = true;
@@ -172,8 +177,6 @@ static int is_there(sync_merging *m, sync_table *t, const sync_value *key, const
     for (uint32_t i = 0; rc == SYNC_OK && i < have.count; i++) {
         have.cells[i].carried = false;
     }
-    sync_value room;
-    const sync_value *at = sync_claimed(row, key, &room);
     rc = rc == SYNC_OK ? sync_base_load(m->s, t, at, &have, NULL, &m->arena, there, m->error) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && *there && i < row->count; i++) {
         *there = !row->cells[i].carried ||
@@ -189,10 +192,10 @@ static int write_shown(sync_merging *m, sync_table *t, const sync_value *key, sy
 {
     *refused = 0;
     sync_value room;
-    const sync_value *at = sync_claimed(row, key, &room);
+    const sync_value *at = sync_claimed(row, slot, key, &room);
     bool reset = what == SYNC_MERGE_LIFE && slot->shown;
     bool there = slot->shown && !reset && !slot->respell;
-    int rc = there && sets_anything(t, row) ? is_there(m, t, key, row, &there) : SYNC_OK;
+    int rc = there && sets_anything(t, row) ? is_there(m, t, at, row, &there) : SYNC_OK;
     if (rc != SYNC_OK || there) {
         return rc == SYNC_OK ? sync_enter(m, t, at, seq) : rc;
     }
@@ -217,7 +220,7 @@ static int make_room(sync_merging *m, sync_table *t, const sync_value *key, cons
     sync_row whole = {0};
     sync_slot asked = *slot;
     sync_value room;
-    const sync_value *at = sync_claimed(row, key, &room);
+    const sync_value *at = sync_claimed(row, slot, key, &room);
     sync_holding here = {t, at, m->holding};
     bool exists = false;
     int rc = sync_row_copy(&whole, row) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
@@ -277,7 +280,7 @@ int sync_occupant(sync_merging *m, sync_table *t, const sync_value *key, const s
 {
     sync_value room;
     if (row->moved && (key->type != SYNC_INTEGER || row->number != key->i)) {
-        return sync_find_shown(m, t, sync_claimed(row, key, &room), other, slot);
+        return sync_find_shown(m, t, sync_claimed(row, NULL, key, &room), other, slot);
     }
     *slot = m->other_slot;
     return sync_row_copy(other, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
@@ -292,7 +295,7 @@ static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, 
     if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
         return show_or_hold(m, t, key, row, slot, what);
     }
-    int rc = sync_parents_load(m, t, sync_claimed(row, key, &room), other, NULL, &exists);
+    int rc = sync_parents_load(m, t, sync_claimed(row, NULL, key, &room), other, NULL, &exists);
     return rc == SYNC_OK
                ? sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other)
                : rc;
@@ -303,7 +306,7 @@ static bool is_renumbered(const sync_row *row, const sync_slot *slot, const sync
 {
     sync_value claimed, lies;
     return slot->shown && (row->moved || slot->away) &&
-           !sync_value_same(sync_claimed(row, key, &claimed), sync_lies(slot, key, &lies));
+           !sync_value_same(sync_claimed(row, NULL, key, &claimed), sync_lies(slot, key, &lies));
 }
 
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
@@ -321,7 +324,8 @@ int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     sync_slot other_slot = {0};
     int rc = slot->shown ? SYNC_OK : sync_occupant(m, t, key, row, &other, &other_slot);
     rc = rc == SYNC_OK ? sync_parents_renumber(m, t, key, row) : rc;
-    rc = rc == SYNC_OK ? sync_parents_missing(m, t, sync_claimed(row, key, &room), row, slot, &missing) : rc;
+    rc = rc == SYNC_OK ? sync_parents_missing(m, t, sync_claimed(row, slot, key, &room), row, slot, &missing)
+                       : rc;
     if (rc == SYNC_OK && missing.why[0]) {
         rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
     } else if (rc == SYNC_OK) {

@@ -5,6 +5,7 @@
 #include "apply.h"
 #include "base.h"
 #include "json.h"
+#include "merging.h"
 
 #include <string.h>
 
@@ -204,7 +205,8 @@ static void put_row(preview *p, const sync_table *t, const sync_value *key, cons
 /* One note beside what the row is now that the merge is taken back. `values` has room for two rows. */
 static int compare_row(preview *p, sync_table *t, sync_span *notes, sync_value *values)
 {
-    sync_value key[SYNC_KEY_COLUMNS_MAX], *old = values, *new = values + count_values(t);
+    sync_value key[SYNC_KEY_COLUMNS_MAX], at[SYNC_KEY_COLUMNS_MAX], *old = values,
+                                                                    *new = values + count_values(t);
     sqlite3_stmt *row = NULL;
     bool existed = false;
     for (uint32_t i = 0; i < t->key_count; i++) {
@@ -214,15 +216,22 @@ static int compare_row(preview *p, sync_table *t, sync_span *notes, sync_value *
     for (uint32_t i = 0; exists && i < count_values(t); i++) {
         new[i] = sync_value_get(notes);
     }
-    int rc = sync_base_seek(p->s, t, key, &row, &existed, p->error);
+    sync_merging m = {.s = p->s, .error = p->error};
+    bool there = true;
+    int rc = t->meant ? sync_find_key(&m, t, key, at, &there)
+                      : SYNC_OK; /* what is hidden now was shown under numbers */
+    rc = rc == SYNC_OK ? sync_base_seek(p->s, t, t->meant ? at : key, &row, &existed, p->error) : rc;
+    existed = existed && there;
     for (uint32_t i = 0; rc == SYNC_OK && existed && i < count_values(t); i++) {
         old[i] = sync_column_value(row, (int)i);
     }
     if (rc == SYNC_OK) {
-        put_row(p, t, key, existed ? old : NULL, exists ? new : NULL);
+        put_row(p, t, t->meant ? at : key, existed ? old : NULL, exists ? new : NULL);
         rc = check_size(p, p->json);
     }
-    return sync_reset_read(row, rc, p->error);
+    sync_row_free(&m.other);
+    sync_arena_free(&m.arena);
+    return row ? sync_reset_read(row, rc, p->error) : rc;
 }
 
 static int compare(preview *p)

@@ -9,8 +9,9 @@ bool sync_renumber_may(const sync_db *s, const sync_table *t)
 {
     bool may = t->identity == SYNC_BY_ROW && !t->missing;
     for (uint32_t i = 0; may && i < s->fk_count; i++) {
-        bool about = s->fks[i].parent_tid == t->tid || s->fks[i].child_tid == t->tid;
-        may = !(about && s->fks[i].to_row && s->fks[i].from_col >= SYNC_REF_KEY);
+        const sync_fk *fk = &s->fks[i];
+        bool about = fk->parent_tid == t->tid || (fk->child_tid == t->tid && fk->from_col >= SYNC_REF_KEY);
+        may = !(about && fk->rigid);
     }
     return may;
 }
@@ -36,7 +37,7 @@ static int highest_number(sync_claims *held, sync_table *t, int64_t *highest)
         sync_arena_reset(&m->arena);
         rc = sync_find(m, t, held->list[i].key, held->list[i].born, &row, &slot);
         if (rc == SYNC_OK) {
-            sync_claims_note(held, i, &row, slot.shown);
+            rc = sync_claims_note(held, i, &row, &slot);
             *highest = held->list[i].number.i > *highest ? held->list[i].number.i : *highest;
         }
         sync_row_free(&row);

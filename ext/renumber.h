@@ -6,7 +6,8 @@
 
 /* After a whole delta was merged (write operation; s->hlc and s->folded are those of the file now, and are raised): every row that is held for its number, and whose
 ** number this file wrote, claims the first number above all that are known, as a write of this file; then what can be shown is shown. A table takes no part
-** if part of somebody's key is a reference to it, or its own number is a reference: those numbers cannot follow. */
+** whose own number is a reference, or that of rows which refer to it (identity "row" although their key is a foreign key), or to which a column refers that refers to
+** another table's number as well: those cannot follow. */
 int sync_renumber(sync_db *s, sync_error *error);
 
 /* May rows of the table get other numbers? */

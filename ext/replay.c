@@ -206,17 +206,18 @@ typedef struct outcome {
     int64_t noted; /* entry of an earlier run that names the tombstone, or 0 */
 } outcome;
 
-/* Identity row: the life that ends leaves a tombstone of its own, named by an entry that no other clock names. */
+/* Identity row, and keys made of references: the life that ends leaves a tombstone of its own, named by an entry that no other clock names. */
 static int bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named, outcome *o)
 {
     int64_t j = 0;
     end_life(f, t, stamp_of(f, e));
     o->changed = true;
-    if (t->identity == SYNC_BY_KEY) {
+    if (t->identity == SYNC_BY_KEY && !t->meant) {
         return SYNC_OK;
     }
-    int rc = sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
-    rc = rc == SYNC_OK ? pack_and_put(f, t, e, j + 1, named->seq, true) : rc;
+    int rc = t->meant ? sync_fold_meant_bury(f, t, e, named)
+                      : sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
+    rc = rc == SYNC_OK && !t->meant ? pack_and_put(f, t, e, j + 1, named->seq, true) : rc;
     named->kept = true;
     if (rc == SYNC_OK && o->in_table) {
         rc = sync_clocks_delete(f->s, t, f->place, e->key, 0, f->error);
@@ -250,6 +251,12 @@ static int replay_entry(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *
     if ((e->op == SYNC_OP_DELETE || e->op == SYNC_OP_MOVE_FROM || e->op == SYNC_OP_MOVE_TO) && alive) {
         rc = e->op == SYNC_OP_MOVE_TO ? bury_displaced(f, t, e, hint, o) : bury(f, t, e, e, o);
         alive = false;
+    }
+    if (rc == SYNC_OK && insert && !alive && t->meant) {
+        bool hidden = false;
+        rc = sync_fold_meant_revive(f, t, e, &hidden);
+        alive = hidden && sync_row_alive(row);
+        o->known = o->known || hidden;
     }
     if (rc != SYNC_OK) {
         return rc;
@@ -410,7 +417,7 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first)
         }
     }
     if (first == last && first->op == SYNC_OP_INSERT && first->exists && !first->has_clock &&
-        t->all_present && !may_be_genesis(t, first)) {
+        t->all_present && !t->meant && !may_be_genesis(t, first)) {
         return fold_insert(f, t, first);
     }
     outcome o;

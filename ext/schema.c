@@ -454,141 +454,15 @@ int sync_schema_renames(sync_db *s, sync_table *t, const sync_base_table *base, 
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* ---- foreign keys ---- */
-
-static bool same_names(char **a, uint32_t count, char **b, uint32_t b_count)
+int sync_schema_detail(sync_db *s, const sync_base_table *base, bool *detail, sync_error *error)
 {
-    bool same = count == b_count;
-    for (uint32_t i = 0; same && i < count; i++) {
-        same = sqlite3_stricmp(a[i], b[i]) == 0;
-    }
-    return same;
-}
-
-/* Column id of a name in a tracked table: an id, SYNC_REF_KEY + index, or UINT32_MAX. */
-static uint32_t column_of(const sync_table *t, const char *name)
-{
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        if (sqlite3_stricmp(t->key_names[i], name) == 0) {
-            return SYNC_REF_KEY + i;
-        }
-    }
-    for (uint32_t i = 0; i < t->col_count; i++) {
-        if (sqlite3_stricmp(t->cols[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return UINT32_MAX;
-}
-
-/* Fills one foreign key from the rows of one id of pragma_foreign_key_list. */
-static int fill_foreign_key(sync_db *s, sqlite3_stmt *stmt, sync_table *child, sync_table *parent,
-                            uint32_t at, sync_fk *fk, sync_error *error)
-{
-    if (at == 0) {
-        *fk = (sync_fk){.child_tid = child->tid, .parent_tid = parent->tid};
-        fk->from = sync_arena_alloc(&s->metadata, SYNC_KEY_COLUMNS_MAX * sizeof *fk->from);
-        fk->to = sync_arena_alloc(&s->metadata, SYNC_KEY_COLUMNS_MAX * sizeof *fk->to);
-    }
-    const char *to = (const char *)sqlite3_column_text(stmt, 4);
-    if (to == NULL && at < parent->key_count) {
-        to = parent->key_names[at];
-    }
-    if (at >= SYNC_KEY_COLUMNS_MAX) {
-        return sync_fail(error, SYNC_TOOBIG, "table %s: a foreign key of too many columns", child->name);
-    }
-    if (!fk->from || !fk->to) {
-        return sync_fail_nomem(error);
-    }
-    fk->from[at] = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 3));
-    fk->to[at] = sync_schema_string(&s->metadata, to ? to : "");
-    fk->count = at + 1;
-    if (!fk->from[at] || !fk->to[at]) {
-        return sync_fail_nomem(error);
-    }
-    fk->to_key = same_names(fk->to, fk->count, parent->key_names, parent->key_count);
-    fk->from_col = column_of(child, fk->from[0]);
-    fk->to_row =
-        fk->to_key && parent->identity == SYNC_BY_ROW && parent->key_count == 1 && fk->from_col != UINT32_MAX;
-    return SYNC_OK;
-}
-
-static int table_foreign_keys(sync_db *s, sync_table *child, uint32_t *room, sync_error *error)
-{
-    sqlite3_stmt *stmt;
-    int rc =
-        sync_prepare(s, &stmt, error,
-                     "SELECT id, seq, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(%Q, 'main')"
-                     " ORDER BY id, seq",
-                     child->name);
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        const char *name = (const char *)sqlite3_column_text(stmt, 2);
-        uint32_t at = (uint32_t)sqlite3_column_int(stmt, 1);
-        sync_table *parent = name ? sync_engine_table(s, name) : NULL;
-        if (parent == NULL || parent->missing) {
-            continue;
-        }
-        if (at == 0) {
-            if (s->fk_count == *room) {
-                uint32_t wider = *room ? *room * 2 : 16;
-                sync_fk *grown = sync_arena_alloc(&s->metadata, wider * sizeof *grown);
-                if (grown == NULL) {
-                    rc = sync_fail_nomem(error);
-                    break;
-                }
-                if (s->fk_count) {
-                    memcpy(grown, s->fks, s->fk_count * sizeof *grown);
-                }
-                s->fks = grown;
-                *room = wider;
-            }
-            s->fk_count++;
-        }
-        rc = fill_foreign_key(s, stmt, child, parent, at, &s->fks[s->fk_count - 1], error);
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
-}
-
-/* Tables at either end of any foreign key, and whether an untracked one refers to a tracked one. (Whoever has a foreign key has the
-** word in his declaration: this spares a look at most tables.) */
-static int mark_linked(sync_db *s, sync_error *error)
-{
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error,
-                          "SELECT DISTINCT m.name, f.\"table\" FROM main.sqlite_schema AS m,"
-                          " pragma_foreign_key_list(m.name, 'main') AS f"
-                          " WHERE m.type = 'table' AND instr(lower(m.sql), 'references')");
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
-        const char *parent_name = (const char *)sqlite3_column_text(stmt, 1);
-        sync_table *child = name ? sync_engine_table(s, name) : NULL;
-        sync_table *parent = parent_name ? sync_engine_table(s, parent_name) : NULL;
-        if (child) {
-            child->linked = true;
-        }
-        if (parent) {
-            parent->linked = true;
-            s->outer_children = s->outer_children || child == NULL;
-        }
-    }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
-}
-
-int sync_schema_foreign_keys(sync_db *s, sync_error *error)
-{
-    uint32_t room = 0;
-    s->fk_count = 0;
-    s->fks = NULL;
-    s->outer_children = false;
-    int rc = mark_linked(s, error);
-    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
-        if (s->tables[i].linked && !s->tables[i].missing) {
-            rc = table_foreign_keys(s, &s->tables[i], &room, error);
-        }
-    }
+    int64_t found = 0;
+    int rc = sync_query_int(
+        s, &found, 0, error,
+        "SELECT EXISTS (SELECT 1 FROM pragma_foreign_key_list(%Q, 'main') AS f WHERE \"from\" = %Q COLLATE "
+        "NOCASE AND \"table\" <> %Q COLLATE NOCASE AND NOT EXISTS (SELECT 1 FROM "
+        "pragma_foreign_key_list(%Q, 'main') AS g WHERE g.id = f.id AND g.seq > 0))",
+        base->name, base->key_names[0], base->name, base->name);
+    *detail = found != 0;
     return rc;
 }

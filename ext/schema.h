@@ -38,6 +38,9 @@ int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_
 int sync_schema_renames(sync_db *s, sync_table *t, const sync_base_table *base, const bool *known,
                         sync_error *error);
 
+/* Is the number of a row (INTEGER PRIMARY KEY) that of a row of another table? Then nobody hands it out here, and two files that have it have one row. */
+int sync_schema_detail(sync_db *s, const sync_base_table *base, bool *detail, sync_error *error);
+
 /* The affinity letter of a declared type by SQLite's rules: 'i' 't' 'b' 'r' 'n'. */
 char sync_schema_affinity(const char *declared);
 
@@ -47,8 +50,5 @@ char *sync_schema_string(sync_arena *arena, const char *text);
 /* A text of the metadata, in their arena. Where there is none they are damaged, as `what` says. */
 int sync_schema_text(sync_db *s, sqlite3_stmt *stmt, int column, char **to, const char *what,
                      sync_error *error);
-
-/* Loads s->fks: every declared foreign key between two tracked tables. Called by the reload, when s->tables is complete. */
-int sync_schema_foreign_keys(sync_db *s, sync_error *error);
 
 #endif

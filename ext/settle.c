@@ -5,6 +5,7 @@
 #include "clocks.h"
 #include "contest.h"
 #include "gone.h"
+#include "meant.h"
 #include "orphans.h"
 #include "parents.h"
 
@@ -112,8 +113,8 @@ static int retry(sync_claims *c, const sync_claim *one, bool *tried)
     }
     if (rc == SYNC_OK && row.held) {
         rc = sync_claims_add(c, one->t, one->key, one->born, &at);
+        rc = rc == SYNC_OK ? sync_claims_note(c, at, &row, &slot) : rc;
         if (rc == SYNC_OK) {
-            sync_claims_note(c, at, &row, false);
             c->list[at].listed_parent = one->listed_parent;
         }
     }
@@ -426,14 +427,21 @@ static int release_pending(sync_merging *m, sync_table *t, const char *kind)
         if (!has_waiting(t, &row)) {
             continue;
         }
-        sync_value key[SYNC_KEY_COLUMNS_MAX];
+        sync_value key[SYNC_KEY_COLUMNS_MAX], known[SYNC_KEY_COLUMNS_MAX];
+        rc = SYNC_OK;
         for (uint32_t i = 0; i < t->key_count; i++) {
             key[i] = sync_column_value(stmt, (int)i + 1);
         }
         if (row.moved) {
             sync_row_lies(&row, key[0].i);
         }
-        rc = sync_claims_add(&list, t, sync_known_by(&row, key, &room), row.born, &at);
+        sync_slot slot = {0};
+        if (t->meant && sync_row_alive(&row) && !row.held) {
+            rc = sync_meant_known(s, t, SYNC_IN_FILE, key, known, &list.arena, m->error);
+            slot.known = known;
+        }
+        rc = rc == SYNC_OK ? sync_claims_add(&list, t, sync_known_by(&row, &slot, key, &room), row.born, &at)
+                           : rc;
     }
     sqlite3_finalize(stmt);
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;
@@ -555,7 +563,7 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         rc = sync_fold_real(s, NULL, 0, enough, &followed, error);
         *entries += followed;
     }
-    rc = rc == SYNC_OK && *entries ? sync_orphans_find(s, before, &orphans, error) : rc;
+    rc = rc == SYNC_OK && *entries ? sync_orphans_find(s, before, hlc, &orphans, error) : rc;
     if (rc == SYNC_OK && orphans.count && enough < INT64_MAX) {
         /* listing them is journaled: behind what was folded, so nothing may be left */
         int64_t rest = 0;
@@ -563,7 +571,7 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         *entries += rest;
         sync_orphans_free(&orphans);
         orphans = (sync_orphans){0};
-        rc = rc == SYNC_OK ? sync_orphans_find(s, before, &orphans, error) : rc;
+        rc = rc == SYNC_OK ? sync_orphans_find(s, before, hlc, &orphans, error) : rc;
     }
     rc = rc == SYNC_OK && late ? sync_gone_settle(s, touched, &gone, error) : rc;
     if (rc == SYNC_OK && (count || absorb || gone || again || (any && *entries) || orphans.count)) {

@@ -415,9 +415,15 @@ int sync_capture_track(sync_db *s, const char *name, int identity, int own, cons
         sync_arena_free(&arena);
         return rc;
     }
-    sync_identity wanted = identity >= 0      ? (sync_identity)identity
-                           : base.rowid_alias ? SYNC_BY_ROW
-                                              : SYNC_BY_KEY;
+    bool detail = false;
+    rc = identity < 0 && base.rowid_alias ? sync_schema_detail(s, &base, &detail, error) : SYNC_OK;
+    sync_identity wanted = identity >= 0                 ? (sync_identity)identity
+                           : base.rowid_alias && !detail ? SYNC_BY_ROW
+                                                         : SYNC_BY_KEY;
+    if (rc != SYNC_OK) {
+        sync_arena_free(&arena);
+        return rc;
+    }
     if (wanted != SYNC_BY_ROW && strstr(options, "\"genesis\"")) {
         rc = sync_fail(error, SYNC_ERROR, "table %s: option genesis is for identity \"row\"", base.name);
         sync_arena_free(&arena);

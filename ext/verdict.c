@@ -108,7 +108,7 @@ static int keep_row(sync_verdict_state *v, sync_merging *m, sqlite3_stmt *stmt)
     }
     sync_value room;
     const sync_value *at =
-        v->row.held ? sync_claimed(&v->row, v->key, &room) : sync_lies(&slot, v->key, &room);
+        v->row.held ? sync_claimed(&v->row, &slot, v->key, &room) : sync_lies(&slot, v->key, &room);
     for (uint32_t i = 0; rc == SYNC_OK && i < v->t->key_count; i++) {
         rc = sync_arena_value(&v->arena, &at[i], &v->at[i]) ? SYNC_OK : sync_fail_nomem(v->error);
     }

@@ -1,8 +1,8 @@
-/* Two rows of one number, and both are to be kept, where numbers are parts of keys, so that no row can take its number along: the held one is inserted anew under
-** another, and the rows that are held for it follow. */
+/* Two rows of one number, and both are to be kept, where no row can take its number along (sync_renumber_may): the held one is inserted anew under another, and the rows
+** that are held for it follow. */
 #include "base.h"
-#include "clocks.h"
 #include "key.h"
+#include "meant.h"
 #include "parents.h"
 #include "verdict_internal.h"
 
@@ -132,7 +132,10 @@ static int follow(sync_verdict_state *v, sync_merging *m, sync_table *t, const s
         sync_value number = {.type = SYNC_INTEGER, .i = to->number};
         any = true;
         if (fk->from_col >= SYNC_REF_KEY) {
-            key[fk->from_col - SYNC_REF_KEY] = number;
+            sync_value *part = &key[fk->from_col - SYNC_REF_KEY];
+            bool kept = !t->meant || sync_meant_part(&m->arena, to->number, to->born, part);
+            *part = t->meant ? *part : number;
+            rc = kept ? SYNC_OK : sync_fail_nomem(v->error);
             moves = true;
         } else {
             sync_cell *cell = sync_row_set(&change, fk->from_col, stamp);
@@ -178,7 +181,8 @@ static int follow_all(sync_verdict_state *v, sync_merging *m)
     anew *to = v->found;
     int64_t upto = 0;
     int64_t birth = 0;
-    int rc = sync_clocks_shown(v->s, v->t, SYNC_IN_FILE, to->number, &to->born, &birth, v->error);
+    bool known;
+    int rc = sync_clocks_shown(v->s, v->t, SYNC_IN_FILE, to->number, &to->born, &birth, &known, v->error);
     rc = rc == SYNC_OK ? bring_along(v, m) : rc;
     rc = rc == SYNC_OK ? sync_query_int(v->s, &upto, 0, v->error, "SELECT max(id) FROM main.sync_conflict")
                        : rc;

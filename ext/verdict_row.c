@@ -104,7 +104,7 @@ int sync_verdict_refused(sync_verdict_state *v, const sync_table *t, const sync_
     sync_buf json = {0};
     char said[SYNC_ERROR_BYTES]; /* `why` may be the message of the connection, or in the error itself */
     sqlite3_snprintf(sizeof said, said, "%s", why);
-    sync_json_key(&json, key, t->key_count);
+    sync_json_key(&json, t->meant && key == v->key ? v->at : key, t->key_count);
     sync_buf_put_u8(&json, 0);
     int rc = json.oom ? sync_fail_nomem(v->error)
                       : sync_fail(v->error, SYNC_ERROR, "sync_resolve: entry %lld (table %s, row %s): %s: %s",

@@ -9,9 +9,9 @@ leaves="limits status mem arena value clock row merge vector codec codec_interna
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
-    "engine sql meta schema hints follow vtab keeper rollbacks"
-    "key clocks base chunk site touch tail capture track gone"
-    "fold fold_internal overlay replay cells"
+    "engine sql meta schema references hints follow vtab keeper rollbacks"
+    "key clocks base meant chunk site touch tail capture track gone"
+    "fold fold_internal fold_meant overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
     "merging conflict against find clash parents place write lane order claims contest orphans settle renumber apply"
     "operation clone preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"

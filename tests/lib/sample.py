@@ -67,6 +67,15 @@ def _fill(connection):
     rows("PlaylistTrack", 900, lambda i: (1 + i % 18, 1 + i % 500))
 
 
+def make_autoincrement(path):
+    """The store of our own, all its numbers handed out by sqlite_sequence."""
+    connection = sqlite3.connect(path)
+    connection.executescript("PRAGMA synchronous = off;" + SCHEMA.replace("INTEGER NOT NULL PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"))
+    with connection:
+        _fill(connection)
+    connection.close()
+
+
 def make(path):
     """Puts the sample database at `path`."""
     if CHINOOK.exists():

@@ -57,6 +57,11 @@ void ledger_renumbered(int table)
     moved[table] = renumbered[table] = true;
 }
 
+bool ledger_is_renumbered(int table)
+{
+    return table >= 0 && renumbered[table];
+}
+
 void vector_raise(sim_vector *to, const sim_vector *from)
 {
     for (int i = 0; i < SIM_ACTORS; i++) {
@@ -316,7 +321,7 @@ typedef struct checker {
 
 static bool is_deleted(const checker *c, const sim_event *e)
 {
-    bool any_key = moved[e->table] && schema_by_row(&c->schema->table[e->table]);
+    bool any_key = moved[e->table] && schema_by_birth(c->schema, e->table);
     for (size_t i = 0; i < event_count; i++) {
         const sim_event *d = &events[i];
         if (d->verb == VERB_DELETE && d->table == e->table && (any_key || d->key == e->key) &&
@@ -412,7 +417,7 @@ static bool is_default(const checker *c, const sim_event *e, const char *shown)
 /* A row that is held may have come under another number, and is listed there. */
 static bool is_held(const checker *c, const sim_event *e)
 {
-    bool elsewhere = e->verb == VERB_SET ? schema_by_row(&c->schema->table[e->table]) : renumbered[e->table];
+    bool elsewhere = e->verb == VERB_SET ? schema_by_birth(c->schema, e->table) : renumbered[e->table];
     return c->aside(c->context, e->table, e->key_text, elsewhere ? e->value_text : NULL);
 }
 
@@ -422,7 +427,7 @@ static const char *check_set(const checker *c, const sim_event *e)
         return NULL;
     }
     const sim_row *row = find(c->final, e->table, e->key);
-    bool by_row = schema_by_row(&c->schema->table[e->table]);
+    bool by_row = schema_by_birth(c->schema, e->table);
     if (row && (row->cell[e->col] == e->value || is_overwritten(e, row->cell[e->col], by_row))) {
         return NULL;
     }
@@ -441,7 +446,7 @@ static const char *check_delete(const checker *c, const sim_event *e)
     if (row == NULL || is_inserted_again(e) || is_moved(e)) {
         return NULL;
     }
-    if (schema_by_row(&c->schema->table[e->table])) { /* another row may have the number by now */
+    if (schema_by_birth(c->schema, e->table)) { /* another row may have the number by now */
         bool same = true, telling = false;
         for (int i = 0; i < c->schema->table[e->table].count; i++) {
             same = same && (row->cell[i] == e->old->cell[i] || e->old->cell[i] == 0);
@@ -468,7 +473,7 @@ const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_as
             wrong = check_set(&c, e);
         } else if (e->verb == VERB_DELETE) {
             wrong = check_delete(&c, e);
-        } else if (!renumbered[e->table] && !find(final, e->table, e->key) && !is_deleted(&c, e) &&
+        } else if (!find(final, e->table, e->key) && !is_deleted(&c, e) && !renumbered[e->table] &&
                    !is_held(&c, e)) {
             wrong = "no row";
         }

@@ -60,6 +60,7 @@ void ledger_commit(sim_draft *draft, int actor, sim_vector *knew, int step);
 
 /* Rows of this table came under other numbers in a merge: what became of one is told by its values alone. */
 void ledger_renumbered(int table);
+bool ledger_is_renumbered(int table); /* -1: no */
 
 /* What was inserted and not folded may have been born twice, in two files or under two ids: a delete kills what it saw, and no more. */
 void ledger_doubled(void);

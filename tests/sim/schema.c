@@ -14,6 +14,16 @@ bool schema_by_row(const sim_table *t)
     return t->kind == KIND_NUMBER || t->kind == KIND_AUTOINCREMENT;
 }
 
+bool schema_by_birth(const sim_schema *schema, int table)
+{
+    const sim_table *t = &schema->table[table];
+    bool by_birth = schema_by_row(t);
+    for (int k = 0; k < 2 && !by_birth; k++) { /* to earlier tables */
+        by_birth = t->refers[k] >= 0 && schema_by_birth(schema, t->refers[k]);
+    }
+    return by_birth;
+}
+
 static bool is_number(const sim_table *t)
 {
     return schema_by_row(t) || t->kind == KIND_NUMBER_BY_KEY;
@@ -50,7 +60,9 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
         sim_column *c = &t->column[t->count++];
         const sim_table *p = &schema->table[parent];
         *c = (sim_column){.name = "p", .parent = parent};
-        c->affinity = is_number(p) ? " INT" : p->kind == KIND_BLOB_WITHOUT_ROWID ? "" : " TEXT";
+        c->affinity = is_number(p) || p->kind == KIND_DETAIL ? " INT"
+                      : p->kind == KIND_BLOB_WITHOUT_ROWID   ? ""
+                                                             : " TEXT";
         t->on_delete = PICK(dice, actions);
         t->on_update = PICK(dice, actions);
         t->deferred = dice_percent(dice, 50);
@@ -63,6 +75,30 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
     }
 }
 
+/* The keys of some tables refer to those of earlier ones, if there are any. */
+static void make_key(const sim_schema *schema, sim_table *t, sim_dice *dice, bool references)
+{
+    static const char *const actions[] = {"NO ACTION", "CASCADE", "CASCADE", "RESTRICT"};
+    int self = (int)(t - schema->table);
+    int parts = t->kind == KIND_TAG ? 2 : t->kind == KIND_LINE || t->kind == KIND_DETAIL ? 1 : 0;
+    t->refers[0] = t->refers[1] = -1;
+    t->key_action = PICK(dice, actions);
+    t->key_deferred = dice_percent(dice, 30);
+    for (int k = 0; k < parts; k++) {
+        int parent = self ? dice_below(dice, self) : 0;
+        bool fit = references && self && schema->table[parent].keys == 1 &&
+                   (t->kind != KIND_DETAIL || is_number(&schema->table[parent]));
+        t->refers[k] = fit ? parent : -1;
+    }
+    if (t->kind == KIND_DETAIL && t->refers[0] < 0) {
+        t->kind = KIND_NUMBER;
+    }
+    t->keys = t->kind == KIND_PAIR || t->kind == KIND_PAIR_WITHOUT_ROWID || t->kind == KIND_TAG ||
+                      t->kind == KIND_LINE
+                  ? 2
+                  : 1;
+}
+
 void schema_make(sim_schema *schema, sim_dice *dice, bool references)
 {
     static const char *const raises[] = {"ABORT", "ABORT", "FAIL", "ROLLBACK", "IGNORE"};
@@ -72,7 +108,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
         sim_table *t = &schema->table[i];
         sqlite3_snprintf(sizeof t->name, t->name, "t%d", i);
         t->kind = (sim_kind)dice_below(dice, KINDS);
-        t->keys = t->kind == KIND_PAIR || t->kind == KIND_PAIR_WITHOUT_ROWID ? 2 : 1;
+        make_key(schema, t, dice, references);
         make_columns(schema, t, dice, references);
         t->partial = dice_percent(dice, 10) && strcmp(t->column[0].name, "c0") == 0;
         t->generated = dice_percent(dice, 8);
@@ -90,7 +126,10 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
                                            "k TEXT COLLATE NOCASE PRIMARY KEY",
                                            "k TEXT, l INT",
                                            "k, l TEXT COLLATE NOCASE",
-                                           "k BLOB PRIMARY KEY"};
+                                           "k BLOB PRIMARY KEY",
+                                           "k NUMERIC, l NUMERIC",
+                                           "k INT, l INT",
+                                           "k INTEGER PRIMARY KEY"};
     sqlite3_str_appendf(to, "CREATE TABLE %s(%s", t->name, key[t->kind]);
     for (int i = 0; i < t->count; i++) {
         const sim_column *c = &t->column[i];
@@ -110,7 +149,15 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
         }
     }
     sqlite3_str_appendall(to, t->generated ? ", g AS (k) VIRTUAL" : "");
-    sqlite3_str_appendall(to, t->keys == 2 ? ", PRIMARY KEY(k, l))" : ")");
+    sqlite3_str_appendall(to, t->keys == 2 ? ", PRIMARY KEY(k, l)" : "");
+    for (int k = 0; k < 2; k++) {
+        if (t->refers[k] >= 0) {
+            sqlite3_str_appendf(to, ", FOREIGN KEY(%c) REFERENCES %s ON DELETE %s ON UPDATE %s%s", "kl"[k],
+                                schema -> table[t->refers[k]].name, t->key_action, t->key_action,
+                                t->key_deferred ? " DEFERRABLE INITIALLY DEFERRED" : "");
+        }
+    }
+    sqlite3_str_appendall(to, ")");
     bool without = t->kind == KIND_PAIR_WITHOUT_ROWID || t->kind == KIND_BLOB_WITHOUT_ROWID;
     sqlite3_str_appendall(to, without ? " WITHOUT ROWID;\n" : ";\n");
     if (t->partial) {
@@ -123,7 +170,8 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
 static void trigger_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t)
 {
     const sim_table *other = &schema->table[t->pushes];
-    if (other <= t || other->keys != t->keys || is_number(other) != is_number(t) || other->column[0].late) {
+    if (other <= t || other->keys != t->keys || other->kind >= KIND_TAG || is_number(other) != is_number(t) ||
+        other->column[0].late) {
         sqlite3_str_appendf(
             to,
             "CREATE TRIGGER u_%s AFTER UPDATE ON %s BEGIN INSERT INTO seen_by_trigger VALUES('%s'); END;\n",
@@ -177,13 +225,19 @@ char *schema_add(const sim_schema *schema, int table, int col)
 
 /* ---- statements ---- */
 
-static const char *key_part(const sim_table *t, int part, sim_dice *dice)
+static const char *key_part(const sim_schema *schema, const sim_table *t, int part, sim_dice *dice)
 {
     static const char *const text[] = {"'a'", "'b'", "'c'", "'A'", "'ä'"};
     static const char *const number[] = {"1", "2", "3", "4", "1000"};
     static const char *const blob[] = {"x''", "x'61'", "x'00'", "'a'", "1"};
     static const char *const any[] = {"1", "1.5", "'a'", "x'61'"};
     static const char *const small[] = {"1", "2"};
+    if (t->refers[part] >= 0) {
+        return key_part(schema, &schema->table[t->refers[part]], 0, dice);
+    }
+    if (t->kind == KIND_TAG || t->kind == KIND_LINE) {
+        return PICK(dice, small);
+    }
     if (is_number(t)) {
         return PICK(dice, number);
     }
@@ -222,8 +276,8 @@ static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_colum
                                       "printf('%.*c', 5000, 'q')",
                                       "1e15"};
     if (c->parent >= 0) {
-        sqlite3_str_appendall(to,
-                              dice_percent(dice, 80) ? key_part(&schema->table[c->parent], 0, dice) : "NULL");
+        sqlite3_str_appendall(
+            to, dice_percent(dice, 80) ? key_part(schema, &schema->table[c->parent], 0, dice) : "NULL");
         return;
     }
     if (c->unique || dice_percent(dice, 15)) {
@@ -243,11 +297,11 @@ static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_colum
     }
 }
 
-static void put_where(sqlite3_str *to, const sim_table *t, sim_dice *dice)
+static void put_where(sqlite3_str *to, const sim_schema *schema, const sim_table *t, sim_dice *dice)
 {
-    sqlite3_str_appendf(to, " WHERE k = %s", key_part(t, 0, dice));
+    sqlite3_str_appendf(to, " WHERE k = %s", key_part(schema, t, 0, dice));
     if (t->keys == 2) {
-        sqlite3_str_appendf(to, " AND l = %s", key_part(t, 1, dice));
+        sqlite3_str_appendf(to, " AND l = %s", key_part(schema, t, 1, dice));
     }
 }
 
@@ -285,7 +339,7 @@ static void put_insert(sqlite3_str *to, const sim_schema *schema, const sim_tabl
         sqlite3_str_appendall(to, r ? ", (" : "(");
         comma = "";
         for (int k = 0; with_key && k < t->keys; k++, comma = ", ") {
-            sqlite3_str_appendf(to, "%s%s", comma, key_part(t, k, dice));
+            sqlite3_str_appendf(to, "%s%s", comma, key_part(schema, t, k, dice));
         }
         for (int i = 0; i < chosen->count; i++, comma = ", ") {
             sqlite3_str_appendall(to, comma);
@@ -311,17 +365,17 @@ static const char *conflict_word(sim_dice *dice)
     return PICK(dice, words);
 }
 
-static void put_key_change(sqlite3_str *to, const sim_table *t, sim_dice *dice)
+static void put_key_change(sqlite3_str *to, const sim_schema *schema, const sim_table *t, sim_dice *dice)
 {
     if (is_number(t) && dice_percent(dice, 20)) {
         sqlite3_str_appendf(to, " %s SET k = k + 1", t->name);
         return;
     }
-    sqlite3_str_appendf(to, " %s SET k = %s", t->name, key_part(t, 0, dice));
+    sqlite3_str_appendf(to, " %s SET k = %s", t->name, key_part(schema, t, 0, dice));
     if (t->keys == 2) {
-        sqlite3_str_appendf(to, ", l = %s", key_part(t, 1, dice));
+        sqlite3_str_appendf(to, ", l = %s", key_part(schema, t, 1, dice));
     }
-    put_where(to, t, dice);
+    put_where(to, schema, t, dice);
 }
 
 /* Statements that read one table to write another. */
@@ -387,16 +441,16 @@ sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][S
         sqlite3_str_appendf(to, "UPDATE%s %s SET ", word, t->name);
         put_set(to, schema, t, &chosen, dice, token);
         if (kind > 2) {
-            put_where(to, t, dice);
+            put_where(to, schema, t, dice);
         }
     } else if (kind < 40) {
         sqlite3_str_appendf(to, "DELETE FROM %s", t->name);
-        put_where(to, t, dice);
+        put_where(to, schema, t, dice);
     } else if (kind < 43) {
-        sqlite3_str_appendf(to, "DELETE FROM %s WHERE k > %s", t->name, key_part(t, 0, dice));
+        sqlite3_str_appendf(to, "DELETE FROM %s WHERE k > %s", t->name, key_part(schema, t, 0, dice));
     } else if (kind < 53) {
         sqlite3_str_appendf(to, "UPDATE%s", word);
-        put_key_change(to, t, dice);
+        put_key_change(to, schema, t, dice);
         s.moves = s.rewrites;
         s.rewrites = true;
     } else if (kind < 60 && chosen.count > 0) {

@@ -18,6 +18,9 @@ typedef enum sim_kind {
     KIND_PAIR,
     KIND_PAIR_WITHOUT_ROWID,
     KIND_BLOB_WITHOUT_ROWID,
+    KIND_TAG,    /* its key is two references */
+    KIND_LINE,   /* a reference, and a number under it */
+    KIND_DETAIL, /* its key is a reference: one to one */
     KINDS
 } sim_kind;
 
@@ -34,7 +37,10 @@ typedef struct sim_column {
 typedef struct sim_table {
     char name[8];
     sim_kind kind;
-    int keys; /* columns k, l */
+    int keys;      /* columns k, l */
+    int refers[2]; /* the tables that these refer to, or -1 */
+    const char *key_action;
+    bool key_deferred;
     int count;
     sim_column column[SIM_COLUMNS];
     const char *on_delete;
@@ -67,6 +73,9 @@ char *schema_sql(const sim_schema *schema, bool triggers); /* sqlite3_malloc'd *
 char *schema_refusals(const sim_schema *schema);           /* those triggers; NULL: none. sqlite3_malloc'd */
 char *schema_add(const sim_schema *schema, int table, int col); /* ALTER TABLE */
 bool schema_by_row(const sim_table *t);
+
+/* Rows of the table may come under another key: their number, or one that their key refers to, is another one. */
+bool schema_by_birth(const sim_schema *schema, int table);
 const char *schema_options(const sim_table *t); /* of sync_track; NULL: none */
 
 /* Statements on the schema after which all is as it was, or nearly so. sqlite3_malloc'd. */

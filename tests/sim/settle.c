@@ -306,7 +306,8 @@ static void note_renumbered(void)
             int64_t tid = schema_by_row(table) ? member_int(db, sql, 0) : 0;
             snprintf(sql, sizeof sql, "SELECT count(*) FROM main.sync_hidden_%lld WHERE seq = 0",
                      (long long)tid);
-            if (tid && member_int(db, sql, 0) > 0) {
+            bool follows = ledger_is_renumbered(table->refers[0]) || ledger_is_renumbered(table->refers[1]);
+            if (follows || (tid && member_int(db, sql, 0) > 0)) {
                 ledger_renumbered(t);
             }
         }

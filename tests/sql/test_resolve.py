@@ -173,11 +173,18 @@ class Unique(ResolveTest):
 
 
 class Number(ResolveTest):
-    """Part of somebody's key is such a number, so that rows are not given other numbers by themselves."""
+    """The number of a row of `fixed`, which is known by its own, is such a number: so rows are not given other numbers by themselves."""
+    FIXED = "CREATE TABLE fixed(id INTEGER PRIMARY KEY REFERENCES p);"
     SCHEMA = "CREATE TABLE p(id INTEGER PRIMARY KEY, name); CREATE TABLE c(p INTEGER REFERENCES p, tag TEXT, PRIMARY KEY(p, tag));"
 
+    def fixed(self, names, schema):
+        files = self.files(names, schema + self.FIXED, "p", "c")
+        for file in files:
+            file.x("SELECT sync_track('fixed', '{\"identity\": \"row\"}')")
+        return files
+
     def clash(self, schema=None, names="ab"):
-        files = self.files([f"{n}{len(self._files)}" for n in names], schema or self.SCHEMA, "p", "c")
+        files = self.fixed([f"{n}{len(self._files)}" for n in names], schema or self.SCHEMA)
         files[0].sql("INSERT INTO p VALUES(1, 'Ada')")
         tick()
         files[1].sql("INSERT INTO p VALUES(1, 'Bob')")
@@ -235,7 +242,7 @@ class Number(ResolveTest):
 
     def test_a_row_that_refers_to_another_one_that_is_held(self):
         schema = "CREATE TABLE p(id INTEGER PRIMARY KEY, boss REFERENCES p); CREATE TABLE c(p REFERENCES p, n, PRIMARY KEY(p, n));"
-        a, b = self.files("ab", schema, "p", "c")
+        a, b = self.fixed("ab", schema)
         a.sql("INSERT INTO p VALUES(1, NULL), (2, NULL)")
         tick()
         b.sql("INSERT INTO p VALUES(1, NULL), (2, 1)")
