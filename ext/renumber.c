@@ -2,6 +2,8 @@
 
 #include "claims.h"
 
+#include <stdlib.h>
+
 /* Rows that come under a new number may bring others whose number is taken: lines with their invoice. One pass a level. */
 enum { PASSES_MAX = 64, GAP_MAX = 16 };
 
@@ -77,18 +79,43 @@ static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, in
     return rc;
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const sync_claim *x = *(sync_claim *const *)a, *y = *(sync_claim *const *)b;
+    return (x->key[0].i > y->key[0].i) - (x->key[0].i < y->key[0].i);
+}
+
+/* The losers in the order in which they were numbered, so that their new numbers stand in that order too. */
+static const sync_claim **in_order(const sync_claims *losers)
+{
+    const sync_claim **list = sync_alloc((losers->count + 1) * sizeof *list);
+    uint32_t count = 0;
+    for (uint32_t i = 0; list && i < losers->count; i++) {
+        list[count++] = &losers->list[i];
+    }
+    if (list) {
+        qsort(list, count, sizeof *list, by_number);
+    }
+    return list;
+}
+
 static int renumber_table(sync_merging *m, sync_table *t, bool *any)
 {
     sync_claims held = {.m = m}, losers = {.m = m};
+    const sync_claim **list = NULL;
     int64_t highest = 0;
     int rc = sync_claims_listed(&losers, t, true, "number");
     if (rc == SYNC_OK && losers.count) {
         rc = sync_claims_listed(&held, t, true, NULL);
         rc = rc == SYNC_OK ? highest_number(&held, t, &highest) : rc;
     }
-    for (uint32_t i = 0; rc == SYNC_OK && i < losers.count; i++) {
-        rc = losers.list[i].numbered ? renumber_row(m, &losers.list[i], false, &highest, any) : SYNC_OK;
+    if (rc == SYNC_OK && losers.count && (list = in_order(&losers)) == NULL) {
+        rc = sync_fail_nomem(m->error);
     }
+    for (uint32_t i = 0; rc == SYNC_OK && i < losers.count; i++) {
+        rc = list[i]->numbered ? renumber_row(m, list[i], false, &highest, any) : SYNC_OK;
+    }
+    sync_free(list);
     sync_claims_free(&held);
     sync_claims_free(&losers);
     return rc;

@@ -2,12 +2,14 @@
 
 #include "fold.h"
 #include "vtab_changes.h"
+#include "vtab_renumbered.h"
 #include "vtab_status.h"
 
 int sync_tables_register(sync_db *s)
 {
     int rc = sync_vtab_changes_register(s);
-    return rc == SQLITE_OK ? sync_vtab_status_register(s) : rc;
+    rc = rc == SQLITE_OK ? sync_vtab_status_register(s) : rc;
+    return rc == SQLITE_OK ? sync_vtab_renumbered_register(s) : rc;
 }
 
 int sync_tables_fail(sqlite3_vtab *vtab, const sync_error *error)

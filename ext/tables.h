@@ -1,10 +1,10 @@
-/* The virtual tables sync_changes and sync_status: registration, and what both share. */
+/* The virtual tables sync_changes, sync_status and sync_renumbered: registration, and what they share. */
 #ifndef SYNC_TABLES_H
 #define SYNC_TABLES_H
 
 #include "operation.h"
 
-/* Registers both on the connection. SQLITE_OK or SQLite's error. */
+/* Registers them on the connection. SQLITE_OK or SQLite's error. */
 int sync_tables_register(sync_db *s);
 
 /* Opens a snapshot to look at, with the tail folded into the overlay. Nothing leaves the file, so that this works wherever it can: inside a

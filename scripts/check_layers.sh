@@ -15,7 +15,7 @@ spine=(
     "changes changes_internal changes_open changes_sql request"
     "merging conflict against find clash parents place write lane order claims contest orphans settle renumber apply"
     "operation clone preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
-    "stream functions vtab_changes vtab_status tables"
+    "stream functions vtab_changes vtab_status vtab_renumbered tables"
     "sync_ext"
 )
 # peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and

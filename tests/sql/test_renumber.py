@@ -17,7 +17,7 @@ TABLES = ("invoice", "line")
 UNDER = "SELECT i.token, group_concat(l.token, ' ') FROM invoice AS i LEFT JOIN (SELECT * FROM line ORDER BY no) AS l ON l.invoice = i.id GROUP BY i.id ORDER BY i.token"
 
 
-class Invoices(SyncTest):
+class Shop(SyncTest):
     def begin(self, names="ab", schema=SHOP):
         return self.files(names, schema, *TABLES)
 
@@ -41,6 +41,8 @@ class Invoices(SyncTest):
             self.assertEqual(file.held(), [])
             self.assertEqual(file.sql("PRAGMA foreign_key_check"), [])
 
+
+class Invoices(Shop):
     def test_both_are_shown_each_line_under_the_invoice_it_meant(self):
         a, b = self.both_bill()
         self.level(a, b)
@@ -177,6 +179,47 @@ class Invoices(SyncTest):
         self.assertEqual(b.dump(), before)
         self.level(a, b)
         self.assert_bills((a, b), [("A", "A1 A2"), ("B", "B1 B2 B3")])
+
+
+class Renumbered(Shop):
+    """sync_renumbered says what changed, when, why and by whom."""
+
+    def listed(self, file):
+        return file.x("SELECT tbl, old, new, why LIKE 'another row was given the old number earlier%', who = born_by, lower(born_by) FROM sync_renumbered ORDER BY 1, 2, 3")
+
+    def test_what_changed_when_and_why(self):
+        a, b = self.both_bill()
+        self.assertEqual(self.listed(a), [])
+        before = b.x("SELECT CAST(1000 * unixepoch('now', 'subsec') AS INT)")[0][0] if sqlite3.sqlite_version_info >= (3, 42) else 0
+        self.level(a, b)
+        expected = [("invoice", 1, 2, 1, 1, b.site().hex()), ("line", 1, 4, 1, 1, b.site().hex()), ("line", 2, 5, 1, 1, b.site().hex())]
+        for file in (a, b):
+            self.assertEqual(self.listed(file), expected)
+        self.assertEqual(b.x("SELECT count(*) FROM sync_renumbered WHERE at < ? OR at < born_at OR born_at IS NULL", before), [(0,)])
+        self.assertEqual(b.x("SELECT i.token FROM sync_renumbered JOIN invoice AS i ON i.id = new WHERE tbl = 'invoice' AND old = 1"), [("B",)])
+
+    def test_who_gave_it_is_told_apart(self):
+        a, b, c = self.begin("abc")
+        self.bill(a, "A", 0)
+        self.bill(b, "B", 0)
+        c.pull(a, b)
+        c.x("SELECT sync_resolve(id, 'keep both') FROM sync_conflict")
+        self.assertEqual(c.x("SELECT old, new, lower(who), lower(born_by), why LIKE '%sync_resolve%' FROM sync_renumbered"), [(1, 2, c.site().hex(), b.site().hex(), 1)])
+        self.level(a, b, c)
+
+    def test_a_row_that_is_gone_is_not_listed(self):
+        a, b = self.both_bill()
+        self.level(a, b)
+        a.script("PRAGMA foreign_keys = on; DELETE FROM invoice WHERE id = 2")
+        self.assertEqual(self.listed(a), [])
+        self.level(a, b)
+        self.assertEqual(self.listed(b), [])
+        self.bill(b, "C", 0)     # another row has that number now
+        self.level(a, b)
+        self.assertEqual(self.listed(a), [])
+
+    def test_in_a_file_that_is_not_tracked(self):
+        self.assertEqual(self.file("plain", "CREATE TABLE t(id INTEGER PRIMARY KEY)").x("SELECT * FROM sync_renumbered"), [])
 
 
 if __name__ == "__main__":
