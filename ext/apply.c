@@ -512,7 +512,7 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
         s->folded = a.m.newest;
-        rc = closing && a.changed ? sync_renumber(s, error) : SYNC_OK;
+        rc = closing ? sync_renumber(s, error) : SYNC_OK;
     }
     if (rc == SYNC_OK) {
         rc = note_part(&a, closing != NULL, error);

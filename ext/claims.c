@@ -126,6 +126,7 @@ int sync_claims_note(sync_claims *c, uint32_t at, const sync_row *row, const syn
 {
     sync_claim *one = &c->list[at];
     one->shown = slot->shown;
+    one->given = row->stamp;
     if (row->moved && one->numbered) {
         one->number.i = row->number;
         one->since = row->since;
@@ -156,9 +157,10 @@ int sync_claims_listed(sync_claims *list, sync_table *t, bool held, const char *
     sync_merging *m = list->m;
     sqlite3_stmt *stmt;
     uint32_t at;
-    int rc = sync_borrow(m->s, &stmt, m->error,
-                         "SELECT raw_key, clock_key, reason = 'foreign key' FROM main.sync_conflict WHERE "
-                         "tid = ?1 AND held = ?2 AND (?3 IS NULL OR reason = ?3) ORDER BY id");
+    int rc =
+        sync_borrow(m->s, &stmt, m->error,
+                    "SELECT raw_key, clock_key, reason = 'foreign key', at FROM main.sync_conflict WHERE "
+                    "tid = ?1 AND held = ?2 AND (?3 IS NULL OR reason = ?3) ORDER BY id");
     if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int(stmt, 2, held) ||
                           sqlite3_bind_text(stmt, 3, reason, -1, SQLITE_STATIC))) {
         rc = sync_fail_db(m->s, m->error, NULL);
@@ -167,6 +169,7 @@ int sync_claims_listed(sync_claims *list, sync_table *t, bool held, const char *
         rc = read_listed(list, t, stmt, &at);
         if (rc == SYNC_OK) {
             list->list[at].listed_parent = sqlite3_column_int(stmt, 2) != 0;
+            list->list[at].listed_at = sqlite3_column_int64(stmt, 3);
         }
     }
     sync_return(m->s, stmt);

@@ -13,8 +13,10 @@ typedef struct sync_claim {
     bool numbered;      /* it has a number, which others may claim too: */
     sync_value number;  /* that under which it is shown, or claims to be */
     sync_stamp since;   /* and since when */
+    sync_stamp given;   /* when it was given that number */
     sync_value *at;     /* t->meant: the key that it shows, or would show */
     bool shown;         /* it is in the base table */
+    int64_t listed_at;  /* when it was put on the list of sync_conflict */
     bool listed_parent; /* it is listed as held because a parent is missing */
     bool lacks_parent;  /* one is neither shown nor a claim that may be */
     bool left;          /* nothing shown is in its way so far */

@@ -51,6 +51,8 @@ static bool is_numbered_before(const contest *k, uint32_t x, uint32_t y)
         return a->t != b->t ? a->t < b->t : a->numbered < b->numbered;
     }
     int order = sync_stamp_compare(&k->m->s->sites, a->since, b->since);
+    /* of claims that are equally old the last one knew the others (sync_fold_claims_oldest) */
+    order = order ? order : sync_stamp_compare(&k->m->s->sites, b->given, a->given);
     order = order ? order : sync_stamp_compare(&k->m->s->sites, a->born, b->born);
     return a->number.i != b->number.i ? a->number.i < b->number.i
            : order                    ? order < 0

@@ -425,6 +425,7 @@ sync_fold *sync_fold_new(sync_db *s, sync_place place, sync_error *error)
     f->row = (sync_row){0};
     f->buf = f->keys = (sync_buf){0};
     f->chunk = (sync_chunk){0};
+    f->claims = NULL;
     return f;
 }
 
@@ -435,6 +436,7 @@ void sync_fold_free(sync_fold *f)
     sync_buf_free(&f->buf);
     sync_buf_free(&f->keys);
     sync_chunk_free(&f->chunk);
+    sync_fold_claims_free(f->claims);
     sync_free(f);
 }
 

@@ -33,6 +33,9 @@ typedef struct sync_open_note {
     bool named; /* a clock or a tombstone names the entry */
 } sync_open_note;
 
+/* What held rows claim, looked up when it is first asked for. */
+typedef struct sync_number_claims sync_number_claims;
+
 typedef struct sync_fold {
     sync_db *s;
     sync_error *error;
@@ -47,6 +50,7 @@ typedef struct sync_fold {
     sync_row row;
     sync_buf buf;
     sync_buf keys;
+    sync_number_claims *claims;
     sync_chunk chunk; /* fresh clocks of the run in hand */
     sync_open_note open[SYNC_FOLD_NOTES_MAX];
     uint32_t open_count;
@@ -76,6 +80,11 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first);
 
 /* Deletes a journal entry that no clock names any more; never the newest, so that seq does not go backwards. A virtual fold only notes it. */
 int sync_fold_drop_entry(sync_fold *f, int64_t seq);
+
+/* Is a number of a row table claimed by rows that are held here? *since: the oldest of these claims (fold_claims.c). */
+int sync_fold_claims_oldest(sync_fold *f, sync_table *t, const sync_value *key, bool *claimed,
+                            sync_stamp *since);
+void sync_fold_claims_free(sync_number_claims *c);
 
 /* Tables whose key is made of references (t->meant; fold_meant.c). Is there a state of the row that an entry inserts, which is not shown? *found: it is in f->row then,
 ** and its clock and entry are gone. A virtual fold cannot take it away: then f->need_real. */

@@ -7,6 +7,7 @@
 #include "describe.h"
 #include "operation.h"
 #include "preview.h"
+#include "renumber.h"
 #include "rollbacks.h"
 #include "touch.h"
 #include "verdict.h"
@@ -436,6 +437,8 @@ static int apply_nothing(call *c, sync_error *error)
         sqlite3_result_text(c->context, "[]", -1, SQLITE_STATIC);
     } else {
         sqlite3_result_int(c->context, 0);
+        rc = rc == SYNC_OK && c->s->has_meta ? sync_renumber(c->s, error) : rc;
+        rc = rc == SYNC_OK && c->s->has_meta ? sync_engine_save(c->s, error) : rc;
     }
     return rc;
 }

@@ -87,6 +87,10 @@
 ** more: each costs a merge. */
 #define SYNC_ROLLBACKS_MAX 16
 
+/* How long a row may be held here for its number until a file that did not give it that number gives it another one: the file that did may be gone for good. One that was
+** merely away does the same when it is back, and the later of both writes counts; a week spares the numbers of those who come online every day from changing twice. */
+#define SYNC_AUTHOR_SILENT_MS ((int64_t)7 * 24 * 3600 * 1000)
+
 /* Columns of one result set in a SQLite built with its defaults. */
 #define SYNC_RESULT_COLUMNS_MAX 2000
 

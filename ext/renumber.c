@@ -113,7 +113,8 @@ static int renumber_table(sync_merging *m, sync_table *t, bool *any)
         rc = sync_fail_nomem(m->error);
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < losers.count; i++) {
-        rc = list[i]->numbered ? renumber_row(m, list[i], false, &highest, any) : SYNC_OK;
+        bool silent = list[i]->listed_at < m->now_ms - SYNC_AUTHOR_SILENT_MS;
+        rc = list[i]->numbered ? renumber_row(m, list[i], silent, &highest, any) : SYNC_OK;
     }
     sync_free(list);
     sync_claims_free(&held);

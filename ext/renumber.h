@@ -1,11 +1,11 @@
-/* Rows that lost their number to an older claim get another one, from the file that gave them theirs. Source: docs/MERGE.md, "Numbers". */
+/* Rows that lost their number to an older claim get another one, from the file that gave them theirs; or, if that is silent, from any. Source: docs/MERGE.md, "Numbers". */
 #ifndef SYNC_RENUMBER_H
 #define SYNC_RENUMBER_H
 
 #include "merging.h"
 
 /* After a whole delta was merged (write operation; s->hlc and s->folded are those of the file now, and are raised): every row that is held for its number, and whose
-** number this file wrote, claims the first number above all that are known, as a write of this file; then what can be shown is shown. A table takes no part
+** number this file wrote (or that has been held here for SYNC_AUTHOR_SILENT_MS), claims the first number above all that are known, as a write of this file; then what can be shown is shown. A table takes no part
 ** whose own number is a reference, or that of rows which refer to it (identity "row" although their key is a foreign key), or to which a column refers that refers to
 ** another table's number as well: those cannot follow. */
 int sync_renumber(sync_db *s, sync_error *error);

@@ -110,15 +110,23 @@ static int cover(sync_fold *f, const sync_table *t, sync_stamp stamp)
     return SYNC_OK;
 }
 
-static int begin_life(sync_fold *f, const sync_table *t, sync_stamp stamp)
+static int begin_life(sync_fold *f, sync_table *t, const sync_value *key, sync_stamp stamp)
 {
     sync_row *row = &f->row;
+    sync_stamp oldest;
+    bool claimed;
+    int rc = sync_fold_claims_oldest(f, t, key, &claimed, &oldest);
     row->cl = t->identity == SYNC_BY_ROW ? 1 : row->cl + 1;
     row->born = t->identity == SYNC_BY_ROW ? stamp : SYNC_STAMP_NONE;
     row->stamp = stamp;
     row->held = row->moved = false;
     row->count = row->ref_count = 0;
-    return cover(f, t, stamp);
+    if (rc == SYNC_OK && claimed) { /* it is as old as they are, or they would take its number from it */
+        row->moved = true;
+        row->birth = row->number = key->i;
+        row->since = oldest;
+    }
+    return rc == SYNC_OK ? cover(f, t, stamp) : rc;
 }
 
 static void end_life(sync_fold *f, const sync_table *t, sync_stamp stamp)
@@ -267,7 +275,7 @@ static int replay_entry(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *
         row->ref_count = 0;
         rc = cover(f, t, row->stamp);
     } else if (insert) {
-        rc = begin_life(f, t, stamp_of(f, e));
+        rc = begin_life(f, t, e->key, stamp_of(f, e));
         o->known = true;
     } else if (e->op > 0 && alive) {
         rc = stamp_columns(f, t, e);
@@ -318,7 +326,7 @@ static int mend(sync_fold *f, sync_table *t, sync_entry *last, outcome *o)
     o->changed = true;
     if (last->exists) {
         o->known = true;
-        return begin_life(f, t, stamp_of(f, last));
+        return begin_life(f, t, last->key, stamp_of(f, last));
     }
     return bury(f, t, last, last, o);
 }
@@ -418,7 +426,12 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first)
     }
     if (first == last && first->op == SYNC_OP_INSERT && first->exists && !first->has_clock &&
         t->all_present && !t->meant && !may_be_genesis(t, first)) {
-        return fold_insert(f, t, first);
+        sync_stamp oldest;
+        bool claimed;
+        int failed = sync_fold_claims_oldest(f, t, first->key, &claimed, &oldest);
+        if (failed != SYNC_OK || !claimed) {
+            return failed == SYNC_OK ? fold_insert(f, t, first) : failed;
+        }
     }
     outcome o;
     int rc = f->place == SYNC_IN_OVERLAY && t->identity == SYNC_BY_ROW

@@ -202,7 +202,7 @@ static int restate(sync_merging *m, const sync_claim *one)
     rc = rc == SYNC_OK ? sync_occupant(m, one->t, one->key, &row, &other, &other_slot) : rc;
     sync_stamp since = other.moved ? other.since : other.born;
     bool number = rc == SYNC_OK && other_slot.shown &&
-                  sync_stamp_compare(&m->s->sites, since, row.moved ? row.since : row.born) < 0;
+                  sync_stamp_compare(&m->s->sites, since, row.moved ? row.since : row.born) <= 0;
     rc = rc == SYNC_OK && row.held
              ? sync_parents_missing(m, one->t, sync_claim_at(one), &row, &slot, &missing)
              : rc;

@@ -11,7 +11,7 @@ spine=(
     "sqlite"
     "engine sql meta schema references hints follow vtab keeper rollbacks"
     "key clocks base meant chunk site touch tail capture track gone"
-    "fold fold_internal fold_meant overlay replay cells"
+    "fold fold_internal fold_claims fold_meant overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
     "merging conflict against find clash parents place write lane order claims contest orphans settle renumber apply"
     "operation clone preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
