@@ -118,7 +118,7 @@ static int add_shown(contest *k, sync_table *t, const sync_value *key)
 static const sync_value *apart(const sync_claim *one, sync_value *number)
 {
     *number = (sync_value){.type = SYNC_INTEGER, .i = trial_numbers};
-    return one->numbered ? number : one->key;
+    return one->numbered ? number : sync_claim_at(one);
 }
 
 /* Those that stay have a UNIQUE value of somebody shown. */
@@ -249,7 +249,7 @@ static int enter(contest *k, uint32_t at)
     }
     of->stand = *sync_claim_at(one);
     int rc = sync_claims_read(k->c, at, &row);
-    const sync_value *key = one->numbered ? &of->stand : one->key;
+    const sync_value *key = one->numbered ? &of->stand : sync_claim_at(one);
     rc = rc == SYNC_OK ? sync_base_insert(k->m->s, one->t, key, &row, k->m->error) : rc;
     if (one->numbered && (rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID)) {
         of->stand.i = trial_numbers + at;
