@@ -5,6 +5,7 @@
 #include "lane.h"
 #include "meant.h"
 #include "merging.h"
+#include "moves.h"
 #include "renumber.h"
 #include "request.h"
 #include "site.h"
@@ -27,6 +28,10 @@ typedef struct apply {
     sync_row local, remote;
     sync_lane lane;
     int64_t changed;
+    const void *changeset;
+    size_t bytes;
+    uint64_t value_max;
+    bool made_way; /* rows of this file have moved out of the way */
 } apply;
 
 /* ---- the head ---- */
@@ -407,6 +412,31 @@ static void explain(sync_db *s, const sync_table *t, sync_error *error)
     sync_arena_free(&arena);
 }
 
+/* A row of this file is in the way of one that has come: there may be many such. Looks through the whole changeset for them. */
+static int make_way(apply *a, sync_error *error)
+{
+    sync_decoder *again = NULL;
+    sync_moves moves = {.m = &a->m};
+    uint32_t table = 0;
+    const sync_value *key = NULL;
+    const sync_row *wire = NULL;
+    a->made_way = true;
+    int rc = sync_lane_pause(&a->lane, &a->m);
+    rc = rc == SYNC_OK ? sync_decoder_open(a->changeset, a->bytes, a->value_max, &again, error) : rc;
+    while (rc == SYNC_OK && (rc = sync_decoder_next(again, &table, &key, &wire, error)) == SYNC_ROW) {
+        arriving *at = &a->tables[table];
+        rc = SYNC_OK;
+        if (at->t && at->t->identity == SYNC_BY_ROW) {
+            rc = translate(a, at, &a->head->tables[table], key, wire, error);
+            rc = rc == SYNC_OK ? sync_moves_note(&moves, at->t, key, &a->remote) : rc;
+        }
+    }
+    rc = rc == SYNC_DONE ? sync_moves_make(&moves) : rc;
+    sync_decoder_close(again);
+    sync_moves_free(&moves);
+    return rc;
+}
+
 static int merge_rows(apply *a, sync_error *error)
 {
     int rc;
@@ -420,6 +450,7 @@ static int merge_rows(apply *a, sync_error *error)
         }
         rc = translate(a, at, &a->head->tables[table], key, wire, error);
         rc = rc == SYNC_OK ? merge_row(a, at->t, key) : rc;
+        rc = rc == SYNC_OK && a->m.pushed && !a->made_way ? make_way(a, error) : rc;
         if ((rc & 0xff) == SQLITE_ERROR) {
             explain(a->m.s, at->t, error);
         }
@@ -482,8 +513,10 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     int64_t cache = 0;
     *changed = 0;
     a.m.s = s;
-    int rc = sync_decoder_open(changeset, bytes, (uint64_t)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, -1),
-                               &a.decoder, error);
+    a.changeset = changeset;
+    a.bytes = bytes;
+    a.value_max = (uint64_t)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, -1);
+    int rc = sync_decoder_open(changeset, bytes, a.value_max, &a.decoder, error);
     if (rc != SYNC_OK) {
         return rc;
     }

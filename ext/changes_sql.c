@@ -24,21 +24,40 @@ static void select_base(const sync_table *t, sqlite3_str *sql)
     }
 }
 
+/* Rows that are not shown have nothing there. (A join that finds nothing would have to look: SQLite reads the whole table for each of them.) */
+static void select_nothing(const sync_table *t, sqlite3_str *sql)
+{
+    sqlite3_str_appendall(sql, "NULL");
+    for (uint32_t i = 1; i < t->key_count; i++) {
+        sqlite3_str_appendall(sql, ", NULL");
+    }
+    for (uint32_t c = 0; !sync_changes_wide(t) && c < t->col_count; c++) {
+        sqlite3_str_appendall(sql, t->cols[c].present ? ", NULL" : "");
+    }
+}
+
+static void join_base(const sync_table *t, sqlite3_str *sql, const char *keys, bool hidden)
+{
+    if (!hidden) {
+        sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
+        sync_str_match_base(sql, t, "b", keys);
+    }
+}
+
 /* By journal entry: the shown clocks or, for identity row, the hidden ones, that a run of the journal names. */
 static void build_read_from(const sync_table *t, sqlite3_str *sql, const char *kind)
 {
+    bool hidden = kind[0] == 'h';
     sqlite3_str_appendall(sql, "SELECT j.seq, c.clock, 0, ");
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendall(sql, ", ");
-    select_base(t, sql);
+    (hidden ? select_nothing : select_base)(t, sql);
     sqlite3_str_appendf(sql,
                         " FROM main.sync_journal AS j CROSS JOIN main.sync_%s_%u AS c ON c.seq = j.seq AND ",
                         kind, t->tid);
     sync_str_match(sql, t, "c", "j");
-    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
-    sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendf(sql, "%s WHERE j.seq BETWEEN ?1 AND ?2 ORDER BY j.seq",
-                        kind[0] == 'h' ? " AND 0" : "");
+    join_base(t, sql, "j", hidden);
+    sqlite3_str_appendall(sql, " WHERE j.seq BETWEEN ?1 AND ?2 ORDER BY j.seq");
 }
 
 static void build_read(const sync_db *s, const sync_table *t, sqlite3_str *sql)
@@ -56,10 +75,11 @@ static void build_read_hidden(const sync_db *s, const sync_table *t, sqlite3_str
 /* The same, the overlay standing before the file's clocks for the keys that it knows. */
 static void build_read_overlay(const sync_table *t, sqlite3_str *sql, const char *kind)
 {
+    bool hidden = kind[0] == 'h';
     sqlite3_str_appendall(sql, "SELECT j.seq, iif(j.known, o.clock, c.clock), 0, ");
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendall(sql, ", ");
-    select_base(t, sql);
+    (hidden ? select_nothing : select_base)(t, sql);
     sqlite3_str_appendall(sql, " FROM (SELECT *, ");
     sync_clocks_known(sql, t, "x");
     sqlite3_str_appendf(sql,
@@ -70,10 +90,8 @@ static void build_read_overlay(const sync_table *t, sqlite3_str *sql, const char
     sync_str_match(sql, t, "c", "j");
     sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_%s_%u AS o ON o.seq = j.seq AND ", kind, t->tid);
     sync_str_match(sql, t, "o", "j");
-    sqlite3_str_appendf(sql, " LEFT JOIN main.\"%w\" AS b ON ", t->name);
-    sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendf(sql, "%s WHERE iif(j.known, o.seq, c.seq) IS NOT NULL ORDER BY j.seq",
-                        kind[0] == 'h' ? " AND 0" : "");
+    join_base(t, sql, "j", hidden);
+    sqlite3_str_appendall(sql, " WHERE iif(j.known, o.seq, c.seq) IS NOT NULL ORDER BY j.seq");
 }
 
 static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
@@ -94,11 +112,9 @@ static void build_scan_from(const sync_table *t, sqlite3_str *sql, bool hidden)
     sqlite3_str_appendall(sql, "SELECT c.seq, c.clock, 0, ");
     sync_str_numbers(sql, t, "c.k%d", ", ");
     sqlite3_str_appendall(sql, ", ");
-    select_base(t, sql);
-    sqlite3_str_appendf(sql, " FROM main.sync_%s_%u AS c LEFT JOIN main.\"%w\" AS b ON ",
-                        hidden ? "hidden" : "row", t->tid, t->name);
-    sync_str_match_base(sql, t, "b", "c");
-    sqlite3_str_appendall(sql, hidden ? " AND 0" : "");
+    (hidden ? select_nothing : select_base)(t, sql);
+    sqlite3_str_appendf(sql, " FROM main.sync_%s_%u AS c", hidden ? "hidden" : "row", t->tid);
+    join_base(t, sql, "c", hidden);
 }
 
 static void build_scan(const sync_db *s, const sync_table *t, sqlite3_str *sql)

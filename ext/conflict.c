@@ -192,17 +192,17 @@ static int take_off(sync_merging *m, const sync_table *t, const sync_value *key,
     sqlite3_stmt *stmt = NULL;
     int rc = entry_key(&id, m, t, key, row);
     rc = rc != SYNC_OK ? rc
-                       : sync_prepare(m->s, &stmt, m->error,
-                                      "DELETE FROM main.sync_conflict WHERE tid = %u AND clock_key = ?1 AND "
-                                      "iif(?2 IS NULL, held, NOT held AND reason = ?2)",
-                                      t->tid);
+                       : sync_borrow(m->s, &stmt, m->error,
+                                     "DELETE FROM main.sync_conflict WHERE tid = %u AND clock_key = ?1 AND "
+                                     "iif(?2 IS NULL, held, NOT held AND reason = ?2)",
+                                     t->tid);
     if (rc == SYNC_OK) {
         rc = sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) ||
                      sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC)
                  ? sync_fail_db(m->s, m->error, NULL)
                  : sync_run(m->s, stmt, m->error);
     }
-    sqlite3_finalize(stmt);
+    sync_return(m->s, stmt);
     sync_buf_free(&id);
     return rc;
 }
@@ -264,12 +264,12 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
         rc = sync_fail_nomem(m->error);
     }
     rc = rc == SYNC_OK
-             ? sync_prepare(m->s, &stmt, m->error,
-                            "INSERT INTO main.sync_conflict(tbl, key, reason, detail, held, ours, "
-                            "theirs, our_stamp, their_stamp,"
-                            " our_site, their_site, at, tid, clock_key, raw_key, id)"
-                            " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-                            " max(?16, 1 + coalesce((SELECT max(id) FROM main.sync_conflict), 0)))")
+             ? sync_borrow(m->s, &stmt, m->error,
+                           "INSERT INTO main.sync_conflict(tbl, key, reason, detail, held, ours, "
+                           "theirs, our_stamp, their_stamp,"
+                           " our_site, their_site, at, tid, clock_key, raw_key, id)"
+                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+                           " max(?16, 1 + coalesce((SELECT max(id) FROM main.sync_conflict), 0)))")
              : rc;
     if (rc == SYNC_OK &&
         (sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC) || bind_buf(stmt, 2, &json) ||
@@ -284,7 +284,7 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
     rc = rc == SYNC_OK ? bind_side(m, stmt, 6, t, own ? row : against) : rc;
     rc = rc == SYNC_OK ? bind_side(m, stmt, 7, t, own ? against : row) : rc;
     rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
-    sqlite3_finalize(stmt);
+    sync_return(m->s, stmt);
     sync_buf_free(&id);
     sync_buf_free(&json);
     sync_buf_free(&raw);
@@ -302,7 +302,7 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
     rc =
         rc != SYNC_OK
             ? rc
-            : sync_prepare(
+            : sync_borrow(
                   m->s, &stmt, m->error,
                   "UPDATE main.sync_conflict SET ours = iif(reason = ?2, ours, NULL), theirs = "
                   "iif(reason = ?2, theirs, NULL), reason = ?2, key = ?4," /* sync_against_complete fills in the rest */
@@ -314,7 +314,7 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
         rc = sync_fail_db(m->s, m->error, NULL);
     }
     rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
-    sqlite3_finalize(stmt);
+    sync_return(m->s, stmt);
     sync_buf_free(&id);
     sync_buf_free(&json);
     return rc;

@@ -145,6 +145,11 @@ int sync_lane_take(sync_lane *lane, sync_merging *m, sync_table *t, const sync_v
     return rc;
 }
 
+int sync_lane_pause(sync_lane *lane, sync_merging *m)
+{
+    return leave(lane, m);
+}
+
 int sync_lane_end(sync_lane *lane, sync_merging *m, int result)
 {
     if (result != SYNC_OK) {

@@ -25,6 +25,9 @@ int sync_lane_begin(sync_lane *lane, sync_merging *m, size_t changeset_bytes);
 int sync_lane_take(sync_lane *lane, sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
                    bool *taken);
 
+/* Writes what is waiting, and closes the lane for now. */
+int sync_lane_pause(sync_lane *lane, sync_merging *m);
+
 /* Writes what is waiting, unless `result` is an error, and puts everything back. Returns `result` or what went wrong. */
 int sync_lane_end(sync_lane *lane, sync_merging *m, int result);
 

@@ -84,11 +84,13 @@ int sync_parents_children(sync_merging *m, const sync_fk *fk, const sync_table *
     for (uint32_t i = 0; i < parent->key_count; i++) {
         sqlite3_str_appendf(sql, "%sp.\"%w\" = ?%d", i ? " AND " : "", parent->key_names[i], (int)i + 4);
     }
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
+    sqlite3_stmt *stmt = NULL;
+    char *text = sqlite3_str_finish(sql);
+    int rc = text ? sync_borrow(m->s, &stmt, m->error, "%s", text) : sync_fail_nomem(m->error);
+    sqlite3_free(text);
     rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, stmt, parent, key, m->error) : rc;
     rc = rc == SYNC_OK ? sync_read_keys(m, stmt, child, list, count) : rc;
-    sqlite3_finalize(stmt);
+    sync_return(m->s, stmt);
     return rc;
 }
 

@@ -295,6 +295,7 @@ static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, 
     if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
         return show_or_hold(m, t, key, row, slot, what);
     }
+    m->pushed = m->pushed || (other->stamp.site == m->s->own_site && other->stamp.written);
     int rc = sync_parents_load(m, t, sync_claimed(row, NULL, key, &room), other, NULL, &exists);
     return rc == SYNC_OK
                ? sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other)

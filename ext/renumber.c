@@ -122,6 +122,15 @@ static int renumber_table(sync_merging *m, sync_table *t, bool *any)
     return rc;
 }
 
+int sync_renumber_highest(sync_merging *m, sync_table *t, int64_t *highest)
+{
+    sync_claims held = {.m = m};
+    int rc = sync_claims_listed(&held, t, true, NULL);
+    rc = rc == SYNC_OK ? highest_number(&held, t, highest) : rc;
+    sync_claims_free(&held);
+    return rc;
+}
+
 int sync_renumber_one(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, bool *done)
 {
     sync_claims held = {.m = m};

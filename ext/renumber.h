@@ -10,6 +10,9 @@
 ** another table's number as well: those cannot follow. */
 int sync_renumber(sync_db *s, sync_error *error);
 
+/* The highest number of a table that is in use, or was handed out, or is claimed by a row that is held. */
+int sync_renumber_highest(sync_merging *m, sync_table *t, int64_t *highest);
+
 /* May rows of the table get other numbers? */
 bool sync_renumber_may(const sync_db *s, const sync_table *t);
 

@@ -139,7 +139,7 @@ static void measure_scene(report *r, const options *o, const workload *w, const 
         die("out of memory");
     }
     for (int run = 0; run < runs; run++) {
-        for (int lane = 0; lane <= o->contender_count; lane++) {
+        for (int lane = 0; lane <= (s->ours ? 1 : o->contender_count); lane++) {
             all[lane * runs + run] = s->run(o, w, lane ? &o->contenders[lane - 1] : NULL, size);
         }
     }

@@ -140,10 +140,15 @@ typedef struct scene {
     const char *name, *unit; /* of what `run` gives */
     int size, runs;          /* at full size; how often it is worth repeating */
     double (*run)(const options *o, const workload *w, const contender *who, int size); /* NULL: plain */
+    bool ours;     /* of ours alone; what stands against it is ours as well */
+    double target; /* 0: none */
 } scene;
 extern const scene scenes[];
 extern const int scene_count;
 int scene_size(const options *o, const scene *s);
+
+/* bench_collide.c: two files that handed out the same numbers (who NULL: others), until both have all rows. us per invoice with its lines. */
+double collide(const options *o, const workload *w, const contender *who, int size);
 
 /* bench_report.c */
 typedef struct report {

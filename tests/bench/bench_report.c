@@ -306,11 +306,18 @@ void report_scene(report *r, const options *o, const scene *s, int runs, const d
     }
     printf("%-40s %7d %7s %10.2f", s->name, scene_size(o, s), s->unit, median_of(plain, runs));
     for (int c = 0; c < o->contender_count; c++) {
+        if (c > 0 && s->ours) {
+            printf(" %11s", "-");
+            continue;
+        }
         for (int i = 0; i < runs; i++) {
             ratio[i] = tracked[c * runs + i] / plain[i];
         }
         spread times = spread_of(ratio, runs);
         printf(" %11.2f", times.median);
+        if (s->target > 0) {
+            printf("  (target %.2f: %s)", s->target, verdict(times.median, s->target));
+        }
         if (r->json) {
             json_item(r);
             fprintf(r->json,

@@ -336,15 +336,16 @@ static double grow_unfolded(const options *o, const workload *w, const contender
 }
 
 const scene scenes[] = {
-    {"merge single-cell updates, per row", "us", 100000, 3, merge_cells},
-    {"merge into an empty file, per row", "us", 1000000, 1, merge_all},
-    {"small changesets, each carried over", "us", 1000, 3, small_changesets},
-    {"three-way conflicts, per row and merge", "us", 20000, 3, storm},
-    {"file after updates of 1 000 rows", "KiB", 1000000, 1, grow_folded},
-    {"the same, folded at the end only", "KiB", 1000000, 1, grow_unfolded},
-    {"on the wire, bulk load, per row", "bytes", 200000, 1, wire_bulk},
-    {"on the wire, one-row commits, per row", "bytes", 1000, 1, wire_one},
-    {"on the wire, 100-row commits, per row", "bytes", 200, 1, wire_hundred},
+    {"merge single-cell updates, per row", "us", 100000, 3, merge_cells, false, 0},
+    {"merge into an empty file, per row", "us", 1000000, 1, merge_all, false, 0},
+    {"invoices of one number, to unlike ones", "us", 10000, 3, collide, true, 3},
+    {"small changesets, each carried over", "us", 1000, 3, small_changesets, false, 0},
+    {"three-way conflicts, per row and merge", "us", 20000, 3, storm, false, 0},
+    {"file after updates of 1 000 rows", "KiB", 1000000, 1, grow_folded, false, 0},
+    {"the same, folded at the end only", "KiB", 1000000, 1, grow_unfolded, false, 0},
+    {"on the wire, bulk load, per row", "bytes", 200000, 1, wire_bulk, false, 0},
+    {"on the wire, one-row commits, per row", "bytes", 1000, 1, wire_one, false, 0},
+    {"on the wire, 100-row commits, per row", "bytes", 200, 1, wire_hundred, false, 0},
 };
 const int scene_count = sizeof scenes / sizeof *scenes;
 
