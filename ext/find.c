@@ -338,7 +338,7 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
     if (rc == SYNC_OK && moves) {
         rc = sync_clocks_delete(m->s, t, SYNC_IN_FILE, was, slot->j, m->error);
     }
-    if (stub) {
+    if (rc == SYNC_OK && stub) {
         rc = leave_stub(m, t, key, row, slot);
     }
     sync_buf_reset(&m->clock);

@@ -3,6 +3,7 @@
 
 #include "clone.h"
 #include "fault.h"
+#include "sync_ext.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -258,7 +259,8 @@ typedef struct story {
     const char *track;                            /* NULL: all */
     const char *before;                           /* written by b.db, and merged by a.db */
     const char *theirs, *ours;                    /* written apart */
-    const char *after; /* written by a.db, once it has merged that too; else the gift brings it */
+    const char *after;  /* written by a.db, once it has merged that too; else the gift brings it */
+    const char *answer; /* written by b.db, once it has merged what a.db has by then */
 } story;
 
 static void exec_some(sqlite3 *db, const char *sql)
@@ -294,6 +296,10 @@ static void tell(const story *tale, gift *g, bool wal)
     if (tale->after) {
         pull(db, other);
         scenario_exec(db, tale->after);
+    }
+    if (tale->answer) {
+        pull(other, db);
+        scenario_exec(other, tale->answer);
     }
     *g = ask(other, "SELECT sync_changeset()", NULL);
     close_file(db);
@@ -419,3 +425,124 @@ STORY(abrupt, .schema = "CREATE TABLE t(id TEXT PRIMARY KEY, v);",
                    "thirteen'); END",
       .theirs = "INSERT INTO t VALUES('a', 1), ('b', 13), ('c', 3)",
       .ours = "INSERT INTO t VALUES('mine', 1)")
+
+/* What people decide: the entries of sync_conflict that are settled are there. */
+
+STORY(genesis, .schema = "CREATE TABLE g(id INTEGER PRIMARY KEY, a, b TEXT);",
+      .ours_only = "INSERT INTO g VALUES(1, 'ours', 'o'), (2, x'00ff', NULL), (3, -9e999, 'o'),"
+                   " (4, CAST(x'610062' AS TEXT), 'same')",
+      .theirs_only = "INSERT INTO g VALUES(1, 'theirs', 't'), (2, 9e999, 't'), (3, 'theirs', 't'),"
+                     " (4, x'', 'same')",
+      .after = "UPDATE g SET b = 'meanwhile' WHERE id = 4")
+
+STORY(keeping,
+      .schema = "CREATE TABLE p(id INTEGER PRIMARY KEY, name, boss REFERENCES p);"
+                "CREATE TABLE c(p INTEGER REFERENCES p, tag TEXT, v, q REFERENCES p, r REFERENCES p,"
+                "  PRIMARY KEY(p, tag));"
+                "CREATE TABLE d(id INTEGER PRIMARY KEY REFERENCES p, v);"
+                "CREATE TABLE n(id TEXT PRIMARY KEY, p REFERENCES p);",
+      .before = "INSERT INTO p VALUES(5, 'both', NULL)",
+      .theirs = "ALTER TABLE p ADD COLUMN extra; INSERT INTO p VALUES(1, 'Bob', 5, 'kept');"
+                "INSERT INTO c VALUES(1, 'x', 'of Bob', 1, 5), (1, 'y', 'of Bob', NULL, NULL);"
+                "INSERT INTO d VALUES(1, 'of Bob'); INSERT INTO n VALUES('n', 1)",
+      .ours = "INSERT INTO p VALUES(1, 'Ada', 5); INSERT INTO c VALUES(1, 'a', 'of Ada', NULL, 1);"
+              "INSERT INTO d VALUES(1, 'of Ada'); INSERT INTO n VALUES('m', 1)",
+      .after = "UPDATE p SET name = 'all' WHERE id = 5")
+
+STORY(parentless,
+      .schema = "CREATE TABLE p(k TEXT PRIMARY KEY, v); CREATE TABLE c(k TEXT PRIMARY KEY, p REFERENCES p, "
+                "v);",
+      .before = "INSERT INTO p VALUES('x', 1), ('y', 2), ('z', 3)", .theirs = "DELETE FROM p",
+      .ours = "INSERT INTO c VALUES('c1', 'x', 1), ('c2', 'y', 2), ('c3', 'z', 3)",
+      .after = "PRAGMA foreign_keys = off; INSERT INTO c VALUES('d1', 'nobody', 1), ('d2', 'nobody', 2);"
+               "SELECT sync_fold()")
+
+STORY(values,
+      .schema = "CREATE TABLE u(id TEXT PRIMARY KEY, x UNIQUE, y, z, UNIQUE(y, z));"
+                "CREATE TABLE s(id TEXT PRIMARY KEY, x NOT NULL UNIQUE);"
+                "CREATE TABLE w(id INTEGER PRIMARY KEY, boss UNIQUE REFERENCES w, v);"
+                "CREATE UNIQUE INDEX w_v ON w(lower(v)) WHERE v IS NOT NULL;",
+      .before = "INSERT INTO w VALUES(5, NULL, NULL)",
+      .theirs = "INSERT INTO u VALUES('b1', 1, 1, 1), ('b2', 2, 1, 2), ('b3', 3, 1, 3), ('b4', 4, 1, 4);"
+                "INSERT INTO s VALUES('b1', 1), ('b2', 2); INSERT INTO w VALUES(1, NULL, 'V'), (2, 5, NULL)",
+      .ours = "INSERT INTO u VALUES('a1', 1, 2, 1), ('a2', 9, 1, 2), ('a3', 3, 1, 3), ('a4', 4, 7, 4);"
+              "INSERT INTO s VALUES('a1', 1), ('a2', 2); INSERT INTO w VALUES(7, NULL, 'v'), (8, 5, NULL)",
+      .after = "UPDATE u SET y = 1 WHERE id = 'a4'")
+
+STORY(unfit, .schema = "", .ours_only = "CREATE TABLE t(id TEXT PRIMARY KEY, v CHECK(v < 10), w)",
+      .theirs_only = "CREATE TABLE t(id TEXT PRIMARY KEY, v, w)",
+      .before = "INSERT INTO t VALUES('k', 1, ''), ('l', 1, '')",
+      .theirs = "INSERT INTO t VALUES('n', 20, ''), ('o', 20, ''); UPDATE t SET v = 30, w = 'along'",
+      .after = "UPDATE t SET w = 'a local write' WHERE id = 'k'")
+
+/* Changes of the schema, by a program and by sync_alter. */
+
+STORY(
+    dropping, .schema = FAMILY,
+    .before = "INSERT INTO p VALUES(1, 1, 1), (2, 2, 2), (7, 7, 7); INSERT INTO c VALUES('c1', 1), ('c2', 2)",
+    .theirs = "INSERT INTO p VALUES(3, 3, 3); INSERT INTO c VALUES('c3', 3), ('c7', 7); INSERT INTO q "
+              "VALUES(3, 1)",
+    .ours = "INSERT INTO p VALUES(3, 4, 4); INSERT INTO c VALUES('c4', 3); DELETE FROM p WHERE k = 7;"
+            "UPDATE c SET p = 2 WHERE k = 'c1'",
+    .after = "INSERT INTO c VALUES('late', 2)")
+
+STORY(
+    renamed, .schema = "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TABLE n(id INTEGER PRIMARY KEY, v);",
+    .before = "INSERT INTO t VALUES('k', 1)",
+    .theirs = "UPDATE t SET v = 2; INSERT INTO n VALUES(1, 'theirs')",
+    .after =
+        "ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME COLUMN id TO key;"
+        "INSERT INTO u VALUES('l', 3); ALTER TABLE n RENAME COLUMN id TO nr; INSERT INTO n VALUES(2, 'ours')")
+
+/* A program added a column, and made a table anew without one of its columns, so that the triggers went. */
+STORY(columns, .schema = FAMILY,
+      .before = "INSERT INTO p VALUES(1, 1, 1), (2, 2, 2); INSERT INTO c VALUES('c1', 1); INSERT INTO q "
+                "VALUES(1, 7), (2, 7)",
+      .ours = "UPDATE q SET v = 8 WHERE k = 2; ALTER TABLE c ADD COLUMN w DEFAULT 5; INSERT INTO c "
+              "VALUES('c2', 2, 6), ('c3', 2, 5);"
+              "CREATE TABLE f(k INTEGER PRIMARY KEY REFERENCES p, x DEFAULT 2); INSERT INTO f SELECT k, k + "
+              "1 FROM q;"
+              "DROP TABLE q; ALTER TABLE f RENAME TO q; INSERT INTO c VALUES('c4', 1, 5)")
+
+/* Rows that get another number in the file that gave them theirs, and those that refer to them. */
+STORY(numbers,
+      .schema = "CREATE TABLE p(id INTEGER PRIMARY KEY, v, boss REFERENCES p, u UNIQUE);"
+                "CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p);",
+      .theirs = "INSERT INTO p VALUES(1, 'b', NULL, 1), (2, 'b', 1, 2), (3, 'b', 2, 3), (4, 'b', 4, 4);"
+                "INSERT INTO c VALUES(1, 1), (2, 2), (3, 3)",
+      .ours = "INSERT INTO p VALUES(1, 'a', 1, 11), (2, 'a', 1, 12), (3, 'a', NULL, 13), (4, 'a', 1, 3);"
+              "INSERT INTO c VALUES(1, 2), (2, 1)",
+      .after = "UPDATE p SET v = 'later'; UPDATE c SET p = 1 WHERE id = 2; SELECT sync_fold()",
+      .answer = "UPDATE p SET v = 'renumbered' WHERE v = 'b' AND u > 1; DELETE FROM c WHERE p IN (SELECT id "
+                "FROM p WHERE u = 4)")
+
+/* The gift: parts of one changeset, each behind its length. */
+void prepare_parts(gift *g, bool wal)
+{
+    prepare_receiver(g, wal);
+    free(g->data);
+    *g = (gift){0};
+    sqlite3 *other = scenario_open("b.db", false);
+    sync_stream *stream = NULL;
+    char *error = NULL;
+    const void *part;
+    size_t bytes = 0;
+    int last = 0, rc = sync_stream_open(other, NULL, 0, 200, 3, &stream, &error);
+    while (rc == SQLITE_OK && (rc = sync_stream_next(stream, &part, &bytes, &last, &error)) == SQLITE_ROW) {
+        uint32_t length = (uint32_t)bytes;
+        uint8_t *longer = realloc(g->data, (size_t)g->bytes + sizeof length + bytes);
+        if (longer == NULL) {
+            scenario_give_up("parts", "no memory");
+        }
+        memcpy(longer + g->bytes, &length, sizeof length);
+        memcpy(longer + g->bytes + sizeof length, part, bytes);
+        g->data = longer;
+        g->bytes += (int)(sizeof length + bytes);
+        rc = SQLITE_OK;
+    }
+    if (rc != SQLITE_DONE) {
+        scenario_give_up("parts", error ? error : "");
+    }
+    sync_stream_close(stream);
+    close_file(other);
+}

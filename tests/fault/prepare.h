@@ -42,4 +42,17 @@ void prepare_many(gift *g, bool wal);    /* a long tail, its keys in no order */
 void prepare_abrupt(gift *g, bool wal);  /* a trigger rolls the transaction back */
 void prepare_lost(gift *g, bool wal);    /* tables that are gone, renamed, rebuilt or without triggers */
 
+/* What people decide about, in sync_conflict. */
+void prepare_genesis(gift *g, bool wal);    /* rows from before tracking that differ */
+void prepare_keeping(gift *g, bool wal);    /* two rows of one number, which is part of keys */
+void prepare_parentless(gift *g, bool wal); /* held and shown rows without their parents */
+void prepare_values(gift *g, bool wal);     /* rows with one value under UNIQUE indexes of all kinds */
+void prepare_unfit(gift *g, bool wal);      /* rows and cells that a CHECK refuses */
+
+void prepare_dropping(gift *g, bool wal); /* columns of rows with other numbers may be dropped */
+void prepare_renamed(gift *g, bool wal);  /* a program renamed a table and keys */
+void prepare_columns(gift *g, bool wal);  /* a program dropped columns, and added one */
+void prepare_numbers(gift *g, bool wal);  /* rows that refer to each other lost their numbers */
+void prepare_parts(gift *g, bool wal);    /* the gift: parts of one changeset, each behind its length */
+
 #endif

@@ -138,6 +138,25 @@ SQL_OPERATION(status, "SELECT * FROM sync_status")
 SQL_OPERATION(some, "SELECT * FROM sync_changes WHERE tbl = 'note' AND version > 2 ORDER BY version")
 SQL_OPERATION(number, "SELECT sync_resolve(id, 'keep both') FROM sync_conflict WHERE reason = 'number'")
 SQL_OPERATION(unique, "SELECT sync_resolve(id, 'ours') FROM sync_conflict WHERE reason = 'unique'")
+/* Entries are chosen first: sync_resolve may switch foreign keys on, after which SQLite lets the statement that called it open no more tables. */
+#define SETTLE(choice, which)                                                                                \
+    "SELECT sync_resolve(e.value ->> 0, e.value ->> 1) FROM json_each((SELECT json_group_array(json_array("  \
+    "id, " choice ")) FROM sync_conflict WHERE " which ")) AS e;"
+SQL_OPERATION(genesis,
+              "BEGIN;" SETTLE("CASE key WHEN '[3]' THEN 'theirs' WHEN '[4]' THEN 'keep both' ELSE 'ours' END",
+                              "reason = 'genesis'") "COMMIT")
+SQL_OPERATION(keeping, SETTLE("'keep both'", "reason = 'number' AND tbl = 'p'"))
+SQL_OPERATION(parentless,
+              "BEGIN;" SETTLE("iif(key LIKE '%1%', 'keep both', iif(ours IS NULL, 'ours', 'theirs'))",
+                              "reason = 'foreign key'") "COMMIT")
+SQL_OPERATION(values, "BEGIN;" SETTLE("iif(key = '[8]', 'keep both', iif(key LIKE '%1%', 'theirs', 'ours'))",
+                                      "reason = 'unique'") "COMMIT")
+SQL_OPERATION(unfit, "BEGIN;" SETTLE("'ours'", "held") "COMMIT")
+SQL_OPERATION(drop,
+              "SELECT sync_alter('DROP INDEX c_p; ALTER TABLE c DROP COLUMN p; ALTER TABLE q DROP COLUMN v;"
+              " CREATE TABLE f(k INTEGER PRIMARY KEY, a, b, more, UNIQUE(a, b));"
+              " INSERT INTO f SELECT k, a, b || ''!'', k FROM p WHERE k <> 2; DROP TABLE p; ALTER "
+              "TABLE f RENAME TO p')")
 SQL_OPERATION(options, "SELECT sync_apply(NULL, '{\"dry_run\": true}')")
 
 static void run_write(sqlite3 *db, const gift *g, ending *e)
@@ -225,6 +244,18 @@ static void run_merge(sqlite3 *db, const gift *g, ending *e)
         fails(e, db, rc, rc == SQLITE_NOMEM ? "out of memory" : error);
     }
     sqlite3_free(error);
+}
+
+static void run_parts(sqlite3 *db, const gift *g, ending *e)
+{
+    const uint8_t *at = g->data, *end = at + g->bytes;
+    uint32_t length;
+    while (e->code == SQLITE_OK && at < end) {
+        memcpy(&length, at, sizeof length);
+        gift part = {(void *)(at + sizeof length), (int)length};
+        run_apply(db, &part, e);
+        at += sizeof length + length;
+    }
 }
 
 /* The extension is loaded, and answers. */
@@ -315,6 +346,17 @@ const scenario scenarios[] = {
     {"touch-hex", .prepare = prepare_pair, .run = run_touch_bytes},
     {"resolve-number", .prepare = prepare_held, .run = run_number},
     {"resolve-unique", .prepare = prepare_held, .run = run_unique},
+    {"resolve-genesis", .prepare = prepare_genesis, .run = run_genesis},
+    {"resolve-keep", .prepare = prepare_keeping, .run = run_keeping},
+    {"resolve-parentless", .prepare = prepare_parentless, .run = run_parentless},
+    {"resolve-values", .prepare = prepare_values, .run = run_values},
+    {"resolve-unfit", .prepare = prepare_unfit, .run = run_unfit},
+    {"drop", .prepare = prepare_dropping, .run = run_drop},
+    {"renamed", .prepare = prepare_renamed, .run = run_fold},
+    {"columns", .prepare = prepare_columns, .run = run_fold},
+    {"numbers", .prepare = prepare_numbers, .run = run_apply},
+    {"parts", .steps = true, .prepare = prepare_parts, .run = run_parts},
+    {"contested", .prepare = prepare_contest, .run = run_preview},
     {"options", .warm = true, .prepare = prepare_tracked, .run = run_options},
     {"dump", .prepare = prepare_settling, .run = run_dump},
     {"clone", .prepare = prepare_empty, .run = run_clone},
