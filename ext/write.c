@@ -378,10 +378,25 @@ static int write_uncounted(sync_merging *m, sync_table *t, sync_write how, const
     return rc;
 }
 
+/* Our triggers write the journal entries of rows that are merged, too. */
+static int check_triggers(sync_merging *m)
+{
+    int on = 0;
+    (void)sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &on); /* asks; cannot fail */
+    return on ? SYNC_OK
+              : sync_fail(
+                    m->error, SYNC_ERROR,
+                    "triggers are switched off in this connection (SQLITE_DBCONFIG_ENABLE_TRIGGER), and "
+                    "they record what is merged: switch them on");
+}
+
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
     const char *rolled_back = sync_rollbacks_find(m->s, t, key, how);
+    if (check_triggers(m) != SYNC_OK) {
+        return m->error->code;
+    }
     m->touched[t - m->s->tables] = true;
     if (rolled_back == NULL && m->retry && sync_rollbacks_many(m->s, t)) {
         rolled_back = "a trigger rolls merges of this table back";
