@@ -22,7 +22,7 @@ else
     done
     # Each place of the engine, once and for ever. Memory is missing alike with either journal.
     "$build/fault/sweep" --places 1 all memory all wal >"$build/sweep.log" || tail -n 3 "$build/sweep.log"
-    for kind in io short full busy outside; do
+    for kind in io short full busy outside bind; do
         "$build/fault/sweep" --places 1 all $kind >"$build/sweep.log" || tail -n 3 "$build/sweep.log"
     done
 fi

@@ -49,13 +49,13 @@ soak_faults() {
     local stride=$1 seed=$RANDOM kind
     (
         cd "$logs"
-        printf '%s\n' memory io short full busy outside |
+        printf '%s\n' memory io short full busy outside bind |
             xargs -P 2 -I{} sh -c '"$0" --seed "$1" --stride "$2" all {} >"$3/{}"; cat "$3/{}"' "$build/fault/sweep" "$seed" "$stride" "$logs"
     )
     local provoked failures
     provoked=$(sed -n 's/^seed .*: \([0-9]*\) faults, .*/\1/p' "$logs"/[a-z]* | awk '{ n += $1 } END { print n + 0 }')
     failures=$(grep -ch '^FAILED' "$logs"/[a-z]* | awk '{ n += $1 } END { print n + 0 }')
-    for kind in memory io short full busy outside; do
+    for kind in memory io short full busy outside bind; do
         grep -q '^seed ' "$logs/$kind" || failures=$((failures + 1)) # it did not come to its end
     done
     enter "### Faults ledger" "| $(date -u +%F) | \`$commit\` | $seed, stride $stride | $provoked | $failures |"

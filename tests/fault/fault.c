@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-const char *const fault_names[FAULT_KINDS] = {"memory", "io", "short", "full", "busy", "outside"};
+const char *const fault_names[FAULT_KINDS] = {"memory", "io", "short", "full", "busy", "outside", "bind"};
 
 #define NOW_MS    INT64_C(1800000000000)
 #define JULIAN_MS INT64_C(210866760000000) /* of 1970 */
@@ -72,6 +72,38 @@ static void *memory_change(void *block, int bytes)
 {
     return strikes(FAULT_MEMORY) ? NULL : real_memory.xRealloc(block, bytes);
 }
+
+/* ---- bound values: the linker puts these before SQLite's own ---- */
+
+/* There is no parameter of that number: SQLite refuses, and says so in its own words. */
+#define NOWHERE 0
+
+#define BOUND(name, parameters, values)                                                                      \
+    int __real_sqlite3_##name parameters; /* NOLINT */                                                       \
+    int __wrap_sqlite3_##name parameters; /* NOLINT */                                                       \
+    int __wrap_sqlite3_##name parameters  /* NOLINT */                                                       \
+    {                                                                                                        \
+        index = strikes(FAULT_BIND) ? NOWHERE : index;                                                       \
+        return __real_sqlite3_##name values;                                                                 \
+    }
+
+BOUND(bind_null, (sqlite3_stmt * stmt, int index), (stmt, index))
+BOUND(bind_int, (sqlite3_stmt * stmt, int index, int v), (stmt, index, v))
+BOUND(bind_int64, (sqlite3_stmt * stmt, int index, sqlite3_int64 v), (stmt, index, v))
+BOUND(bind_double, (sqlite3_stmt * stmt, int index, double v), (stmt, index, v))
+BOUND(bind_value, (sqlite3_stmt * stmt, int index, const sqlite3_value *v), (stmt, index, v))
+BOUND(bind_zeroblob, (sqlite3_stmt * stmt, int index, int bytes), (stmt, index, bytes))
+BOUND(bind_blob, (sqlite3_stmt * stmt, int index, const void *data, int bytes, void (*done)(void *)),
+      (stmt, index, data, bytes, done))
+BOUND(bind_text, (sqlite3_stmt * stmt, int index, const char *data, int bytes, void (*done)(void *)),
+      (stmt, index, data, bytes, done))
+BOUND(bind_blob64,
+      (sqlite3_stmt * stmt, int index, const void *data, sqlite3_uint64 bytes, void (*done)(void *)),
+      (stmt, index, data, bytes, done))
+BOUND(bind_text64,
+      (sqlite3_stmt * stmt, int index, const char *data, sqlite3_uint64 bytes, void (*done)(void *),
+       unsigned char encoding),
+      (stmt, index, data, bytes, done, encoding))
 
 /* ---- files ---- */
 

@@ -14,6 +14,7 @@ typedef enum fault_kind {
     FAULT_FULL,    /* a write, a truncation that extends: no space left */
     FAULT_BUSY,    /* a lock, of a file or in shared memory, that somebody else has */
     FAULT_OUTSIDE, /* what is asked of the engine's environment: identity, witness, randomness */
+    FAULT_BIND,    /* a value that is bound to a statement */
     FAULT_KINDS
 } fault_kind;
 

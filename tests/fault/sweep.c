@@ -72,6 +72,8 @@ static bool code_fits(fault_kind kind, int code)
         return primary == SQLITE_FULL;
     case FAULT_BUSY:
         return primary == SQLITE_BUSY || primary == SQLITE_PROTOCOL;
+    case FAULT_BIND:
+        return primary == SQLITE_RANGE || primary == SQLITE_NOMEM; /* which is the only reason in practice */
     default:
         return code == SQLITE_IOERR; /* and the text is ours */
     }
