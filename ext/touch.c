@@ -41,7 +41,6 @@ static int bind_array(sync_db *s, const sync_table *t, sqlite3_stmt *to, sqlite3
         const char *blob = (const char *)sqlite3_column_text(parts, 2),
                    *text = (const char *)sqlite3_column_text(parts, 3);
         int bound = SQLITE_MISMATCH;
-        rc = SYNC_OK;
         if (++count > t->key_count || type == NULL) {
             good = false;
         } else if (blob || text) {
@@ -50,7 +49,9 @@ static int bind_array(sync_db *s, const sync_table *t, sqlite3_stmt *to, sqlite3
             bound = sqlite3_bind_value(to, (int)count, sqlite3_column_value(parts, 1));
         }
         good = good && bound == SQLITE_OK;
-        rc = bound == SQLITE_NOMEM ? sync_fail_nomem(&reading) : rc;
+        rc = bound == SQLITE_OK || bound == SQLITE_MISMATCH ? SYNC_OK
+             : bound == SQLITE_NOMEM                        ? sync_fail_nomem(&reading)
+                                                            : sync_fail_db(s, &reading, NULL);
     }
     sqlite3_finalize(parts);
     rc = rc == SQLITE_DONE ? SYNC_OK : rc;

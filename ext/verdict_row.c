@@ -29,14 +29,17 @@ int sync_verdict_write(sync_verdict_state *v, sync_verdict_sql *work)
     int64_t deferred = 0, entries = 0;
     int on = 0;
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &on); /* asks; cannot fail */
+    if (is_violated(v->s)) { /* what is not deferred any more is not counted any more either */
+        return sync_verdict_refused(v, v->t, v->key, "it cannot be settled now",
+                                    "this transaction has left rows without the row that they refer to");
+    }
     int rc = sync_query_int(v->s, &deferred, 0, v->error, "PRAGMA defer_foreign_keys");
     rc = rc == SYNC_OK ? sync_exec(v->s, v->error, "PRAGMA defer_foreign_keys = 0") : rc;
     if (rc == SYNC_OK && sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL) != SQLITE_OK) {
         rc = sync_fail_db(v->s, v->error, "foreign keys");
     }
-    bool violated = is_violated(v->s);
     rc = rc == SYNC_OK ? work(v) : rc;
-    if (rc == SYNC_OK && !violated && is_violated(v->s)) { /* a deferred one would fail the COMMIT */
+    if (rc == SYNC_OK && is_violated(v->s)) { /* a deferred one would fail the COMMIT */
         rc = sync_verdict_refused(v, v->t, v->key, "it cannot be settled so",
                                   "rows of other tables would be left without the row that they refer to");
     }
