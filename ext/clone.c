@@ -320,6 +320,7 @@ static bool is_fault(int rc)
     case SQLITE_FULL:
     case SQLITE_CANTOPEN:
     case SQLITE_PROTOCOL:
+    case SQLITE_RANGE: /* a value of ours that was refused */
         return true;
     default:
         return false;

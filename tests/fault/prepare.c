@@ -328,13 +328,13 @@ STORY(triggers,
       .ours = "UPDATE side SET n = 77 WHERE id = 'b'; INSERT INTO side VALUES('d', 'ours')")
 
 STORY(long,
-      .schema = "CREATE TABLE small(id TEXT PRIMARY KEY, v); CREATE TABLE zero(id INTEGER PRIMARY KEY, v);",
+      .schema = "CREATE TABLE small(id TEXT PRIMARY KEY, v); CREATE TABLE bigger(id INTEGER PRIMARY KEY, v);",
       .ours_only = "CREATE TABLE big(id INTEGER PRIMARY KEY, v, w CHECK(w <> 30))",
       .theirs_only = "CREATE TABLE big(id INTEGER PRIMARY KEY, v, w)",
       .ours = "INSERT INTO big VALUES(7, 'ours', 0)",
       .theirs = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)"
                 "  INSERT INTO big SELECT i, randomblob(5000), i FROM n;"
-                "INSERT INTO small VALUES('s', 1); INSERT INTO zero VALUES(1, 1), (2, 2)")
+                "INSERT INTO small VALUES('s', 1); INSERT INTO bigger VALUES(1, 1), (2, 2)")
 
 STORY(children,
       .schema = "CREATE TABLE p(k TEXT PRIMARY KEY, u UNIQUE);"
@@ -456,6 +456,15 @@ STORY(parentless,
       .ours = "INSERT INTO c VALUES('c1', 'x', 1), ('c2', 'y', 2), ('c3', 'z', 3)",
       .after = "PRAGMA foreign_keys = off; INSERT INTO c VALUES('d1', 'nobody', 1), ('d2', 'nobody', 2);"
                "SELECT sync_fold()")
+
+STORY(noted,
+      .schema = "CREATE TABLE p(k TEXT PRIMARY KEY, v); CREATE TABLE c(k TEXT PRIMARY KEY, p REFERENCES p, "
+                "v); CREATE TABLE r(id INTEGER PRIMARY KEY, p REFERENCES p);",
+      .before = "INSERT INTO p VALUES('x', 1), ('y', 2); INSERT INTO c VALUES('c0', 'x', 0)",
+      .theirs = "DELETE FROM c; DELETE FROM p WHERE k = 'x'; INSERT INTO p VALUES('came', 1)",
+      .ours = "INSERT INTO c VALUES('c1', 'x', 1), ('c2', 'y', 2); INSERT INTO r VALUES(1, 'x');"
+              "PRAGMA foreign_keys = off; INSERT INTO c VALUES('d1', 'nobody', 1), ('d2', 'came', 2);"
+              "INSERT INTO r VALUES(2, 'nobody'), (3, 'came'); SELECT sync_fold()")
 
 STORY(values,
       .schema = "CREATE TABLE u(id TEXT PRIMARY KEY, x UNIQUE, y, z, UNIQUE(y, z));"

@@ -47,6 +47,7 @@ void prepare_genesis(gift *g, bool wal);    /* rows from before tracking that di
 void prepare_keeping(gift *g, bool wal);    /* two rows of one number, which is part of keys */
 void prepare_parentless(gift *g, bool wal); /* held and shown rows without their parents */
 void prepare_values(gift *g, bool wal);     /* rows with one value under UNIQUE indexes of all kinds */
+void prepare_noted(gift *g, bool wal);      /* parents go while others are missing already */
 void prepare_unfit(gift *g, bool wal);      /* rows and cells that a CHECK refuses */
 
 void prepare_dropping(gift *g, bool wal); /* columns of rows with other numbers may be dropped */

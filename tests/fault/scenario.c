@@ -250,11 +250,34 @@ static void run_parts(sqlite3 *db, const gift *g, ending *e)
 {
     const uint8_t *at = g->data, *end = at + g->bytes;
     uint32_t length;
-    while (e->code == SQLITE_OK && at < end) {
+    bool good = perform(db, "BEGIN IMMEDIATE", g, e);
+    for (; good && at < end; at += sizeof length + length) {
         memcpy(&length, at, sizeof length);
         gift part = {(void *)(at + sizeof length), (int)length};
-        run_apply(db, &part, e);
-        at += sizeof length + length;
+        good = perform(db, "SELECT sync_apply(?1)", &part, e);
+    }
+    if (!good || !perform(db, "COMMIT", g, e)) {
+        roll_back(db);
+    }
+}
+
+/* A program is told why not, and nothing has happened. */
+static void run_refused(sqlite3 *db, const gift *g, ending *e)
+{
+    static const char *const refused[] = {
+        "SELECT sync_resolve(id, 'ours') FROM sync_conflict WHERE key = '[\"c1\"]'",
+        "SELECT sync_resolve(id, 'keep both') FROM sync_conflict WHERE reason = 'check'",
+        "SELECT sync_touch('note', NULL)",
+        "SELECT sync_alter('DROP TABLE sync_meta')",
+        "SELECT sync_alter('ALTER TABLE c DROP COLUMN nothing')",
+        "SELECT sync_track('nothing')",
+        "SELECT sync_apply(x'00')",
+        "SELECT sync_changeset(x'00')"};
+    for (size_t i = 0; e->code == SQLITE_OK && i < sizeof refused / sizeof *refused; i++) {
+        ending one = {.result = e->result};
+        (void)perform(db, refused[i], g, &one);
+        bool told = one.code == SQLITE_ERROR && strstr(one.text, "out of memory") == NULL;
+        *e = told ? (ending){.result = scenario_digest(one.result, one.text, strlen(one.text))} : one;
     }
 }
 
@@ -355,7 +378,9 @@ const scenario scenarios[] = {
     {"renamed", .prepare = prepare_renamed, .run = run_fold},
     {"columns", .prepare = prepare_columns, .run = run_fold},
     {"numbers", .prepare = prepare_numbers, .run = run_apply},
-    {"parts", .steps = true, .prepare = prepare_parts, .run = run_parts},
+    {"parts", .prepare = prepare_parts, .run = run_parts},
+    {"refused", .prepare = prepare_parentless, .run = run_refused},
+    {"noted", .prepare = prepare_noted, .run = run_apply},
     {"contested", .prepare = prepare_contest, .run = run_preview},
     {"options", .warm = true, .prepare = prepare_tracked, .run = run_options},
     {"dump", .prepare = prepare_settling, .run = run_dump},
