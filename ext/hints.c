@@ -109,15 +109,17 @@ static int hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_er
 int sync_hints_look(sync_db *s, sync_table *t, sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc =
-        sync_prepare(s, &stmt, error,
-                     "SELECT count(*), count(*) FILTER (WHERE tbl_name = %Q AND name GLOB 'sync_%u_[biudk]*')"
-                     " FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE",
-                     t->name, t->tid, t->name);
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT count(*), count(*) FILTER (WHERE own), max(rowid) FILTER (WHERE NOT own) > min(rowid)"
+        " FILTER (WHERE own) FROM (SELECT rowid, tbl_name = %Q AND name GLOB 'sync_%u_[biudk]*' AS own"
+        " FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE)",
+        t->name, t->tid, t->name);
     if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         int64_t own = sqlite3_column_int64(stmt, 1);
         t->user_triggers = sqlite3_column_int64(stmt, 0) > own;
-        t->untriggered = own != (t->hints ? 7 : 5);
+        /* SQLite fires the newest first: ours, or one of the application's may end the statement before them */
+        t->untriggered = own != (t->hints ? 7 : 5) || sqlite3_column_int(stmt, 2);
         rc = SYNC_OK;
     }
     sqlite3_finalize(stmt);

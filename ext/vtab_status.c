@@ -399,7 +399,7 @@ static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, sta
         rc = note_missing(s, t, notes, error);
     } else {
         if (t->untriggered) {
-            note(notes, "triggers are gone: sync_fold() makes them anew");
+            note(notes, "triggers are gone, or do not fire first: sync_fold() makes them anew");
         }
         if (t->late) {
             note(notes, "columns that the triggers do not know, or that are gone: sync_fold() sees to them");
