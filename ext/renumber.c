@@ -79,6 +79,42 @@ static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, in
     return rc;
 }
 
+/* Was the number of a row that is held for another reason given to an older row that is shown? */
+static int has_lost(sync_merging *m, const sync_claim *one, bool *lost)
+{
+    sync_row row = {0}, other = {0};
+    sync_slot slot, other_slot = {0};
+    sync_arena_reset(&m->arena);
+    int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
+    rc = rc == SYNC_OK ? sync_occupant(m, one->t, one->key, &row, &other, &other_slot) : rc;
+    *lost = rc == SYNC_OK && other_slot.shown &&
+            sync_stamp_compare(&m->s->sites, other.moved ? other.since : other.born,
+                               row.moved ? row.since : row.born) < 0;
+    sync_row_free(&row);
+    sync_row_free(&other);
+    return rc;
+}
+
+/* Those that are listed for their number; and of those that lack a parent who lost theirs: in a circle each may lack the next. */
+static int list_losers(sync_claims *losers, sync_table *t)
+{
+    sync_claims lacking = {.m = losers->m};
+    uint32_t at;
+    int rc = sync_claims_listed(losers, t, true, "number");
+    rc = rc == SYNC_OK ? sync_claims_listed(&lacking, t, true, "foreign key") : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && i < lacking.count; i++) {
+        const sync_claim *one = &lacking.list[i];
+        bool lost = false;
+        rc = one->numbered ? has_lost(losers->m, one, &lost) : SYNC_OK;
+        rc = rc == SYNC_OK && lost ? sync_claims_add(losers, t, one->key, one->born, &at) : rc;
+        if (rc == SYNC_OK && lost) {
+            losers->list[at].listed_at = one->listed_at;
+        }
+    }
+    sync_claims_free(&lacking);
+    return rc;
+}
+
 static int by_number(const void *a, const void *b)
 {
     const sync_claim *x = *(sync_claim *const *)a, *y = *(sync_claim *const *)b;
@@ -104,7 +140,7 @@ static int renumber_table(sync_merging *m, sync_table *t, bool *any)
     sync_claims held = {.m = m}, losers = {.m = m};
     const sync_claim **list = NULL;
     int64_t highest = 0;
-    int rc = sync_claims_listed(&losers, t, true, "number");
+    int rc = list_losers(&losers, t);
     if (rc == SYNC_OK && losers.count) {
         rc = sync_claims_listed(&held, t, true, NULL);
         rc = rc == SYNC_OK ? highest_number(&held, t, &highest) : rc;
@@ -150,9 +186,9 @@ int sync_renumber_one(sync_merging *m, sync_table *t, const sync_value *key, syn
 int sync_renumber(sync_db *s, sync_error *error)
 {
     int64_t listed = 0;
-    int rc =
-        sync_query_int(s, &listed, 0, error,
-                       "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held AND reason = 'number')");
+    int rc = sync_query_int(s, &listed, 0, error,
+                            "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held AND reason IN "
+                            "('number', 'foreign key'))");
     bool any = listed != 0;
     for (int pass = 0; rc == SYNC_OK && any && pass < PASSES_MAX; pass++) {
         sync_merging m = {0};
