@@ -338,7 +338,8 @@ static int load_tables(sync_db *s, sync_error *error)
             .genesis_max = sqlite3_column_int64(stmt, 10),
         };
         t->genesis_own = strstr(t->options, "\"genesis\":\"own\"") != NULL;
-        if (tid < 0 || tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count ||
+        int64_t before = s->table_count ? (int64_t)s->tables[s->table_count - 1].tid : -1;
+        if (tid <= before || tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count ||
             t->genesis_covers > SYNC_COLUMNS_MAX) {
             rc = sync_fail(error, SYNC_CORRUPT, "sync_table: the entry of table %s is damaged", t->name);
             break;

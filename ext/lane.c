@@ -77,7 +77,7 @@ static int leave(sync_lane *lane, sync_merging *m)
     int rc = flush(lane, m);
     if (lane->open) {
         lane->open = false;
-        lane->able = lane->able && ++lane->leaves < LANE_LEAVES_MAX;
+        lane->able = ++lane->leaves < LANE_LEAVES_MAX;
         (void)sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1,
                                 NULL); /* sets a flag; cannot fail */
     }

@@ -38,7 +38,7 @@ static uint32_t read_links(sync_db *s, link *links)
     for (uint32_t i = 0; i < s->fk_count; i++) {
         const sync_table *child = sync_engine_tid(s, s->fks[i].child_tid),
                          *parent = sync_engine_tid(s, s->fks[i].parent_tid);
-        if (child && parent && child != parent) {
+        if (child != parent) {
             links[count++] = (link){(uint32_t)(child - s->tables), (uint32_t)(parent - s->tables)};
         }
     }

@@ -60,6 +60,19 @@ class OutOfOrder(SyncTest):
                 rearrange(file, "sync_site", 1, 2, 0, 3)
                 self.refused(file, "SELECT hex(sync_site())", says=["sync_site"])
 
+    def test_tables(self):
+        file = self.file("a", "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p);", "p", "c")
+        rearrange(file, "sync_table", 1, 0)
+        for call in ("sync_changeset()", "sync_fold()", "sync_apply(NULL)"):
+            self.refused(file, f"SELECT {call}", says=["sync_table", "damaged"])
+
+    def test_one_table_twice(self):
+        file = self.file("a", "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p);", "p", "c")
+        file.script("CREATE TABLE x AS SELECT * FROM sync_table; INSERT INTO x SELECT * FROM sync_table; DROP TABLE sync_table;"
+                    "ALTER TABLE x RENAME TO sync_table; INSERT INTO c VALUES('c', 1)")
+        for call in ("sync_changeset()", "sync_fold()", "sync_apply(NULL)"):
+            self.refused(file, f"SELECT {call}", says=["sync_table", "damaged"])
+
 
 if __name__ == "__main__":
     unittest.main()
