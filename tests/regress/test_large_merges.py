@@ -87,6 +87,43 @@ class LargeMerges(SyncTest):
         self.assertEqual(b.cells(), a.cells())
         invariants.check(b.path)
 
+    def test_in_a_transaction_that_enforces_foreign_keys(self):
+        """There the pragma cannot be switched off meanwhile: parents go the ordinary way, who refers to nobody need not."""
+        family = "CREATE TABLE p(id INTEGER PRIMARY KEY, v); CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p);"
+        a, b = self.files("ab", T + family, "t", "p", "c")
+        self.fill(a, 1, 3000)
+        a.script("INSERT INTO p SELECT id, a FROM t WHERE id <= 300; INSERT INTO c SELECT id, id FROM p")
+        changeset = a.cut_for(b)
+        b.x("PRAGMA foreign_keys = on")
+        b.x("BEGIN")
+        b.x("DELETE FROM t")
+        b.apply(changeset)
+        self.refused(b, "INSERT INTO t SELECT id, a, b FROM t WHERE id = 7", says=["UNIQUE"])
+        b.x("COMMIT")
+        self.converge(a, b)
+        self.assertEqual(b.sql("SELECT count(*) FROM t JOIN c USING(id)"), [(300,)])
+
+    def test_rows_that_a_file_cannot_show_as_they_are(self):
+        """Each has a value for a column that is not here, and so goes the ordinary way."""
+        a, b = self.files("ab", T, "t")
+        a.sql("ALTER TABLE t ADD COLUMN extra")
+        a.sql("WITH n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, hex(randomblob(60)), i, iif(i % 2, i, NULL) FROM n")
+        b.pull(a)
+        self.assertEqual(b.sql("SELECT count(*) FROM t"), [(3000,)])
+        b.sql("ALTER TABLE t ADD COLUMN extra")
+        b.fold()
+        self.converge(a, b)
+        self.assertEqual(b.sql("SELECT count(*) FROM t WHERE extra = id"), [(1500,)])
+
+    def test_rows_that_were_given_another_number(self):
+        a, b, c = self.files("abc", T, "t")
+        self.fill(a, 1, 3000)
+        c.sql("INSERT INTO t VALUES(2999, 'of c', 1), (3000, 'of c too', 1)")
+        self.converge(a, c)
+        self.assertEqual(a.sql("SELECT count(*) FROM t WHERE id > 3000"), [(2,)])
+        b.pull(a)
+        self.converge(a, b, c)
+
     def test_writers_are_tracked_again_afterwards(self):
         a, b = self.files("ab", T, "t")
         self.fill(a, 1, 4000)
