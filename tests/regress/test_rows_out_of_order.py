@@ -66,6 +66,19 @@ class OutOfOrder(SyncTest):
         for call in ("sync_changeset()", "sync_fold()", "sync_apply(NULL)"):
             self.refused(file, f"SELECT {call}", says=["sync_table", "damaged"])
 
+    def test_two_clocks_of_one_row(self):
+        for more in (0, 2000):  # many entries are looked up in the order of their keys
+            file = self.file(f"two{more}", "CREATE TABLE t(id TEXT PRIMARY KEY, v);", "t")
+            file.sql("INSERT INTO t VALUES('k', 1)")
+            file.fold()
+            file.script("CREATE TABLE x AS SELECT * FROM sync_row_1; INSERT INTO x SELECT * FROM sync_row_1; DROP TABLE sync_row_1;"
+                        "ALTER TABLE x RENAME TO sync_row_1")
+            file.sql("WITH n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT INTO t SELECT i, i FROM n", more + 1)
+            file.sql("UPDATE t SET v = 2 WHERE id = 'k'")
+            self.bounded(file)
+            for call in ("sync_changeset()", "sync_fold()", "sync_seen()"):
+                self.refused(file, f"SELECT {call}", says=["more than one row or clock"])
+
     def test_one_table_twice(self):
         file = self.file("a", "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p);", "p", "c")
         file.script("CREATE TABLE x AS SELECT * FROM sync_table; INSERT INTO x SELECT * FROM sync_table; DROP TABLE sync_table;"
