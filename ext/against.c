@@ -135,7 +135,7 @@ static int load_shown(sync_merging *m, sync_table *t, const sync_value *at, cons
     against->cl = row->cl;
     for (uint32_t i = 0; i < row->count; i++) {
         const sync_cell *cell = &row->cells[i];
-        if (cell->carried && cell->col < t->col_count && t->cols[cell->col].present &&
+        if (cell->carried && t->cols[cell->col].present &&
             sync_row_set(against, cell->col, SYNC_STAMP_NONE) == NULL) {
             return sync_fail_nomem(m->error);
         }

@@ -62,7 +62,7 @@ const char *sync_base_reason(int rc)
 
 static bool is_set(const sync_table *t, const sync_row *row, uint32_t i)
 {
-    return row->cells[i].carried && row->cells[i].col < t->col_count && t->cols[row->cells[i].col].present;
+    return row->cells[i].carried && t->cols[row->cells[i].col].present;
 }
 
 /* One bit per column that a statement sets; statements of wide tables are not kept. */
@@ -365,7 +365,7 @@ int sync_base_load(sync_db *s, sync_table *t, const sync_value *key, sync_row *r
         for (; passed < cell->col && passed < t->col_count; passed++) {
             column += t->cols[passed].present;
         }
-        if (!cell->carried && cell->col < t->col_count && t->cols[cell->col].present) {
+        if (!cell->carried && t->cols[cell->col].present) {
             sync_value v = sync_column_value(stmt, column);
             memory = memory && sync_arena_value(arena, &v, &cell->value);
             cell->carried = true;

@@ -301,7 +301,7 @@ static int genesis_state(sync_cells *c, const sync_table *t, sync_error *error)
     sync_row_reset(&c->row);
     c->row.cl = 1;
     c->row.stamp = stamp;
-    for (uint32_t i = 0; i < t->genesis_covers && i < t->col_count; i++) {
+    for (uint32_t i = 0; i < t->genesis_covers; i++) {
         if (sync_row_set(&c->row, i, stamp) == NULL) {
             return sync_fail_nomem(error);
         }

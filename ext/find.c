@@ -49,8 +49,7 @@ static int take_clock(sync_merging *m, const sync_table *t, sqlite3_stmt *stmt, 
         slot->number = number;
     }
     for (uint32_t i = 0; i < row->count; i++) {
-        slot->was_held = slot->was_held || (row->cells[i].carried && row->cells[i].col < t->col_count &&
-                                            t->cols[row->cells[i].col].present);
+        slot->was_held = slot->was_held || (row->cells[i].carried && t->cols[row->cells[i].col].present);
     }
     sync_value *spelled = row->held ? sync_arena_alloc(&m->arena, t->key_count * sizeof *spelled) : NULL;
     for (uint32_t i = 0; spelled && i < t->key_count; i++) {
@@ -68,7 +67,7 @@ static int take_genesis(sync_merging *m, const sync_table *t, sync_row *row, syn
     row->cl = 1;
     row->born = sync_engine_genesis_born(t);
     row->stamp = stamp;
-    for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
+    for (uint32_t c = 0; c < t->genesis_covers; c++) {
         if (sync_row_set(row, c, stamp) == NULL) {
             return sync_fail_nomem(m->error);
         }

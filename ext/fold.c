@@ -338,7 +338,7 @@ static int mend_keys(sync_fold *f, const sync_table *t, bool *anew)
     for (uint32_t i = 0; fit && i < f->count; i++) {
         fit = sync_key_fits(t, f->entries[i].key);
     }
-    if (fit || f->count == 0) {
+    if (fit) {
         return SYNC_OK;
     }
     sqlite3_str *set = sqlite3_str_new(f->s->db), *where = sqlite3_str_new(f->s->db);

@@ -83,7 +83,7 @@ static int genesis_state(pass *p)
     p->row.cl = 1;
     p->row.born = sync_engine_genesis_born(t);
     p->row.stamp = stamp;
-    for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
+    for (uint32_t c = 0; c < t->genesis_covers; c++) {
         if ((t->cols[c].present || goes(p, c)) && sync_row_set(&p->row, c, stamp) == NULL) {
             return sync_fail_nomem(p->error);
         }

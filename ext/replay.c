@@ -162,7 +162,7 @@ static int genesis_state(sync_fold *f, const sync_table *t)
     f->row.cl = 1;
     f->row.born = sync_engine_genesis_born(t);
     f->row.stamp = stamp;
-    for (uint32_t c = 0; c < t->genesis_covers && c < t->col_count; c++) {
+    for (uint32_t c = 0; c < t->genesis_covers; c++) {
         if ((t->cols[c].present || t->cols[c].lost) && sync_row_set(&f->row, c, stamp) == NULL) {
             return sync_fail_nomem(f->error);
         }

@@ -55,6 +55,12 @@ class OutOfBounds(Case):
             said.append(err if status else out)
         return said
 
+    def test_more_columns_of_the_tracking_than_there_are(self):
+        for covers in (7, 32767, 32768, -1, 4294967295):
+            with self.subTest(covers=covers):
+                for said in self.damaged(f"UPDATE sync_table SET genesis_covers = {covers}"):
+                    self.assertIn("the entry of table note is damaged", said)
+
     def test_clocks_that_name_columns_that_are_not_there(self):
         for clock in ("20020001f001", "0002ff7f", "00020a"):
             with self.subTest(clock=clock):
