@@ -43,7 +43,7 @@ static void append_written(const sync_table *child, const sync_table *parent, co
     sqlite3_str_appendall(sql, ")");
 }
 
-/* Children of parents that are gone. */
+/* Children of parents that are gone, by a foreign key to their key. */
 static void append_left(const sync_table *child, const sync_table *parent, const sync_fk *fk,
                         sqlite3_str *sql)
 {
@@ -53,11 +53,7 @@ static void append_left(const sync_table *child, const sync_table *parent, const
     sync_str_match_base(sql, parent, "p", "j");
     sqlite3_str_appendall(sql, ")");
     for (uint32_t i = 0; i < fk->count; i++) {
-        for (uint32_t k = 0; k < parent->key_count; k++) {
-            if (sqlite3_stricmp(parent->key_names[k], fk->to[i]) == 0) {
-                sqlite3_str_appendf(sql, " AND c.\"%w\" = j.k%d", fk->from[i], (int)k + 1);
-            }
-        }
+        sqlite3_str_appendf(sql, " AND c.\"%w\" = j.k%d", fk->from[i], (int)i + 1);
     }
 }
 

@@ -37,10 +37,36 @@ static int choose_number(sync_verdict_state *v, sync_merging *m)
     return rc;
 }
 
+/* Does this foreign key of a held row mean the one that moves? */
+static bool means(const sync_verdict_state *v, const sync_fk *fk, const sync_row *row)
+{
+    bool meant = false;
+    for (uint32_t i = 0; i < row->ref_count; i++) {
+        meant = meant || (row->refs[i].col == fk->from_col && sync_stamp_equal(row->refs[i].born, v->born) &&
+                          row->refs[i].number == v->key[0].i);
+    }
+    return meant;
+}
+
+/* Where it refers to itself, it goes on doing so. */
+static void refer_to_itself(sync_verdict_state *v)
+{
+    const anew *to = v->found;
+    for (uint32_t f = 0; f < v->s->fk_count; f++) {
+        const sync_fk *fk = &v->s->fks[f];
+        bool own = fk->child_tid == v->t->tid && fk->parent_tid == v->t->tid && fk->to_row;
+        sync_cell *cell = own && means(v, fk, &v->whole) ? sync_row_find(&v->whole, fk->from_col) : NULL;
+        if (cell) {
+            cell->value.i = to->number;
+        }
+    }
+}
+
 static int insert(sync_verdict_state *v)
 {
     const anew *to = v->found;
     sync_value key = {.type = SYNC_INTEGER, .i = to->number};
+    refer_to_itself(v);
     int rc = sync_base_insert(v->s, v->t, &key, &v->whole, v->error);
     return sync_base_refused(rc)
                ? sync_verdict_refused(v, v->t, v->key, "it cannot be inserted under another number",
@@ -99,17 +125,6 @@ static int move(sync_verdict_state *v, sync_merging *m, sync_table *t, const syn
     }
     sync_row_free(&there);
     return rc == SYNC_OK ? sync_verdict_drop(m, t, one->key, one->born) : rc;
-}
-
-/* Does this foreign key of the held row mean the one that moves? */
-static bool means(const sync_verdict_state *v, const sync_fk *fk, const sync_row *row)
-{
-    bool meant = false;
-    for (uint32_t i = 0; i < row->ref_count; i++) {
-        meant = meant || (row->refs[i].col == fk->from_col && sync_stamp_equal(row->refs[i].born, v->born) &&
-                          row->refs[i].number == v->key[0].i);
-    }
-    return meant;
 }
 
 static int follow(sync_verdict_state *v, sync_merging *m, sync_table *t, const sync_listed *one)
