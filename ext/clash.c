@@ -27,18 +27,32 @@ static sync_stamp rank(const sync_merging *m, const sync_table *t, const sync_ro
     return best;
 }
 
+/* In the order of their encodings, without making them: that may not fail. */
+static int compare_values(const sync_value *a, const sync_value *b)
+{
+    enum {
+        HEAD_BYTES = 16
+    }; /* room for whatever stands before the bytes of a text or blob, or for a number */
+    uint8_t rooms[2][HEAD_BYTES];
+    const sync_value *values[] = {a, b};
+    sync_buf heads[2];
+    for (int i = 0; i < 2; i++) {
+        heads[i] = (sync_buf){.data = rooms[i], .cap = HEAD_BYTES};
+        bool bytes = values[i]->type == SYNC_TEXT || values[i]->type == SYNC_BLOB;
+        (bytes ? sync_value_put_head : sync_value_put)(&heads[i], values[i]);
+    }
+    int order = memcmp(rooms[0], rooms[1], heads[0].len < heads[1].len ? heads[0].len : heads[1].len);
+    bool same = order == 0 && a->type == b->type && (a->type == SYNC_TEXT || a->type == SYNC_BLOB);
+    return same && a->bytes ? memcmp(a->data, b->data, a->bytes)
+                            : order; /* of one length, as the heads say */
+}
+
 int sync_clash_compare_keys(const sync_table *t, const sync_value *a, const sync_value *b)
 {
-    sync_buf x = {0}, y = {0};
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        sync_value_put(&x, &a[i]);
-        sync_value_put(&y, &b[i]);
+    int order = 0;
+    for (uint32_t i = 0; order == 0 && i < t->key_count; i++) {
+        order = compare_values(&a[i], &b[i]);
     }
-    size_t least = x.len < y.len ? x.len : y.len;
-    int order = least ? memcmp(x.data, y.data, least) : 0;
-    order = order ? order : (x.len > y.len) - (x.len < y.len);
-    sync_buf_free(&x);
-    sync_buf_free(&y);
     return order;
 }
 

@@ -12,6 +12,7 @@ int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, con
 
 /* What clashing rows are compared by, the highest being shown: stamps of indexed cells, then keys. */
 sync_stamp sync_clash_rank(const sync_merging *m, const sync_table *t, const sync_row *row);
+/* Keys by the bytes of their encodings (docs/FORMAT.md, "Value"): below 0, 0, above 0. All files agree on it. */
 int sync_clash_compare_keys(const sync_table *t, const sync_value *a, const sync_value *b);
 
 /* Who is in the way? Tries to write with OR REPLACE, looks at what was displaced, and takes everything back: this finds them under indexes of any kind. The
