@@ -294,7 +294,6 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
 
 static int load_tables(sync_db *s, sync_error *error)
 {
-    static const char damaged_entry[] = "sync_table: the entry of table %s is damaged";
     int64_t count;
     int rc = sync_query_int(s, &count, 0, error, "SELECT count(*) FROM main.sync_table");
     if (rc == SYNC_OK && count > SYNC_TABLES_MAX) {
@@ -340,15 +339,12 @@ static int load_tables(sync_db *s, sync_error *error)
         };
         t->genesis_own = strstr(t->options, "\"genesis\":\"own\"") != NULL;
         int64_t before = s->table_count ? (int64_t)s->tables[s->table_count - 1].tid : -1;
-        if (tid <= before || tid > SYNC_TID_MASK || t->genesis_site >= s->sites.count) {
-            rc = sync_fail(error, SYNC_CORRUPT, damaged_entry, t->name);
-            break;
+        bool good = tid > before && tid <= SYNC_TID_MASK && t->genesis_site < s->sites.count;
+        s->table_count += good;
+        rc = good ? load_base(s, t, key, error) : SYNC_OK;
+        if (rc == SYNC_OK && (!good || t->genesis_covers > t->col_count)) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_table: the entry of table %s is damaged", t->name);
         }
-        s->table_count++;
-        rc = load_base(s, t, key, error);
-        rc = rc == SYNC_OK && t->genesis_covers > t->col_count
-                 ? sync_fail(error, SYNC_CORRUPT, damaged_entry, t->name)
-                 : rc;
         if (rc != SYNC_OK) {
             break;
         }
