@@ -43,6 +43,35 @@ static void test_heads_that_are_too_large(void **state)
     sync_head_free(&head);
 }
 
+/* Each name by itself is no longer than it may be, but all together are. */
+static void test_names_that_are_too_long_together(void **state)
+{
+    (void)state;
+    enum { MANY = (SYNC_HEAD_BYTES_MAX >> 10) + 8 };
+    sync_head head = {0};
+    sync_error error = {0};
+    char name[1025];
+    sync_encoder *e = sync_encoder_new(SYNC_ZSTD_LEVEL);
+    assert_non_null(e);
+    memset(name, 'n', 1024);
+    name[1024] = 0;
+    assert_int_equal(sync_head_set_sites(&head, 1), SYNC_OK);
+    assert_int_equal(sync_head_set_tables(&head, MANY), SYNC_OK);
+    for (uint32_t i = 0; i < MANY; i++) {
+        name[0] = (char)('a' + i % 26); /* all different */
+        name[1] = (char)('a' + i / 26 % 26);
+        name[2] = (char)('a' + i / 676);
+        assert_int_equal(sync_table_head_init(&head.tables[i], name, SYNC_BY_KEY, 1, 0), SYNC_OK);
+        assert_int_equal(sync_table_head_key(&head.tables[i], 0, "k", SYNC_STORES_ANY, ""), SYNC_OK);
+    }
+    assert_int_equal(sync_matrix_init(&head.base, MANY, 1), SYNC_OK);
+    assert_int_equal(sync_matrix_init(&head.start, MANY, 1), SYNC_OK);
+    assert_int_equal(sync_encoder_begin(e, &head, &error), SYNC_TOOBIG);
+    assert_non_null(strstr(error.text, "too many sites, tables and columns in all"));
+    sync_head_free(&head);
+    sync_encoder_free(e);
+}
+
 static void assert_refused(const sync_head *head, sync_encoder *e)
 {
     sync_error error = {0};
@@ -202,18 +231,26 @@ static int encode_large(sync_encoder *e, const sync_head *head, const sync_value
 static void test_out_of_memory_with_large_values(void **state)
 {
     (void)state;
-    enum { BYTES = 200 << 10 };
-    uint8_t *noise = malloc(BYTES);
+    enum {
+        BYTES = 200 << 10,
+        PADDED = 5 << 20
+    }; /* and some that compress to nothing, so that there is padding */
+    uint8_t *noise = malloc(BYTES), *zeros = calloc(1, PADDED);
     assert_non_null(noise);
+    assert_non_null(zeros);
     leaf_seed(21);
     for (size_t i = 0; i < BYTES; i++) {
         noise[i] = (uint8_t)leaf_next();
     }
     sync_head head;
     small_head(&head, SYNC_BY_KEY, 2);
-    sync_value large = {.type = SYNC_BLOB, .data = noise, .bytes = BYTES}, small = {.type = SYNC_NULL};
-    const sync_value shapes[][3] = {
-        {large, small, small}, {small, large, small}, {small, small, large}, {large, large, large}};
+    sync_value large = {.type = SYNC_BLOB, .data = noise, .bytes = BYTES}, small = {.type = SYNC_NULL},
+               padded = {.type = SYNC_BLOB, .data = zeros, .bytes = PADDED};
+    const sync_value shapes[][3] = {{large, small, small},
+                                    {small, large, small},
+                                    {small, small, large},
+                                    {large, large, large},
+                                    {small, small, padded}};
     for (size_t shape = 0; shape < 2 * sizeof shapes / sizeof *shapes; shape++) {
         int rc = SYNC_NOMEM;
         for (long good = 0; rc != SYNC_OK; good++) {
@@ -227,6 +264,7 @@ static void test_out_of_memory_with_large_values(void **state)
     }
     sync_head_free(&head);
     free(noise);
+    free(zeros);
 }
 
 static void test_heads_without_memory(void **state)
@@ -256,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads_that_are_too_large),
+        cmocka_unit_test(test_names_that_are_too_long_together),
         cmocka_unit_test(test_heads_that_are_wrong),
         cmocka_unit_test(test_rows_that_are_wrong),
         cmocka_unit_test(test_no_tables),
