@@ -513,6 +513,16 @@ STORY(columns, .schema = FAMILY,
               "1 FROM q;"
               "DROP TABLE q; ALTER TABLE f RENAME TO q; INSERT INTO c VALUES('c4', 1, 5)")
 
+/* Somebody has written to the journal: keys that are not as their columns store them. */
+STORY(
+    misfit,
+    .schema = "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TABLE w(a TEXT, b INTEGER, PRIMARY KEY(a, b));",
+    .ours =
+        "INSERT INTO t VALUES('7', 1); INSERT INTO w VALUES('7', 8);"
+        "INSERT INTO sync_journal(tid, op, at, k1) SELECT tid, -1, 1, 7 FROM sync_table WHERE name = 't';"
+        "INSERT INTO sync_journal(tid, op, at, k1, k2) SELECT tid, -1, 1, 7, '8' FROM sync_table WHERE name "
+        "= 'w'")
+
 /* Rows that get another number in the file that gave them theirs, and those that refer to them. */
 STORY(numbers,
       .schema = "CREATE TABLE p(id INTEGER PRIMARY KEY, v, boss REFERENCES p, u UNIQUE);"

@@ -12,7 +12,7 @@ from rawchanges import BORN, EXISTS, FULL, MORE, MOVED, REFERENCES, ROW, TABLE, 
 from rawpeer import varint  # noqa: E402
 from syncfile import SyncTest, exchange  # noqa: E402
 
-SCHEMA = ("CREATE TABLE k(id TEXT PRIMARY KEY, a, b); CREATE TABLE n(id INTEGER PRIMARY KEY, a, b); CREATE TABLE two(id TEXT, i INTEGER, a, PRIMARY KEY(id, i));"
+SCHEMA = ("CREATE TABLE k(id TEXT PRIMARY KEY, a, b); CREATE TABLE n(id INTEGER PRIMARY KEY, a, b); CREATE TABLE two(id TEXT, i TEXT, a, PRIMARY KEY(id, i));"
           "CREATE TABLE c(id INTEGER PRIMARY KEY, n REFERENCES n);")
 NOW = int(time.time() * 1000) << 16
 LATE = NOW + (3600 * 1000 << 16)  # an hour ahead
@@ -94,7 +94,7 @@ class Rows(SyncTest):
         other.script("INSERT INTO two VALUES('x', 1, 1); INSERT INTO k VALUES('x', 1, 1); INSERT INTO n VALUES(5, 5, 5); INSERT INTO c VALUES(1, 5)")
         self.db.apply(other.changeset())
         self.assertEqual(self.db.sql("SELECT id FROM k ORDER BY id"), [("mine",), ("x",)])
-        self.db.script("CREATE TABLE two(id TEXT, i INTEGER, a, PRIMARY KEY(id, i)); CREATE TABLE n(id INTEGER PRIMARY KEY, a, b)")
+        self.db.script("CREATE TABLE two(id TEXT, i TEXT, a, PRIMARY KEY(id, i)); CREATE TABLE n(id INTEGER PRIMARY KEY, a, b)")
         self.db.fold()
         exchange(self.db, other)
         self.assertEqual(self.db.sql("SELECT id FROM two"), [("x",)])

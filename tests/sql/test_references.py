@@ -159,6 +159,26 @@ class References(SyncTest):
         self.assertEqual(b.held(), [])
         self.assertEqual(a.sql("SELECT p.n, boss.n FROM p JOIN p AS boss ON boss.id = p.boss ORDER BY 1"), [("A", "A"), ("B", "B"), ("C", "B")])
 
+    def test_a_row_whose_key_is_a_reference_loses_a_value(self):
+        """It is taken out of the table, and still means the parent that it meant."""
+        schema = "CREATE TABLE p(id INTEGER PRIMARY KEY, v); CREATE TABLE d(p INTEGER REFERENCES p, n, u UNIQUE, q REFERENCES p, PRIMARY KEY(p, n));"
+        a, b, c = self.named("abc", schema, "p", "d")
+        a.script("INSERT INTO p VALUES(1, 'one'), (2, 'two'); INSERT INTO d VALUES(1, 1, 'a', 2), (1, 2, 'b', NULL)")
+        self.level(a, b, c)
+        a.sql("UPDATE d SET u = 'same', q = 1 WHERE n = 1")
+        tick()
+        b.sql("UPDATE d SET u = 'same', q = 2 WHERE n = 2")
+        exchange(a, b)
+        c.pull(b, a)
+        for file in (a, b, c):
+            self.assertEqual(file.held(), [("d", "[1,1]", "unique")])
+            self.assertEqual(file.sql("SELECT n, q FROM d"), [(2, 2)])
+        c.sql("UPDATE d SET u = 'free' WHERE n = 2")
+        exchange(a, b, c)
+        self.level(a, b, c)
+        self.sound(a, b, c)
+        self.assertEqual(a.sql("SELECT n, u, q FROM d ORDER BY n"), [(1, "same", 1), (2, "free", 2)])
+
     def test_a_delete_that_a_trigger_refuses_while_children_are_held(self):
         """The parent stays where it is, and that is said."""
         schema = "CREATE TABLE p(id TEXT PRIMARY KEY, u UNIQUE); CREATE TABLE c(id TEXT PRIMARY KEY, p REFERENCES p);"
