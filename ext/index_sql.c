@@ -35,7 +35,7 @@ bool sync_index_sql(const char *sql, sync_piece *terms, uint32_t max, uint32_t *
         at += sync_tokens_next(at);
         at += sync_tokens_skip(at);
     }
-    while (*at == ',' || (*at == '(' && *count == 0)) {
+    while (*at == ',' || *at == '(') { /* a term ends before a comma, the bracket, or at the end */
         if (*count == max) {
             return false;
         }
@@ -44,7 +44,7 @@ bool sync_index_sql(const char *sql, sync_piece *terms, uint32_t max, uint32_t *
             return false;
         }
     }
-    if (*at != ')' || *count == 0) {
+    if (*at != ')') {
         return false;
     }
     at += 1 + sync_tokens_skip(at + 1);
