@@ -13,7 +13,7 @@ static int keeper_connect(sqlite3 *db, void *context, int argc, const char *cons
     (void)error;
     sync_db *s = context;
     int rc = sync_vtab_connect(db, s, "CREATE TABLE x(unused)", out);
-    s->kept = s->kept || rc == SQLITE_OK;
+    s->kept = rc == SQLITE_OK;
     return rc;
 }
 

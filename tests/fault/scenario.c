@@ -152,6 +152,7 @@ SQL_OPERATION(parentless,
 SQL_OPERATION(values, "BEGIN;" SETTLE("iif(key = '[8]', 'keep both', iif(key LIKE '%1%', 'theirs', 'ours'))",
                                       "reason = 'unique'") "COMMIT")
 SQL_OPERATION(unfit, "BEGIN;" SETTLE("'ours'", "held") "COMMIT")
+SQL_OPERATION(formerly, "SELECT sync_fold(); SELECT * FROM sync_status")
 SQL_OPERATION(describe, "SELECT sync_describe(?1)")
 SQL_OPERATION(drop,
               "SELECT sync_alter('DROP INDEX c_p; ALTER TABLE c DROP COLUMN p; ALTER TABLE q DROP COLUMN v;"
@@ -382,6 +383,7 @@ const scenario scenarios[] = {
     {"parts", .prepare = prepare_parts, .run = run_parts},
     {"refused", .prepare = prepare_parentless, .run = run_refused},
     {"noted", .prepare = prepare_noted, .run = run_apply},
+    {"formerly", .steps = true, .prepare = prepare_renamed, .run = run_formerly},
     {"misfit", .prepare = prepare_misfit, .run = run_fold},
     {"describe", .prepare = prepare_numbers, .run = run_describe},
     {"contested", .prepare = prepare_contest, .run = run_preview},

@@ -55,6 +55,22 @@ class OutOfBounds(Case):
             said.append(err if status else out)
         return said
 
+    def test_sites_and_columns_that_are_none(self):
+        for tampering, says in (("UPDATE sync_site SET site = x'0011'", "sync_site"), ("UPDATE sync_site SET site = NULL", "sync_site"),
+                                ("INSERT INTO sync_site VALUES(-3, zeroblob(16))", None), ("INSERT INTO sync_site VALUES(70000, zeroblob(16))", "site"),
+                                ("INSERT INTO sync_column(tid, cid, name, present) VALUES(1, 40000, 'x', 0)", "sync_column"),
+                                ("INSERT INTO sync_column(tid, cid, name, present) VALUES(1, -1, 'x', 0)", "sync_column")):
+            with self.subTest(tampering):
+                try:
+                    said = self.damaged("PRAGMA ignore_check_constraints = on;" + tampering)
+                except Exception as e:  # the table itself refuses it
+                    self.assertIn("NOT NULL", str(e))
+                    continue
+                for one in said:
+                    self.assertTrue(says is None or says in one, one)
+                self.tearDown()
+                self.setUp()
+
     def test_more_columns_of_the_tracking_than_there_are(self):
         for covers in (7, 32767, 32768, -1, 4294967295):
             with self.subTest(covers=covers):
