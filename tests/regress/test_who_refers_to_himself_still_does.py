@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from resolving import ResolveTest  # noqa: E402
 from syncfile import exchange, tick  # noqa: E402
 
-# Part of a key is such a number, so the row is inserted anew.
-SCHEMA = "CREATE TABLE p(id INTEGER PRIMARY KEY, boss REFERENCES p, deputy REFERENCES p, n); CREATE TABLE k(p INTEGER REFERENCES p, i, PRIMARY KEY(p, i));"
+# The number of a row of `fixed`, which is known by its own, is such a number, so the row is inserted anew.
+SCHEMA = "CREATE TABLE p(id INTEGER PRIMARY KEY, boss REFERENCES p, deputy REFERENCES p, n); CREATE TABLE fixed(id INTEGER PRIMARY KEY REFERENCES p);"
 
 
 class Itself(ResolveTest):
@@ -19,7 +19,9 @@ class Itself(ResolveTest):
         for where in (0, 1):
             for edited in (False, True):
                 with self.subTest(where=where, edited=edited):
-                    files = a, b = self.files([f"{n}{where}{edited}" for n in "ab"], SCHEMA, "p", "k")
+                    files = a, b = self.files([f"{n}{where}{edited}" for n in "ab"], SCHEMA, "p")
+                    for file in files:
+                        file.track("fixed", options='{"identity": "row"}')
                     a.sql("INSERT INTO p VALUES(1, 1, NULL, 'A')")
                     tick()
                     b.sql("INSERT INTO p VALUES(1, 1, 1, 'B'), (2, 1, 2, 'C')")

@@ -61,24 +61,6 @@ class Shapes(ResolveTest):
             self.assertEqual(a.sql("SELECT id, x FROM u ORDER BY id"), b.sql("SELECT id, x FROM u ORDER BY id"))
             self.shut(a, b)
 
-    def test_a_value_and_a_number_at_once(self):
-        """The held row claims the number of one shown row and the value of another."""
-        schema = "CREATE TABLE u(id INTEGER PRIMARY KEY, x UNIQUE, v); CREATE TABLE k(u INTEGER REFERENCES u, n, PRIMARY KEY(u, n));"
-        a, b = self.named("ab", schema, "u", "k")
-        b.sql("INSERT INTO u VALUES(1, 'of b', 'older')")
-        tick()
-        a.sql("INSERT INTO u VALUES(1, 'same', 'younger')")
-        tick()
-        b.sql("INSERT INTO u VALUES(2, 'same', 'has the value')")
-        self.level(a, b)
-        self.assertEqual(self.entry(a)["reason"], "number")
-        for file in (a, b):
-            self.refused(file, "SELECT sync_resolve(id, 'keep both') FROM sync_conflict", says=["under another number", "UNIQUE"])
-        b.sql("UPDATE u SET x = 'another' WHERE id = 2")
-        self.resolve(b, "keep both")
-        self.settled(a, b)
-        self.assertEqual(a.sql("SELECT x, v FROM u ORDER BY id"), [("of b", "older"), ("another", "has the value"), ("same", "younger")])
-
     def test_a_reference_among_three_rows(self):
         """Who is chosen writes its value anew, and means the same row with it; the others lose it."""
         schema = "CREATE TABLE p(id INTEGER PRIMARY KEY, n); CREATE TABLE u(id TEXT PRIMARY KEY, p UNIQUE REFERENCES p, q REFERENCES p);"
