@@ -15,7 +15,7 @@ export GCOV_ERROR_FILE=/dev/null
 if [ $# -gt 0 ]; then
     /usr/bin/python3 tests/run.py --build "$build" "$@" >"$build/suites.log" || tail -n 1 "$build/suites.log"
 else
-    /usr/bin/python3 tests/run.py --build "$build" unit sql e2e regress >"$build/suites.log" || tail -n 1 "$build/suites.log"
+    /usr/bin/python3 tests/run.py --build "$build" unit sql e2e regress fuzz convergence >"$build/suites.log" || tail -n 1 "$build/suites.log"
     # One process for each: a range runs in children that end without writing their counts.
     for ((seed = 1; seed <= 300; seed++)); do
         "$build/sim/sim" "$seed" >"$build/sim.log" || tail -n 1 "$build/sim.log"
