@@ -83,11 +83,8 @@ static int look(sync_merging *m, sync_table *t, int64_t number, sync_stamp since
     rc = sync_step(m->s, stmt, m->error);
     if (rc == SQLITE_ROW) {
         sync_value blob = sync_column_value(stmt, 0), kept;
-        rc = sync_arena_value(&m->arena, &blob, &kept) ? sync_clocks_unpack(m->s, t, &kept, row)
-                                                       : sync_fail_nomem(m->error);
-        rc = rc == SYNC_OK || rc == SYNC_NOMEM
-                 ? rc
-                 : sync_fail(m->error, rc, "sync_row_%u: a clock is damaged", t->tid);
+        rc = sync_arena_value(&m->arena, &blob, &kept) ? sync_clocks_unpack(m->s, t, &kept, row) : SYNC_NOMEM;
+        rc = rc == SYNC_OK ? rc : sync_fail(m->error, rc, "sync_row_%u: a clock is damaged", t->tid);
         bool own = row->stamp.site == m->s->own_site && row->stamp.written && !row->held &&
                    sync_row_alive(row) && (!row->moved || row->birth == number);
         *moves = rc == SYNC_OK && own &&

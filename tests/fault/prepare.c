@@ -391,6 +391,27 @@ STORY(adopted, .schema = FAMILY, .theirs = "INSERT INTO p VALUES(9, 1, 7), (8, 1
               "VALUES('d1', 1, 7);"
               "SELECT sync_fold()")
 
+#define TAGS                                                                                                 \
+    "CREATE TABLE l(k INTEGER PRIMARY KEY AUTOINCREMENT, v, up REFERENCES l);"                               \
+    "CREATE TABLE t(k INTEGER PRIMARY KEY, v CHECK(k < 1000 OR v <> 'odd'));"                                \
+    "CREATE TABLE e(l REFERENCES l, t REFERENCES t, v UNIQUE, PRIMARY KEY(l, t));"                           \
+    "CREATE TABLE d(l INTEGER PRIMARY KEY REFERENCES l, v);"                                                 \
+    "CREATE TABLE r(k TEXT PRIMARY KEY, l, t, FOREIGN KEY(l, t) REFERENCES e);"
+
+STORY(tags, .schema = TAGS,
+      .before = "INSERT INTO l VALUES(1, 'all', NULL); INSERT INTO t VALUES(1, 'all'); INSERT INTO e "
+                "VALUES(1, 1, 'all');"
+                "DELETE FROM e; INSERT INTO d VALUES(1, 'all')",
+      .theirs =
+          "INSERT INTO l VALUES(2, 'theirs', 1), (3, 'theirs', 2); INSERT INTO t VALUES(2, 'x'), (3, 'y');"
+          "INSERT INTO e VALUES(2, 2, 'a'), (3, 3, 'b'), (1, 1, 'theirs'); INSERT INTO d VALUES(2, 'theirs');"
+          "INSERT INTO r VALUES('theirs', 2, 2)",
+      .ours = "INSERT INTO l VALUES(2, 'ours', 1), (3, 'ours', 2); INSERT INTO t VALUES(2, 'x'), (3, 'y');"
+              "INSERT INTO e VALUES(2, 2, 'c'), (3, 3, 'b'), (1, 1, 'ours'), (2, 3, 'gone'); INSERT INTO d "
+              "VALUES(2, "
+              "'ours'), (3, 'ours'); INSERT INTO r VALUES('ours', 2, 2); SELECT sync_fold();"
+              "DELETE FROM e WHERE v = 'gone'; DELETE FROM d WHERE l = 1")
+
 STORY(contest,
       .schema =
           "CREATE TABLE t(k INTEGER PRIMARY KEY, u UNIQUE, p REFERENCES t DEFERRABLE INITIALLY DEFERRED);"

@@ -37,6 +37,7 @@ void prepare_waiting(gift *g,
                      bool wal); /* values have waited for columns that are there now, by ADD and by RENAME */
 void prepare_orphans(gift *g, bool wal); /* children without parents, and a number that was given away */
 void prepare_adopted(gift *g, bool wal); /* the gift has the parent of an orphan */
+void prepare_tags(gift *g, bool wal);    /* rows of one number, with keys that refer to them */
 void prepare_contest(gift *g, bool wal); /* numbers, UNIQUE values and references contradict each other */
 void prepare_many(gift *g, bool wal);    /* a long tail, its keys in no order */
 void prepare_abrupt(gift *g, bool wal);  /* a trigger rolls the transaction back */

@@ -359,6 +359,8 @@ const scenario scenarios[] = {
     {"orphans", .prepare = prepare_orphans, .run = run_fold},
     {"adopted", .prepare = prepare_adopted, .run = run_apply},
     {"contest", .prepare = prepare_contest, .run = run_apply},
+    {"tags", .prepare = prepare_tags, .run = run_apply},
+    {"tags-fold", .prepare = prepare_tags, .run = run_fold},
     {"foretold", .prepare = prepare_triggers, .run = run_preview},
     {"many", .prepare = prepare_many, .run = run_fold},
     {"abrupt", .prepare = prepare_abrupt, .run = run_apply},
