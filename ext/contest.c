@@ -35,7 +35,9 @@ static bool ranks_above(const contest *k, uint32_t x, uint32_t y)
     const sync_claim *a = &k->c->list[x], *b = &k->c->list[y];
     int order = sync_stamp_compare(&k->m->s->sites, k->of[x].rank, k->of[y].rank);
     order = order ? order : sqlite3_stricmp(a->t->name, b->t->name);
-    order = order || a->t != b->t ? order : sync_clash_compare_keys(a->t, a->key, b->key);
+    order = order || a->t != b->t
+                ? order
+                : sync_clash_compare_keys(a->t, a->at ? a->at : a->key, b->at ? b->at : b->key);
     return (order ? order : sync_stamp_compare(&k->m->s->sites, a->born, b->born)) > 0;
 }
 
@@ -277,7 +279,8 @@ static int leave(contest *k, uint32_t at)
     bool in = k->of[at].in;
     k->of[at].in = false;
     return in && one->t->unique_count
-               ? sync_base_delete(k->m->s, one->t, one->numbered ? &k->of[at].stand : one->key, k->m->error)
+               ? sync_base_delete(k->m->s, one->t, one->numbered ? &k->of[at].stand : sync_claim_at(one),
+                                  k->m->error)
                : SYNC_OK;
 }
 

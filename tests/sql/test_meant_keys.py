@@ -169,6 +169,22 @@ class Chains(Keys):
             self.assertEqual(file.sql("SELECT l.token, p.text FROM print AS p JOIN list AS l ON l.id = p.cover ORDER BY 1"), [("A", "print of A"), ("B", "print of B")])
             self.assertEqual(file.sql("SELECT k.name, t.id FROM thing AS t JOIN kind AS k ON k.id = t.kind ORDER BY 1"), [("A", "thing of A"), ("B", "thing of B")])
 
+    def test_details_that_are_contested(self):
+        """They came before the row that they mean, and may be in each other's way."""
+        schema = """CREATE TABLE list(id INTEGER PRIMARY KEY, token);
+                    CREATE TABLE cover(list INTEGER PRIMARY KEY, art UNIQUE, like INT REFERENCES cover, FOREIGN KEY(list) REFERENCES list DEFERRABLE INITIALLY DEFERRED);"""
+        files = self.begin("abc", schema, ("list", "cover"))
+        for file, token in zip(files, "ABC"):
+            file.script(f"BEGIN; INSERT INTO cover VALUES(1, 'same', 1), (2, '{token}', 1); INSERT INTO list VALUES(1, '{token}1'), (2, '{token}2'); COMMIT")
+            tick()
+        self.level(*files)
+        for file in files:
+            self.assertEqual(file.sql("SELECT token, art FROM cover JOIN list ON list = id ORDER BY 1"), [("C1", "same"), ("C2", "C")])
+        files[2].sql("UPDATE cover SET art = 'other' WHERE art = 'same'")
+        self.level(*files)
+        for file in files:
+            self.assertEqual(file.sql("SELECT token, art FROM cover JOIN list ON list = id ORDER BY 1"), [("B1", "same"), ("B2", "B"), ("C1", "other"), ("C2", "C")])
+
     def test_tables_that_refer_to_each_other(self):
         schema = """CREATE TABLE list(id INTEGER PRIMARY KEY, token, best INT, FOREIGN KEY(id, best) REFERENCES entry DEFERRABLE INITIALLY DEFERRED);
                     CREATE TABLE entry(list INT REFERENCES list DEFERRABLE INITIALLY DEFERRED, no INT, note, PRIMARY KEY(list, no));"""
