@@ -69,12 +69,13 @@ typedef struct sync_fk {
     uint32_t child_tid;
     uint32_t parent_tid;
     uint32_t count;
-    bool to_key;               /* refers to exactly the parent's primary key */
-    bool to_row;               /* refers to the number of a row table: travels as an identity */
-    bool rigid;                /* its column cannot follow the parent to another number */
-    bool derived;              /* not declared: follows from others, and is met where these are */
-    char **from;               /* child column names */
-    char **to;                 /* parent column names */
+    bool to_key;  /* refers to exactly the parent's primary key */
+    bool to_row;  /* refers to the number of a row table: travels as an identity */
+    bool rigid;   /* its column cannot follow the parent to another number */
+    bool soft;    /* not declared by the schema, but by the option `references`: followed, not enforced */
+    bool derived; /* not declared: follows from others, and is met where these are */
+    char **from;  /* child column names */
+    char **to;    /* parent column names */
     uint32_t from_col;         /* to_row: child's column id, or SYNC_REF_KEY + key index */
     sqlite3_stmt *parent_stmt; /* is there a parent row? prepared when first needed */
 } sync_fk;

@@ -134,9 +134,12 @@ static int read_options(sync_db *s, sqlite3_value *options, const char *function
         if (!sqlite3_column_int(stmt, 2)) {
             sync_fail(&reading, SYNC_ERROR, "not an object");
         } else if (key && i == count) {
-            rc = sync_fail(error, SYNC_ERROR, "%s: unknown option \"%s\"; known: \"%s\"%s%s%s", function, key,
-                           names[0], count > 1 ? ", \"" : "", count > 1 ? names[1] : "",
-                           count > 1 ? "\"" : "");
+            char known[SYNC_ERROR_BYTES] = "";
+            for (uint32_t n = 0; n < count; n++) {
+                size_t end = strlen(known);
+                sqlite3_snprintf((int)(sizeof known - end), known + end, "%s\"%s\"", n ? ", " : "", names[n]);
+            }
+            rc = sync_fail(error, SYNC_ERROR, "%s: unknown option \"%s\"; known: %s", function, key, known);
         } else if (key && given >> i & 1) {
             rc = sync_fail(error, SYNC_ERROR, "%s: option \"%s\" is given twice", function, key);
         } else if (key) {
@@ -168,26 +171,55 @@ static int one_of(const char *option, const char *value, const char *a, const ch
                      value);
 }
 
+/* The option `references` as it is kept, to be freed by sqlite3_free; NULL where none is given. */
+static int read_references(sync_db *s, sqlite3_value *options, char **references, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    int rc = sync_prepare(
+        s, &stmt, error,
+        "SELECT json_extract(?1, '$.references'), json_type(?1, '$.references') = 'object' AND NOT "
+        "EXISTS (SELECT 1 FROM json_each(?1, '$.references') WHERE type <> 'text' OR key IN "
+        "('identity', 'genesis'))");
+    if (rc == SYNC_OK && sqlite3_bind_value(stmt, 1, options)) {
+        rc = sync_fail_db(s, error, NULL);
+    }
+    rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
+    if (rc == SQLITE_ROW && !sqlite3_column_int(stmt, 1)) {
+        rc = sync_fail(
+            error, SYNC_ERROR,
+            "sync_track: references is an object of columns and the tables that they refer to, such as "
+            "{\"person\": \"people\"}");
+    } else if (rc == SQLITE_ROW) {
+        *references = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0));
+        rc = *references ? SYNC_OK : sync_fail_nomem(error);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 static int track(call *c, sync_error *error)
 {
-    static const char *const names[] = {"identity", "genesis"};
-    char values[2][OPTION_BYTES];
+    static const char *const names[] = {"identity", "genesis", "references"};
+    char values[3][OPTION_BYTES], *references = NULL;
     int identity = -1, own = -1;
     const char *name = NULL;
     int rc = name_argument(c, "sync_track", &name, error);
     rc = rc == SYNC_OK
-             ? read_options(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_track", names, 2, values, error)
+             ? read_options(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_track", names, 3, values, error)
              : rc;
     rc = rc == SYNC_OK ? one_of(names[0], values[0], "key", "row", &identity, error) : rc;
     rc = rc == SYNC_OK ? one_of(names[1], values[1], "shared", "own", &own, error) : rc;
+    rc = rc == SYNC_OK && values[2][0] ? read_references(c->s, c->argv[1], &references, error) : rc;
     if (rc != SYNC_OK) {
         return rc;
     }
     uint32_t before = c->s->table_count;
-    char *options =
-        sqlite3_mprintf("{%s%s%s%s%s}", identity < 0 ? "" : "\"identity\":\"", identity < 0 ? "" : values[0],
-                        identity < 0 ? "" : "\"", identity >= 0 && own == 1 ? "," : "",
-                        own == 1 ? "\"genesis\":\"own\"" : "");
+    char *options = sqlite3_mprintf(
+        "{%s%s%s%s%s%s%s%s}", identity < 0 ? "" : "\"identity\":\"", identity < 0 ? "" : values[0],
+        identity < 0 ? "" : "\"", identity >= 0 && own == 1 ? "," : "", own == 1 ? "\"genesis\":\"own\"" : "",
+        references && (identity >= 0 || own == 1) ? "," : "", references ? "\"references\":" : "",
+        references ? references : "");
+    sqlite3_free(references);
     rc = options ? sync_capture_track(c->s, name, identity, own, options, error) : sync_fail_nomem(error);
     sqlite3_free(options);
     sqlite3_result_int(c->context, c->s->table_count != before);

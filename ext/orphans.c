@@ -219,7 +219,7 @@ int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, 
         if (fk->to_row && child->meant && fk->from_col >= SYNC_REF_KEY && named[parent - s->tables]) {
             rc = find_reborn(s, fk, after, hlc, o, error);
         }
-        if (rc != SYNC_OK || fk->derived) {
+        if (rc != SYNC_OK || fk->derived || fk->soft) {
             continue;
         }
         if (named[child - s->tables]) {

@@ -189,7 +189,7 @@ static int closure_add(closure *c, sync_table *t, sync_value *key)
 
 /* Adds the children of one row that are in the base table. */
 static int add_children(sync_merging *m, closure *c, sync_table *parent, const sync_value *key,
-                        const sync_row *changing)
+                        const sync_row *changing, bool for_ever)
 {
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
@@ -197,7 +197,8 @@ static int add_children(sync_merging *m, closure *c, sync_table *parent, const s
         sync_table *child = fk->parent_tid == parent->tid ? sync_engine_tid(m->s, fk->child_tid) : NULL;
         sync_value **keys = NULL;
         uint32_t count = 0;
-        if (child == NULL || fk->derived || (changing && !is_changing(parent, fk, changing))) {
+        if (child == NULL || fk->derived || (fk->soft && for_ever) ||
+            (changing && !is_changing(parent, fk, changing))) {
             continue;
         }
         rc = sync_parents_children(m, fk, parent, child, key, &keys, &count);
@@ -212,7 +213,8 @@ static int add_children(sync_merging *m, closure *c, sync_table *parent, const s
 }
 
 /* All that hang on the row, at any depth, are collected first and then held, the last found first: so no cascade finds anything to do. */
-int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing)
+int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing,
+                       bool for_ever)
 {
     closure c = {0};
     bool referred = false;
@@ -229,9 +231,9 @@ int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *ke
     sync_holding here = {parent, key, m->holding};
     m->holding = &here;
     m->depth++;
-    int rc = add_children(m, &c, parent, key, changing);
+    int rc = add_children(m, &c, parent, key, changing, for_ever);
     for (uint32_t i = 0; rc == SYNC_OK && i < c.count; i++) {
-        rc = add_children(m, &c, c.rows[i].t, c.rows[i].key, NULL);
+        rc = add_children(m, &c, c.rows[i].t, c.rows[i].key, NULL, false);
     }
     for (uint32_t i = c.count; rc == SYNC_OK && i-- > 0;) {
         sync_row row = {0};
@@ -372,6 +374,25 @@ int sync_parents_renumber(sync_merging *m, const sync_table *t, const sync_value
     return rc;
 }
 
+/* A reference that the schema does not declare: a row waits for one that is not known yet, or is not shown, because it would show the wrong number. One that is gone, or that was
+** never anybody, it shows as it is. */
+static int may_be_without(sync_merging *m, const sync_fk *fk, sync_table *parent, const sync_row *row,
+                          bool *may)
+{
+    const sync_ref *meant = meaning(row, fk);
+    int rc = SYNC_OK;
+    *may = true;
+    if (meant) {
+        const sync_value key = {.type = SYNC_INTEGER, .i = meant->number};
+        sync_row known = {0};
+        sync_slot slot;
+        rc = sync_find(m, parent, &key, meant->born, &known, &slot);
+        *may = slot.shown || (known.cl && !sync_row_alive(&known));
+        sync_row_free(&known);
+    }
+    return rc;
+}
+
 /* Does a foreign key whose values are the row's own key mean the row itself? Another row may have had its number. */
 static bool means_itself(const sync_fk *fk, const sync_value *key, const sync_row *row)
 {
@@ -425,7 +446,8 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
         if (!parent || !fresh || !complete || (own && means_itself(fk, key, row))) {
             continue;
         }
-        int rc = parent_shown(m, fk, parent, values, row, &shown);
+        int rc = fk->soft ? may_be_without(m, fk, parent, row, &shown)
+                          : parent_shown(m, fk, parent, values, row, &shown);
         if (rc != SYNC_OK) {
             return rc;
         }

@@ -34,7 +34,8 @@ int sync_parents_children(sync_merging *m, const sync_fk *fk, const sync_table *
                           const sync_table *child, const sync_value *key, sync_value ***list,
                           uint32_t *count);
 
-/* Holds the children of a shown row that is about to go; with `changing`, only those that refer to columns which it carries. */
-int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing);
+/* Holds the children of a shown row that is about to go, for ever or not; with `changing`, only those that refer to columns which it carries. */
+int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *key, const sync_row *changing,
+                       bool for_ever);
 
 #endif

@@ -38,7 +38,7 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     }
     if (slot->shown) {
         rc = sync_parents_load(m, t, lies, row, spelled, &exists); /* its parents may be its children too */
-        rc = rc == SYNC_OK ? sync_hold_children(m, t, lies, NULL) : rc;
+        rc = rc == SYNC_OK ? sync_hold_children(m, t, lies, NULL, false) : rc;
         bool renamed =
             slot->away || meant || (by_key && exists && slot->respell && !sync_key_same(t, key, spelled));
         if (by_key && exists && !slot->respell) { /* from now on the clock spells the key */
@@ -133,7 +133,7 @@ static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row 
     const sync_value *lies = sync_lies(slot, key, &room);
     int rc = SYNC_OK;
     if (slot->shown) {
-        rc = sync_hold_children(m, t, lies, NULL);
+        rc = sync_hold_children(m, t, lies, NULL, true);
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, why) : rc;
         if (sync_base_refused(rc)) {
             rc = sync_conflict_add(m, t, key, row, NULL, false, sync_base_reason(rc), why);
@@ -251,7 +251,7 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
     int refused = 0;
     bool wins = false;
     sync_value room;
-    int rc = slot->shown ? sync_hold_children(m, t, sync_lies(slot, key, &room), row) : SYNC_OK;
+    int rc = slot->shown ? sync_hold_children(m, t, sync_lies(slot, key, &room), row, false) : SYNC_OK;
     rc = rc == SYNC_OK ? write_shown(m, t, key, row, slot, what, &seq, &refused, why) : rc;
     if (rc == SYNC_OK && refused == SQLITE_CONSTRAINT_UNIQUE) {
         rc = make_room(m, t, key, row, slot, &wins, &winner, &missing);

@@ -228,6 +228,45 @@ static int derive(sync_db *s, uint32_t *room, sync_error *error)
     return rc;
 }
 
+/* What the option `references` declares that the schema does not. A column or table that is not there (any more, or yet) refers to nobody. */
+static int read_soft(sync_db *s, sync_table *child, uint32_t *room, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    if (strstr(child->options, "\"references\"") == NULL) {
+        return SYNC_OK;
+    }
+    int rc = sync_prepare(
+        s, &stmt, error, "SELECT key, value FROM json_each(%Q, '$.references') ORDER BY key", child->options);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        const char *column = (const char *)sqlite3_column_text(stmt, 0);
+        const char *table = (const char *)sqlite3_column_text(stmt, 1);
+        const sync_table *parent = table ? sync_engine_table(s, table) : NULL;
+        uint32_t col = column ? column_of(child, column) : UINT32_MAX;
+        rc = SYNC_OK;
+        if (!parent || parent->missing || parent->identity != SYNC_BY_ROW || col >= SYNC_REF_KEY ||
+            meaning_of(s, child->tid, col)) {
+            continue;
+        }
+        char **from = sync_arena_alloc(&s->metadata, sizeof *from);
+        char *name = from ? sync_schema_string(&s->metadata, column) : NULL;
+        rc = name ? add_one(s, room, error) : sync_fail_nomem(error);
+        if (rc == SYNC_OK) {
+            *from = name;
+            s->fks[s->fk_count - 1] = (sync_fk){.child_tid = child->tid,
+                                                .parent_tid = parent->tid,
+                                                .count = 1,
+                                                .to_key = true,
+                                                .to_row = true,
+                                                .soft = true,
+                                                .from = from,
+                                                .to = parent->key_names,
+                                                .from_col = col};
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 /* Tables whose key is made of references. */
 static int mark_meant(sync_db *s, sync_error *error)
 {
@@ -265,6 +304,9 @@ int sync_references_load(sync_db *s, sync_error *error)
     if (rc == SYNC_OK) {
         mark_rigid(s);
         rc = derive(s, &room, error);
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        rc = s->tables[i].missing ? SYNC_OK : read_soft(s, &s->tables[i], &room, error);
     }
     return rc == SYNC_OK ? mark_meant(s, error) : rc;
 }
