@@ -116,6 +116,9 @@ static void take_messages(net *n)
         case PEER_ROOM_READY:
             room_ready(n, m);
             break;
+        case PEER_ROOM_SITE:
+            n->site = m->site;
+            break;
         case PEER_ROOM_ENDED:
             room_ended(n, m);
             break;

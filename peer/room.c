@@ -2,6 +2,7 @@
 ** the two directions do their work. */
 #include "room_internal.h"
 
+#include "codec.h"
 #include "log.h"
 #include "seen.h"
 
@@ -66,21 +67,6 @@ void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const 
     peer_outgoing_end(l);
 }
 
-bool peer_room_seen(peer_room *r)
-{
-    void *seen = NULL;
-    size_t bytes = 0;
-    if (r->seen_fresh) {
-        return true;
-    }
-    if (!peer_database_seen(&r->database, &seen, &bytes, &r->failure)) {
-        return false;
-    }
-    r->seen_fresh = peer_buf_set(&r->seen, seen, bytes);
-    sqlite3_free(seen);
-    return r->seen_fresh || peer_fail(&r->failure, PEER_EXIT_ERROR, "out of memory");
-}
-
 void peer_room_progress(peer_room *r, bool done)
 {
     if (!r->options->once) {
@@ -100,8 +86,59 @@ static void ask_for_changes(peer_room *r, peer_link *l)
 {
     if (peer_room_seen(r)) {
         sync_frame frame = {.type = SYNC_FRAME_START, .payload = r->seen.data, .payload_bytes = r->seen.len};
+        l->told_seen = true;
+        l->caught_up = false; /* what the other side had said was about what was here before */
         peer_room_send(r, l, &frame);
     }
+}
+
+/* The file has another id, or tracks nothing any more: links that are made from now on bear that. */
+static void announce_site(peer_room *r, const sync_buf *before)
+{
+    uint8_t earlier[SYNC_SITE_BYTES];
+    peer_message *m = peer_message_new(PEER_ROOM_SITE, 0);
+    (void)peer_seen_site(before, earlier); /* none: zeros */
+    (void)peer_seen_site(&r->seen, m->site.id);
+    if (memcmp(earlier, m->site.id, SYNC_SITE_BYTES) != 0) {
+        peer_queue_put(r->network, m);
+    } else {
+        peer_message_free(m);
+    }
+}
+
+/* The file holds less than the other sides were told, or tracks other tables: they hear it at once, for nobody may write for long. */
+static void compare_seen(peer_room *r, const sync_buf *before)
+{
+    announce_site(r, before);
+    if (peer_seen_went_back(&r->seen, before) || !peer_seen_same_tables(before, &r->seen)) {
+        for (peer_link *l = r->links; l != NULL; l = l->next) {
+            if (l->told_seen) {
+                ask_for_changes(r, l);
+            }
+        }
+    }
+}
+
+bool peer_room_seen(peer_room *r)
+{
+    void *seen = NULL;
+    size_t bytes = 0;
+    if (r->seen_fresh) {
+        return true;
+    }
+    if (!peer_database_seen(&r->database, &seen, &bytes, &r->failure)) {
+        return false;
+    }
+    sync_buf before = r->seen;
+    r->seen = (sync_buf){0};
+    r->seen_fresh = peer_buf_set(&r->seen, seen, bytes);
+    sqlite3_free(seen);
+    if (r->seen_fresh &&
+        (before.len != bytes || (bytes > 0 && memcmp(before.data, r->seen.data, bytes) != 0))) {
+        compare_seen(r, &before);
+    }
+    sync_buf_free(&before);
+    return r->seen_fresh || peer_fail(&r->failure, PEER_EXIT_ERROR, "out of memory");
 }
 
 static bool has_common(peer_room *r, const peer_link *l)
@@ -217,22 +254,15 @@ static void take_messages(peer_room *r)
 
 /* ---- changes by other programs */
 
-/* The schema moved: new tables to adopt, or another set of tracked tables, which the other sides must know. */
+/* The schema moved: new tables to adopt, or another set of tracked tables. */
 static void schema_changed(peer_room *r)
 {
-    sync_buf before = r->seen;
-    r->seen = (sync_buf){0};
     r->seen_fresh = false;
     if (r->options->track == PEER_TRACK_ALL) {
         peer_database_track(&r->database, PEER_TRACK_ALL, NULL, &r->failure);
     }
     r->schema_version = peer_database_schema_version(&r->database);
-    if (peer_room_seen(r) && !peer_seen_same_tables(&before, &r->seen)) {
-        for (peer_link *l = r->links; l != NULL; l = l->next) {
-            ask_for_changes(r, l);
-        }
-    }
-    sync_buf_free(&before);
+    (void)peer_room_seen(r); /* tells the other sides */
 }
 
 /* Another program has committed. */

@@ -22,9 +22,10 @@ typedef struct peer_assembly {
 typedef struct peer_link {
     struct peer_link *next;
     uint64_t id;
-    char *name;   /* for people */
-    bool closing; /* the network was asked to close it: nothing more is read or sent */
-    bool done;    /* --once: both sides hold the same */
+    char *name;     /* for people */
+    bool closing;   /* the network was asked to close it: nothing more is read or sent */
+    bool done;      /* --once: both sides hold the same */
+    bool told_seen; /* StartStreaming was sent */
 
     /* incoming */
     peer_assembly changes; /* its pieces come as the window allows, other messages in between */
@@ -138,7 +139,8 @@ void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const 
 /* --once: shows how far it is. */
 void peer_room_progress(peer_room *r, bool done);
 
-/* The current sync_seen() in r->seen. False: the room has failed. */
+/* The current sync_seen() in r->seen. Where the file holds less than before, or tracks other tables, every link hears it. False: the room has
+** failed. */
 bool peer_room_seen(peer_room *r);
 
 /* --once: tells the network if this link has nothing left to do. */

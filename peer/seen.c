@@ -182,6 +182,60 @@ bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b)
     return same;
 }
 
+/* Is every number of table `a` of x at least in table `b` of y? `to`: where the sites of x are in y. */
+static bool reaches(const sync_head *x, uint32_t a, const sync_head *y, uint32_t b, const uint32_t *to)
+{
+    for (uint32_t s = 0; s < x->site_count; s++) {
+        uint64_t base = to[s] != NOWHERE ? sync_matrix_at(&y->base, b, to[s]) : 0;
+        uint64_t start = to[s] != NOWHERE ? sync_matrix_at(&y->start, b, to[s]) : 0;
+        if (sync_matrix_at(&x->base, a, s) > base || sync_matrix_at(&x->start, a, s) > start) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Where memory is short it did, which costs no more than to be told anew. */
+static bool went_back(const sync_head *later, const sync_head *earlier)
+{
+    site_index index = {0};
+    uint32_t *to = sync_alloc(earlier->site_count * sizeof to[0]);
+    bool back = earlier->site_count > 0 && (to == NULL || index_sites(&index, later) != SYNC_OK);
+    for (uint32_t s = 0; !back && s < earlier->site_count; s++) {
+        to[s] = find_site(&index, earlier->sites[s]);
+    }
+    for (uint32_t t = 0; !back && t < earlier->table_count; t++) {
+        uint32_t now = find_table(later, &earlier->tables[t]);
+        back = now == NOWHERE || !reaches(earlier, t, later, now, to);
+    }
+    sync_free(index.places);
+    sync_free(to);
+    return back;
+}
+
+bool peer_seen_went_back(const sync_buf *later, const sync_buf *earlier)
+{
+    sync_head x = {0}, y = {0};
+    sync_error error = {0};
+    /* what cannot be read leaves its head empty */
+    (void)sync_seen_get(later->data, later->len, &x, &error);
+    (void)sync_seen_get(earlier->data, earlier->len, &y, &error);
+    bool back = went_back(&x, &y);
+    sync_head_free(&x);
+    sync_head_free(&y);
+    return back;
+}
+
+bool peer_seen_site(const sync_buf *seen, uint8_t site[SYNC_SITE_BYTES])
+{
+    sync_head head = {0};
+    sync_error error = {0};
+    bool good = sync_seen_get(seen->data, seen->len, &head, &error) == SYNC_OK;
+    memcpy(site, head.site, SYNC_SITE_BYTES);
+    sync_head_free(&head);
+    return good;
+}
+
 /* The table of that name, however it is spelled; NULL: there is none. */
 static const sync_table_head *find_namesake(const sync_head *head, const sync_table_head *table)
 {

@@ -4,12 +4,21 @@
 
 #include "mem.h"
 
+#include <stdint.h>
+
 /* Two sync_seen() blobs that are both true of one file: `newer` decides which tables it tracks and who it is, numbers are the
 ** higher of the two. Fills *out (emptied first). SYNC_OK or the error of a blob that is none; *out is empty then. */
 int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out);
 
 /* Do the two name the same tables with the same keys, in any order? Blobs that are none differ from everything. */
 bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b);
+
+/* Does `later`, of the same file, lack something of `earlier`: a number that is lower, or a table? As after a backup was restored. One that is
+** none, as the empty one, has nothing. */
+bool peer_seen_went_back(const sync_buf *later, const sync_buf *earlier);
+
+/* The id of the file that it is of; false, and zeros: it is none. */
+bool peer_seen_site(const sync_buf *seen, uint8_t site[16]);
 
 /* The name of a table that both name with different keys or identities, the `number`th of them from 0, and in *why what is different, as `a`
 ** has it here and `b` there; NULL: there are no more. Both owned by the caller. */

@@ -244,6 +244,40 @@ static void test_seen_join_of_nonsense(void **state)
     sync_buf_free(&joined);
 }
 
+static void check_went_back(const char *const *tables, uint32_t count, const char *sites, uint64_t base,
+                            bool back)
+{
+    static const char *const were_tables[] = {"a", "b"};
+    sync_buf earlier = seen(were_tables, 2, "RS", 100), later = seen(tables, count, sites, base);
+    assert_int_equal(peer_seen_went_back(&later, &earlier), back);
+    sync_buf_free(&earlier);
+    sync_buf_free(&later);
+}
+
+static void test_seen_went_back(void **state)
+{
+    (void)state;
+    static const char *const same[] = {"a", "b"}, *const more[] = {"a", "b", "c"};
+    check_went_back(same, 2, "RS", 100, false);
+    check_went_back(same, 2, "RS", 101, false);
+    check_went_back(more, 3, "RS", 100, false);
+    check_went_back(same, 2, "NSR", 101, false); /* another id, and all that was there: R 103, S 102 */
+    check_went_back(same, 2, "RS", 99, true);
+    check_went_back(same, 2, "SR", 100, true); /* S 100, which was 101 */
+    check_went_back(same, 2, "NR", 200, true); /* nothing of S */
+    check_went_back(same, 1, "RS", 100, true); /* b is not tracked any more */
+    sync_buf seen_once = seen(same, 2, "RS", 1), none = {0};
+    uint8_t site[SYNC_SITE_BYTES];
+    assert_true(peer_seen_went_back(&none, &seen_once));
+    assert_false(peer_seen_went_back(&seen_once, &none));
+    assert_false(peer_seen_went_back(&none, &none));
+    assert_true(peer_seen_site(&seen_once, site));
+    assert_int_equal(site[15], 'R');
+    assert_false(peer_seen_site(&none, site));
+    assert_int_equal(site[15], 0);
+    sync_buf_free(&seen_once);
+}
+
 static void count_wake(void *context)
 {
     ++*(int *)context;
@@ -346,11 +380,12 @@ static void test_serve_is_for_this_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_urls),    cmocka_unit_test(test_room_names),
-        cmocka_unit_test(test_backoff), cmocka_unit_test(test_seen_join),
-        cmocka_unit_test(test_queue),   cmocka_unit_test(test_seen_join_of_nonsense),
-        cmocka_unit_test(test_debt),    cmocka_unit_test(test_serve_is_for_this_machine),
-        cmocka_unit_test(test_watch),   cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_urls),           cmocka_unit_test(test_room_names),
+        cmocka_unit_test(test_backoff),        cmocka_unit_test(test_seen_join),
+        cmocka_unit_test(test_queue),          cmocka_unit_test(test_seen_join_of_nonsense),
+        cmocka_unit_test(test_debt),           cmocka_unit_test(test_serve_is_for_this_machine),
+        cmocka_unit_test(test_watch),          cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_seen_went_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
