@@ -200,6 +200,19 @@ static bool is_same_file(const peer_database *d, peer_failure *f)
     return true;
 }
 
+/* Was it cut to nothing? SQLite never does that, and in WAL mode goes on with what it remembers. */
+static bool is_emptied(peer_database *d, peer_failure *f)
+{
+    struct stat st;
+    bool empty = stat(d->path, &st) == 0 && st.st_size == 0;
+    d->filled = d->filled || !empty;
+    if (empty && d->filled) {
+        peer_fail(f, PEER_EXIT_REPLACED, "%s was emptied while it was in use", d->path);
+        return true;
+    }
+    return false;
+}
+
 /* ... and do its WAL and index? Others who open the file otherwise use new ones, and neither sees what the other does. */
 static bool has_journals(const peer_database *d)
 {
@@ -218,8 +231,9 @@ void peer_database_close(peer_database *d)
     }
     if (d->db != NULL && !is_same_file(d, &ignored)) {
         leave_moved(d);
-    } else if (d->db != NULL && !has_journals(d)) {
-        /* what is in a WAL that nobody else sees must not go over what others have written since */
+    } else if (d->db != NULL && (!has_journals(d) || is_emptied(d, &ignored))) {
+        /* what is in a WAL that nobody else sees must not go over what others have written since, nor single pages into a file without the
+        ** others */
         sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     sqlite3_close(d->db);
@@ -395,6 +409,7 @@ static bool open_known(peer_database *d, const peer_options *o, peer_track track
     if (track == PEER_TRACK_ALL) {
         name_keyless(d);
     }
+    (void)is_emptied(d, f);                 /* it may still be as it was made: without a byte */
     ask(d->data_version);                   /* reading makes the WAL, where there was none */
     d->wal_inode = inode_beside(d, "-wal"); /* they stay these ones as long as we are connected */
     d->shm_inode = inode_beside(d, "-shm");
@@ -482,9 +497,9 @@ void peer_database_return(peer_reader *reader)
     reader->used = false;
 }
 
-bool peer_database_same(const peer_database *d, peer_failure *f)
+bool peer_database_same(peer_database *d, peer_failure *f)
 {
-    return is_same_file(d, f) &&
+    return is_same_file(d, f) && !is_emptied(d, f) &&
            (has_journals(d) ||
             peer_fail(f, PEER_EXIT_REPLACED, "%s-wal or -shm was deleted or replaced while it was in use",
                       d->path));

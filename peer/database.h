@@ -35,6 +35,7 @@ typedef struct peer_database {
     peer_reader readers[PEER_READERS_MAX + 1]; /* opened when first needed; the last one is not for streams */
     dev_t device;
     ino_t inode;
+    bool filled;           /* it was not empty at some time */
     ino_t wal_inode;       /* of the WAL file; 0: none */
     ino_t shm_inode;       /* of its index */
     unsigned waits;        /* for a lock, of all connections together */
@@ -61,8 +62,8 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
 peer_reader *peer_database_reader(peer_database *d, peer_failure *f);
 void peer_database_return(peer_reader *reader);
 
-/* False, with a failure, if the path no longer leads to the file that was opened, or its WAL is gone. */
-bool peer_database_same(const peer_database *d, peer_failure *f);
+/* False, with a failure, if the path no longer leads to the file that was opened, it was emptied, or its WAL is gone. */
+bool peer_database_same(peer_database *d, peer_failure *f);
 
 /* PRAGMA data_version and schema_version; -1 on error. */
 int64_t peer_database_data_version(peer_database *d);

@@ -68,7 +68,7 @@ static const char help[] =
     "   6 another program keeps the file locked      7 the disk is full\n"
     "   8 not reachable, or the address is taken     9 refused by the other side\n"
     "  10 written or spoken by a newer version      11 a table does not fit\n"
-    "  12 the file was replaced or deleted          13 clone, --once: stopped before it was done\n";
+    "  12 the file was replaced, deleted, emptied   13 clone, --once: stopped before it was done\n";
 
 static bool usage(int *code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool usage(int *code, const char *format, ...)

@@ -106,10 +106,25 @@ static void announce_site(peer_room *r, const sync_buf *before)
     }
 }
 
+/* Somebody untracked all tables, or put a file that tracks none in place of this one. As when it is opened: who offers it may track tables later,
+** who asks to have it kept in step asks for nothing any more. */
+static void nothing_tracked(peer_room *r)
+{
+    if (r->options->command == PEER_SERVE) {
+        peer_notice("%s tracks no table any more: nothing is exchanged until it does", r->database.path);
+    } else {
+        peer_fail(&r->failure, PEER_EXIT_SCHEMA,
+                  "%s tracks no table any more, so there is nothing to keep in step", r->database.path);
+    }
+}
+
 /* The file holds less than the other sides were told, or tracks other tables: they hear it at once, for nobody may write for long. */
 static void compare_seen(peer_room *r, const sync_buf *before)
 {
     announce_site(r, before);
+    if (r->seen.len == 0) {
+        nothing_tracked(r);
+    }
     if (peer_seen_went_back(&r->seen, before) || !peer_seen_same_tables(before, &r->seen)) {
         for (peer_link *l = r->links; l != NULL; l = l->next) {
             if (l->told_seen) {
@@ -138,7 +153,10 @@ bool peer_room_seen(peer_room *r)
         compare_seen(r, &before);
     }
     sync_buf_free(&before);
-    return r->seen_fresh || peer_fail(&r->failure, PEER_EXIT_ERROR, "out of memory");
+    if (!r->seen_fresh) {
+        peer_fail(&r->failure, PEER_EXIT_ERROR, "out of memory");
+    }
+    return r->failure.code == PEER_EXIT_OK;
 }
 
 static bool has_common(peer_room *r, const peer_link *l)

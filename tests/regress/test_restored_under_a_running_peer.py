@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rawpeer  # noqa: E402
 from rawpeer import RawPeer  # noqa: E402
-from synctest import Case, ask, eventually, patiently, plain  # noqa: E402
+from synctest import Case, ask, eventually, patiently, plain, shell  # noqa: E402
 
 
 class Restored(Case):
@@ -58,6 +58,49 @@ class Restored(Case):
         self.wait_rows(c, 1)
         self.loses_and_gets_back(a, c)
         self.wait_same(a, b, c)
+
+    def untracks(self, how):
+        """how(file) under the serving peer, then under the following one."""
+        a, b, server, follower = self.linked_pair()
+        how(a)
+        server.wait_event("notice", text=f"{a.resolve()} tracks no table any more: nothing is exchanged until it does")
+        follower.wait_event("notice", text=f"not exchanged with {server.url}: tracked only here: t")
+        self.assertIsNone(server.process.poll())
+        how(b)
+        text = f"{b.resolve()} tracks no table any more, so there is nothing to keep in step"
+        follower.wait_event("error", code=11, text=text)
+        self.assertEqual(11, follower.wait())
+        self.assertEqual(1, follower.stderr.count(text), follower.stderr)
+        self.assertEqual(1, server.stderr.count("tracks no table any more"), server.stderr)
+        return a, server
+
+    def test_nothing_is_tracked_afterwards(self):
+        untracked = self.path("untracked.db")
+        plain(untracked, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        self.untracks(lambda db: self.restore(db, untracked))
+
+    def test_all_is_untracked(self):
+        a, server = self.untracks(lambda db: shell(db, "SELECT sync_untrack_all()"))
+        shell(a, "SELECT sync_track('t')")
+        patiently(a, "INSERT INTO t VALUES('tracked again', 1)")
+        c = self.path("c.db")
+        plain(c, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        self.assertEqual(0, self.run_peer("sync", c, server.url, "--once")[0])
+        self.assert_same(a, c)
+
+    def test_it_is_emptied(self):
+        a = self.path("a.db")
+        plain(a, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        for options in ([], ["--no-wal"]):
+            with self.subTest(options):
+                plain(a, "PRAGMA journal_mode = delete; CREATE TABLE IF NOT EXISTS t(id TEXT PRIMARY KEY, v)")
+                server = self.serve(a, *options)
+                a.write_bytes(b"")
+                text = f"{a.resolve()} was emptied while it was in use"
+                server.wait_event("error", code=12, text=text)
+                self.assertEqual(12, server.wait())
+                self.assertEqual(1, server.stderr.count(text), server.stderr)
+                self.assertEqual(b"", a.read_bytes(), "nothing was written into it")
 
     def test_the_new_id_is_announced(self):
         """... on links that are made afterwards."""
