@@ -268,9 +268,7 @@ static bool lacks_metadata(peer_database *d)
 static bool fail_engine(peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
 {
     if ((rc & 0xff) != SQLITE_ERROR) { /* db may be a reader: its words, not those of the main connection */
-        return peer_exit_of(rc) != PEER_EXIT_ERROR
-                   ? peer_database_fail(d, f, what, rc)
-                   : peer_fail(f, PEER_EXIT_ERROR, "%s: %s: %s", d->path, what, sqlite3_errmsg(db));
+        return peer_connection_fail(d, db, f, what, rc);
     }
     char *text = peer_strdup(sqlite3_errmsg(db));
     int why = sync_failed_with(db);
@@ -443,10 +441,11 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
         return peer_fail(f,
                          errno == EACCES || errno == EROFS    ? PEER_EXIT_READONLY
                          : errno == ENOSPC || errno == EDQUOT ? PEER_EXIT_FULL
+                         : *peer_remedy(errno) != 0           ? PEER_EXIT_ERROR
                                                               : PEER_EXIT_MISSING,
                          errno == EEXIST ? "%s exists already; clone makes a new file"
-                                         : "%s cannot be made: %s",
-                         file, strerror(errno));
+                                         : "%s cannot be made: %s%s",
+                         file, strerror(errno), peer_remedy(errno));
     }
     close(fd);
     return open_file(d, o, PEER_TRACK_NONE, stopping, f);
@@ -474,8 +473,7 @@ static peer_reader *take_reader(peer_database *d, size_t count, peer_failure *f)
         }
         int rc = r->db == NULL ? open_reader(d, r, &error) : SQLITE_OK;
         if (rc != SQLITE_OK) {
-            peer_fail(f, peer_exit_of(rc), "%s: another connection: %s", d->path,
-                      error != NULL ? error : sqlite3_errstr(rc));
+            peer_connection_fail(d, r->db, f, error != NULL ? error : "another connection", rc);
             sqlite3_free(error);
             sqlite3_close(r->db);
             r->db = NULL;

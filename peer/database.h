@@ -91,6 +91,9 @@ void peer_database_checkpoint(peer_database *d);
 /* A failed statement of the main connection, in words that say what to do where that is known. Returns false. */
 bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc);
 
+/* The same of any connection to the file; NULL: there is none. */
+bool peer_connection_fail(const peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc);
+
 /* The exit code that a SQLite result (or one of sync_ext.h) deserves. */
 int peer_exit_of(int rc);
 

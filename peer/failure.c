@@ -1,9 +1,12 @@
 /* What went wrong with a file, as exit codes and words. */
 #include "database.h"
+#include "log.h"
 #include "sync_ext.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 bool peer_fail(peer_failure *f, int code, const char *format, ...)
 {
@@ -48,10 +51,58 @@ int peer_exit_of(int rc)
     }
 }
 
-/* A failed statement of the main connection, in words that say what to do where that is known. */
+/* What the system said to SQLite when that failed; 0: not known. SQLite forgets it where it takes something back, but its files do not. */
+static int system_error(sqlite3 *db)
+{
+    int error = sqlite3_system_errno(db);
+    sqlite3_file *journal = NULL;
+    if (error == 0) {
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+    }
+    if (error == 0 && sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal) == SQLITE_OK &&
+        journal != NULL && journal->pMethods != NULL) {
+        journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &error);
+    }
+    return error;
+}
+
+/* Trouble that SQLite has one word for, and the system several. False: it is none of those. */
+static bool fail_by_system(const char *path, sqlite3 *db, peer_failure *f, int rc)
+{
+    int error = (rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN ? system_error(db) : 0;
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+        peer_fail(f, PEER_EXIT_FULL, "the disk of %s is full; make room and start again, nothing is lost",
+                  path);
+        return true;
+    case EFBIG:
+        peer_fail(
+            f, PEER_EXIT_FULL,
+            "%s, or a file beside it, may not grow any more; allow this process larger files (ulimit -f)"
+            " and start again, nothing is lost",
+            path);
+        return true;
+    case EMFILE:
+    case ENFILE:
+        peer_fail(f, PEER_EXIT_ERROR, "%s cannot be opened: %s%s", path, strerror(error), peer_remedy(error));
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc)
 {
-    const char *path = d->path;
+    return peer_connection_fail(d, d->db, f, what, rc);
+}
+
+bool peer_connection_fail(const peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
+{
+    const char *path = d->path, *why = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
+    if (db != NULL && fail_by_system(path, db, f, rc)) {
+        return false;
+    }
     switch (peer_exit_of(rc)) {
     case PEER_EXIT_NOTADB:
         return peer_fail(f, PEER_EXIT_NOTADB,
@@ -70,7 +121,7 @@ bool peer_database_fail(const peer_database *d, peer_failure *f, const char *wha
         return peer_fail(f, PEER_EXIT_FULL,
                          "the disk of %s is full; make room and start again, nothing is lost", path);
     default:
-        return peer_fail(f, peer_exit_of(rc), "%s: %s: %s", path, what,
-                         d->db != NULL ? sqlite3_errmsg(d->db) : sqlite3_errstr(rc));
+        return strcmp(what, why) == 0 ? peer_fail(f, peer_exit_of(rc), "%s: %s", path, why)
+                                      : peer_fail(f, peer_exit_of(rc), "%s: %s: %s", path, what, why);
     }
 }

@@ -1,9 +1,11 @@
 /* Lines for people, events for programs. */
 #include "log.h"
 
+#include "exits.h"
 #include "json.h"
 #include "message.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +19,8 @@ static struct {
     pthread_mutex_t mutex;
     bool json;
     bool quiet;
-    bool bar; /* a progress line is on the screen */
+    bool mute; /* stdout could not be written: a line may be half there, so nothing follows it */
+    bool bar;  /* a progress line is on the screen */
     int64_t bar_at_us;
 } state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -61,22 +64,6 @@ static void put_json(FILE *to, const char *text)
     fputc('"', to);
 }
 
-static void put_event(const char *name, const peer_field *fields)
-{
-    fputs("{\"event\":", stdout);
-    put_json(stdout, name);
-    for (const peer_field *f = fields; f->kind != PEER_FIELD_END; f++) {
-        fprintf(stdout, ",\"%s\":", f->name);
-        if (f->kind == PEER_FIELD_NUMBER) {
-            fprintf(stdout, "%lld", (long long)f->number);
-        } else {
-            put_json(stdout, f->text != NULL ? f->text : "");
-        }
-    }
-    fputs("}\n", stdout);
-    fflush(stdout);
-}
-
 static void clear_bar(void)
 {
     if (state.bar) {
@@ -97,6 +84,35 @@ static void put_line(const char *text)
     line[bytes] = '\n';
     clear_bar();
     fwrite(line, 1, (size_t)bytes + 1, stderr); /* at once: lines of several processes may share a terminal */
+}
+
+static void write_out(void)
+{
+    if (!state.mute && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        char text[LINE_BYTES];
+        snprintf(text, sizeof text, "standard output cannot be written: %s", strerror(errno));
+        state.mute = true;
+        put_line(text);
+    }
+}
+
+static void put_event(const char *name, const peer_field *fields)
+{
+    if (state.mute) {
+        return;
+    }
+    fputs("{\"event\":", stdout);
+    put_json(stdout, name);
+    for (const peer_field *f = fields; f->kind != PEER_FIELD_END; f++) {
+        fprintf(stdout, ",\"%s\":", f->name);
+        if (f->kind == PEER_FIELD_NUMBER) {
+            fprintf(stdout, "%lld", (long long)f->number);
+        } else {
+            put_json(stdout, f->text != NULL ? f->text : "");
+        }
+    }
+    fputs("}\n", stdout);
+    write_out();
 }
 
 void peer_notice(const char *format, ...)
@@ -131,6 +147,13 @@ void peer_error(int code, const char *format, ...)
     pthread_mutex_unlock(&state.mutex);
 }
 
+const char *peer_remedy(int error)
+{
+    return error == EMFILE   ? "; allow this process more open files (ulimit -n)"
+           : error == ENFILE ? "; allow this machine more open files (sysctl fs.file-max)"
+                             : "";
+}
+
 void peer_event(const char *name, const peer_field *fields)
 {
     if (!state.json) {
@@ -139,6 +162,12 @@ void peer_event(const char *name, const peer_field *fields)
     pthread_mutex_lock(&state.mutex);
     put_event(name, fields);
     pthread_mutex_unlock(&state.mutex);
+}
+
+int peer_log_end(int code)
+{
+    write_out();
+    return code == PEER_EXIT_OK && state.mute ? PEER_EXIT_ERROR : code;
 }
 
 void peer_progress(int percent, int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done)

@@ -13,6 +13,13 @@ void peer_log_init(bool json, bool quiet);
 void peer_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void peer_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What to do about an errno, to be put behind its words; "" where nothing special is known. */
+const char *peer_remedy(int error);
+
+/* Writes out what is left for stdout. The exit code of a process that would end with `code`: another one where that was 0 and stdout could not
+** be written. */
+int peer_log_end(int code);
+
 /* Fields of an event, ended by PEER_END. */
 typedef enum peer_field_kind { PEER_FIELD_END, PEER_FIELD_TEXT, PEER_FIELD_NUMBER } peer_field_kind;
 typedef struct peer_field {

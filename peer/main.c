@@ -11,5 +11,5 @@ int main(int argc, char **argv)
         code = peer_net_run(&options);
     }
     peer_options_free(&options);
-    return code;
+    return peer_log_end(code);
 }

@@ -259,7 +259,7 @@ static bool open_context(net *n)
     n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;
     if (n->vhost == NULL) {
         n->exit = PEER_EXIT_ERROR;
-        peer_error(n->exit, "the network cannot be set up: %s", strerror(errno));
+        peer_error(n->exit, "the network cannot be set up: %s%s", strerror(errno), peer_remedy(errno));
         return false;
     }
     return true;

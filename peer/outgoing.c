@@ -186,6 +186,9 @@ static void stream_failed(peer_room *r, peer_link *l, const char *what, int rc, 
     if ((rc & 0xff) == SQLITE_BUSY && rc < SYNC_EXT_BEHIND) {
         begin_anew(l);
         l->retry_ms = peer_now_ms() + PEER_BUSY_RETRY_MS;
+    } else if ((rc & 0xff) == SQLITE_IOERR && rc < SYNC_EXT_BEHIND && l->reader != NULL) {
+        peer_connection_fail(&r->database, l->reader->db, &r->failure, what, rc);
+        peer_outgoing_end(l);
     } else {
         peer_fail(&r->failure, peer_exit_of(rc), "%s: %s: %s", r->database.path, what,
                   error != NULL ? error : sqlite3_errstr(rc));

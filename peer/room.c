@@ -496,7 +496,8 @@ peer_room *peer_room_start(const peer_options *options, peer_queue *network)
     int rc = r->event_fd >= 0 ? pthread_create(&r->thread, NULL, run, r) : errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0) {
-        peer_error(PEER_EXIT_ERROR, "no thread for %s: %s", options->file, strerror(rc));
+        peer_error(PEER_EXIT_ERROR, "no thread for %s can be started: %s%s", options->file, strerror(rc),
+                   peer_remedy(rc));
         peer_queue_free(r->inbox);
         if (r->event_fd >= 0) {
             close(r->event_fd);
