@@ -124,9 +124,34 @@ wait_same() { # tables that were written to
     fail "The files did not become equal."
 }
 
+in_wal_mode() { # file: its header says so
+    [ "$(od -An -tx1 -j 18 -N 1 "$1" 2>/dev/null)" = " 02" ]
+}
+
+state_of() { # file: what changes when it is written, or opened in WAL mode
+    stat -c '%n %i %s %y' "$1" "$1-wal" "$1-shm" 2>/dev/null || true
+}
+
+# Who reads a file in WAL mode makes -wal and -shm beside it, and may not take them away again. A file that nobody has open, so has no -shm, is
+# copied by its bytes instead.
+copy() { # from, to
+    local before
+    if in_wal_mode "$1" && [ ! -e "$1-shm" ]; then
+        before=$(state_of "$1")
+        cp "$1" "$2" || return
+        [ ! -e "$1-wal" ] || cp "$1-wal" "$2-wal" || return
+        if [ "$before" = "$(state_of "$1")" ]; then
+            quietly "$2" "SELECT count(*) FROM sqlite_schema" >/dev/null
+            return
+        fi
+        rm -f "$2" "$2-wal"
+    fi
+    sqlite3 -readonly "$1" ".backup $2"
+}
+
 if [ -n "$yours" ]; then
     say "A copy of $yours becomes a.db; yours is only read."
-    sqlite3 -readonly "$yours" ".backup a.db" || fail "$yours is no SQLite database, or is busy."
+    copy "$yours" a.db || fail "$yours is no SQLite database, or is busy."
 else
     say "A database of an ordinary program: a.db."
     quietly a.db "PRAGMA journal_mode = WAL;

@@ -60,14 +60,16 @@ fi
 
 echo "Installing them: ${as_root[*]} apt-get install ${missing[*]}" >&2
 install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 if ! { "${install[@]}" -qq update && "${install[@]}" -qq -y --no-install-recommends install "${missing[@]}"; } \
-    >/tmp/sync-deps.$$ 2>&1; then
-    tail -n 20 /tmp/sync-deps.$$ >&2
-    rm -f /tmp/sync-deps.$$
+    >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
     echo "Installing failed." >&2
     by_hand
 fi
-rm -f /tmp/sync-deps.$$
 find_missing
 if [ ${#missing[@]} -ne 0 ]; then
     echo "Still missing after the installation: ${missing[*]}" >&2

@@ -2,10 +2,14 @@
 import hashlib
 import os
 import subprocess
+import sys
 import time
+import unittest
+from pathlib import Path
 
-import synctest
-from synctest import CHINOOK, ROOT
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import synctest  # noqa: E402
+from synctest import CHINOOK, ROOT  # noqa: E402
 
 
 class Demo(synctest.Case):
@@ -43,3 +47,29 @@ class Demo(synctest.Case):
         self.assertIn("n3|the body, edited in a|the author, edited in b", said)
         self.assertEqual(before, hashlib.sha256(yours.read_bytes()).digest())
         self.assertEqual({"tmp", "yours.db"}, {f.name for f in self.dir.iterdir()})
+
+    def test_with_a_database_in_wal_mode(self):
+        yours = self.path("yours.db")
+        synctest.plain(yours, "PRAGMA journal_mode = wal; CREATE TABLE mine(id INTEGER PRIMARY KEY, t); INSERT INTO mine VALUES(1, 2)")
+        writer = synctest.connect(yours, ext=False)  # with a log that is not in the file yet, then without
+        writer.execute("INSERT INTO mine VALUES(2, 3)")
+        self.leaves_alone(yours)
+        # as a crash leaves it, or a copy of file and log
+        for suffix in ("", "-wal"):
+            self.path(f"crashed.db{suffix}").write_bytes(self.path(f"yours.db{suffix}").read_bytes())
+        writer.close()
+        self.leaves_alone(yours)
+        self.leaves_alone(self.path("crashed.db"))
+
+    def leaves_alone(self, yours):
+        before = self.beside(yours)
+        self.assertRegex(self.demo(yours), r"mine +2 rows, equal")
+        self.assertEqual(before, self.beside(yours))
+
+    def beside(self, yours):
+        """All files of that database; but for the -shm, which locks are taken in, what is in them."""
+        return {f.name: f.name.endswith("-shm") or f.read_bytes() for f in self.dir.glob(f"{yours.name}*")}
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -43,6 +43,23 @@ class Deps(Case):
         self.assertEqual(1, status)
         self.assertIn("pkg-config libsqlite3-dev libzstd-dev libwebsockets-dev libcmocka-dev", said[-1])
 
+    def test_a_failed_installation_leaves_no_log(self):
+        """... and what the package manager said goes to a file that nobody else could have made before."""
+        tools, tmp = self.path("tools"), self.path("tmp")
+        for directory in (tools, tmp):
+            directory.mkdir()
+        for name in ("bash", "cc", "env", "mktemp", "pkg-config", "readlink", "rm", "tail"):
+            (tools / name).symlink_to(shutil.which(name))
+        for name, says in (("id", "echo 0"), ("apt-get", "echo $2 to; readlink /proc/$$/fd/1; exit 1")):
+            (tools / name).write_text(f"#!{shutil.which('bash')}\n{says}\n", encoding="utf-8")
+            (tools / name).chmod(0o755)
+        done = subprocess.run([shutil.which("bash"), str(ROOT / "scripts" / "deps.sh")], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False, timeout=60, env={"PATH": str(tools), "TMPDIR": str(tmp)})
+        said = done.stderr.splitlines()
+        self.assertEqual((1, "update to", "Installing failed."), (done.returncode, said[2], said[4]), done.stderr)
+        self.assertEqual(tmp, Path(said[3]).parent)
+        self.assertEqual([], list(tmp.iterdir()))
+
     def test_another_system(self):
         status, said = self.run_deps(["make"])
         self.assertEqual(1, status)

@@ -2,9 +2,13 @@
 import os
 import re
 import subprocess
+import sys
+import unittest
+from pathlib import Path
 
-import synctest
-from synctest import BUILD, EXTENSION, ROOT
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import synctest  # noqa: E402
+from synctest import BUILD, EXTENSION, ROOT  # noqa: E402
 
 PROGRAM = """
 #include <stdio.h>
@@ -127,3 +131,6 @@ class Build(synctest.Case):
         self.assertNotEqual(0, done.returncode)
         self.assertIn("too old", " ".join(done.stderr.split()))
 
+
+if __name__ == "__main__":
+    unittest.main()
