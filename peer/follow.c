@@ -67,7 +67,7 @@ void net_follow_lost(net_follow *f, bool was_up)
     bool serves = n->options->command == PEER_SERVE;
     if (f->permanent ||
         (n->options->once && (!f->ever_up || f->backoff.failures >= PEER_ONCE_FAILURES_MAX))) {
-        peer_error(f->exit, "%s: %s", f->url->text, f->why);
+        peer_error(f->exit, "%s: %s%s", f->url->text, f->why, serves ? "; serving goes on without it" : "");
         finish(f, serves ? PEER_EXIT_OK : f->exit);
         return;
     }

@@ -4,6 +4,7 @@
 #include "codec.h"
 #include "log.h"
 #include "seen.h"
+#include "session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,8 +101,20 @@ static void name_strangers(peer_room *r, const peer_link *l)
     free(there);
 }
 
+/* Are these the holdings of this very file? What was announced may be older than its id. */
+static bool is_own(peer_room *r, const sync_buf *theirs)
+{
+    uint8_t own[SYNC_SITE_BYTES], site[SYNC_SITE_BYTES];
+    return r->open && peer_room_seen(r) && peer_seen_site(&r->seen, own) && peer_seen_site(theirs, site) &&
+           memcmp(own, site, sizeof own) == 0;
+}
+
 void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
+    if (is_own(r, theirs)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_SAME, PEER_EXIT_REFUSED, PEER_SAME_FILE);
+        return;
+    }
     if (take_seen(r, l, theirs)) {
         name_misfits(r, l);
         name_strangers(r, l);

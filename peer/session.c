@@ -81,7 +81,7 @@ static void meet(peer_session *s, const sync_frame *frame, peer_move *move)
         return;
     }
     if (!is_zero(&s->own) && memcmp(s->own.id, a->site.id, sizeof s->own.id) == 0) {
-        end(s, move, SYNC_PEER_ERROR_SAME, "both ends of the link are the same file");
+        end(s, move, SYNC_PEER_ERROR_SAME, PEER_SAME_FILE);
         return;
     }
     s->their = a->site;

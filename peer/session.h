@@ -12,6 +12,9 @@
 
 #include "frame.h"
 
+/* What SYNC_PEER_ERROR_SAME says. */
+#define PEER_SAME_FILE "both ends of the link are the same file"
+
 typedef enum peer_session_state {
     PEER_GREETING,  /* open; the other side has not said who it is */
     PEER_ANNOUNCED, /* it has; it has not asked for changes: none may be sent */

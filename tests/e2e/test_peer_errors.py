@@ -360,6 +360,42 @@ class Errors(Case):
         server = self.serve(a)
         self.fails(9, "sync", a, server.url, "--once", says="same file")
 
+    def test_the_same_file_with_another_id_than_at_first(self):
+        a, c, saved = self.path("a.db"), self.path("c.db"), self.path("saved.db")
+        plain(a, "CREATE TABLE n(v)")
+        server = self.serve(a)
+        plain(a, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        synctest.shell(a, "SELECT sync_track('t')")
+        self.fails(9, "sync", a, server.url, says="same file")  # it had none when it began to be served
+        plain(c, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        plain(a, f".backup {saved}")
+        plain(a, "INSERT INTO t VALUES('told', 1)")
+        self.assertEqual(0, self.run_peer("sync", c, server.url, "--once")[0])
+        plain(a, f".timeout 30000\n.restore {saved}")
+        self.fails(9, "sync", a, server.url, says="same file")
+
+    def test_following_itself(self):
+        a, b = self.make("a.db"), self.make("b.db")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            url = f"ws://127.0.0.1:{free.getsockname()[1]}/a"
+        server = self.peer("serve", a, "--listen", url[5:-2], "--follow", url)
+        server.wait_event("error", code=9, text=f"{url}: both ends of the link are the same file; serving goes on without it")
+        self.assertEqual(0, self.run_peer("sync", b, url, "--once")[0])
+        self.assertEqual(0, server.stop())
+
+    def test_following_itself_before_it_tracks_anything(self):
+        a = self.path("a.db")
+        plain(a, "CREATE TABLE n(v)")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            url = f"ws://127.0.0.1:{free.getsockname()[1]}/a"
+        server = self.peer("serve", a, "--listen", url[5:-2], "--follow", url)
+        server.wait_event("connected", link=url)
+        plain(a, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
+        synctest.shell(a, "SELECT sync_track('t')")
+        server.wait_event("error", code=9, text=f"{url}: both ends of the link are the same file; serving goes on without it")
+
     def test_table_that_does_not_fit(self):
         a, b = self.make("a.db"), self.path("b.db")
         plain(b, "CREATE TABLE t(id TEXT, part TEXT, v, PRIMARY KEY(id, part));")
