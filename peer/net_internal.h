@@ -105,6 +105,17 @@ bool net_begin_listening(net *n);
 int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 
+/* ---- request.c */
+
+/* What has come of one so far. */
+typedef struct net_request {
+    size_t bytes;
+    char data[PEER_REQUEST_BYTES_MAX];
+} net_request;
+
+bool net_begin_request(net *n, int fd); /* an accepted connection; false: it is still the caller's */
+int net_on_request(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
 /* ---- follow.c */
 
 void net_follow_begin(net_follow *f);

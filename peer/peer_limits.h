@@ -9,6 +9,9 @@
 /* A room's name: a path segment that needs no escaping anywhere. */
 #define PEER_ROOM_NAME_MAX 64
 
+/* The first line of a request, and what came with it: what libwebsockets takes over at most (its rx buffer of 4.1 has 2048 bytes). */
+#define PEER_REQUEST_BYTES_MAX 2048
+
 /* Links of one process, both kinds together. Each costs at most PEER_LINK_QUEUE_BYTES_MAX on the way in and
 ** PEER_WINDOW_BYTES on the way out. */
 #define PEER_LINKS_MAX 256

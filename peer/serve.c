@@ -108,7 +108,9 @@ static bool accept_one(net *n, int listen_fd)
         return errno == EINTR || errno == ECONNABORTED;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    lws_adopt_socket_vhost(n->vhost, fd); /* closes it if it fails */
+    if (!net_begin_request(n, fd)) {
+        close(fd);
+    }
     return true;
 }
 

@@ -20,7 +20,7 @@ spine=(
 )
 # peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and
 # what both sides use, which touches neither.
-network="net net_internal serve follow link session resolve backoff"
+network="net net_internal serve request follow link session resolve backoff"
 workers="room room_internal incoming merging pace outgoing cloning database checkpoint failure seen watch"
 both="main options log message exits peer_limits"
 

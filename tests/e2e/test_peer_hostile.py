@@ -83,15 +83,71 @@ class Hostile(Case):
         self.refused(400, protocol=None)
         self.undisturbed()
 
+    def test_a_path_is_the_room_as_it_is_written(self):
+        """... and nothing that URLs would let stand for it."""
+        for path in ("//a", "///a", "/a/", "/a//", "/./a", "/a/.", "/b/../a", "/../a", "/a?", "/a?x", "/a?x=1&y", "/a#x", "/%61", "/%2561", "/a%00",
+                     "/%2Fa", "/A", "a", "http://127.0.0.1/a", "/" + "x/../" * 300 + "a"):
+            with self.subTest(path):
+                self.refused(404, path)
+        self.undisturbed()
+
+    def test_odd_first_lines_reach_nothing(self):
+        good = b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" \
+               b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sync.v1\r\n\r\n"
+        for line in (b"GET  /a HTTP/1.1", b"GET\t/a HTTP/1.1", b"\r\nGET //a HTTP/1.1", b" GET //a HTTP/1.1", b"get //a HTTP/1.1", b"POST //a HTTP/1.1",
+                     b"GET", b"GET ", b"", b"GET /" + b"x/../" * 600 + b"a HTTP/1.1", b"GET /a?x", b"HEAD /a HTTP/1.1", b"CONNECT /a HTTP/1.1"):
+            with self.subTest(line[:40]), socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as raw:
+                raw.sendall(line + b"\r\n" + good)
+                self.assertNotIn(b" 101 ", self.all_of(raw))
+        self.undisturbed()
+
+    def test_first_lines_without_an_end(self):
+        """... are not waited for."""
+        waiting = [socket.create_connection(("127.0.0.1", self.server.port), timeout=30) for _ in range(2)]
+        waiting[1].sendall(b"GET /a")
+        for raw in waiting:
+            with raw:
+                self.assertEqual(b"", self.all_of(raw))
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as raw:
+            raw.sendall(b"GET /a" * 1000)
+            self.assertEqual(b"", self.all_of(raw))
+        self.undisturbed()
+
+    def test_a_second_request_is_judged_like_the_first(self):
+        """... or not at all: the connection is closed after a refusal."""
+        head = "Host: x\r\nUpgrade: websocket\r\nConnection: {}\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n" \
+               "Sec-WebSocket-Protocol: sync.v1\r\n\r\n"
+        for first, connection in (("/other", "Upgrade"), ("/other", "keep-alive, Upgrade"), ("/a?x", "keep-alive, Upgrade")):
+            with self.subTest(first), socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as raw:
+                raw.sendall((f"GET {first} HTTP/1.1\r\n" + head.format(connection) + "GET //a HTTP/1.1\r\n" + head.format(connection)).encode())
+                self.assertNotIn(b" 101 ", self.all_of(raw))
+
+    def all_of(self, raw):
+        """What comes up to the end of the connection."""
+        data = b""
+        try:
+            while more := raw.recv(4096):
+                data += more
+        except ConnectionResetError:
+            pass
+        return data
+
+    def test_a_request_in_pieces(self):
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as raw:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in b"GET /a HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+                        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sync.v1\r\n\r\n":
+                raw.sendall(bytes([byte]))
+            self.assertIn(b" 101 ", raw.recv(4096).split(b"\r\n")[0])
+        self.undisturbed()
+
     def test_plain_http_is_refused(self):
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as raw:
             raw.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
             self.assertIn(b" 426 ", raw.recv(4096).split(b"\r\n")[0])
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as raw:
             raw.sendall(os.urandom(3000) + b"\r\n\r\n")
-            raw.shutdown(socket.SHUT_WR)
-            while raw.recv(4096):
-                pass
+            self.all_of(raw)
         self.undisturbed()
 
     # ---- messages that are none
