@@ -241,8 +241,12 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int k
         }
         *hlc = sync_hlc_next(*hlc, at, ahead ? f->now_ms : at);
         sync_entry *e = &f->entries[f->count++];
-        *e = (sync_entry){
-            .seq = seq, .tid = group, .op = sqlite3_column_int64(stmt, READ_OP), .hlc = *hlc, .next = -1};
+        *e = (sync_entry){.seq = seq,
+                          .tid = group,
+                          .op = sqlite3_column_int64(stmt, READ_OP),
+                          .at = at,
+                          .hlc = *hlc,
+                          .next = -1};
         f->order[f->count - 1] = f->count - 1;
         rc = key ? read_key(f, t, stmt, key, e) : SYNC_OK;
         rc = rc == SYNC_OK && key == READ_KEY ? read_state(f, t, stmt, READ_LIVE, e) : rc;
@@ -387,6 +391,7 @@ int sync_fold_entries(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc
     *entries = 0;
     f->now_ms = env->now_ms(env->context);
     f->run_max = enough < SYNC_FOLD_CHUNK ? (uint32_t)enough : SYNC_FOLD_CHUNK;
+    bool more = true;
     do {
         sync_table *t;
         bool anew = false;
@@ -402,8 +407,11 @@ int sync_fold_entries(sync_fold *f, int64_t after, int64_t enough, uint64_t *hlc
             *end = f->entries[f->count - 1].seq;
             *entries += f->count;
         }
-    } while (rc == SYNC_OK && !f->need_real && f->count > 0 &&
-             (*entries < enough || sync_fold_within_move(f)));
+        more = f->count > 0 && *entries < enough;
+        if (rc == SYNC_OK && f->count > 0 && !more) {
+            rc = sync_fold_within_move(f, *end, &more);
+        }
+    } while (rc == SYNC_OK && !f->need_real && more);
     return rc == SYNC_OK ? sync_fold_close_notes(f) : rc;
 }
 

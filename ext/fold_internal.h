@@ -12,6 +12,7 @@ enum { SYNC_FOLD_SLOTS = 2 * SYNC_FOLD_CHUNK };
 typedef struct sync_entry {
     int64_t seq;
     int64_t op;
+    int64_t at;
     uint64_t hlc;
     uint32_t tid; /* with its group */
     int32_t next; /* later entry of the same key in this run, or -1 */
@@ -27,9 +28,10 @@ typedef struct sync_entry {
 
 /* A note (-5) with which a run ends: the move that it was written for may come in a later run, after what a cascade writes in between. */
 typedef struct sync_open_note {
-    uint32_t tid;
+    uint32_t tid; /* 0: the move has come */
     int64_t number;
     int64_t seq;
+    int64_t at;
     bool named; /* a clock or a tombstone names the entry */
 } sync_open_note;
 
@@ -97,7 +99,8 @@ int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry 
 int sync_fold_keep_notes(sync_fold *f, const sync_table *t);
 int sync_fold_close_notes(sync_fold *f);
 
-/* The run in hand ends within a statement that moves a row. */
-bool sync_fold_within_move(const sync_fold *f);
+/* *within: the statement that wrote one of those notes goes on above `end`, and its move may come there. All entries of a statement have one
+** time: 'now' stands still in it. */
+int sync_fold_within_move(const sync_fold *f, int64_t end, bool *within);
 
 #endif

@@ -55,17 +55,27 @@ int sync_fold_keep_notes(sync_fold *f, const sync_table *t)
         sync_entry *e = &f->entries[i];
         if (e->key[0].type == SYNC_INTEGER) {
             rc = f->open_count == SYNC_FOLD_NOTES_MAX ? close_note(f, 0) : SYNC_OK;
-            f->open[f->open_count++] = (sync_open_note){.tid = t->tid, .number = e->key[0].i, .seq = e->seq};
+            f->open[f->open_count++] =
+                (sync_open_note){.tid = t->tid, .number = e->key[0].i, .seq = e->seq, .at = e->at};
             e->kept = true;
         }
     }
     return rc;
 }
 
-bool sync_fold_within_move(const sync_fold *f)
+int sync_fold_within_move(const sync_fold *f, int64_t end, bool *within)
 {
-    return f->count > 0 && f->open_count > 0 &&
-           f->open[f->open_count - 1].seq == f->entries[f->count - 1].seq;
+    int64_t at = 0;
+    *within = false;
+    int rc = f->open_count
+                 ? sync_query_int(f->s, &at, -1, f->error,
+                                  "SELECT at FROM main.sync_journal WHERE seq > %lld ORDER BY seq LIMIT 1",
+                                  (long long)end)
+                 : SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < f->open_count; i++) {
+        *within = *within || (f->open[i].tid && f->open[i].at == at);
+    }
+    return rc;
 }
 
 /* The newest note on this number with which an earlier run ended, or NULL. */
@@ -363,8 +373,8 @@ static int first_state(sync_fold *f, sync_table *t, const sync_entry *e, bool on
         }
     }
     bool insert = does->op == SYNC_OP_INSERT || does->op == SYNC_OP_MOVE_TO;
-    bool taken =
-        does->op == SYNC_OP_MOVE_TO && noted; /* the number had a row: a genesis row, having no clock */
+    bool taken = does->op == SYNC_OP_MOVE_TO &&
+                 (noted || note_for(f, t, does)); /* the number had a row: a genesis row, having no clock */
     if (insert && !taken && (does->op == SYNC_OP_MOVE_TO || !may_be_genesis(t, e))) {
         return SYNC_OK;
     }
