@@ -80,13 +80,11 @@ static void build_read_overlay(const sync_table *t, sqlite3_str *sql, const char
     sync_str_numbers(sql, t, "j.k%d", ", ");
     sqlite3_str_appendall(sql, ", ");
     (hidden ? select_nothing : select_base)(t, sql);
-    sqlite3_str_appendall(sql, " FROM (SELECT *, ");
-    sync_clocks_known(sql, t, "x");
-    sqlite3_str_appendf(sql,
-                        " AS known FROM main.sync_journal AS x WHERE x.seq BETWEEN ?1 AND ?2) AS j LEFT JOIN "
-                        "main.sync_%s_%u AS c ON"
-                        " c.seq = j.seq AND ",
-                        kind, t->tid);
+    sqlite3_str_appendall(sql, " FROM (");
+    sync_clocks_journal(sql, t);
+    sqlite3_str_appendf(
+        sql, " WHERE h.seq BETWEEN ?1 AND ?2) AS j LEFT JOIN main.sync_%s_%u AS c ON c.seq = j.seq AND ",
+        kind, t->tid);
     sync_str_match(sql, t, "c", "j");
     sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_%s_%u AS o ON o.seq = j.seq AND ", kind, t->tid);
     sync_str_match(sql, t, "o", "j");

@@ -112,16 +112,21 @@ static void build_overlay_hidden(const sync_db *s, const sync_table *t, sqlite3_
     where_key(t, sql);
 }
 
-void sync_clocks_known(sqlite3_str *sql, const sync_table *t, const char *journal)
+/* Each column is named: what a host's PRAGMAs make of a column's name (full_column_names) holds for subqueries too. */
+void sync_clocks_journal(sqlite3_str *sql, const sync_table *t)
 {
+    sqlite3_str_appendall(sql, "SELECT h.seq AS seq, h.tid AS tid, h.op AS op, h.at AS at, ");
+    for (uint32_t i = 1; i <= t->key_count; i++) {
+        sqlite3_str_appendf(sql, "h.k%u AS k%u, ", i, i);
+    }
     sqlite3_str_appendf(sql, "(EXISTS (SELECT 1 FROM temp.sync_row_%u AS e WHERE ", t->tid);
-    sync_str_match(sql, t, "e", journal);
+    sync_str_match(sql, t, "e", "h");
     sqlite3_str_appendall(sql, ")");
     if (t->identity == SYNC_BY_ROW) {
-        sqlite3_str_appendf(sql, " OR EXISTS (SELECT 1 FROM temp.sync_hidden_%u AS e WHERE e.k1 = %s.k1)",
-                            t->tid, journal);
+        sqlite3_str_appendf(sql, " OR EXISTS (SELECT 1 FROM temp.sync_hidden_%u AS e WHERE e.k1 = h.k1)",
+                            t->tid);
     }
-    sqlite3_str_appendall(sql, ")");
+    sqlite3_str_appendall(sql, ") AS known FROM main.sync_journal AS h");
 }
 
 int sync_clocks_bind_key(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const sync_value *key,

@@ -25,8 +25,9 @@ int sync_clocks_delete(sync_db *s, sync_table *t, sync_place place, const sync_v
 int sync_clocks_highest(sync_db *s, sync_table *t, sync_place place, const sync_value *key, int64_t *j,
                         sync_error *error);
 
-/* Appends an expression: does the overlay know the key of `journal` (an alias of one of ours)? */
-void sync_clocks_known(sqlite3_str *sql, const sync_table *t, const char *journal);
+/* Appends `SELECT ... FROM main.sync_journal AS h`, a subquery to be gone on with: the entries under their names, and `known`, whether the overlay
+** knows their key. */
+void sync_clocks_journal(sqlite3_str *sql, const sync_table *t);
 
 /* Identity row: brings all clocks of a number into the overlay, unless it has some already. */
 int sync_clocks_overlay(sync_db *s, sync_table *t, const sync_value *key, sync_error *error);

@@ -51,12 +51,9 @@ static void build_read_temp(const sync_db *s, const sync_table *t, sqlite3_str *
                         "c.clock), b.\"%w\" IS NOT NULL, ",
                         t->key_names[0]);
     sync_str_numbers(sql, t, "j.k%d", ", ");
-    sqlite3_str_appendall(sql, " FROM (SELECT *, ");
-    sync_clocks_known(sql, t, "h");
-    sqlite3_str_appendf(sql,
-                        " AS known FROM main.sync_journal AS h WHERE h.seq > ?1) AS j LEFT JOIN "
-                        "main.sync_row_%u AS c ON ",
-                        t->tid);
+    sqlite3_str_appendall(sql, " FROM (");
+    sync_clocks_journal(sql, t);
+    sqlite3_str_appendf(sql, " WHERE h.seq > ?1) AS j LEFT JOIN main.sync_row_%u AS c ON ", t->tid);
     sync_str_match(sql, t, "c", "j");
     sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_row_%u AS o ON ", t->tid);
     sync_str_match(sql, t, "o", "j");

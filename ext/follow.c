@@ -79,7 +79,8 @@ static int follow(sync_db *s, const sync_table *t, sync_error *error)
     }
     return rc == SYNC_OK
                ? sync_exec(s, error,
-                           "UPDATE main.sync_table SET key = (SELECT json_group_array(name) FROM (SELECT name"
+                           "UPDATE main.sync_table SET key = (SELECT json_group_array(name) FROM (SELECT "
+                           "name AS name"
                            " FROM pragma_table_info(%Q, 'main') WHERE pk ORDER BY pk)) WHERE tid = %u",
                            t->moved_to, t->tid)
                : rc;

@@ -15,8 +15,8 @@ int sync_operation_end(sync_db *s, sync_operation *o, int result, sync_error *er
 {
     bool ours = o->op.transaction;
     int rc = sync_op_end(s, &o->op, result, error);
-    if (rc == SYNC_OK && o->renewed &&
-        ours) { /* until the witness says so too, others would take yet another id */
+    if (rc == SYNC_OK && o->renewed && ours &&
+        s->has_meta) { /* until the witness says so too, others would take yet another id */
         sync_operation again = {0};
         rc = sync_operation_read(s, &again, true, error);
         rc = rc == SYNC_OK ? sync_op_end(s, &again.op, rc, error) : rc;

@@ -104,11 +104,12 @@ static int take_superseded(sync_db *s, sync_tail *tail, const sync_table *t, syn
     if (t->identity == SYNC_BY_ROW) {
         static const char *const places[] = {"row", "hidden"};
         for (size_t i = 0; i < 2; i++) {
-            sqlite3_str_appendf(sql,
-                                "%sSELECT c.seq, NULL FROM (SELECT k1 FROM temp.sync_row_%u UNION SELECT k1 "
-                                "FROM temp.sync_hidden_%u) AS o"
-                                " CROSS JOIN main.sync_%s_%u AS c ON c.k1 = o.k1",
-                                i ? " UNION ALL " : "", t->tid, t->tid, places[i], t->tid);
+            sqlite3_str_appendf(
+                sql,
+                "%sSELECT c.seq, NULL FROM (SELECT k1 AS k1 FROM temp.sync_row_%u UNION SELECT k1 "
+                "FROM temp.sync_hidden_%u) AS o"
+                " CROSS JOIN main.sync_%s_%u AS c ON c.k1 = o.k1",
+                i ? " UNION ALL " : "", t->tid, t->tid, places[i], t->tid);
         }
     } else {
         sqlite3_str_appendf(
