@@ -89,7 +89,7 @@ static int has_lost(sync_merging *m, const sync_claim *one, bool *lost)
     rc = rc == SYNC_OK ? sync_occupant(m, one->t, one->key, &row, &other, &other_slot) : rc;
     *lost = rc == SYNC_OK && other_slot.shown &&
             sync_stamp_compare(&m->s->sites, other.moved ? other.since : other.born,
-                               row.moved ? row.since : row.born) < 0;
+                               row.moved ? row.since : row.born) <= 0;
     sync_row_free(&row);
     sync_row_free(&other);
     return rc;
