@@ -168,6 +168,8 @@ static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
     bool number = strcmp(one->reason, "number") == 0, unique = strcmp(one->reason, "unique") == 0;
     if (row.held && (number || unique)) {
         rc = notice_parent(m, t, one, &row, &slot, &lacks);
+        /* whoever was shown under its number has been forgotten over its parents */
+        rc = rc == SYNC_OK && number && !lacks ? sync_find(m, t, one->key, one->born, &row, &slot) : rc;
     }
     if (rc == SYNC_OK && !row.held) {
         rc = load_shown(m, t, sync_lies(&slot, one->key, &room), &row, &against);
