@@ -108,6 +108,21 @@ static int shown_now(sync_merging *m, sync_table *t, const sync_value *key, sync
     return rc == SYNC_OK && was_held ? sync_conflict_clear(m, t, key, row) : rc;
 }
 
+/* The spelling of a key is no cell, and does not wait in a clock: it is written by itself where the cells are refused, if it may be. */
+static int respell_alone(sync_merging *m, sync_table *t, const sync_value *key, const sync_slot *slot,
+                         int64_t *seq, bool *done)
+{
+    const sync_row none = {0};
+    char why[SYNC_ERROR_BYTES];
+    *done = false;
+    if (!slot->respell || t->identity != SYNC_BY_KEY) {
+        return SYNC_OK;
+    }
+    int rc = sync_write_base(m, t, SYNC_WRITE_UPDATE, key, &none, true, seq, why);
+    *done = rc == SYNC_OK;
+    return sync_base_refused(rc) ? SYNC_OK : rc;
+}
+
 /* Some cells cannot be written: they wait in the clock, the row stays as it was. */
 static int refuse_cells(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
                         const char *reason, const char *why)
@@ -117,7 +132,9 @@ static int refuse_cells(sync_merging *m, sync_table *t, const sync_value *key, s
     if (m->retry) {
         return SYNC_OK;
     }
-    int rc = sync_enter(m, t, sync_lies(slot, key, &room), &seq);
+    bool respelled = false;
+    int rc = respell_alone(m, t, key, slot, &seq, &respelled);
+    rc = rc == SYNC_OK && !respelled ? sync_enter(m, t, sync_lies(slot, key, &room), &seq) : rc;
     sync_parents_at_birth(row);
     keep_waiting_refs(row);
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
