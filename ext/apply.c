@@ -2,21 +2,26 @@
 
 #include "base.h"
 #include "capture.h"
+#include "floor.h"
 #include "lane.h"
 #include "meant.h"
 #include "merging.h"
 #include "moves.h"
+#include "parts.h"
+#include "peers.h"
 #include "renumber.h"
 #include "request.h"
 #include "site.h"
+#include "whole.h"
 
 #include <string.h>
 
 /* A table of the changeset, and what it is here. */
 typedef struct arriving {
-    sync_table *t; /* NULL: not tracked here, its rows are passed over */
-    uint32_t *cid; /* wire column -> stable column id; UINT32_MAX until its name is first needed */
-    bool twice;    /* a column may come under two names */
+    sync_table *t;    /* NULL: not tracked here, its rows are passed over */
+    uint32_t *cid;    /* wire column -> stable column id; UINT32_MAX until its name is first needed */
+    bool twice;       /* a column may come under two names */
+    sync_whole whole; /* .held is NULL where it does not come whole */
 } arriving;
 
 typedef struct apply {
@@ -25,8 +30,9 @@ typedef struct apply {
     const sync_head *head;
     uint32_t *site; /* wire site -> local number */
     arriving *tables;
-    sync_row local, remote;
+    sync_row local, remote, before;
     sync_lane lane;
+    sync_floors floors;
     int64_t changed;
     const void *changeset;
     size_t bytes;
@@ -130,67 +136,6 @@ static int check_base(apply *a, sync_error *error)
     return rc;
 }
 
-/* Which part of which delta comes next from a site. In a table, so that a rollback, also of the caller's transaction, takes it back. */
-static const char make_part_table[] =
-    "CREATE TABLE IF NOT EXISTS temp.sync_part(site BLOB PRIMARY KEY, delta INTEGER, next INTEGER)";
-
-/* Runs a statement on that table: ?1 site, ?2 delta, ?3 next. *out is its first column, if it has rows. */
-static int on_parts(apply *a, const char *sql, uint32_t next, int64_t *out, sync_error *error)
-{
-    sqlite3_stmt *stmt;
-    int rc = sync_exec(a->m.s, error, make_part_table);
-    rc = rc == SYNC_OK ? sync_borrow(a->m.s, &stmt, error, "%s", sql) : rc;
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    int count = sqlite3_bind_parameter_count(stmt);
-    if (sqlite3_bind_blob(stmt, 1, a->head->site, SYNC_SITE_BYTES, SQLITE_STATIC) ||
-        (count > 1 && sqlite3_bind_int64(stmt, 2, a->head->delta)) ||
-        (count > 2 && sqlite3_bind_int64(stmt, 3, next))) {
-        rc = sync_fail_nomem(error);
-    } else if ((rc = sync_step(a->m.s, stmt, error)) == SQLITE_ROW) {
-        *out = sqlite3_column_int64(stmt, 0);
-    }
-    sync_return(a->m.s, stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
-}
-
-/* Parts of one delta must come in order: only then does the last one close it. */
-static int check_part(apply *a, sync_error *error)
-{
-    if (a->head->part == 0) {
-        return SYNC_OK;
-    }
-    int64_t next = 0;
-    int rc = on_parts(a, "SELECT next FROM temp.sync_part WHERE site = ?1 AND delta = ?2", 0, &next, error);
-    if (rc == SYNC_OK && next != (int64_t)a->head->part) {
-        rc = sync_fail(
-            error, SYNC_BEHIND,
-            "part %u of a delta without the parts before it: ask for changes with this file's sync_seen()",
-            a->head->part);
-    }
-    return rc;
-}
-
-/* Which part must come next. */
-static int note_part(apply *a, bool last, sync_error *error)
-{
-    int64_t none = 0;
-    if (last && a->head->part == 0) {
-        return SYNC_OK;
-    }
-    if (last) {
-        return on_parts(a, "DELETE FROM temp.sync_part WHERE site = ?1", 0, &none, error);
-    }
-    int rc = on_parts(a, "INSERT OR REPLACE INTO temp.sync_part VALUES(?1, ?2, ?3)", a->head->part + 1, &none,
-                      error);
-    return rc == SYNC_OK ? sync_exec(a->m.s, error,
-                                     "DELETE FROM temp.sync_part WHERE rowid <= (SELECT max(rowid) FROM "
-                                     "temp.sync_part) - %d",
-                                     SYNC_PARTS_OPEN_MAX)
-                         : rc;
-}
-
 static int map_sites(apply *a, sync_error *error)
 {
     a->site = sync_alloc((a->head->site_count + 1) * sizeof *a->site);
@@ -238,12 +183,14 @@ static int translate(apply *a, arriving *at, const sync_table_head *theirs, cons
     sync_row_reset(row);
     row->cl = wire->cl;
     row->born = wire->born;
+    row->origin = wire->origin;
     row->stamp = wire->stamp;
     row->moved = wire->moved;
     row->birth = key->i;
     row->number = wire->number;
     row->since = wire->since;
-    timely = take_stamp(a, &row->born) && take_stamp(a, &row->stamp) && take_stamp(a, &row->since);
+    timely = take_stamp(a, &row->born) && take_stamp(a, &row->origin) && take_stamp(a, &row->stamp) &&
+             take_stamp(a, &row->since);
     if (wire->moved && key->type != SYNC_INTEGER) {
         return sync_fail(error, SYNC_CORRUPT,
                          "the changeset is damaged: a row of table %s has a number and a key that is none",
@@ -294,33 +241,6 @@ static int translate(apply *a, arriving *at, const sync_table_head *theirs, cons
                               at->t->name, SYNC_DRIFT_MS_MAX / 60000);
 }
 
-/* Genesis rows of one number are taken for the same row; where they differ, what loses is listed. */
-static int note_genesis(apply *a, sync_table *t, const sync_value *key, const sync_slot *slot)
-{
-    sync_merging *m = &a->m;
-    bool differs = false, exists = false;
-    if (t->identity != SYNC_BY_ROW || slot->in_clock || !slot->shown || a->remote.stamp.written ||
-        sync_stamp_is_none(a->remote.stamp)) {
-        return SYNC_OK;
-    }
-    sync_row mine = {0};
-    int rc = sync_row_copy(&mine, &a->local) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
-    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &mine, NULL, &m->arena, &exists, m->error) : rc;
-    for (uint32_t i = 0; rc == SYNC_OK && exists && i < a->remote.count; i++) {
-        const sync_cell *theirs = &a->remote.cells[i], *ours = sync_row_find(&mine, theirs->col);
-        differs = differs || (ours && ours->carried && !theirs->stamp.written &&
-                              !sync_value_same(&ours->value, &theirs->value));
-    }
-    if (rc == SYNC_OK && differs) {
-        bool lost = sync_stamp_compare(&m->s->sites, a->local.stamp, a->remote.stamp) < 0;
-        rc = sync_conflict_add(m, t, key, lost ? &mine : &a->remote, lost ? &a->remote : &mine, false,
-                               "genesis",
-                               "both files had this row before they were tracked, with different content");
-    }
-    sync_row_free(&mine);
-    return rc;
-}
-
 static bool may_respell(const sync_table *t)
 {
     for (uint32_t i = 0; i < t->key_count; i++) {
@@ -333,11 +253,10 @@ static bool may_respell(const sync_table *t)
 
 static bool fits(const sync_db *s, const sync_table *t, const sync_value *key)
 {
-    bool fit = true;
-    for (uint32_t i = 0; fit && i < t->key_count; i++) {
-        fit = sync_base_fits(s, &key[i]);
+    uint32_t i = 0;
+    for (; i < t->key_count && sync_base_fits(s, &key[i]); i++) {
     }
-    return fit;
+    return i == t->key_count;
 }
 
 static int fail_unfit(const sync_table *t, sync_error *error)
@@ -349,7 +268,7 @@ static int fail_unfit(const sync_table *t, sync_error *error)
         t->name);
 }
 
-static int merge_row(apply *a, sync_table *t, const sync_value *key)
+static int merge_row(apply *a, sync_table *t, const sync_value *key, const sync_whole *whole)
 {
     sync_merging *m = &a->m;
     sync_slot slot;
@@ -364,18 +283,31 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
         return sync_row_alive(&a->remote) ? fail_unfit(t, m->error) : SYNC_OK;
     }
     sync_value known[SYNC_KEY_COLUMNS_MAX];
-    bool taken = false;
+    bool taken = false, forgot = sync_floors_forgot(&a->floors, t, &a->remote);
     int rc = t->meant ? sync_meant_arrived(t, key, &a->remote, known, &m->arena, m->error) : SYNC_OK;
     key = t->meant ? known : key;
-    rc = rc == SYNC_OK ? sync_lane_take(&a->lane, m, t, key, &a->remote, &taken) : rc;
+    rc = rc == SYNC_OK && whole ? sync_whole_name(m->s, t, key, a->remote.born, m->error) : rc;
+    if (rc == SYNC_OK && whole && a->remote.count == 0 && sync_stamp_is_none(a->remote.stamp)) {
+        return rc; /* it is merely named */
+    }
+    rc = rc == SYNC_OK && !forgot ? sync_lane_take(&a->lane, m, t, key, &a->remote, &taken) : rc;
     if (rc != SYNC_OK || taken) {
         a->changed += taken;
         return rc;
     }
     rc = sync_find(m, t, key, a->remote.born, &a->local, &slot);
-    rc = rc == SYNC_OK ? note_genesis(a, t, key, &slot) : rc;
+    if (rc == SYNC_OK && forgot && a->local.cl == 0) {
+        return sync_floors_pass(m, t, key, &a->remote, &slot);
+    }
+    rc = rc == SYNC_OK ? sync_conflict_genesis(m, t, key, &slot, &a->local, &a->remote) : rc;
     if (rc != SYNC_OK) {
         return rc;
+    }
+    bool tells = t->identity == SYNC_BY_KEY &&
+                 (whole || a->floors.behind[t - m->s->tables] || !sync_stamp_is_none(a->local.origin) ||
+                  !sync_stamp_is_none(a->remote.origin));
+    if (tells && sync_row_copy(&a->before, &a->local) != SYNC_OK) {
+        return sync_fail_nomem(m->error);
     }
     sync_stamp existed = a->local.stamp;
     bool was_alive = sync_row_alive(&a->local);
@@ -383,10 +315,15 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
     if (what == SYNC_MERGE_NOMEM) {
         return sync_fail_nomem(m->error);
     }
+    bool begins = was_alive ? !sync_stamp_equal(existed, a->local.stamp) : slot.in_clock;
+    if (tells && sync_floors_tell(&a->floors, m, t, &a->before, &a->remote, whole, &a->local)) {
+        what = was_alive && !sync_row_alive(&a->local) ? SYNC_MERGE_LIFE
+               : what == SYNC_MERGE_NOTHING            ? SYNC_MERGE_STAMP
+                                                       : what;
+    }
     if (what == SYNC_MERGE_NOTHING) {
         return SYNC_OK;
     }
-    bool begins = was_alive ? !sync_stamp_equal(existed, a->local.stamp) : slot.in_clock;
     slot.respell = begins && sync_row_alive(&a->local) && may_respell(t);
     if (slot.spelled && !slot.respell && sync_row_alive(&a->local)) {
         key = slot.spelled; /* the sender may know an older spelling */
@@ -397,19 +334,6 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key)
         rc = sync_conflict_unlist(m, t, key, &a->local, "genesis");
     }
     return rc == SYNC_OK ? sync_show(m, t, key, &a->local, &slot, what) : rc;
-}
-
-/* The merge of a row failed: if its table cannot be written in this program at all, the error says so by name. */
-static void explain(sync_db *s, const sync_table *t, sync_error *error)
-{
-    sync_arena arena = {0};
-    sync_base_table base;
-    sync_error better = {0};
-    if (sync_schema_read(s, &arena, t->name, &base, &better) == SYNC_OK &&
-        sync_capture_writable(s, &base, &better) != SYNC_OK && better.code != SYNC_NOMEM) {
-        *error = better;
-    }
-    sync_arena_free(&arena);
 }
 
 /* A row of this file is in the way of one that has come: there may be many such. Looks through the whole changeset for them. */
@@ -449,10 +373,13 @@ static int merge_rows(apply *a, sync_error *error)
             continue;
         }
         rc = translate(a, at, &a->head->tables[table], key, wire, error);
-        rc = rc == SYNC_OK ? merge_row(a, at->t, key) : rc;
+        if (rc == SYNC_OK) {
+            sync_floors_meet(&a->floors, at->t, &a->remote);
+        }
+        rc = rc == SYNC_OK ? merge_row(a, at->t, key, at->whole.held ? &at->whole : NULL) : rc;
         rc = rc == SYNC_OK && a->m.pushed && !a->made_way ? make_way(a, error) : rc;
         if ((rc & 0xff) == SQLITE_ERROR) {
-            explain(a->m.s, at->t, error);
+            sync_capture_explain(a->m.s, at->t, error);
         }
         if (rc != SYNC_OK) {
             return rc;
@@ -461,7 +388,111 @@ static int merge_rows(apply *a, sync_error *error)
     return rc == SYNC_DONE ? SYNC_OK : rc;
 }
 
+/* ---- tables that come whole ---- */
+
+/* What the maker holds of a table that comes whole, and the highest stamp of a delete that it has forgotten: the clock goes above it. */
+static int begin_whole(apply *a, uint32_t h, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    sync_whole *w = &a->tables[h].whole;
+    w->held = sync_alloc(s->sites.count * sizeof *w->held);
+    if (w->held == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(w->held, 0, s->sites.count * sizeof *w->held);
+    for (uint32_t i = 0; i < a->head->site_count; i++) {
+        uint64_t hlc = sync_matrix_at(&a->head->floor, h, i);
+        w->held[a->site[i]] = sync_matrix_at(&a->head->held, h, i);
+        w->latest = hlc > w->latest.hlc ? (sync_stamp){hlc, i, 1} : w->latest;
+    }
+    if (!take_stamp(a, &w->latest)) {
+        return sync_fail(error, SYNC_EARLY,
+                         "table %s had a delete stamped more than %d minutes ahead of this machine's clock: "
+                         "nothing was merged",
+                         a->head->tables[h].name, SYNC_DRIFT_MS_MAX / 60000);
+    }
+    return a->head->part == 0 ? sync_whole_begin(s, a->tables[h].t, error) : SYNC_OK;
+}
+
+static int begin_wholes(apply *a, sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
+        if (a->tables[h].t && a->head->tables[h].whole) {
+            rc = begin_whole(a, h, error);
+        }
+    }
+    return rc;
+}
+
+/* What this file has of a whole table beyond it, and its maker has seen, is gone. */
+static int sweep_wholes(apply *a, sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
+        int64_t gone = 0;
+        if (a->tables[h].whole.held) {
+            rc = sync_whole_sweep(&a->m, a->tables[h].t, &a->tables[h].whole, &gone);
+            a->changed += gone;
+            rc = rc == SYNC_OK ? sync_whole_end(a->m.s, a->tables[h].t, error) : rc;
+        }
+    }
+    return rc;
+}
+
+/* What they have forgotten this file does not know either, once all of it has come. */
+static int take_floors(apply *a, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    sync_matrix *floor = &a->floors.floor;
+    for (uint32_t h = 0; a->head->wholes && h < a->head->table_count; h++) {
+        for (uint32_t w = 0; a->tables[h].t && w < a->head->site_count; w++) {
+            sync_matrix_raise(floor, (uint32_t)(a->tables[h].t - s->tables), a->site[w],
+                              sync_matrix_at(&a->head->floor, h, w));
+        }
+    }
+    return a->head->wholes ? sync_engine_save_floor(s, floor, error) : SYNC_OK;
+}
+
+static int take_lives(apply *a, sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t h = 0; rc == SYNC_OK && a->head->forgets && h < a->head->table_count; h++) {
+        sync_table *t = a->tables[h].t;
+        uint64_t lives = a->head->tables[h].lives;
+        if (t && lives > a->m.hlc) { /* each took a stamp */
+            rc = sync_fail(error, SYNC_CORRUPT,
+                           "the changeset is damaged: table %s had more lives than there were moments",
+                           t->name);
+        } else if (t && t->identity == SYNC_BY_KEY && lives > t->lives) {
+            rc = sync_engine_set_lives(a->m.s, t, lives, error);
+        }
+    }
+    return rc;
+}
+
 /* ---- the closing ---- */
+
+/* The maker held this when it made the delta. */
+static int note_peer(apply *a, const sync_closing *closing, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    sync_matrix held = {0};
+    int rc = a->site[0] == s->own_site ? SYNC_DONE : sync_matrix_init(&held, s->table_count, s->sites.count);
+    if (rc != SYNC_OK) {
+        return rc == SYNC_DONE ? SYNC_OK : sync_fail(error, rc, "too many tables and sites for one vector");
+    }
+    for (uint32_t h = 0; h < a->head->table_count; h++) {
+        for (uint32_t w = 0; a->tables[h].t && w < a->head->site_count; w++) {
+            sync_matrix_set(&held, (uint32_t)(a->tables[h].t - s->tables), a->site[w],
+                            sync_matrix_at(&closing->seen, h, w));
+        }
+    }
+    bool news = false;
+    rc = sync_peers_note(s, a->head->site, &held, &news, error);
+    sync_matrix_free(&held);
+    return rc;
+}
 
 /* A whole delta is merged: this file now holds what its maker held. */
 static int raise_seen(apply *a, const sync_closing *closing, sync_error *error)
@@ -488,6 +519,9 @@ static int raise_seen(apply *a, const sync_closing *closing, sync_error *error)
         rc = sync_site_renew(s, NULL, error);
         s->hlc = own > s->hlc ? own : s->hlc;
     }
+    rc = rc == SYNC_OK ? note_peer(a, closing, error) : rc;
+    rc = rc == SYNC_OK ? take_floors(a, error) : rc;
+    rc = rc == SYNC_OK ? sync_floors_end(&a->floors, &seen, error) : rc;
     rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
     rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &cursors, error) : rc;
     sync_matrix_free(&seen);
@@ -499,11 +533,14 @@ static void apply_free(apply *a)
 {
     for (uint32_t h = 0; a->tables && a->head && h < a->head->table_count; h++) {
         sync_free(a->tables[h].cid);
+        sync_free(a->tables[h].whole.held);
     }
     sync_free(a->tables);
     sync_free(a->site);
     sync_row_free(&a->local);
     sync_row_free(&a->remote);
+    sync_row_free(&a->before);
+    sync_floors_free(&a->floors);
     sync_decoder_close(a->decoder);
 }
 
@@ -523,24 +560,29 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     a.head = sync_decoder_head(a.decoder);
     rc = map_tables(&a, error);
     rc = rc == SYNC_OK ? check_base(&a, error) : rc;
-    rc = rc == SYNC_OK ? check_part(&a, error) : rc;
+    rc = rc == SYNC_OK ? sync_parts_check(s, a.head, error) : rc;
     rc = rc == SYNC_OK ? map_sites(&a, error) : rc;
+    rc = rc == SYNC_OK ? sync_floors_begin(&a.floors, s, a.head->site, error) : rc;
     if (rc == SYNC_OK) {
         rc = sync_merging_begin(&a.m, s, error);
+        rc = rc == SYNC_OK ? begin_wholes(&a, error) : rc;
         if (rc == SYNC_OK && bytes >= SYNC_LONG_BYTES) {
             rc = sync_engine_cache_widen(s, &cache, error);
         }
         rc = rc == SYNC_OK ? sync_lane_begin(&a.lane, &a.m, bytes) : rc;
         rc = rc == SYNC_OK ? merge_rows(&a, error) : rc;
         rc = sync_lane_end(&a.lane, &a.m, rc);
+        rc =
+            rc == SYNC_OK && a.head->wholes && sync_decoder_closing(a.decoder) ? sweep_wholes(&a, error) : rc;
         rc = rc == SYNC_OK && a.changed ? sync_settle(&a.m) : rc;
         rc = sync_merging_end(&a.m, rc);
         int restored = sync_engine_cache_restore(s, cache, error);
         rc = rc == SYNC_OK ? restored : rc;
     }
     const sync_closing *closing = rc == SYNC_OK ? sync_decoder_closing(a.decoder) : NULL;
-    if (closing) {
-        rc = raise_seen(&a, closing, error);
+    rc = rc == SYNC_OK ? take_lives(&a, error) : rc;
+    if (rc == SYNC_OK) {
+        rc = closing ? raise_seen(&a, closing, error) : sync_floors_end(&a.floors, &a.floors.seen, error);
     }
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
@@ -548,7 +590,7 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
         rc = closing ? sync_renumber(s, error) : SYNC_OK;
     }
     if (rc == SYNC_OK) {
-        rc = note_part(&a, closing != NULL, error);
+        rc = sync_parts_note(s, a.head, closing != NULL, error);
         rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
     }
     *changed = rc == SYNC_OK ? a.changed : 0;

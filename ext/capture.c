@@ -343,3 +343,15 @@ int sync_capture_triggers(sync_db *s, const sync_table *t, sync_error *error)
     vars_free(&vars);
     return rc;
 }
+
+void sync_capture_explain(sync_db *s, const sync_table *t, sync_error *error)
+{
+    sync_arena arena = {0};
+    sync_base_table base;
+    sync_error better = {0};
+    if (sync_schema_read(s, &arena, t->name, &base, &better) == SYNC_OK &&
+        sync_capture_writable(s, &base, &better) != SYNC_OK && better.code != SYNC_NOMEM) {
+        *error = better;
+    }
+    sync_arena_free(&arena);
+}

@@ -13,6 +13,9 @@ int sync_capture_track(sync_db *s, const char *name, int identity, int own, cons
 ** names the table. */
 int sync_capture_writable(sync_db *s, const sync_base_table *base, sync_error *error);
 
+/* A row of the table could not be written: if that is because the table cannot, the error says so by name. */
+void sync_capture_explain(sync_db *s, const sync_table *t, sync_error *error);
+
 /* Removes triggers and metadata of a table; with the last one all metadata, as if this program had never been here. What this file wrote to the table it
 ** does not hold any more, so it needs a new site id: sync_site_anew() is to follow. */
 int sync_capture_untrack(sync_db *s, const char *name, sync_error *error);

@@ -89,8 +89,11 @@ static int reduce(sync_changes *c, const sync_table *t, bool genesis, bool *any,
         *any = is_news(c, row->stamp);
         return SYNC_OK;
     }
+    /* who has forgotten the row's end takes it for another: it is to be complete */
+    bool whole = genesis || is_news(c, row->stamp);
     if (is_news(c, row->stamp)) {
         out->stamp = on_wire(c, row->stamp);
+        out->origin = on_wire(c, row->origin);
         out->moved = row->moved;
         out->number = row->number;
         out->since = on_wire(c, row->since);
@@ -103,7 +106,7 @@ static int reduce(sync_changes *c, const sync_table *t, bool genesis, bool *any,
         for (; passed < cell->col; passed++) {
             column += t->cols[passed].present;
         }
-        if (!genesis && !is_news(c, cell->stamp)) {
+        if (!whole && !is_news(c, cell->stamp)) {
             continue;
         }
         if (sync_stamp_is_none(cell->stamp) || (!cell->carried && !t->cols[cell->col].present)) {
@@ -211,6 +214,19 @@ static int send_full(sync_changes *c, const sync_table *t, const sync_value *clo
     return sync_encoder_full_row(c->s->encoder, c->table, on_wire(c, stamp), c->full, error);
 }
 
+/* Of a row that is gone behind the triggers' back nothing can be said until sync_touch(), but in a table that comes whole that there is one. Not
+** of what merely says under which number a row lies (seq 0). */
+static int name_row(sync_changes *c, const sync_table *t, sync_error *error)
+{
+    if (!c->head.tables[c->table].whole || sqlite3_column_int64(c->stmt, 0) == 0) {
+        return SYNC_OK;
+    }
+    sync_row_reset(&c->out);
+    c->out.cl = c->row.cl;
+    c->out.born = on_wire(c, c->row.born);
+    return encode_row(c, t, error);
+}
+
 /* Encodes the row that c->stmt stands on, if the receiver may lack something of it. */
 static int send_row(sync_changes *c, sync_error *error)
 {
@@ -226,6 +242,7 @@ static int send_row(sync_changes *c, sync_error *error)
     }
     if (genesis) {
         rc = genesis_row(c, t, error);
+
     } else {
         rc = sync_clocks_unpack(s, t, &clock, &c->row);
         if (rc != SYNC_OK) {
@@ -235,10 +252,8 @@ static int send_row(sync_changes *c, sync_error *error)
     }
     int key = 3 + (int)t->key_count;
     bool shown = sqlite3_column_type(c->stmt, key) != SQLITE_NULL;
+    bool lost = sync_row_alive(&c->row) && !c->row.held && !shown;
     c->shown += shown;
-    if (sync_row_alive(&c->row) && !c->row.held && !shown) {
-        return SYNC_OK; /* gone behind the triggers' back: nothing can be said of it until sync_touch() */
-    }
     for (uint32_t i = 0; i < t->key_count; i++) {
         c->key[i] = sync_column_value(c->stmt, (shown ? key : 3) + (int)i);
     }
@@ -246,6 +261,9 @@ static int send_row(sync_changes *c, sync_error *error)
         sync_row_lies(&c->row, c->key[0].i);
     }
     c->values = c->stmt;
+    if (rc == SYNC_OK && lost) {
+        return name_row(c, t, error);
+    }
     if (rc == SYNC_OK && shown && sync_changes_wide(t)) {
         rc = sync_base_seek(s, t, c->key, &c->values, &shown, error);
     }
@@ -451,7 +469,8 @@ int sync_changes_part(sync_changes *c, size_t bytes_max, uint64_t rows_max, cons
         c->part++;
         return rc == SYNC_OK ? SYNC_ROW : rc;
     }
-    if (c->rows == 0 && (c->receiver.table_count == 0 || c->scanned < SYNC_SCAN_QUIET_MAX)) {
+    if (c->rows == 0 && c->head.wholes == 0 &&
+        (c->receiver.table_count == 0 || c->scanned < SYNC_SCAN_QUIET_MAX)) {
         return SYNC_DONE;
     }
     sync_closing end = {0};
@@ -464,7 +483,7 @@ int sync_changes_part(sync_changes *c, size_t bytes_max, uint64_t rows_max, cons
 
 uint64_t sync_changes_rows(const sync_changes *c)
 {
-    return c->rows;
+    return c->rows + c->head.wholes;
 }
 
 int sync_changes_receiver(sync_changes *c, sync_buf *seen, sync_error *error)

@@ -25,7 +25,7 @@ int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **ou
 int sync_changes_part(sync_changes *c, size_t bytes_max, uint64_t rows_max, const void **part, size_t *bytes,
                       bool *last, sync_error *error);
 
-/* Rows sent so far. */
+/* Rows sent so far. A table that comes whole says something even without rows: it counts as one more. */
 uint64_t sync_changes_rows(const sync_changes *c);
 
 /* About how many rows and journal entries are still to be looked at. */

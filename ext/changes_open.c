@@ -111,6 +111,30 @@ bool sync_changes_genesis_due(const sync_changes *c, uint32_t h)
            (c->receiver.table_count > 0 || (uint64_t)t->genesis_seq > sync_matrix_at(&c->head.start, h, 0));
 }
 
+/* Deletes that the receiver has not seen have been forgotten here: the table is sent whole, and nothing of it left out, so that the
+** receiver can tell what is gone. */
+static void look_for_whole(sync_changes *c, const sync_matrix *floor, const sync_matrix *seen, uint32_t h)
+{
+    const sync_db *s = c->s;
+    sync_table_head *head = &c->head.tables[h];
+    for (uint32_t sid = 1; sid < s->sites.count; sid++) {
+        head->whole =
+            head->whole || sync_matrix_at(floor, c->local[h], sid) > sync_matrix_at(&c->base, h, sid);
+    }
+    if (!head->whole) {
+        return;
+    }
+    for (uint32_t sid = 1; sid < s->sites.count; sid++) {
+        sync_matrix_set(&c->head.floor, h, c->wire[sid], sync_matrix_at(floor, c->local[h], sid));
+        sync_matrix_set(&c->head.held, h, c->wire[sid],
+                        sid == s->own_site ? c->hlc : sync_matrix_at(seen, c->local[h], sid));
+        sync_matrix_set(&c->base, h, sid, 0);
+        sync_matrix_set(&c->head.base, h, c->wire[sid], 0);
+    }
+    sync_matrix_set(&c->head.start, h, 0, 0);
+    c->head.wholes++;
+}
+
 /* Is this table sent by its clocks rather than by the journal? */
 bool sync_changes_scans(const sync_changes *c, uint32_t h)
 {
@@ -138,7 +162,12 @@ static int name_tables(sync_changes *c, sync_error *error)
     c->position = (int64_t)lowest;
     int rc = sync_clocks_named(s, c->position, INT64_MAX, news, error);
     for (uint32_t h = 0; rc == SYNC_OK && h < c->head.table_count; h++) {
-        rc = sync_head_own_table(&s->tables[c->local[h]], &c->head.tables[h], news[c->local[h]], error);
+        const sync_table *t = &s->tables[c->local[h]];
+        bool whole = c->head.tables[h].whole;
+        rc = sync_head_own_table(t, &c->head.tables[h], news[c->local[h]], error);
+        c->head.tables[h].whole = whole;
+        c->head.tables[h].lives = t->lives;
+        c->head.forgets = c->head.forgets || whole || t->lives;
     }
     sync_free(news);
     return rc;
@@ -148,9 +177,14 @@ static int prepare_head(sync_changes *c, const sync_request *request, sync_error
 {
     sync_db *s = c->s;
     uint32_t tables = c->head.table_count;
+    sync_matrix floor = {0}, seen = {0};
     int rc = sync_head_own_sites(s, &c->head, c->wire, error);
+    rc = rc == SYNC_OK ? sync_engine_floor(s, &floor, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_seen(s, &seen, error) : rc;
     if (rc == SYNC_OK) {
         rc = sync_matrix_init(&c->head.base, tables, c->head.site_count);
+        rc = rc == SYNC_OK ? sync_matrix_init(&c->head.floor, tables, c->head.site_count) : rc;
+        rc = rc == SYNC_OK ? sync_matrix_init(&c->head.held, tables, c->head.site_count) : rc;
         rc = rc == SYNC_OK ? sync_matrix_init(&c->head.start, tables, 1) : rc;
         rc = rc == SYNC_OK ? sync_matrix_init(&c->base, tables, s->sites.count) : rc;
         rc = rc == SYNC_OK ? rc : sync_fail(error, rc, "too many tables and sites for one changeset");
@@ -161,7 +195,10 @@ static int prepare_head(sync_changes *c, const sync_request *request, sync_error
         if (request->seen == NULL && request->version > 0) {
             sync_matrix_set(&c->head.start, h, 0, (uint64_t)request->version);
         }
+        look_for_whole(c, &floor, &seen, h);
     }
+    sync_matrix_free(&floor);
+    sync_matrix_free(&seen);
     return rc == SYNC_OK ? name_tables(c, error) : rc;
 }
 

@@ -236,6 +236,12 @@ static uint64_t default_cl(bool dead)
     return dead ? 2 : 1;
 }
 
+/* What a clock says where the birth of a row is said: under identity key the origin of its life. */
+static sync_stamp put_born(const sync_row *row, sync_identity identity)
+{
+    return identity == SYNC_BY_ROW ? row->born : row->origin;
+}
+
 static sync_stamp default_born(sync_identity identity, bool dead, sync_stamp stamp)
 {
     return identity == SYNC_BY_ROW && !dead && stamp.written != 0 ? stamp : SYNC_STAMP_NONE;
@@ -247,8 +253,8 @@ void sync_clock_put(sync_buf *buf, const sync_row *row, sync_identity identity, 
     bool stamped = !sync_stamp_is_none(row->stamp);
     uint32_t covers = dead || !stamped ? 0 : choose_covers(row);
     uint32_t overrides = dead ? 0 : count_overrides(row, covers);
-    bool born =
-        identity == SYNC_BY_ROW && !sync_stamp_equal(row->born, default_born(identity, dead, row->stamp));
+    bool born = (identity == SYNC_BY_ROW || (!dead && stamped)) &&
+                !sync_stamp_equal(put_born(row, identity), default_born(identity, dead, row->stamp));
     unsigned extra = (row->held ? EXTRA_HELD : 0u) | (row->moved ? EXTRA_MOVED : 0u) |
                      (row->ref_count > 0 ? EXTRA_REFS : 0u) | (stamped ? 0u : EXTRA_NO_STAMP);
     unsigned flags = (dead ? CLOCK_DEAD : 0u) |
@@ -270,7 +276,7 @@ void sync_clock_put(sync_buf *buf, const sync_row *row, sync_identity identity, 
         sync_buf_put_varint(buf, row->cl);
     }
     if (born) {
-        sync_stamp_put(buf, row->born, row->stamp.hlc);
+        sync_stamp_put(buf, put_born(row, identity), row->stamp.hlc);
     }
     if (!dead && stamped) {
         sync_buf_put_varint(buf, covers);
@@ -410,7 +416,7 @@ static int get_clock(sync_span *span, sync_row *row, sync_identity identity, uin
     unsigned extra = (flags & CLOCK_EXTRA) != 0 ? sync_span_u8(span) : 0;
     bool dead = (flags & CLOCK_DEAD) != 0;
     if ((flags & CLOCK_UNUSED) != 0 || (extra & EXTRA_UNUSED) != 0 || (dead && (flags & CLOCK_CELLS) != 0) ||
-        (identity != SYNC_BY_ROW && (flags & CLOCK_BORN) != 0)) {
+        (identity != SYNC_BY_ROW && (flags & CLOCK_BORN) != 0 && (dead || (extra & EXTRA_NO_STAMP) != 0))) {
         sync_span_fail(span, 0);
     }
     get_stamp(span, row, flags, extra, epoch, bounds->sites);
@@ -418,8 +424,9 @@ static int get_clock(sync_span *span, sync_row *row, sync_identity identity, uin
     if (((row->cl & 1) == 0) != dead || row->cl == 0 || (identity == SYNC_BY_ROW && row->cl > 2)) {
         sync_span_fail(span, 0);
     }
-    row->born = (flags & CLOCK_BORN) != 0 ? sync_stamp_get(span, row->stamp.hlc, bounds->sites)
-                                          : default_born(identity, dead, row->stamp);
+    *(identity == SYNC_BY_ROW ? &row->born : &row->origin) =
+        (flags & CLOCK_BORN) != 0 ? sync_stamp_get(span, row->stamp.hlc, bounds->sites)
+                                  : default_born(identity, dead, row->stamp);
     row->held = (extra & EXTRA_HELD) != 0;
     int rc = dead ? SYNC_OK : get_cells(span, row, flags, bounds);
     if (rc == SYNC_OK && (extra & EXTRA_MOVED) != 0) {

@@ -59,8 +59,10 @@ typedef struct sync_row {
     uint64_t cl;      /* causal length: odd alive, even dead; identity row: 1 or 2 */
     sync_stamp born;  /* identity row: the insert's stamp, none for a genesis row; identity key: none */
     sync_stamp stamp; /* alive: the existence cell (none: not carried); dead: the delete */
-    bool held;        /* alive, but not in the base table: every cell is carried */
-    bool moved;       /* identity row: its number is not, or not simply, that at birth: these three count */
+    sync_stamp
+        origin; /* identity key, alive, and kept where its delete may have been forgotten: its existence's stamp before that; otherwise none */
+    bool held;  /* alive, but not in the base table: every cell is carried */
+    bool moved; /* identity row: its number is not, or not simply, that at birth: these three count */
     int64_t birth;    /* the number at birth, by which it is known */
     int64_t number;   /* the number cell's value */
     sync_stamp since; /* its claim's seniority */

@@ -11,7 +11,10 @@
 #include "status.h"
 #include "vector.h"
 
-#define SYNC_FORMAT_VERSION 1
+/* A changeset has the second format where its maker has forgotten deletes or heard of a file that has, otherwise the first, which every version
+** reads. Seen blobs have the first. */
+#define SYNC_FORMAT_VERSION       1
+#define SYNC_FORMAT_VERSION_WHOLE 2
 
 /* What a key column makes of a value that it is given, and so which values are the same key. */
 typedef enum sync_affinity {
@@ -32,6 +35,8 @@ typedef struct sync_table_head {
     uint8_t *key_affinities;
     uint32_t col_count;
     char **col_names; /* wire column c of this table; empty in a seen blob */
+    bool whole;       /* the delta names every row that its maker has in the table */
+    uint64_t lives;   /* what the maker knows nothing of may have lived up to here; even */
 } sync_table_head;
 
 /* Head of a changeset, and the whole of a seen blob (magic "SEEN").
@@ -48,8 +53,13 @@ typedef struct sync_head {
     sync_table_head *tables;
     sync_matrix base;
     sync_matrix start;
-    uint32_t part;  /* 0, 1, ... */
-    uint32_t delta; /* random, the same in all parts of one delta; 0 where there is but one part */
+    uint32_t part;   /* 0, 1, ... */
+    uint32_t delta;  /* random, the same in all parts of one delta; 0 where there is but one part */
+    bool forgets;    /* deletes are forgotten, here or elsewhere: only then the next ones are said */
+    uint32_t wholes; /* tables that come whole */
+    sync_matrix
+        floor;        /* tables x sites: the deletes that the maker has forgotten of tables that come whole */
+    sync_matrix held; /* tables x sites: what the maker holds of these, as in the closing */
 } sync_head;
 
 void sync_head_free(sync_head *head);                      /* also after a failed get; zeroes */

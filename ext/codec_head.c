@@ -40,6 +40,8 @@ void sync_head_free(sync_head *head)
     sync_free(head->sites);
     sync_matrix_free(&head->base);
     sync_matrix_free(&head->start);
+    sync_matrix_free(&head->floor);
+    sync_matrix_free(&head->held);
     *head = (sync_head){0};
 }
 
@@ -173,14 +175,16 @@ static const char *misuse(const sync_head *head, sync_head_kind kind)
     uint64_t names = 0;
     for (uint32_t t = 0; t < head->table_count; t++) {
         const sync_table_head *table = &head->tables[t];
-        names += 2 * (uint64_t)table->key_count + (kind == SYNC_HEAD_CHANGES ? table->col_count : 0);
+        names += 2 * (uint64_t)table->key_count + (kind != SYNC_HEAD_SEEN ? table->col_count : 0);
     }
     if (names > SYNC_HEAD_NAMES_MAX) {
         return "too many columns in all tables together";
     }
     uint32_t starts = kind == SYNC_HEAD_SEEN ? head->site_count : 1;
     if (!matrix_is(&head->base, head->table_count, head->site_count) ||
-        !matrix_is(&head->start, head->table_count, starts)) {
+        !matrix_is(&head->start, head->table_count, starts) ||
+        (kind == SYNC_HEAD_WHOLE && (!matrix_is(&head->floor, head->table_count, head->site_count) ||
+                                     !matrix_is(&head->held, head->table_count, head->site_count)))) {
         return "a matrix of a head has the wrong size";
     }
     for (uint32_t t = 0; t < head->table_count; t++) {
@@ -189,7 +193,7 @@ static const char *misuse(const sync_head *head, sync_head_kind kind)
         for (uint32_t i = 0; named && i < table->key_count; i++) {
             named = table->key_names[i] != NULL && table->key_collations[i] != NULL;
         }
-        for (uint32_t i = 0; named && kind == SYNC_HEAD_CHANGES && i < table->col_count; i++) {
+        for (uint32_t i = 0; named && kind != SYNC_HEAD_SEEN && i < table->col_count; i++) {
             named = table->col_names[i] != NULL;
         }
         if (!named) {
@@ -225,7 +229,7 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
             sync_buf_put_u8(buf, table->key_affinities[i]);
             sync_buf_put_blob(buf, table->key_collations[i], strlen(table->key_collations[i]));
         }
-        if (kind == SYNC_HEAD_CHANGES) {
+        if (kind != SYNC_HEAD_SEEN) {
             put_names(buf, table->col_names, table->col_count);
         }
     }
@@ -233,9 +237,16 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
         sync_matrix_put(buf, &head->base);
         sync_matrix_put(buf, &head->start);
     }
-    if (kind == SYNC_HEAD_CHANGES) {
+    if (kind != SYNC_HEAD_SEEN) {
         sync_buf_put_varint(buf, head->part);
         sync_buf_put_varint(buf, head->delta);
+    }
+    for (uint32_t t = 0; kind == SYNC_HEAD_WHOLE && t < head->table_count; t++) {
+        sync_buf_put_varint(buf, head->tables[t].lives | head->tables[t].whole);
+    }
+    if (kind == SYNC_HEAD_WHOLE) {
+        sync_matrix_put(buf, &head->floor);
+        sync_matrix_put(buf, &head->held);
     }
     return SYNC_OK;
 }
@@ -379,7 +390,7 @@ static int get_table(sync_span *span, sync_table_head *t, sync_head_kind kind, u
     if (rc == SYNC_OK) {
         rc = get_key_kinds(span, t, names_left);
     }
-    if (rc == SYNC_OK && kind == SYNC_HEAD_CHANGES) {
+    if (rc == SYNC_OK && kind != SYNC_HEAD_SEEN) {
         rc = get_names(span, &t->col_names, &t->col_count, SYNC_COLUMNS_MAX, names_left);
     }
     return rc;
@@ -430,6 +441,41 @@ static int get_part(sync_span *span, sync_head *head)
     return span->bad ? SYNC_CORRUPT : SYNC_OK;
 }
 
+/* Of tables that come whole something has been forgotten, of the others nothing is said. */
+static bool forgets(const sync_head *head, uint32_t table)
+{
+    bool some = false;
+    for (uint32_t i = 0; i < head->site_count; i++) {
+        some = some || sync_matrix_at(&head->floor, table, i) != 0;
+    }
+    return some;
+}
+
+static int get_wholes(sync_span *span, sync_head *head)
+{
+    head->forgets = true;
+    for (uint32_t t = 0; t < head->table_count; t++) {
+        uint64_t lives = sync_span_varint(span);
+        head->tables[t].whole = lives & 1;
+        head->tables[t].lives = lives & ~UINT64_C(1);
+        head->wholes += head->tables[t].whole;
+    }
+    int rc = span->bad ? SYNC_CORRUPT : SYNC_OK;
+    rc = rc == SYNC_OK ? sync_matrix_get(span, &head->floor, head->table_count,
+                                         head->table_count > 0 ? head->site_count : 0)
+                       : rc;
+    rc = rc == SYNC_OK ? sync_matrix_get(span, &head->held, head->table_count,
+                                         head->table_count > 0 ? head->site_count : 0)
+                       : rc;
+    for (uint32_t t = 0; rc == SYNC_OK && t < head->table_count; t++) {
+        if (forgets(head, t) != head->tables[t].whole) {
+            sync_span_fail(span, 0);
+            rc = SYNC_CORRUPT;
+        }
+    }
+    return rc;
+}
+
 int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind)
 {
     *head = (sync_head){0};
@@ -445,8 +491,11 @@ int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind)
         uint32_t starts = kind == SYNC_HEAD_SEEN ? head->site_count : 1;
         rc = sync_matrix_get(span, &head->start, head->table_count, head->table_count > 0 ? starts : 0);
     }
-    if (rc == SYNC_OK && kind == SYNC_HEAD_CHANGES) {
+    if (rc == SYNC_OK && kind != SYNC_HEAD_SEEN) {
         rc = get_part(span, head);
+    }
+    if (rc == SYNC_OK && kind == SYNC_HEAD_WHOLE) {
+        rc = get_wholes(span, head);
     }
     if (rc != SYNC_OK) {
         sync_head_free(head);
@@ -454,21 +503,25 @@ int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind)
     return rc;
 }
 
-int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_error *error)
+int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_head_kind *kind,
+                        sync_error *error)
 {
-    const char *what = strcmp(magic, SYNC_MAGIC_SEEN) == 0 ? "sync_seen blob" : "changeset";
+    bool seen = strcmp(magic, SYNC_MAGIC_SEEN) == 0;
+    const char *what = seen ? "sync_seen blob" : "changeset";
+    unsigned newest = seen ? SYNC_FORMAT_VERSION : SYNC_FORMAT_VERSION_WHOLE;
     if (bytes < SYNC_PREAMBLE_BYTES || memcmp(blob, magic, SYNC_MAGIC_BYTES) != 0) {
         return sync_fail(error, SYNC_CORRUPT, "not a %s: the first bytes are wrong", what);
     }
     unsigned format = ((const uint8_t *)blob)[SYNC_MAGIC_BYTES];
-    if (format > SYNC_FORMAT_VERSION) {
+    if (format > newest) {
         return sync_fail(error, SYNC_FORMAT,
-                         "this %s has format %u; this version knows %d: use a newer sync_ext", what, format,
-                         SYNC_FORMAT_VERSION);
+                         "this %s has format %u; this version knows %u: use a newer sync_ext", what, format,
+                         newest);
     }
-    if (format != SYNC_FORMAT_VERSION) {
+    if (format < SYNC_FORMAT_VERSION) {
         return sync_fail(error, SYNC_CORRUPT, "this %s is damaged: there is no format %u", what, format);
     }
+    *kind = seen ? SYNC_HEAD_SEEN : format == SYNC_FORMAT_VERSION_WHOLE ? SYNC_HEAD_WHOLE : SYNC_HEAD_CHANGES;
     return SYNC_OK;
 }
 
@@ -507,8 +560,9 @@ int sync_seen_put(sync_buf *buf, const sync_head *head)
 
 int sync_seen_get(const void *blob, size_t bytes, sync_head *head, sync_error *error)
 {
+    sync_head_kind kind;
     *head = (sync_head){0};
-    int rc = sync_preamble_check(blob, bytes, SYNC_MAGIC_SEEN, error);
+    int rc = sync_preamble_check(blob, bytes, SYNC_MAGIC_SEEN, &kind, error);
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -525,7 +579,7 @@ int sync_seen_get(const void *blob, size_t bytes, sync_head *head, sync_error *e
         return sync_fail(error, SYNC_CORRUPT, "sync_seen blob: the checksum does not match");
     }
     sync_span span = sync_span_of(at + SYNC_PREAMBLE_BYTES, body - SYNC_PREAMBLE_BYTES);
-    rc = sync_head_get(&span, head, SYNC_HEAD_SEEN);
+    rc = sync_head_get(&span, head, kind);
     if (rc == SYNC_OK && sync_span_left(&span) > 0) {
         sync_head_free(head);
         rc = SYNC_CORRUPT;

@@ -35,7 +35,14 @@ enum {
     SYNC_CELL_SHIFT = 2
 };
 
-typedef enum sync_head_kind { SYNC_HEAD_CHANGES, SYNC_HEAD_SEEN } sync_head_kind;
+/* WHOLE: of a changeset of a file that has forgotten deletes, or heard of one that has. */
+typedef enum sync_head_kind { SYNC_HEAD_CHANGES, SYNC_HEAD_SEEN, SYNC_HEAD_WHOLE } sync_head_kind;
+
+/* Of a changeset that has this head. */
+static inline sync_head_kind sync_head_kind_of(const sync_head *head)
+{
+    return head->forgets ? SYNC_HEAD_WHOLE : SYNC_HEAD_CHANGES;
+}
 
 /* Appends a head. SYNC_OK or SYNC_MISUSE with `error`; lack of memory shows in buf. */
 int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, sync_error *error);
@@ -44,8 +51,9 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
 ** SYNC_NOMEM or SYNC_TOOBIG; after an error the head is empty. */
 int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind);
 
-/* SYNC_OK, SYNC_CORRUPT or SYNC_FORMAT. */
-int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_error *error);
+/* SYNC_OK, SYNC_CORRUPT or SYNC_FORMAT. *kind: of the head that follows. */
+int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_head_kind *kind,
+                        sync_error *error);
 
 /* What one item of a changeset of so many bytes may decompress to, in no case more than `max`. */
 static inline size_t sync_item_max(size_t bytes, size_t max)

@@ -22,6 +22,7 @@ struct sync_decoder {
     size_t item_max;  /* bytes of one item */
     uint64_t all_max; /* bytes of all together */
     uint64_t all;     /* ... that have come out */
+    sync_head_kind kind;
     sync_head head;
     sync_row row;
     sync_value key[SYNC_KEY_COLUMNS_MAX];
@@ -170,7 +171,7 @@ static int read_head(sync_decoder *d, sync_error *error)
     int rc = fill(d, 1, error);
     while (rc == SYNC_OK) {
         sync_span span = unread(d);
-        int got = sync_head_get(&span, &d->head, SYNC_HEAD_CHANGES);
+        int got = sync_head_get(&span, &d->head, d->kind);
         if (got == SYNC_OK) {
             d->at = (size_t)(span.at - d->data);
             return SYNC_OK;
@@ -198,7 +199,8 @@ int sync_decoder_open(const void *blob, size_t bytes, uint64_t value_bytes_max, 
                       sync_error *error)
 {
     *out = NULL;
-    int rc = sync_preamble_check(blob, bytes, SYNC_MAGIC_CHANGES, error);
+    sync_head_kind kind;
+    int rc = sync_preamble_check(blob, bytes, SYNC_MAGIC_CHANGES, &kind, error);
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -207,6 +209,7 @@ int sync_decoder_open(const void *blob, size_t bytes, uint64_t value_bytes_max, 
         return fail(SYNC_NOMEM, "out of memory", error);
     }
     *d = (sync_decoder){.in = {(const uint8_t *)blob + SYNC_PREAMBLE_BYTES, bytes - SYNC_PREAMBLE_BYTES, 0}};
+    d->kind = kind;
     d->value_max = value_bytes_max < SYNC_VALUE_BYTES_MAX ? (size_t)value_bytes_max : SYNC_VALUE_BYTES_MAX;
     d->item_max = SYNC_HEAD_BYTES_MAX;
     d->all_max = SYNC_ALL_FREE + (uint64_t)SYNC_ALL_RATIO * bytes;
@@ -329,8 +332,9 @@ static int get_details(sync_decoder *d, sync_span *span, unsigned flags, unsigne
     if (row->cl == 0 || sync_row_alive(row) == dead || (identity == SYNC_BY_ROW && row->cl > 2)) {
         sync_span_fail(span, 0);
     }
-    row->born = (extra & SYNC_MORE_BORN) != 0 ? sync_stamp_get(span, base.hlc, d->head.site_count)
-                                              : sync_wire_born(identity, dead, row->stamp);
+    *(identity == SYNC_BY_ROW ? &row->born : &row->origin) =
+        (extra & SYNC_MORE_BORN) != 0 ? sync_stamp_get(span, base.hlc, d->head.site_count)
+                                      : sync_wire_born(identity, dead, row->stamp);
     if ((extra & SYNC_MORE_MOVED) != 0) {
         sync_moved_get(span, row, d->head.site_count, &row->number);
         check_moved(d, span, identity);
@@ -339,11 +343,12 @@ static int get_details(sync_decoder *d, sync_span *span, unsigned flags, unsigne
     return (extra & SYNC_MORE_REFS) != 0 ? sync_refs_get(span, row, &bounds) : SYNC_OK;
 }
 
-static bool are_flags_valid(unsigned flags, unsigned extra, sync_identity identity)
+static bool are_flags_valid(const sync_decoder *d, unsigned flags, unsigned extra, sync_identity identity)
 {
     unsigned shape = flags & (SYNC_ROW_DEAD | SYNC_ROW_FULL | SYNC_ROW_EXISTS);
     return (shape & (shape - 1)) == 0 && (extra & SYNC_MORE_UNUSED) == 0 &&
-           (identity == SYNC_BY_ROW || (extra & SYNC_MORE_BORN) == 0);
+           (identity == SYNC_BY_ROW || (extra & SYNC_MORE_BORN) == 0 ||
+            (d->kind == SYNC_HEAD_WHOLE && (shape & (SYNC_ROW_FULL | SYNC_ROW_EXISTS)) != 0));
 }
 
 static int get_row(sync_decoder *d, sync_span *span, unsigned flags)
@@ -355,7 +360,7 @@ static int get_row(sync_decoder *d, sync_span *span, unsigned flags)
     const sync_table_head *table = &d->head.tables[d->table];
     unsigned extra = (flags & SYNC_ROW_MORE) != 0 ? sync_span_u8(span) : 0;
     sync_row_reset(&d->row);
-    if (!are_flags_valid(flags, extra, table->identity)) {
+    if (!are_flags_valid(d, flags, extra, table->identity)) {
         sync_span_fail(span, 0);
     }
     for (uint32_t i = 0; i < table->key_count && !span->bad; i++) {

@@ -138,13 +138,14 @@ int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error
     e->all = e->item = e->largest = 0;
     sync_buf_reset(&e->raw);
     sync_buf_reset(&e->out);
-    int rc = sync_head_put(&e->raw, head, SYNC_HEAD_CHANGES, error);
+    int rc = sync_head_put(&e->raw, head, sync_head_kind_of(head), error);
     if (rc != SYNC_OK) {
         return rc;
     }
     (void)ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_only); /* of the session: cannot fail */
     sync_buf_put(&e->out, SYNC_MAGIC_CHANGES, SYNC_MAGIC_BYTES);
-    sync_buf_put_u8(&e->out, SYNC_FORMAT_VERSION);
+    sync_buf_put_u8(&e->out, sync_head_kind_of(head) == SYNC_HEAD_WHOLE ? SYNC_FORMAT_VERSION_WHOLE
+                                                                        : SYNC_FORMAT_VERSION);
     if (e->out.oom || e->raw.oom || note_tables(e, head) != SYNC_OK) {
         return fail_memory(e, error);
     }
@@ -268,7 +269,7 @@ static void put_details(sync_encoder *e, const sync_row *row, unsigned flags, un
         sync_buf_put_varint(&e->raw, row->cl);
     }
     if ((more & SYNC_MORE_BORN) != 0) {
-        sync_stamp_put(&e->raw, row->born, base.hlc);
+        sync_stamp_put(&e->raw, sync_stamp_is_none(row->origin) ? row->born : row->origin, base.hlc);
     }
     if ((more & SYNC_MORE_MOVED) != 0) {
         sync_moved_put(&e->raw, row, row->number);
@@ -286,8 +287,9 @@ static int put_row(sync_encoder *e, uint32_t table, const sync_value *key, const
     bool full = exists && is_full(row, e->columns[table]);
     sync_identity identity = e->identities[table];
     sync_stamp base = base_stamp(e, row);
-    bool born =
-        identity == SYNC_BY_ROW && !sync_stamp_equal(row->born, sync_wire_born(identity, dead, row->stamp));
+    bool born = identity == SYNC_BY_ROW
+                    ? !sync_stamp_equal(row->born, sync_wire_born(identity, dead, row->stamp))
+                    : exists && !sync_stamp_is_none(row->origin);
     unsigned more = (born ? SYNC_MORE_BORN : 0u) | (row->moved ? SYNC_MORE_MOVED : 0u) |
                     (row->ref_count > 0 ? SYNC_MORE_REFS : 0u);
     unsigned flags = SYNC_ITEM_ROW | (dead ? SYNC_ROW_DEAD : 0u) | (full ? SYNC_ROW_FULL : 0u) |

@@ -1,4 +1,5 @@
 /* sync_conflict: what merges put aside, for people to read. */
+#include "base.h"
 #include "json.h"
 #include "key.h"
 #include "meant.h"
@@ -433,5 +434,30 @@ int sync_conflict_is_ours(const sync_merging *m, const sync_table *t, const sync
     *ours = is_ours != is_theirs ? is_ours : newest.site == m->s->own_site;
     sync_buf_free(&stamp);
     sync_buf_free(&site);
+    return rc;
+}
+
+int sync_conflict_genesis(sync_merging *m, sync_table *t, const sync_value *key, const sync_slot *slot,
+                          const sync_row *local, const sync_row *remote)
+{
+    bool differs = false, exists = false;
+    if (t->identity != SYNC_BY_ROW || slot->in_clock || !slot->shown || remote->stamp.written ||
+        sync_stamp_is_none(remote->stamp)) {
+        return SYNC_OK;
+    }
+    sync_row mine = {0};
+    int rc = sync_row_copy(&mine, local) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
+    rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &mine, NULL, &m->arena, &exists, m->error) : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && exists && i < remote->count; i++) {
+        const sync_cell *theirs = &remote->cells[i], *ours = sync_row_find(&mine, theirs->col);
+        differs = differs || (ours && ours->carried && !theirs->stamp.written &&
+                              !sync_value_same(&ours->value, &theirs->value));
+    }
+    if (rc == SYNC_OK && differs) {
+        bool lost = sync_stamp_compare(&m->s->sites, local->stamp, remote->stamp) < 0;
+        rc = sync_conflict_add(m, t, key, lost ? &mine : remote, lost ? remote : &mine, false, "genesis",
+                               "both files had this row before they were tracked, with different content");
+    }
+    sync_row_free(&mine);
     return rc;
 }

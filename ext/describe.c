@@ -73,6 +73,15 @@ static void put_tables(sync_buf *buf, const sync_head *head)
         put_number(buf, "start", sync_matrix_at(&head->start, t, 0));
         put(buf, ",\"presumes\":");
         put_vector(buf, head, &head->base, t);
+        if (table->lives) {
+            put(buf, ",");
+            put_number(buf, "lives", table->lives);
+        }
+        if (table->whole) {
+            put(buf, ",\"whole\":true");
+            put(buf, ",\"forgotten\":");
+            put_vector(buf, head, &head->floor, t);
+        }
         put(buf, "}");
     }
     put(buf, "]");
@@ -88,6 +97,10 @@ static void put_row(sync_buf *buf, const sync_head *head, uint32_t table, const 
     sync_json_key(buf, key, t->key_count);
     put(buf, sync_row_alive(row) ? ",\"alive\":true," : ",\"alive\":false,");
     put_number(buf, "cl", row->cl);
+    if (!sync_stamp_is_none(row->origin)) {
+        put(buf, ",\"origin\":");
+        put_stamp(buf, head, row->origin);
+    }
     if (!sync_stamp_is_none(row->born)) {
         put(buf, ",\"born\":");
         put_stamp(buf, head, row->born);
@@ -126,7 +139,7 @@ int sync_describe(const void *changeset, size_t bytes, sync_buf *buf, sync_error
     }
     const sync_head *head = sync_decoder_head(d);
     put(buf, "{");
-    put_number(buf, "format", SYNC_FORMAT_VERSION);
+    put_number(buf, "format", head->forgets ? SYNC_FORMAT_VERSION_WHOLE : SYNC_FORMAT_VERSION);
     put(buf, ",\"site\":\"");
     sync_hex(buf, head->site, SYNC_SITE_BYTES);
     put(buf, "\",");

@@ -7,6 +7,7 @@
 #include "references.h"
 #include "rollbacks.h"
 #include "schema.h"
+#include "sql_text.h"
 
 #include <string.h>
 
@@ -78,41 +79,6 @@ void sync_engine_free(void *engine)
 }
 
 /* ---- loading ---- */
-
-static int load_sites(sync_db *s, sync_error *error)
-{
-    int64_t top;
-    int rc = sync_query_int(s, &top, 0, error, "SELECT max(sid) FROM main.sync_site");
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    if (top < 1 || top >= SYNC_SITES_MAX) {
-        return sync_fail(error, SYNC_CORRUPT, "sync_site: %lld is no valid local number", (long long)top);
-    }
-    s->site_ids = sync_arena_alloc(&s->metadata, (size_t)(top + 1) * SYNC_SITE_BYTES);
-    if (s->site_ids == NULL) {
-        return sync_fail_nomem(error);
-    }
-    memset(s->site_ids, 0, (size_t)(top + 1) * SYNC_SITE_BYTES);
-    s->site_room = (uint32_t)top + 1;
-    sqlite3_stmt *stmt;
-    rc = sync_prepare(s, &stmt, error, "SELECT sid, site FROM main.sync_site WHERE sid BETWEEN 1 AND %lld",
-                      (long long)top);
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        int64_t sid = sqlite3_column_int64(stmt, 0);
-        rc = SYNC_OK;
-        if (sid < 1 || sid > top) { /* in a damaged file SQLite gives rows that were not asked for */
-            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: its rows are not in order");
-        } else if (sqlite3_column_bytes(stmt, 1) != SYNC_SITE_BYTES) {
-            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: site %lld has no 16-byte id", (long long)sid);
-        } else {
-            memcpy(s->site_ids[sid], sqlite3_column_blob(stmt, 1), SYNC_SITE_BYTES);
-        }
-    }
-    sqlite3_finalize(stmt);
-    s->sites = (sync_sites){(uint32_t)top + 1, (const uint8_t(*)[SYNC_SITE_BYTES])s->site_ids};
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
-}
 
 /* Stable columns of one table from sync_column, then matched against the base table. */
 static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, sync_error *error)
@@ -305,12 +271,12 @@ static int load_tables(sync_db *s, sync_error *error)
     }
     s->tables = sync_arena_alloc(&s->metadata, (size_t)(count + 1) * sizeof *s->tables);
     sqlite3_stmt *stmt;
-    rc = s->tables
-             ? sync_prepare(
-                   s, &stmt, error,
-                   "SELECT tid, name, identity, options, genesis_hlc, genesis_site, "
-                   "genesis_covers, genesis_seq, pending, key, genesis_max FROM main.sync_table ORDER BY tid")
-             : sync_fail_nomem(error);
+    rc = s->tables ? sync_prepare(s, &stmt, error,
+                                  "SELECT tid, name, identity, options, genesis_hlc, genesis_site, "
+                                  "genesis_covers, genesis_seq, pending, key, genesis_max, %s FROM "
+                                  "main.sync_table ORDER BY tid",
+                                  s->format < 2 ? "0" : "lives")
+                   : sync_fail_nomem(error);
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -336,10 +302,12 @@ static int load_tables(sync_db *s, sync_error *error)
             .genesis_seq = sqlite3_column_int64(stmt, 7),
             .pending = sqlite3_column_int64(stmt, 8),
             .genesis_max = sqlite3_column_int64(stmt, 10),
+            .lives = (uint64_t)sqlite3_column_int64(stmt, 11),
         };
         t->genesis_own = strstr(t->options, "\"genesis\":\"own\"") != NULL;
         int64_t before = s->table_count ? (int64_t)s->tables[s->table_count - 1].tid : -1;
-        bool good = tid > before && tid <= SYNC_TID_MASK && t->genesis_site < s->sites.count;
+        bool good = tid > before && tid <= SYNC_TID_MASK && t->genesis_site < s->sites.count &&
+                    t->lives <= INT64_MAX && !(t->lives & 1);
         s->table_count += good;
         rc = good ? load_base(s, t, key, error) : SYNC_OK;
         if (rc == SYNC_OK && (!good || t->genesis_covers > t->col_count)) {
@@ -369,7 +337,7 @@ static int read_meta(sync_db *s, int64_t *generation, sync_error *error)
     if (rc == SQLITE_DONE) {
         rc = sync_fail(error, SYNC_CORRUPT, "sync_meta has no row: this file's metadata is damaged");
     } else if (rc == SQLITE_ROW) {
-        int format = sqlite3_column_int(s->meta_stmt, 0);
+        int format = s->format = sqlite3_column_int(s->meta_stmt, 0);
         s->own_site = (uint32_t)sqlite3_column_int64(s->meta_stmt, 1);
         s->hlc = (uint64_t)sqlite3_column_int64(s->meta_stmt, 2);
         s->folded = sqlite3_column_int64(s->meta_stmt, 3);
@@ -443,7 +411,7 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
         s->wide = wide != 0;
         s->has_meta = true;
         rc = rc == SYNC_OK ? read_meta(s, &generation, error) : rc;
-        rc = rc == SYNC_OK ? load_sites(s, error) : rc;
+        rc = rc == SYNC_OK ? sync_engine_load_sites(s, error) : rc;
         rc = rc == SYNC_OK ? load_tables(s, error) : rc;
         rc = rc == SYNC_OK ? sync_references_load(s, error) : rc;
         rc = rc == SYNC_OK ? check_own_site(s, error) : rc;
@@ -511,6 +479,22 @@ static int make_up(sync_db *s, sync_error *error)
     return rc;
 }
 
+/* Metadata that an earlier version made, brought to this one's format. */
+static int upgrade(sync_db *s, sync_error *error)
+{
+    int64_t taken = 0;
+    int rc =
+        sync_query_int(s, &taken, 0, error,
+                       "SELECT count(*) FROM main.sqlite_schema WHERE name = 'sync_peer' COLLATE NOCASE");
+    if (rc == SYNC_OK && taken) {
+        return sync_fail(
+            error, SYNC_ERROR,
+            "this file has a table of its own named sync_peer: rename it, this version needs the name");
+    }
+    rc = rc == SYNC_OK ? sync_exec(s, error, "%s", sql_upgrade_2) : rc;
+    return rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
+}
+
 static int open_operation(sync_db *s, sync_op *op, sync_error *error)
 {
     op->transaction = sqlite3_get_autocommit(s->db) != 0;
@@ -527,6 +511,9 @@ static int open_operation(sync_db *s, sync_op *op, sync_error *error)
     op->joined = op->mode == SYNC_WRITE && (rc = sync_keeper_join(s, error)) == SYNC_OK;
     op->depth = s->depth;
     rc = rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
+    rc = rc == SYNC_OK && op->mode == SYNC_WRITE && s->has_meta && s->format < SYNC_META_FORMAT
+             ? upgrade(s, error)
+             : rc;
     return rc == SYNC_OK ? SYNC_OK : sync_op_end(s, op, rc, error);
 }
 

@@ -12,7 +12,7 @@
 #include "vector.h"
 
 /* Version of the metadata in a file. A newer one is refused. */
-#define SYNC_META_FORMAT 1
+#define SYNC_META_FORMAT 2
 
 /* Operation codes of the journal; see sql/meta.sql. */
 enum {
@@ -117,6 +117,8 @@ typedef enum sync_stmt_slot {
     SYNC_STMT_CHANGES_READ_TEMP,
     SYNC_STMT_GENESIS_READ,
     SYNC_STMT_GENESIS_READ_TEMP,
+    SYNC_STMT_NAME,
+    SYNC_STMT_NAMED,
     SYNC_STMT_PARENT_FIND,
     SYNC_STMT_PARENT_FIND_TEMP,
     SYNC_STMT_MOVES_AT,
@@ -149,6 +151,7 @@ typedef struct sync_table {
     bool genesis_own;    /* identity row: rows from before tracking are this file's alone */
     int64_t genesis_seq;
     int64_t pending; /* rows that carry values of columns that are not here */
+    uint64_t lives;  /* identity key: what is not known has lived up to here, perhaps */
     uint32_t key_count;
     char **key_names;
     char **key_collations;
@@ -219,6 +222,7 @@ typedef struct sync_db {
     sqlite3 *db;
     char *path; /* of the main database; NULL for in-memory and temporary ones */
     bool has_meta;
+    int format; /* of the metadata */
     int64_t schema_version;
     /* The schema under which this connection last tried to show what is held; 0: not yet. */
     int64_t tried_version;
@@ -383,6 +387,7 @@ int sync_op_end(sync_db *s, sync_op *op, int result, sync_error *error);
 
 /* Loads tables, columns, sites afresh if the schema or the generation moved since the last time. */
 int sync_engine_refresh(sync_db *s, sync_error *error);
+int sync_engine_load_sites(sync_db *s, sync_error *error);
 void sync_engine_forget(sync_db *s); /* drops everything loaded; the next operation loads again */
 
 /* The birth of rows without a clock: none (copies of a file agree on them), or the genesis stamp itself. */
@@ -409,6 +414,27 @@ int sync_engine_save_seen(sync_db *s, const sync_matrix *seen, sync_error *error
 int sync_engine_cursors(sync_db *s, sync_matrix *cursors,
                         sync_error *error); /* column: the journal of that site */
 int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error);
+
+/* Which deletes have been forgotten, as the highest stamps of them; zero where none. Ever lower than what the file holds. */
+int sync_engine_floor(sync_db *s, sync_matrix *floor, sync_error *error);
+int sync_engine_save_floor(sync_db *s, const sync_matrix *floor, sync_error *error);
+
+/* The highest stamps of what has come ahead of `seen`, in a part of a delta whose end has not come. */
+int sync_engine_met(sync_db *s, sync_matrix *met, sync_error *error);
+int sync_engine_save_met(sync_db *s, const sync_matrix *met, sync_error *error);
+
+/* A matrix of the file (tables in s->tables order, sites by local number) as it is stored, and the reverse. */
+int sync_engine_pack(const sync_db *s, const sync_matrix *m, sync_buf *to, sync_error *error);
+int sync_engine_unpack(sync_db *s, const void *blob, size_t bytes, sync_matrix *m, sync_error *error);
+
+/* What the table's rows of which nothing is known may have lived up to. */
+int sync_engine_set_lives(sync_db *s, sync_table *t, uint64_t lives, sync_error *error);
+
+/* The causal length of a row's next life under identity key, after one of length cl (0: of which nothing is known). */
+static inline uint64_t sync_next_life(const sync_table *t, uint64_t cl)
+{
+    return (cl > t->lives ? cl : t->lives) + 1;
+}
 
 /* Notes for sync_site_anew: what others have of a table (0: of none) is to be asked for again; `elsewhere`: what this file wrote is under a name
 ** that it has no more, so it needs a new site id. */

@@ -20,6 +20,10 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
 ** made anew): what must be durable before it is told. Then the overlay must not be used. s->overlay.hlc is the clock after it. */
 int sync_fold_virtual(sync_db *s, bool *need_real, sync_error *error);
 
+/* Clears away what an earlier schema left in TEMP under the name sync_KIND_TID. SQLite drops no table while a SELECT of the caller runs: then it
+** is renamed. */
+int sync_overlay_clear(sync_db *s, const char *kind, uint32_t tid, sync_error *error);
+
 /* Journal entries above sync_meta.folded. */
 int sync_fold_tail(sync_db *s, int64_t *entries, sync_error *error);
 

@@ -4,14 +4,18 @@
 #include "apply.h"
 #include "capture.h"
 #include "changes.h"
+#include "compact.h"
 #include "describe.h"
 #include "operation.h"
+#include "options.h"
+#include "peers.h"
 #include "preview.h"
 #include "renumber.h"
 #include "rollbacks.h"
 #include "touch.h"
 #include "verdict.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- results ---- */
@@ -100,64 +104,6 @@ static int name_argument(const call *c, const char *function, const char **name,
     return SYNC_OK;
 }
 
-/* ---- options ---- */
-
-enum { OPTION_BYTES = 16 };
-
-/* Reads a JSON object of options: names lists those that there are, values gets the value of each as text ("" where it is not given). */
-static int read_options(sync_db *s, sqlite3_value *options, const char *function, const char *const *names,
-                        uint32_t count, char (*values)[OPTION_BYTES], sync_error *error)
-{
-    uint32_t given = 0; /* a bit each */
-    for (uint32_t i = 0; i < count; i++) {
-        values[i][0] = 0;
-    }
-    if (options == NULL || sqlite3_value_type(options) == SQLITE_NULL) {
-        return SYNC_OK;
-    }
-    sqlite3_stmt *stmt;
-    sync_error reading = {0}; /* not by json_valid(): it calls invalid what it finds no memory for */
-    int rc = sync_prepare(s, &stmt, error,
-                          "SELECT key, value, o.\"is\" FROM (SELECT json_type(?1) = 'object' AS \"is\") AS o"
-                          " LEFT JOIN json_each(iif(o.\"is\", ?1, '[]'))");
-    if (rc == SYNC_OK && sqlite3_bind_value(stmt, 1, options)) {
-        rc = sync_fail_db(s, error, NULL);
-    }
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, &reading)) == SQLITE_ROW) {
-        rc = SYNC_OK;
-        const char *key = (const char *)sqlite3_column_text(stmt, 0);
-        const char *text = (const char *)sqlite3_column_text(stmt, 1);
-        uint32_t i = 0;
-        while (key && i < count && strcmp(key, names[i]) != 0) {
-            i++;
-        }
-        if (!sqlite3_column_int(stmt, 2)) {
-            sync_fail(&reading, SYNC_ERROR, "not an object");
-        } else if (key && i == count) {
-            char known[SYNC_ERROR_BYTES] = "";
-            for (uint32_t n = 0; n < count; n++) {
-                size_t end = strlen(known);
-                sqlite3_snprintf((int)(sizeof known - end), known + end, "%s\"%s\"", n ? ", " : "", names[n]);
-            }
-            rc = sync_fail(error, SYNC_ERROR, "%s: unknown option \"%s\"; known: %s", function, key, known);
-        } else if (key && given >> i & 1) {
-            rc = sync_fail(error, SYNC_ERROR, "%s: option \"%s\" is given twice", function, key);
-        } else if (key) {
-            given |= 1u << i;
-            sqlite3_snprintf(OPTION_BYTES, values[i], "%s", text == NULL ? "null" : *text ? text : "''");
-        }
-    }
-    sqlite3_finalize(stmt);
-    if (reading.code == SYNC_ERROR) {
-        return sync_fail(error, SYNC_ERROR, "%s: options are a JSON object, such as {\"%s\": ...}", function,
-                         names[0]);
-    }
-    if (reading.code != SYNC_OK) {
-        return sync_fail(error, reading.code, "%s", reading.text);
-    }
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
-}
-
 /* ---- tracking ---- */
 
 static int one_of(const char *option, const char *value, const char *a, const char *b, int *is_b,
@@ -200,12 +146,12 @@ static int read_references(sync_db *s, sqlite3_value *options, char **references
 static int track(call *c, sync_error *error)
 {
     static const char *const names[] = {"identity", "genesis", "references"};
-    char values[3][OPTION_BYTES], *references = NULL;
+    char values[3][SYNC_OPTION_BYTES], *references = NULL;
     int identity = -1, own = -1;
     const char *name = NULL;
     int rc = name_argument(c, "sync_track", &name, error);
     rc = rc == SYNC_OK
-             ? read_options(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_track", names, 3, values, error)
+             ? sync_options_read(c->s, c->argc > 1 ? c->argv[1] : NULL, "sync_track", names, 3, values, error)
              : rc;
     rc = rc == SYNC_OK ? one_of(names[0], values[0], "key", "row", &identity, error) : rc;
     rc = rc == SYNC_OK ? one_of(names[1], values[1], "shared", "own", &own, error) : rc;
@@ -425,8 +371,8 @@ static void fn_changeset(sqlite3_context *context, int argc, sqlite3_value **arg
 static int read_dry_run(sync_db *s, sqlite3_value *options, bool *dry, sync_error *error)
 {
     static const char *const names[] = {"dry_run"};
-    char value[OPTION_BYTES];
-    int rc = read_options(s, options, "sync_apply", names, 1, &value, error);
+    char value[SYNC_OPTION_BYTES];
+    int rc = sync_options_read(s, options, "sync_apply", names, 1, &value, error);
     *dry = rc == SYNC_OK && strcmp(value, "1") == 0;
     if (rc == SYNC_OK && !*dry && value[0] && strcmp(value, "0") != 0 && strcmp(value, "null") != 0) {
         rc = sync_fail(error, SYNC_ERROR, "sync_apply: dry_run is true or false, not \"%s\"", value);
@@ -484,6 +430,73 @@ static void fn_apply(sqlite3_context *context, int argc, sqlite3_value **argv)
     } else {
         (void)perform(context, argc, argv, TO_WRITE, apply);
     }
+}
+
+/* ---- compaction ---- */
+
+/* A number of seconds; null: never. */
+static int read_seconds(const char *option, const char *value, int64_t *seconds, sync_error *error)
+{
+    char *end = NULL;
+    if (value[0] == 0) {
+        return SYNC_OK;
+    }
+    if (strcmp(value, "null") == 0) {
+        *seconds = -1;
+        return SYNC_OK;
+    }
+    int64_t given = strtoll(value, &end, 10);
+    if (*end || given < 0 || strlen(value) >= SYNC_OPTION_BYTES - 1) {
+        return sync_fail(error, SYNC_ERROR,
+                         "sync_compact: %s is a number of seconds, or null for never, not \"%s\"", option,
+                         value);
+    }
+    *seconds = given;
+    return SYNC_OK;
+}
+
+static int compact(call *c, sync_error *error)
+{
+    static const char *const names[] = {"age", "acknowledged"};
+    char values[2][SYNC_OPTION_BYTES];
+    sync_compaction how = {.age = SYNC_COMPACT_AGE_S, .acknowledged = 0};
+    int64_t gone = 0;
+    if (!c->s->has_meta) {
+        return sync_not_tracked(error);
+    }
+    int rc =
+        sync_options_read(c->s, c->argc > 0 ? c->argv[0] : NULL, "sync_compact", names, 2, values, error);
+    rc = rc == SYNC_OK ? read_seconds(names[0], values[0], &how.age, error) : rc;
+    rc = rc == SYNC_OK ? read_seconds(names[1], values[1], &how.acknowledged, error) : rc;
+    rc = rc == SYNC_OK ? sync_compact(c->s, &how, &gone, error) : rc;
+    sqlite3_result_int64(c->context, gone);
+    return rc;
+}
+
+static void fn_compact(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    (void)perform(context, argc, argv, TO_WRITE, compact);
+}
+
+static int heard(call *c, sync_error *error)
+{
+    bool news = false;
+    if (!c->s->has_meta) {
+        return sync_not_tracked(error);
+    }
+    if (sqlite3_value_type(c->argv[0]) != SQLITE_BLOB) {
+        return sync_fail(error, SYNC_ERROR, "sync_heard: another file's sync_seen() (blob) is expected");
+    }
+    const void *blob = sqlite3_value_blob(c->argv[0]);
+    int rc = sync_peers_hear(c->s, blob ? blob : "", (size_t)sqlite3_value_bytes(c->argv[0]), &news, error);
+    rc = rc == SYNC_OK ? sync_engine_save(c->s, error) : rc;
+    sqlite3_result_int(c->context, news);
+    return rc;
+}
+
+static void fn_heard(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    (void)perform(context, argc, argv, TO_WRITE, heard);
 }
 
 static int touch(call *c, sync_error *error)
@@ -563,6 +576,9 @@ int sync_functions_register(sync_db *s)
                 {"sync_changeset", 1, fn_changeset},
                 {"sync_apply", 1, fn_apply},
                 {"sync_apply", 2, fn_apply},
+                {"sync_compact", 0, fn_compact},
+                {"sync_compact", 1, fn_compact},
+                {"sync_heard", 1, fn_heard},
                 {"sync_touch", 2, fn_touch},
                 {"sync_resolve", 2, fn_resolve},
                 {"sync_describe", 1, fn_describe}};

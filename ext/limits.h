@@ -18,7 +18,7 @@
 /* Sites in one changeset or vector, for the same reason. A site is one file that ever wrote. */
 #define SYNC_SITES_MAX 65536
 
-/* Cells of one tables-by-sites matrix, 8 bytes each: a merge has four of them at a time. */
+/* Cells of one tables-by-sites matrix, 8 bytes each: a merge has eight of them at a time. */
 #define SYNC_MATRIX_CELLS_MAX (256u << 10)
 
 /* Names of key columns, collations and columns in one head: each takes some 40 bytes of memory, and may be two bytes on the wire. */
@@ -47,6 +47,10 @@
 
 /* How far ahead of the wall clock a remote stamp may be before its delta is refused for now. */
 #define SYNC_DRIFT_MS_MAX 300000
+
+/* Deletes are forgotten after that many seconds, 90 days, unless sync_compact() is told otherwise: files that are used at all meet more often, and
+** for one that does not, nothing is lost but time. */
+#define SYNC_COMPACT_AGE_S (90 * 86400)
 
 /* Journal entries folded at a time: bounds memory (about 6 MiB), long enough to amortise the statements and to sort random keys. */
 #define SYNC_FOLD_CHUNK 32768

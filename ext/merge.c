@@ -99,6 +99,19 @@ static int join_cells(const sync_sites *sites, sync_row *into, const sync_row *r
     return SYNC_OK;
 }
 
+/* A life of which either side knows that it was kept where deletes are forgotten is such a one, also where a plain existence wins. */
+static void join_origins(sync_row *into, const sync_row *remote, bool moved_up)
+{
+    bool kept = !sync_stamp_is_none(into->origin) || !sync_stamp_is_none(remote->origin);
+    if (moved_up) {
+        into->origin = !kept                                ? SYNC_STAMP_NONE
+                       : sync_stamp_is_none(remote->origin) ? remote->stamp
+                                                            : remote->origin;
+    } else if (kept && sync_stamp_is_none(into->origin)) {
+        into->origin = sync_stamp_equal(into->stamp, remote->stamp) ? remote->origin : into->stamp;
+    }
+}
+
 sync_merged sync_row_merge(const sync_sites *sites, sync_identity identity, sync_row *into,
                            const sync_row *remote)
 {
@@ -117,6 +130,7 @@ sync_merged sync_row_merge(const sync_sites *sites, sync_identity identity, sync
     if (join_refs(sites, into, remote) != SYNC_OK || join_cells(sites, into, remote, &taken) != SYNC_OK) {
         return SYNC_MERGE_NOMEM;
     }
+    join_origins(into, remote, moved_up);
     if (moved_up) {
         into->stamp = remote->stamp;
         into->moved = remote->moved;

@@ -157,6 +157,10 @@ int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *
 int sync_conflict_unlist(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                          const char *reason);
 
+/* Genesis rows of one number are taken for the same row; where they differ, what loses is listed. local and slot: as sync_find gave them. */
+int sync_conflict_genesis(sync_merging *m, sync_table *t, const sync_value *key, const sync_slot *slot,
+                          const sync_row *local, const sync_row *remote);
+
 /* Is there such a note of the row? */
 int sync_conflict_noted(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
                         const char *reason, bool *noted);

@@ -30,6 +30,41 @@ sync_table *sync_engine_tid(sync_db *s, uint32_t tid)
     return NULL;
 }
 
+int sync_engine_load_sites(sync_db *s, sync_error *error)
+{
+    int64_t top;
+    int rc = sync_query_int(s, &top, 0, error, "SELECT max(sid) FROM main.sync_site");
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    if (top < 1 || top >= SYNC_SITES_MAX) {
+        return sync_fail(error, SYNC_CORRUPT, "sync_site: %lld is no valid local number", (long long)top);
+    }
+    s->site_ids = sync_arena_alloc(&s->metadata, (size_t)(top + 1) * SYNC_SITE_BYTES);
+    if (s->site_ids == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(s->site_ids, 0, (size_t)(top + 1) * SYNC_SITE_BYTES);
+    s->site_room = (uint32_t)top + 1;
+    sqlite3_stmt *stmt;
+    rc = sync_prepare(s, &stmt, error, "SELECT sid, site FROM main.sync_site WHERE sid BETWEEN 1 AND %lld",
+                      (long long)top);
+    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        int64_t sid = sqlite3_column_int64(stmt, 0);
+        rc = SYNC_OK;
+        if (sid < 1 || sid > top) { /* in a damaged file SQLite gives rows that were not asked for */
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: its rows are not in order");
+        } else if (sqlite3_column_bytes(stmt, 1) != SYNC_SITE_BYTES) {
+            rc = sync_fail(error, SYNC_CORRUPT, "sync_site: site %lld has no 16-byte id", (long long)sid);
+        } else {
+            memcpy(s->site_ids[sid], sqlite3_column_blob(stmt, 1), SYNC_SITE_BYTES);
+        }
+    }
+    sqlite3_finalize(stmt);
+    s->sites = (sync_sites){(uint32_t)top + 1, (const uint8_t(*)[SYNC_SITE_BYTES])s->site_ids};
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 int sync_engine_save(sync_db *s, sync_error *error)
 {
     int rc = SYNC_OK;
@@ -158,20 +193,31 @@ int sync_engine_add_column(sync_db *s, sync_table *t, const char *name, uint32_t
 
 /* ---- vectors: as a blob, varint count of tables, their ids, varint count of sites, their local numbers, the matrix ---- */
 
+int sync_engine_pack(const sync_db *s, const sync_matrix *m, sync_buf *to, sync_error *error)
+{
+    sync_buf_put_varint(to, s->table_count);
+    for (uint32_t t = 0; t < s->table_count; t++) {
+        sync_buf_put_varint(to, s->tables[t].tid);
+    }
+    sync_buf_put_varint(to, m->sites);
+    sync_matrix_put(to, m);
+    return to->oom ? sync_fail_nomem(error) : SYNC_OK;
+}
+
+/* Where nothing but zeros is said, nothing is stored. */
 static int put_vectors(sync_db *s, const char *column, const sync_matrix *m, sync_error *error)
 {
     sync_buf buf = {0};
-    sync_buf_put_varint(&buf, s->table_count);
-    for (uint32_t t = 0; t < s->table_count; t++) {
-        sync_buf_put_varint(&buf, s->tables[t].tid);
-    }
-    sync_buf_put_varint(&buf, m->sites);
-    sync_matrix_put(&buf, m);
     sqlite3_stmt *stmt = NULL;
-    int rc = buf.oom ? sync_fail_nomem(error)
-                     : sync_borrow(s, &stmt, error, "UPDATE main.sync_meta SET \"%w\" = ?1", column);
+    bool some = false;
+    for (size_t i = 0; !some && i < (size_t)m->tables * m->sites; i++) {
+        some = m->cell[i] != 0;
+    }
+    int rc = some ? sync_engine_pack(s, m, &buf, error) : SYNC_OK;
+    rc = rc == SYNC_OK ? sync_borrow(s, &stmt, error, "UPDATE main.sync_meta SET \"%w\" = ?1", column) : rc;
     if (rc == SYNC_OK) {
-        rc = sqlite3_bind_blob64(stmt, 1, buf.data, buf.len, SQLITE_STATIC) == SQLITE_OK
+        rc = (some ? sqlite3_bind_blob64(stmt, 1, buf.data, buf.len, SQLITE_STATIC)
+                   : sqlite3_bind_null(stmt, 1)) == SQLITE_OK
                  ? sync_run(s, stmt, error)
                  : sync_fail_nomem(error);
     }
@@ -214,11 +260,27 @@ static int spread_vectors(sync_db *s, const void *blob, size_t bytes, sync_matri
     return rc;
 }
 
-static int get_vectors(sync_db *s, const char *column, sync_matrix *m, sync_error *error)
+static int make_matrix(const sync_db *s, sync_matrix *m, sync_error *error)
 {
     int rc = sync_matrix_init(m, s->table_count, s->sites.count);
+    return rc == SYNC_OK ? rc : sync_fail(error, rc, "too many tables and sites for one vector");
+}
+
+int sync_engine_unpack(sync_db *s, const void *blob, size_t bytes, sync_matrix *m, sync_error *error)
+{
+    int rc = make_matrix(s, m, error);
+    rc = rc == SYNC_OK ? spread_vectors(s, blob, bytes, m, error) : rc;
     if (rc != SYNC_OK) {
-        return sync_fail(error, rc, "too many tables and sites for one vector");
+        sync_matrix_free(m);
+    }
+    return rc;
+}
+
+static int get_vectors(sync_db *s, const char *column, sync_matrix *m, sync_error *error)
+{
+    int rc = make_matrix(s, m, error);
+    if (rc != SYNC_OK) {
+        return rc;
     }
     sqlite3_stmt *stmt;
     rc = sync_borrow(s, &stmt, error, "SELECT \"%w\" FROM main.sync_meta", column);
@@ -259,6 +321,35 @@ int sync_engine_cursors(sync_db *s, sync_matrix *cursors, sync_error *error)
 int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error)
 {
     return put_vectors(s, "cursors", cursors, error);
+}
+
+int sync_engine_floor(sync_db *s, sync_matrix *floor, sync_error *error)
+{
+    return s->format < 2 ? make_matrix(s, floor, error) : get_vectors(s, "floor", floor, error);
+}
+
+int sync_engine_save_floor(sync_db *s, const sync_matrix *floor, sync_error *error)
+{
+    return put_vectors(s, "floor", floor, error);
+}
+
+int sync_engine_met(sync_db *s, sync_matrix *met, sync_error *error)
+{
+    return s->format < 2 ? make_matrix(s, met, error) : get_vectors(s, "met", met, error);
+}
+
+int sync_engine_save_met(sync_db *s, const sync_matrix *met, sync_error *error)
+{
+    return put_vectors(s, "met", met, error);
+}
+
+int sync_engine_set_lives(sync_db *s, sync_table *t, uint64_t lives, sync_error *error)
+{
+    int rc = sync_exec(s, error, "UPDATE main.sync_table SET lives = %lld WHERE tid = %u", (long long)lives,
+                       t->tid);
+    rc = rc == SYNC_OK ? bump_generation(s, error) : rc;
+    t->lives = rc == SYNC_OK ? lives : t->lives;
+    return rc;
 }
 
 int sync_engine_ask_anew(sync_db *s, uint32_t tid, bool elsewhere, sync_error *error)

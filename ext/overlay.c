@@ -39,8 +39,7 @@ static int overlay_fits(sync_db *s, const sync_table *t, bool *fits, sync_error 
     return rc;
 }
 
-/* Clears away what an earlier schema left under a name. SQLite drops no table while a SELECT of the caller runs: then it is renamed. */
-static int overlay_clear(sync_db *s, const char *kind, uint32_t tid, sync_error *error)
+int sync_overlay_clear(sync_db *s, const char *kind, uint32_t tid, sync_error *error)
 {
     uint32_t number;
     sync_error locked = {0};
@@ -65,8 +64,8 @@ static int overlay_table(sync_db *s, const sync_table *t, sync_error *error)
                    ? sync_exec(s, error, "DELETE FROM temp.sync_hidden_%u", t->tid)
                    : rc;
     }
-    rc = rc == SYNC_OK ? overlay_clear(s, "row", t->tid, error) : rc;
-    rc = rc == SYNC_OK ? overlay_clear(s, "hidden", t->tid, error) : rc;
+    rc = rc == SYNC_OK ? sync_overlay_clear(s, "row", t->tid, error) : rc;
+    rc = rc == SYNC_OK ? sync_overlay_clear(s, "hidden", t->tid, error) : rc;
     sync_error why = {0};
     rc = rc == SYNC_OK ? sync_capture_overlay_table(s, t, &why) : rc;
     return why.code == SYNC_OK ? rc : sync_fail_table(t, &why, error);

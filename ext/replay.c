@@ -126,9 +126,10 @@ static int begin_life(sync_fold *f, sync_table *t, const sync_value *key, sync_s
     sync_stamp oldest;
     bool claimed;
     int rc = sync_fold_claims_oldest(f, t, key, &claimed, &oldest);
-    row->cl = t->identity == SYNC_BY_ROW ? 1 : row->cl + 1;
+    row->cl = t->identity == SYNC_BY_ROW ? 1 : sync_next_life(t, row->cl);
     row->born = t->identity == SYNC_BY_ROW ? stamp : SYNC_STAMP_NONE;
     row->stamp = stamp;
+    row->origin = SYNC_STAMP_NONE;
     row->held = row->moved = false;
     row->count = row->ref_count = 0;
     if (rc == SYNC_OK && claimed) { /* it is as old as they are, or they would take its number from it */
@@ -144,6 +145,7 @@ static void end_life(sync_fold *f, const sync_table *t, sync_stamp stamp)
     sync_row *row = &f->row;
     row->cl = t->identity == SYNC_BY_ROW ? 2 : row->cl + 1;
     row->stamp = stamp;
+    row->origin = SYNC_STAMP_NONE;
     row->held = false;
     row->since =
         SYNC_STAMP_NONE; /* `moved` and `birth` stay: the tombstone lies under the number that it had */
@@ -281,6 +283,7 @@ static int replay_entry(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *
     }
     if (insert && alive) { /* INSERT OR REPLACE over a live row keeps the incarnation */
         row->stamp = stamp_of(f, e);
+        row->origin = sync_stamp_is_none(row->origin) ? SYNC_STAMP_NONE : row->stamp;
         row->held = false;
         row->ref_count = 0;
         rc = cover(f, t, row->stamp);
@@ -435,7 +438,7 @@ int sync_fold_key(sync_fold *f, sync_table *t, sync_entry *first)
         }
     }
     if (first == last && first->op == SYNC_OP_INSERT && first->exists && !first->has_clock &&
-        t->all_present && !t->meant && !may_be_genesis(t, first)) {
+        t->all_present && t->lives == 0 && !t->meant && !may_be_genesis(t, first)) {
         sync_stamp oldest;
         bool claimed;
         int failed = sync_fold_claims_oldest(f, t, first->key, &claimed, &oldest);

@@ -157,7 +157,7 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
 int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_error *error)
 {
     sync_span noted = sync_span_of(s->anew.data, s->anew.len);
-    sync_matrix seen = {0}, cursors = {0};
+    sync_matrix seen = {0}, cursors = {0}, floor = {0}, met = {0};
     uint32_t before = s->own_site;
     bool elsewhere = false;
     if (s->anew.len == 0) {
@@ -171,11 +171,15 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
     s->count += elsewhere;
     rc = rc == SYNC_OK ? sync_engine_seen(s, &seen, error) : rc;
     rc = rc == SYNC_OK ? sync_engine_cursors(s, &cursors, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_floor(s, &floor, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_met(s, &met, error) : rc;
     noted = sync_span_of(s->anew.data, s->anew.len);
     while (rc == SYNC_OK && sync_span_left(&noted) > 0) {
         const sync_table *t = sync_engine_tid(s, (uint32_t)(sync_span_u64(&noted) >> 1));
         for (uint32_t i = 0; t && i < s->sites.count; i++) {
-            if (i != before) {
+            if (i != before) { /* its rows are still here */
+                sync_matrix_raise(&met, (uint32_t)(t - s->tables), i,
+                                  sync_matrix_at(&seen, (uint32_t)(t - s->tables), i));
                 sync_matrix_set(&seen, (uint32_t)(t - s->tables), i, 0);
             }
             sync_matrix_set(&cursors, (uint32_t)(t - s->tables), i, 0);
@@ -183,8 +187,12 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
     }
     rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
     rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &cursors, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_save_floor(s, &floor, error) : rc; /* without tables that were let go */
+    rc = rc == SYNC_OK ? sync_engine_save_met(s, &met, error) : rc;
     sync_matrix_free(&seen);
     sync_matrix_free(&cursors);
+    sync_matrix_free(&floor);
+    sync_matrix_free(&met);
     sync_buf_reset(&s->anew);
     return rc;
 }

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-static const char *const own_tables[] = {"sync_meta",    "sync_site",     "sync_table",   "sync_column",
-                                         "sync_journal", "sync_applying", "sync_conflict"};
+static const char *const own_tables[] = {"sync_meta",    "sync_site",     "sync_table",    "sync_column",
+                                         "sync_journal", "sync_applying", "sync_conflict", "sync_peer"};
 
 bool sync_capture_owns_table(const sync_db *s, const char *name)
 {
@@ -133,7 +133,7 @@ static int make_metadata(sync_db *s, sync_error *error)
     const char *path = sqlite3_db_filename(s->db, "main");
     int rc = check_names(s, "this file",
                          "'sync_meta', 'sync_site', 'sync_table', 'sync_column', 'sync_journal', "
-                         "'sync_applying', 'sync_conflict', 'sync_conflict_row', "
+                         "'sync_applying', 'sync_conflict', 'sync_peer', 'sync_conflict_row', "
                          "'sync_conflict_held'",
                          error);
     if (rc == SYNC_OK && env->random(env->context, site, sizeof site) != 0) {
@@ -484,6 +484,7 @@ int sync_capture_untrack(sync_db *s, const char *name, sync_error *error)
                                        "DELETE FROM main.sync_applying;"
                                        "DELETE FROM main.sync_column WHERE tid = %u; DELETE FROM "
                                        "main.sync_table WHERE tid = %u;"
+                                       "DELETE FROM main.sync_peer;"
                                        "UPDATE main.sync_meta SET generation = generation + 1",
                                        SYNC_TID_MASK, tid, tid, tid, tid)
                            : rc;

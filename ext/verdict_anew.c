@@ -111,7 +111,7 @@ static int move(sync_verdict_state *v, sync_merging *m, sync_table *t, const syn
         rc = sync_verdict_refused(v, t, one->key, "it cannot follow",
                                   "there is a row of the key that it would have");
     }
-    row->cl = by_row ? 1 : there.cl + 1;
+    row->cl = by_row ? 1 : sync_next_life(t, there.cl);
     row->born = by_row ? stamp : SYNC_STAMP_NONE;
     row->stamp = stamp;
     row->held = row->moved = false;

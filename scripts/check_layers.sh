@@ -13,8 +13,8 @@ spine=(
     "key clocks base meant chunk site touch tail capture track gone"
     "fold fold_internal fold_claims fold_meant overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
-    "merging conflict against find clash parents place write lane order claims contest orphans settle renumber moves apply"
-    "operation clone preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
+    "floor parts peers compact merging conflict against find clash parents place write lane order claims contest orphans settle renumber moves whole apply"
+    "operation options clone preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
     "stream functions vtab_changes vtab_status vtab_renumbered tables"
     "sync_ext"
 )

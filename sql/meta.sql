@@ -2,19 +2,24 @@
 
 -- One row. site: local number of this file's own id. hlc: highest stamp issued or received. folded: journal entries up to
 -- here have become row clocks. count: the extension's own transactions. generation: changes with sync_site, sync_table, sync_column.
+-- floor: up to where deletes of each site have been forgotten. met: rows that came ahead of `seen`. All four are tables by sites.
 CREATE TABLE sync_meta(
     format INTEGER NOT NULL, site INTEGER NOT NULL, hlc INTEGER NOT NULL, folded INTEGER NOT NULL, count INTEGER NOT NULL,
-    device INTEGER, inode INTEGER, generation INTEGER NOT NULL, seen BLOB, cursors BLOB);
+    device INTEGER, inode INTEGER, generation INTEGER NOT NULL, seen BLOB, cursors BLOB, floor BLOB, met BLOB);
 
 -- Every file that ever wrote here, under a small number.
 CREATE TABLE sync_site(sid INTEGER PRIMARY KEY, site BLOB NOT NULL UNIQUE);
 
+-- Files that this one has heard of: what each held (as sync_meta.seen), and when that was, in milliseconds.
+CREATE TABLE sync_peer(site BLOB PRIMARY KEY, at INTEGER NOT NULL, seen BLOB NOT NULL) WITHOUT ROWID;
+
 -- Tracked tables. genesis_*: the stamp of rows that have no clock, the columns it covers (ids below), the version it was taken at, the highest number then.
+-- lives: even; a row of which nothing is known begins its next life above it, since forgotten deletes go up to it.
 CREATE TABLE sync_table(
     tid INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, identity TEXT NOT NULL, options TEXT NOT NULL,
     genesis_hlc INTEGER NOT NULL, genesis_site INTEGER NOT NULL, genesis_covers INTEGER NOT NULL, genesis_seq INTEGER NOT NULL,
     genesis_max INTEGER NOT NULL,
-    key TEXT NOT NULL, pending INTEGER NOT NULL DEFAULT 0, null_keys INTEGER NOT NULL DEFAULT 0);
+    key TEXT NOT NULL, pending INTEGER NOT NULL DEFAULT 0, null_keys INTEGER NOT NULL DEFAULT 0, lives INTEGER NOT NULL DEFAULT 0);
 
 -- Stable column ids. present: 1, the base table has it and the triggers know it; 2, they have just come to know it; 0, values of other
 -- files wait for it; -1 and -2, within one operation: it has just gone, without its values or with them; 3 + n, the former name of column n, under which other files may still send it; -3 - n, the same, and values wait
