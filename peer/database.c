@@ -592,3 +592,15 @@ int peer_database_fold(peer_database *d, bool *more)
     *more = rc == SQLITE_OK && entries >= PEER_FOLD_ENTRIES;
     return rc;
 }
+
+int peer_database_heard(peer_database *d, const void *seen, size_t bytes)
+{
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_busy_handler(d->db, NULL, NULL);
+    int rc = sqlite3_prepare_v2(d->db, "SELECT sync_heard(?1)", -1, &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_blob64(stmt, 1, seen, bytes, SQLITE_STATIC) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    sqlite3_finalize(stmt);
+    sqlite3_busy_handler(d->db, on_busy, d);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}

@@ -59,6 +59,7 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
         peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory");
         return false;
     }
+    l->unheard = true;
     return true;
 }
 
@@ -137,6 +138,7 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     }
     sync_buf_free(&l->theirs);
     l->theirs = joined;
+    l->unheard = true;
     joined = (sync_buf){0};
     if (l->implied.len > 0 && peer_seen_join(theirs, &l->implied, &joined) == SYNC_OK) {
         sync_buf_free(&l->implied);
@@ -185,6 +187,7 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
         sync_buf swap = l->theirs;
         l->theirs = l->implied;
         l->implied = swap;
+        l->unheard = true;
         sync_buf_reset(&l->implied);
         l->out_delta = false;
         l->rejects = 0;

@@ -192,6 +192,14 @@ void peer_room_check_done(peer_room *r, peer_link *l)
     peer_queue_put(r->network, m);
 }
 
+/* What the other side holds is noted in the file, for compaction. */
+static void note_heard(peer_room *r, peer_link *l)
+{
+    if (r->open && l->unheard && l->theirs.len > 0) {
+        l->unheard = peer_database_heard(&r->database, l->theirs.data, l->theirs.len) != SQLITE_OK;
+    }
+}
+
 /* ---- messages */
 
 static peer_link *find_link(const peer_room *r, uint64_t id)
@@ -226,6 +234,7 @@ static void link_down(peer_room *r, peer_link *l)
     *at = l->next;
     peer_outgoing_end(l);
     peer_incoming_forget(r, l);
+    note_heard(r, l);
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
     free(l->name);
@@ -342,6 +351,9 @@ static void use_quiet(peer_room *r, int64_t now_ms)
     if (r->unfolded && now_ms - r->foreign_ms >= PEER_QUIET_MS) {
         (void)peer_database_fold(d, &r->unfolded); /* what fails is folded by the next merge */
         r->seen_fresh = false;
+        for (peer_link *l = r->links; l != NULL; l = l->next) {
+            note_heard(r, l);
+        }
         if (!r->unfolded) {
             peer_merging_aside(r);
         }

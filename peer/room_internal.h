@@ -51,6 +51,7 @@ typedef struct peer_link {
     /* outgoing */
     bool asked;       /* `theirs` is known */
     sync_buf theirs;  /* what the other side holds for certain: its sync_seen(); empty: it tracks nothing */
+    bool unheard;     /* the file does not know yet: it is told in quiet moments, and when the link ends */
     sync_buf implied; /* ... and will hold when it has merged the delta that is out */
     bool dirty;       /* there may be something for it */
     bool told;        /* it knows that we had nothing more */
