@@ -20,6 +20,7 @@ typedef struct sim_event {
     const char *value_text;
     const sim_row *old; /* of a delete */
     bool weak;          /* perhaps no write: it may have won over others, and need not be found */
+    bool rewrites;      /* the whole row was written */
 } sim_event;
 
 typedef struct transaction {
@@ -161,7 +162,8 @@ static void put_cells(sim_draft *draft, const sim_schema *schema, int table, con
                                    .value = row->cell[c],
                                    .key_text = row->key_text,
                                    .value_text = row->text[c],
-                                   .weak = same});
+                                   .weak = same,
+                                   .rewrites = rewrites});
         }
     }
 }
@@ -175,17 +177,19 @@ void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *befor
             const sim_row *old = i < before->count[t] ? &before->row[t][i] : NULL;
             const sim_row *row = j < after->count[t] ? &after->row[t][j] : NULL;
             if (row == NULL || (old != NULL && old->key < row->key)) {
-                put(draft, (sim_event){VERB_DELETE, t, -1, 0, old->key, 0, old->key_text, "", old, false});
+                put(draft,
+                    (sim_event){VERB_DELETE, t, -1, 0, old->key, 0, old->key_text, "", old, false, false});
                 i++;
             } else if (old == NULL || row->key < old->key) {
-                put(draft, (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL, false});
+                put(draft,
+                    (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL, false, false});
                 put_cells(draft, schema, t, NULL, row, true);
                 j++;
             } else {
                 put_cells(draft, schema, t, old, row, rewrites);
                 if (rewrites && replaces) {
-                    put(draft,
-                        (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL, true});
+                    put(draft, (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL, true,
+                                           false});
                 }
                 i++;
                 j++;
@@ -258,15 +262,16 @@ static void enter(const sim_draft *draft, uint32_t number)
     }
 }
 
-void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table)
+void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table, int actor)
 {
     sim_draft draft = {0};
     for (int i = 0; i < dump->count[table]; i++) {
         const sim_row *row = &dump->row[table][i];
-        put(&draft, (sim_event){VERB_INSERT, table, -1, 0, row->key, 0, row->key_text, "", NULL, false});
+        put(&draft,
+            (sim_event){VERB_INSERT, table, -1, 0, row->key, 0, row->key_text, "", NULL, false, false});
         put_cells(&draft, schema, table, NULL, row, true);
     }
-    enter(&draft, new_transaction((transaction){.number = 0}));
+    enter(&draft, new_transaction((transaction){.number = 0, .actor = actor}));
     draft_free(&draft);
 }
 
@@ -315,6 +320,7 @@ static bool before(const sim_event *a, const sim_event *b)
 typedef struct checker {
     const sim_schema *schema;
     const sim_dump *final;
+    bool forgets;
     sim_aside aside;
     void *context;
 } checker;
@@ -406,6 +412,21 @@ static bool is_moved(const sim_event *d)
     return false;
 }
 
+/* Where the delete has been forgotten, a file may bring along a row that it wrote whole without knowing of it; or, if nobody has met it, one
+** from before its tracking. */
+static bool is_brought_along(const checker *c, const sim_event *d)
+{
+    for (size_t i = 0; c->forgets && i < event_count; i++) {
+        const sim_event *w = &events[i];
+        bool genesis = w->verb == VERB_INSERT && transactions[w->transaction].number == 0 &&
+                       transactions[w->transaction].actor != transactions[d->transaction].actor;
+        if (w->table == d->table && w->key == d->key && (genesis || (w->rewrites && !before(w, d)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What ADD COLUMN fills in is no write. */
 static bool is_default(const checker *c, const sim_event *e, const char *shown)
 {
@@ -443,7 +464,7 @@ static const char *check_set(const checker *c, const sim_event *e)
 static const char *check_delete(const checker *c, const sim_event *e)
 {
     const sim_row *row = find(c->final, e->table, e->key);
-    if (row == NULL || is_inserted_again(e) || is_moved(e)) {
+    if (row == NULL || is_inserted_again(e) || is_moved(e) || is_brought_along(c, e)) {
         return NULL;
     }
     if (schema_by_birth(c->schema, e->table)) { /* another row may have the number by now */
@@ -464,10 +485,11 @@ static bool is_elsewhere(const sim_event *e)
     return renumbered[e->table];
 }
 
-const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_aside aside, void *context)
+const char *ledger_check(const sim_schema *schema, const sim_dump *final, bool forgets, sim_aside aside,
+                         void *context)
 {
     static const char *const verbs[] = {"SET", "INSERT", "DELETE"};
-    checker c = {schema, final, aside, context};
+    checker c = {schema, final, forgets, aside, context};
     for (size_t i = 0; i < event_count; i++) {
         const sim_event *e = &events[i];
         const transaction *t = &transactions[e->transaction];

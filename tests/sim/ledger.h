@@ -53,7 +53,7 @@ bool dump_has(const sim_dump *dump, int table, const char *key_text);
 uint64_t sim_hash(uint64_t h, const char *text, size_t bytes); /* of key_text: sim_row.key */
 
 /* Rows that were there when their table was tracked: below all writes. */
-void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table);
+void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table, int actor);
 
 /* The draft is committed: the next transaction of `actor`, which knew what `knew` says and then itself. */
 void ledger_commit(sim_draft *draft, int actor, sim_vector *knew, int step);
@@ -72,7 +72,8 @@ void ledger_forget(const sim_vector *const *held, int count);
 typedef bool (*sim_aside)(void *context, int table, const char *key_text, const char *value_text);
 
 /* NULL, or which write was lost (lives until ledger_reset). */
-const char *ledger_check(const sim_schema *schema, const sim_dump *final, sim_aside aside, void *context);
+const char *ledger_check(const sim_schema *schema, const sim_dump *final, bool forgets, sim_aside aside,
+                         void *context); /* forgets: deletes may have been forgotten */
 
 size_t ledger_count(void);
 

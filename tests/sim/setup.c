@@ -85,7 +85,7 @@ void setup_track(sim_member *m, int table)
         return;
     }
     if (member_dump(m, &world.schema, m->engine, &dump) == SQLITE_OK) {
-        ledger_genesis(&world.schema, &dump, table);
+        ledger_genesis(&world.schema, &dump, table, m->actor);
     }
     m->tracked[table] = true;
 }
@@ -106,6 +106,7 @@ static void make_plan(sim_plan *plan, sim_dice *dice)
     plan->late_columns = dice_percent(dice, 40);
     plan->neighbours = dice_percent(dice, 50);
     plan->held_open = dice_percent(dice, 30);
+    plan->compacts = dice_percent(dice, 50);
 }
 
 void setup_plan(sim_dice *dice)

@@ -69,6 +69,28 @@ static void *seen_of(sim_member *m, size_t *size)
     return copy;
 }
 
+bool traffic_away(int who)
+{
+    return world.step < world.away_until[who];
+}
+
+void traffic_tell(int who, int to)
+{
+    size_t size = 0;
+    sim_member *m = &world.member[who], *r = &world.member[to];
+    void *seen = traffic_away(who) || m->machine->dead ? NULL : seen_of(m, &size);
+    sqlite3_stmt *stmt = NULL;
+    sim_here = r->machine;
+    int rc = seen ? sqlite3_prepare_v2(r->engine, "SELECT sync_heard(?1)", -1, &stmt, NULL) : SQLITE_DONE;
+    rc = rc == SQLITE_OK ? sqlite3_bind_blob(stmt, 1, seen, (int)size, SQLITE_STATIC) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
+        (void)world_may_fail(r, rc, "sync_heard", sqlite3_errmsg(r->engine));
+    }
+    sqlite3_finalize(stmt);
+    free(seen);
+}
+
 typedef struct parts { /* where the parts of a delta go */
     int receiver;      /* merged at once; -1: posted */
     int from, to;
@@ -177,7 +199,7 @@ void traffic_ask(int receiver, int sender)
 {
     size_t size = 0;
     sim_member *m = &world.member[receiver];
-    if (receiver == sender || m->machine->dead) {
+    if (receiver == sender || m->machine->dead || traffic_away(receiver)) {
         return;
     }
     void *seen = seen_of(m, &size);
@@ -191,7 +213,8 @@ void traffic_ask(int receiver, int sender)
 static void receive(const sim_message *letter)
 {
     sim_member *m = &world.member[letter->to];
-    if (m->machine->dead || world.cut[letter->from][letter->to]) {
+    if (m->machine->dead || world.cut[letter->from][letter->to] || traffic_away(letter->to) ||
+        traffic_away(letter->from)) {
         return;
     }
     if (letter->letter == LETTER_PART) {
@@ -241,7 +264,8 @@ int64_t traffic_pull(int receiver, int sender, bool must)
 {
     size_t size = 0;
     sim_member *r = &world.member[receiver], *s = &world.member[sender];
-    if (receiver == sender || r->machine->dead || s->machine->dead) {
+    if (receiver == sender || r->machine->dead || s->machine->dead || traffic_away(receiver) ||
+        traffic_away(sender)) {
         return 0;
     }
     void *seen = seen_of(r, &size);
@@ -262,7 +286,8 @@ void traffic_by_sql(int receiver, int sender)
 {
     size_t size = 0;
     sim_member *r = &world.member[receiver], *s = &world.member[sender];
-    if (receiver == sender || r->machine->dead || s->machine->dead) {
+    if (receiver == sender || r->machine->dead || s->machine->dead || traffic_away(receiver) ||
+        traffic_away(sender)) {
         return;
     }
     sim_vector knew = s->knows;

@@ -52,6 +52,16 @@ bool world_may_fail(const sim_member *m, int rc, const char *what, const char *e
     world_fail("%s on %d: %s (%d)", what, m->index, error ? error : "no text", rc);
 }
 
+static void compact_or_leave(sim_member *m, sim_dice *dice)
+{
+    if (dice_percent(dice, 60)) {
+        write_compaction(m);
+    } else {
+        world.away_until[m->index] = world.step + 2 + dice_below(dice, 30);
+        world_say("%d is away until step %d", m->index, world.away_until[m->index]);
+    }
+}
+
 static void one_step(sim_dice *dice)
 {
     int who = dice_below(dice, world.count);
@@ -64,7 +74,9 @@ static void one_step(sim_dice *dice)
         sim_intrude_at = 1 + dice_below(dice, 20);
         world.intruder = dice_percent(dice, 80) ? who : other;
     }
-    if (kind < 60) {
+    if (plan->compacts && dice_percent(dice, 14)) {
+        compact_or_leave(m, dice);
+    } else if (kind < 60) {
         calls_resolve(m);
     } else if (kind < 440) {
         write_some(m, dice_percent(dice, 85) ? m->app : m->engine, 1 + dice_below(dice, 4));

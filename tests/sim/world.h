@@ -24,7 +24,8 @@ typedef struct sim_message {
 } sim_message;
 
 typedef struct sim_plan { /* what may happen in this run */
-    bool crashes, power, errors, net_faults, skew, copies, restores, late_columns, neighbours, held_open;
+    bool crashes, power, errors, net_faults, skew, copies, restores, late_columns, neighbours, held_open,
+        compacts;
     bool
         stray; /* parts of an older delta come after those of a newer one, as no single link would bring them */
 } sim_plan;
@@ -48,6 +49,7 @@ typedef struct sim_world {
     unsigned deltas;
     unsigned newest[SIM_MEMBERS][SIM_MEMBERS]; /* from, to: the delta that began last */
     bool cut[SIM_MEMBERS][SIM_MEMBERS];        /* from, to: nothing arrives */
+    int away_until[SIM_MEMBERS];               /* step: the file writes, and meets nobody */
     bool orphans;                              /* somebody wrote with foreign keys off */
     int intruder;                              /* whose application acts in the middle */
     uint64_t statements, merges, crashes, writes;
@@ -76,6 +78,7 @@ void write_commit(sim_member *m, sqlite3 *db);
 void write_rollback(sim_member *m, sqlite3 *db);
 void write_column(sim_member *m, int table, int col);
 void write_upkeep(sim_member *m);
+void write_compaction(sim_member *m);
 void write_intrusion(void);
 /* Adds to its draft what changed from one dump to the next, as draft_add. Only what is tracked is written down; rows from before are, when
 ** their table is tracked. */
@@ -87,6 +90,8 @@ void calls_alter(sim_member *m);
 
 /* traffic.c: messages and merges. */
 void traffic_ask(int receiver, int sender);
+void traffic_tell(int who, int to); /* sync_heard() of what it holds now */
+bool traffic_away(int who);
 void traffic_deliver(void); /* what is due */
 void traffic_drop_all(void);
 /* Without a network: rows that came, or -1 if it could not be done now. */

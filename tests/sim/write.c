@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 void write_note(sim_member *m, const sim_dump *before, const sim_dump *after, bool rewrites, bool moves)
@@ -195,6 +197,31 @@ void write_upkeep(sim_member *m)
         (void)member_sql(m->app, "ROLLBACK");
     }
     m->busy = false;
+}
+
+/* Deletes are forgotten: those that all have who are known, or all that are older than so many seconds. What is known of others may have come
+** from anywhere, at any time. */
+void write_compaction(sim_member *m)
+{
+    static const char *const options[] = {"{\"age\": 0}", "{}", "{\"age\": 60}",
+                                          "{\"age\": 5, \"acknowledged\": 2}"};
+    sim_here = m->machine;
+    if (m->machine->dead) {
+        return;
+    }
+    for (int i = 0; i < world.count; i++) {
+        if (i != m->index && dice_percent(world.dice, 30)) {
+            traffic_tell(i, m->index);
+        }
+    }
+    char sql[80];
+    snprintf(sql, sizeof sql, "SELECT sync_compact('%s')", options[dice_below(world.dice, 4)]);
+    sim_here = m->machine;
+    int rc = m->machine->dead ? SQLITE_OK : member_sql(m->engine, sql);
+    world_say("%d: %s: %d", m->index, sql, rc);
+    if (rc != SQLITE_OK) {
+        (void)world_may_fail(m, rc, sql, sqlite3_errmsg(m->engine));
+    }
 }
 
 void write_intrusion(void)
