@@ -22,6 +22,12 @@ void prepare_sender(gift *g, bool wal);      /* the same; the gift is what b.db 
 void prepare_copied(gift *g, bool wal);      /* a copy: it takes another id first */
 void prepare_receiver(gift *g, bool wal);    /* the gift is a changeset that conflicts */
 void prepare_settling(gift *g, bool wal);    /* it is merged, rows are held; the gift makes room for some */
+void prepare_stale(
+    gift *g,
+    bool wal); /* b.db has forgotten deletes that a.db does not know of; the gift has the tables whole */
+void prepare_followed(gift *g,
+                      bool wal); /* both have met, and something is deleted; the gift is what b.db holds */
+void prepare_format_1(gift *g, bool wal); /* metadata as the first version made them */
 void prepare_held(
     gift *g,
     bool

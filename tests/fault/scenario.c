@@ -138,6 +138,8 @@ SQL_OPERATION(status, "SELECT * FROM sync_status")
 SQL_OPERATION(some, "SELECT * FROM sync_changes WHERE tbl = 'note' AND version > 2 ORDER BY version")
 SQL_OPERATION(number, "SELECT sync_resolve(id, 'keep both') FROM sync_conflict WHERE reason = 'number'")
 SQL_OPERATION(unique, "SELECT sync_resolve(id, 'ours') FROM sync_conflict WHERE reason = 'unique'")
+SQL_OPERATION(compact, "SELECT sync_compact('{\"age\": 0}')")
+SQL_OPERATION(heard, "SELECT sync_heard(?1)")
 /* Entries are chosen first: sync_resolve may switch foreign keys on, after which SQLite lets the statement that called it open no more tables. */
 #define SETTLE(choice, which)                                                                                \
     "SELECT sync_resolve(e.value ->> 0, e.value ->> 1) FROM json_each((SELECT json_group_array(json_array("  \
@@ -390,6 +392,10 @@ const scenario scenarios[] = {
     {"describe", .prepare = prepare_numbers, .run = run_describe},
     {"contested", .prepare = prepare_contest, .run = run_preview},
     {"options", .warm = true, .prepare = prepare_tracked, .run = run_options},
+    {"compact", .prepare = prepare_followed, .run = run_compact},
+    {"heard", .prepare = prepare_followed, .run = run_heard},
+    {"stale", .prepare = prepare_stale, .run = run_apply},
+    {"upgrade", .prepare = prepare_format_1, .run = run_fold},
     {"dump", .prepare = prepare_settling, .run = run_dump},
     {"clone", .prepare = prepare_empty, .run = run_clone},
     {"track-16", .utf16 = true, .prepare = prepare_untracked, .run = run_track},

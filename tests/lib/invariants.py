@@ -293,6 +293,19 @@ def check_table(db, meta, table, sites, say, whole):
     return lives
 
 
+def check_floor(db, meta, table, say, whole):
+    """Nothing is forgotten that the file does not claim to hold; lives of keys that are begun anew are above what was forgotten."""
+    seen, floor, met = (vectors(meta[c]).get(table.tid, []) for c in ("seen", "floor", "met"))
+    for site, hlc in enumerate(floor):
+        if whole and hlc > (meta["hlc"] if site == meta["site"] else seen[site] if site < len(seen) else 0):
+            say(f"{table.name}: deletes of site {site} are forgotten up to {hlc}, above seen")
+    if whole and any(met):
+        say(f"{table.name}: something has come ahead of seen")
+    (lives,) = db.execute("SELECT lives FROM main.sync_table WHERE tid = ?", (table.tid,)).fetchone()
+    if lives % 2 or (table.by_row and lives) or (not table.by_row and any(floor) and not lives):
+        say(f"{table.name}: lives is {lives}")
+
+
 def plain(value):
     kind, content = value
     return content.decode("utf-8", "surrogateescape") if kind == "text" else content
@@ -353,11 +366,11 @@ def check(path, whole=True, foreign_keys=True, stale_max=0):
 
 
 def check_metadata(db, say, whole, stale_max):
-    rows = db.execute("SELECT site, hlc, folded, seen, cursors FROM main.sync_meta").fetchall()
+    rows = db.execute("SELECT site, hlc, folded, seen, cursors, floor, met FROM main.sync_meta").fetchall()
     if len(rows) != 1:
         say(f"sync_meta has {len(rows)} rows")
         return
-    meta = dict(zip(("site", "hlc", "folded", "seen", "cursors"), rows[0]))
+    meta = dict(zip(("site", "hlc", "folded", "seen", "cursors", "floor", "met"), rows[0]))
     meta["newest"] = db.execute("SELECT max(seq) FROM main.sync_journal").fetchone()[0]
     ids = dict(db.execute("SELECT sid, site FROM main.sync_site"))
     sites = [ids.get(sid) for sid in range(max(ids) + 1)]
@@ -369,13 +382,18 @@ def check_metadata(db, say, whole, stale_max):
     tables = [Table(db, row) for row in
               db.execute("SELECT tid, name, identity, genesis_hlc, pending, key FROM main.sync_table ORDER BY tid").fetchall()]
     lives = []
-    for column in ("seen", "cursors"):
+    for column in ("seen", "cursors", "floor", "met"):
         try:
             vectors(meta[column])
         except (ValueError, IndexError) as problem:
             say(f"sync_meta.{column} {problem}")
             return
+    for site, seen in db.execute("SELECT site, seen FROM main.sync_peer"):
+        if len(site) != 16 or site == sites[meta["site"]]:
+            say(f"sync_peer has site {site.hex()}")
+        vectors(seen)
     for table in tables:
+        check_floor(db, meta, table, say, whole)
         lives += check_table(db, meta, table, sites, say, whole)
     known = {t.tid for t in tables}
     for (tid,) in db.execute(f"SELECT DISTINCT tid & {TID_MASK} FROM main.sync_journal WHERE k1 IS NOT NULL"):

@@ -134,6 +134,7 @@ static inline void leaf_assert_row(const sync_row *a, const sync_row *b)
     assert_int_equal(a->cl, b->cl);
     leaf_assert_stamp(a->born, b->born);
     leaf_assert_stamp(a->stamp, b->stamp);
+    leaf_assert_stamp(a->origin, b->origin);
     assert_int_equal(a->held, b->held);
     assert_int_equal(a->moved, b->moved);
     assert_int_equal(a->number, b->number);

@@ -91,6 +91,8 @@ static void make_state(sync_row *row, sync_identity identity)
         row->held = leaf_chance(10);
         if (leaf_chance(5)) {
             row->stamp = SYNC_STAMP_NONE;
+        } else if (identity == SYNC_BY_KEY && leaf_chance(10)) {
+            row->origin = leaf_stamp(SITES);
         }
         leaf_add_cells(row, leaf_chance(5) ? 300 : leaf_below(12), SITES, row->held);
         if (leaf_chance(5)) {
@@ -245,7 +247,9 @@ static void test_malformed(void **state)
         {"well formed: a second life", SYNC_BY_KEY, {0x08, 2, 3, 0}, 4, SYNC_OK},
         {"a second life by row", SYNC_BY_ROW, {0x08, 2, 3, 0}, 4, SYNC_CORRUPT},
         {"well formed: born by row", SYNC_BY_ROW, {0x10, 2, 0, 0}, 4, SYNC_OK},
-        {"born by key", SYNC_BY_KEY, {0x10, 2, 0, 0}, 4, SYNC_CORRUPT},
+        {"well formed: an origin, of none", SYNC_BY_KEY, {0x10, 2, 0, 0}, 4, SYNC_OK},
+        {"dead, with an origin", SYNC_BY_KEY, {0x11, 2, 0}, 3, SYNC_CORRUPT},
+        {"an origin of no existence", SYNC_BY_KEY, {0x50, 0x08, 0}, 3, SYNC_CORRUPT},
         {"no stamp, but a site", SYNC_BY_KEY, {0x42, 0x08, 1}, 3, SYNC_CORRUPT},
     };
     sync_row got = {0};

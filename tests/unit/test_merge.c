@@ -289,6 +289,34 @@ static void test_kept_cells_stay_in_the_base_table(void **state)
     sync_row_free(&remote);
 }
 
+/* A life that was kept stays one, whichever existence wins, and from whichever side it is looked at. */
+static void test_origins_are_kept(void **state)
+{
+    (void)state;
+    static const struct {
+        sync_stamp stamp, origin, other_stamp, other_origin, result;
+    } cases[] = {
+        {{20, 1, 1}, {0, 0, 0}, {30, 1, 1}, {0, 0, 0}, {0, 0, 0}},
+        {{20, 1, 1}, {5, 2, 1}, {30, 1, 1}, {0, 0, 0}, {30, 1, 1}}, /* a plain one wins: since then */
+        {{20, 1, 1}, {0, 0, 0}, {30, 1, 1}, {5, 2, 1}, {5, 2, 1}},
+        {{20, 1, 1}, {5, 2, 1}, {30, 1, 1}, {7, 2, 1}, {7, 2, 1}},
+        {{20, 1, 1},
+         {0, 0, 0},
+         {20, 1, 1},
+         {5, 2, 1},
+         {5, 2, 1}}, /* one write, of which one side knows more */
+    };
+    for (size_t i = 0; i < 2 * (sizeof cases / sizeof cases[0]); i++) {
+        sync_row a = {.cl = 1, .stamp = cases[i / 2].stamp, .origin = cases[i / 2].origin};
+        sync_row b = {.cl = 1, .stamp = cases[i / 2].other_stamp, .origin = cases[i / 2].other_origin};
+        sync_row *into = i % 2 ? &a : &b;
+        (void)sync_row_merge(&sites, SYNC_BY_KEY, into, i % 2 ? &b : &a);
+        leaf_assert_stamp(into->origin, cases[i / 2].result);
+        sync_row_free(&a);
+        sync_row_free(&b);
+    }
+}
+
 static void test_out_of_memory(void **state)
 {
     (void)state;
@@ -323,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_incarnations),
         cmocka_unit_test(test_a_genesis_cell_loses_to_any_write),
         cmocka_unit_test(test_kept_cells_stay_in_the_base_table),
+        cmocka_unit_test(test_origins_are_kept),
         cmocka_unit_test(test_out_of_memory),
     };
     return fault_install() != 0 ? 1 : cmocka_run_group_tests_name("merge", tests, NULL, NULL);

@@ -427,6 +427,65 @@ static void test_several_are_merged_all_or_none(void **state)
     sqlite3_close(b);
 }
 
+/* What came in a part whose delta has not ended is above what this file says to hold: nobody could tell that it was seen, and deleted. */
+static void test_deletes_outlast_parts(void **state)
+{
+    (void)state;
+    void *parts[8];
+    size_t bytes[8];
+    sqlite3 *a = open_file("a.db"), *b = open_file("b.db");
+    run(a, schema);
+    run(b, schema);
+    run(a, "INSERT INTO t VALUES(1, 1), (2, 2), (3, 3), (4, 4)");
+    int count = take_parts(a, b, parts, bytes);
+    assert_true(count >= 2);
+    assert_int_equal(merge(b, parts[0], bytes[0]), SQLITE_OK);
+    run(b, "DELETE FROM t");
+    assert_text(b, "SELECT sync_compact('{\"age\": 0}')", "0");
+    for (int i = 0; i < count; i++) { /* from the beginning, as after a lost connection */
+        assert_int_equal(merge(b, parts[i], bytes[i]), SQLITE_OK);
+    }
+    assert_text(b, "SELECT group_concat(v) FROM (SELECT v FROM t ORDER BY k)", "3,4");
+    assert_text(b, "SELECT sync_compact('{\"age\": 0}')", "2");
+    assert_int_equal(merge(b, parts[0], bytes[0]), SQLITE_OK);
+    assert_text(b, "SELECT group_concat(v) FROM (SELECT v FROM t ORDER BY k)", "3,4");
+    pull(a, b);
+    assert_text(a, "SELECT group_concat(v) FROM (SELECT v FROM t ORDER BY k)", "3,4");
+    for (int i = 0; i < count; i++) {
+        free(parts[i]);
+    }
+    sqlite3_close(a);
+    sqlite3_close(b);
+}
+
+/* A table that comes whole comes in parts as well; the parts of another table's rows lie between. */
+static void test_whole_tables_in_parts(void **state)
+{
+    (void)state;
+    void *parts[8];
+    size_t bytes[8];
+    sqlite3 *a = open_file("a.db"), *b = open_file("b.db");
+    run(a, schema);
+    run(b, schema);
+    run(a, "INSERT INTO t VALUES(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6)");
+    pull(b, a);
+    run(a, "DELETE FROM t WHERE k IN (2, 5); SELECT sync_compact('{\"age\": 0}')");
+    int count = take_parts(a, b, parts, bytes);
+    assert_true(count >= 2);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < (round ? count : 1); i++) {
+            assert_text(b, "SELECT count(*) FROM t", "6");
+            assert_int_equal(merge(b, parts[i], bytes[i]), SQLITE_OK);
+        }
+    }
+    assert_text(b, "SELECT group_concat(v) FROM (SELECT v FROM t ORDER BY k)", "1,3,4,6");
+    for (int i = 0; i < count; i++) {
+        free(parts[i]);
+    }
+    sqlite3_close(a);
+    sqlite3_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +498,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_disk_has_a_witness_before_anything_leaves, begin, end),
         cmocka_unit_test_setup_teardown(test_parts_of_two_deltas_are_not_mixed, begin, end),
         cmocka_unit_test_setup_teardown(test_several_are_merged_all_or_none, begin, end),
+        cmocka_unit_test_setup_teardown(test_deletes_outlast_parts, begin, end),
+        cmocka_unit_test_setup_teardown(test_whole_tables_in_parts, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
