@@ -61,7 +61,7 @@ static sqlite3 *open_new(const char *name, bool wal)
     return db;
 }
 
-static void close_file(sqlite3 *db)
+void prepare_close(sqlite3 *db)
 {
     if (sqlite3_close(db) != SQLITE_OK) {
         scenario_give_up("close", sqlite3_errmsg(db));
@@ -76,8 +76,7 @@ static sqlite3 *make(const char *name, bool wal, const char *sql)
     return db;
 }
 
-/* What the statement gives, with a gift bound to its first parameter. */
-static gift ask(sqlite3 *db, const char *sql, const gift *with)
+gift prepare_ask(sqlite3 *db, const char *sql, const gift *with)
 {
     sqlite3_stmt *stmt = NULL;
     gift g = {0};
@@ -103,7 +102,7 @@ static gift ask(sqlite3 *db, const char *sql, const gift *with)
 void prepare_untracked(gift *g, bool wal)
 {
     (void)g;
-    close_file(make("a.db", wal, ""));
+    prepare_close(make("a.db", wal, ""));
 }
 
 /* A key of several columns is given as JSON. */
@@ -114,16 +113,16 @@ void prepare_pair(gift *g, bool wal)
     scenario_exec(
         db, "INSERT INTO pair VALUES('p', 1, 'v'); SELECT sync_track('pair'); SELECT sync_touch('pair', "
             "'[\"p\", 1]')");
-    close_file(db);
+    prepare_close(db);
 }
 
 void prepare_expressions(gift *g, bool wal)
 {
     (void)g;
-    close_file(make("a.db", wal,
-                    "CREATE TABLE e(id TEXT PRIMARY KEY, \"a \"\"b\", b);"
-                    "CREATE UNIQUE INDEX e1 ON e(lower(\"a \"\"b\"), b DESC) WHERE b > 0;"
-                    "CREATE UNIQUE INDEX e2 ON e(b + 1);"));
+    prepare_close(make("a.db", wal,
+                       "CREATE TABLE e(id TEXT PRIMARY KEY, \"a \"\"b\", b);"
+                       "CREATE UNIQUE INDEX e1 ON e(lower(\"a \"\"b\"), b DESC) WHERE b > 0;"
+                       "CREATE UNIQUE INDEX e2 ON e(b + 1);"));
 }
 
 /* More columns than one journal entry has bits for. */
@@ -140,13 +139,13 @@ void prepare_wide(gift *g, bool wal)
     char *text = sqlite3_str_finish(sql);
     scenario_exec(db, text);
     sqlite3_free(text);
-    close_file(db);
+    prepare_close(db);
 }
 
 void prepare_tracked(gift *g, bool wal)
 {
     (void)g;
-    close_file(make("a.db", wal, "SELECT sync_track_all()"));
+    prepare_close(make("a.db", wal, "SELECT sync_track_all()"));
 }
 
 void prepare_written(gift *g, bool wal)
@@ -154,15 +153,15 @@ void prepare_written(gift *g, bool wal)
     (void)g;
     sqlite3 *db = make("a.db", wal, "SELECT sync_track_all()");
     scenario_exec(db, prepare_ours);
-    close_file(db);
+    prepare_close(db);
 }
 
 /* a.db has written since b.db was made, which says what it holds. */
 void prepare_sender(gift *g, bool wal)
 {
     sqlite3 *other = make("b.db", wal, "SELECT sync_track_all()");
-    *g = ask(other, "SELECT sync_seen()", NULL);
-    close_file(other);
+    *g = prepare_ask(other, "SELECT sync_seen()", NULL);
+    prepare_close(other);
     prepare_written(g, wal); /* needs no gift */
 }
 
@@ -173,7 +172,7 @@ void prepare_copied(gift *g, bool wal)
     sqlite3 *db = scenario_open("a.db", false);
     scenario_exec(db,
                   "SELECT sync_fold(); SELECT sync_seen(); INSERT INTO note VALUES('n7', 'unfolded', '', 7)");
-    close_file(db);
+    prepare_close(db);
     fault_set_inode(2);
 }
 
@@ -183,8 +182,8 @@ void prepare_receiver(gift *g, bool wal)
     sqlite3 *other = make("b.db", wal, "SELECT sync_track_all()");
     scenario_exec(other, theirs);
     prepare_written(g, wal);
-    *g = ask(other, "SELECT sync_changeset()", NULL);
-    close_file(other);
+    *g = prepare_ask(other, "SELECT sync_changeset()", NULL);
+    prepare_close(other);
 }
 
 /* a.db has merged that, and held some of it; now come the missing column and what removes the obstacles. */
@@ -192,72 +191,19 @@ void prepare_settling(gift *g, bool wal)
 {
     prepare_receiver(g, wal);
     sqlite3 *db = scenario_open("a.db", false), *other = scenario_open("b.db", false);
-    free(ask(db, "SELECT sync_apply(?1)", g).data);
+    free(prepare_ask(db, "SELECT sync_apply(?1)", g).data);
     free(g->data);
     scenario_exec(other, later);
     scenario_exec(db, "ALTER TABLE note ADD COLUMN extra; INSERT INTO note(id, title, n, extra) VALUES('n8', "
                       "'tail', 8, 8)");
-    gift seen = ask(db, "SELECT sync_seen()", NULL);
-    *g = ask(other, "SELECT sync_changeset(?1)", &seen);
+    gift seen = prepare_ask(db, "SELECT sync_seen()", NULL);
+    *g = prepare_ask(other, "SELECT sync_changeset(?1)", &seen);
     free(seen.data);
-    close_file(db);
-    close_file(other);
+    prepare_close(db);
+    prepare_close(other);
 }
 
 /* Part of a key is such a number, so the row is not given another one by itself. */
-/* a.db has what b.db wrote, and the other way round. */
-static void meet(gift *g, bool wal)
-{
-    prepare_receiver(g, wal);
-    sqlite3 *db = scenario_open("a.db", false), *other = scenario_open("b.db", false);
-    free(ask(db, "SELECT sync_apply(?1)", g).data);
-    free(g->data);
-    gift seen = ask(other, "SELECT sync_seen()", NULL);
-    gift ours = ask(db, "SELECT sync_changeset(?1)", &seen);
-    free(ask(other, "SELECT sync_apply(?1)", &ours).data);
-    free(seen.data);
-    free(ours.data);
-    *g = (gift){0};
-    close_file(db);
-    close_file(other);
-}
-
-void prepare_stale(gift *g, bool wal)
-{
-    meet(g, wal);
-    sqlite3 *db = scenario_open("a.db", false), *other = scenario_open("b.db", false);
-    scenario_exec(other, "DELETE FROM note WHERE rowid % 2; DELETE FROM person; INSERT INTO note(id, title) "
-                         "VALUES('n10', 'of b'),"
-                         " ('both', 'of b'); SELECT sync_compact('{\"age\": 0}')");
-    scenario_exec(
-        db, "INSERT INTO note(id, title) VALUES('own', 'of a'), ('both', 'of a'); UPDATE note SET n = 1");
-    gift seen = ask(db, "SELECT sync_seen()", NULL);
-    *g = ask(other, "SELECT sync_changeset(?1)", &seen);
-    free(seen.data);
-    close_file(db);
-    close_file(other);
-}
-
-void prepare_followed(gift *g, bool wal)
-{
-    meet(g, wal);
-    sqlite3 *db = scenario_open("a.db", false), *other = scenario_open("b.db", false);
-    *g = ask(other, "SELECT sync_seen()", NULL);
-    scenario_exec(db, "DELETE FROM note WHERE rowid % 2; DELETE FROM person");
-    close_file(db);
-    close_file(other);
-}
-
-void prepare_format_1(gift *g, bool wal)
-{
-    prepare_written(g, wal);
-    sqlite3 *db = scenario_open("a.db", true);
-    scenario_exec(db, "ALTER TABLE sync_meta DROP COLUMN floor; ALTER TABLE sync_meta DROP COLUMN met; ALTER "
-                      "TABLE sync_table DROP COLUMN lives;"
-                      " DROP TABLE sync_peer; UPDATE sync_meta SET format = 1");
-    close_file(db);
-}
-
 static const char desk[] = "CREATE TABLE desk(person INTEGER REFERENCES person, nr, PRIMARY KEY(person, nr));"
                            "SELECT sync_track_all()";
 
@@ -272,12 +218,12 @@ void prepare_held(gift *g, bool wal)
                       "INSERT INTO desk VALUES(2, 1)");
     scenario_exec(other,
                   "INSERT INTO person VALUES(7, 'Fay', 'same@x', NULL); INSERT INTO desk VALUES(2, 2)");
-    gift whole = ask(other, "SELECT sync_changeset()", NULL);
-    free(ask(db, "SELECT sync_apply(?1)", &whole).data);
+    gift whole = prepare_ask(other, "SELECT sync_changeset()", NULL);
+    free(prepare_ask(db, "SELECT sync_apply(?1)", &whole).data);
     free(whole.data);
     scenario_exec(db, "UPDATE person SET email = 'free@x' WHERE id = 3");
-    close_file(db);
-    close_file(other);
+    prepare_close(db);
+    prepare_close(other);
 }
 
 void prepare_empty(gift *g, bool wal)
@@ -298,10 +244,10 @@ void prepare_empty(gift *g, bool wal)
     }
     memcpy(g->data, out.data, out.len);
     sync_buf_free(&out);
-    close_file(other);
+    prepare_close(other);
     sqlite3 *db = scenario_open("a.db", true);
     scenario_exec(db, wal ? "PRAGMA journal_mode = wal" : "PRAGMA journal_mode = delete");
-    close_file(db);
+    prepare_close(db);
 }
 
 /* ---- two files that meet ---- */
@@ -325,8 +271,8 @@ static void exec_some(sqlite3 *db, const char *sql)
 
 static void pull(sqlite3 *to, sqlite3 *from)
 {
-    gift changes = ask(from, "SELECT sync_changeset()", NULL);
-    free(ask(to, "SELECT sync_apply(?1)", &changes).data);
+    gift changes = prepare_ask(from, "SELECT sync_changeset()", NULL);
+    free(prepare_ask(to, "SELECT sync_apply(?1)", &changes).data);
     free(changes.data);
 }
 
@@ -354,9 +300,9 @@ static void tell(const story *tale, gift *g, bool wal)
         pull(other, db);
         scenario_exec(other, tale->answer);
     }
-    *g = ask(other, "SELECT sync_changeset()", NULL);
-    close_file(db);
-    close_file(other);
+    *g = prepare_ask(other, "SELECT sync_changeset()", NULL);
+    prepare_close(db);
+    prepare_close(other);
 }
 
 #define STORY(name, ...)                                                                                     \
@@ -637,5 +583,5 @@ void prepare_parts(gift *g, bool wal)
         scenario_give_up("parts", error ? error : "");
     }
     sync_stream_close(stream);
-    close_file(other);
+    prepare_close(other);
 }

@@ -11,6 +11,11 @@ void prepare_encoding(bool utf16);
 /* What a.db writes in some of them. */
 extern const char *const prepare_ours;
 
+/* What the statement gives, with a gift bound to its first parameter, if there is one. */
+gift prepare_ask(sqlite3 *db, const char *sql, const gift *with);
+
+void prepare_close(sqlite3 *db);
+
 void prepare_untracked(gift *g, bool wal);
 void prepare_pair(gift *g, bool wal); /* a tracked table with a key of two columns */
 void prepare_wide(gift *g,
