@@ -484,6 +484,7 @@ static int note_peer(apply *a, const sync_closing *closing, sync_error *error)
     }
     for (uint32_t h = 0; h < a->head->table_count; h++) {
         for (uint32_t w = 0; a->tables[h].t && w < a->head->site_count; w++) {
+            sync_matrix_set(&held, (uint32_t)(a->tables[h].t - s->tables), 0, 1);
             sync_matrix_set(&held, (uint32_t)(a->tables[h].t - s->tables), a->site[w],
                             sync_matrix_at(&closing->seen, h, w));
         }

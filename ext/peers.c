@@ -62,7 +62,7 @@ int sync_peers_note(sync_db *s, const uint8_t site[SYNC_SITE_BYTES], const sync_
     *news = false;
     int rc = sync_peers_said(s, site, &joined, error);
     for (uint32_t t = 0; rc == SYNC_OK && t < held->tables; t++) {
-        for (uint32_t i = 1; i < held->sites; i++) {
+        for (uint32_t i = 0; i < held->sites; i++) {
             *news = *news || sync_matrix_at(held, t, i) > sync_matrix_at(&joined, t, i);
             sync_matrix_raise(&joined, t, i, sync_matrix_at(held, t, i));
         }
@@ -75,6 +75,7 @@ int sync_peers_note(sync_db *s, const uint8_t site[SYNC_SITE_BYTES], const sync_
 /* One table of a blob, as far as this file knows its sites. */
 static void take_table(sync_db *s, const sync_head *head, uint32_t h, uint32_t t, sync_matrix *held)
 {
+    sync_matrix_set(held, t, 0, 1);
     for (uint32_t w = 0; w < head->site_count; w++) {
         uint32_t sid = sync_engine_find_site(s, head->sites[w]);
         if (sid != 0) {
@@ -121,10 +122,7 @@ int sync_peers_forget(sync_db *s, int64_t since_ms, int64_t *gone, sync_error *e
 static void lower(const sync_matrix *held, sync_matrix *lowest, bool *known)
 {
     for (uint32_t t = 0; t < held->tables; t++) {
-        bool has = false;
-        for (uint32_t i = 1; i < held->sites; i++) {
-            has = has || sync_matrix_at(held, t, i) != 0;
-        }
+        bool has = sync_matrix_at(held, t, 0) != 0;
         for (uint32_t i = 1; has && i < held->sites; i++) {
             uint64_t hlc = sync_matrix_at(held, t, i);
             if (!known[t] || hlc < sync_matrix_at(lowest, t, i)) {

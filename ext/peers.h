@@ -4,8 +4,8 @@
 
 #include "engine.h"
 
-/* Notes what a file holds (tables in s->tables order, sites by local number), beside what it has said before (write operation). It need not be a
-** site of this file: who only reads is none.
+/* Notes what a file holds, beside what it has said before (write operation): tables in s->tables order, sites by local number, and under 0, nobody,
+** 1 for each table that it has. It need not be a site of this file: who only reads is none.
 ** *news: it had not said so yet. */
 int sync_peers_note(sync_db *s, const uint8_t site[SYNC_SITE_BYTES], const sync_matrix *held, bool *news,
                     sync_error *error);

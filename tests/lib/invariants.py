@@ -295,12 +295,10 @@ def check_table(db, meta, table, sites, say, whole):
 
 def check_floor(db, meta, table, say, whole):
     """Nothing is forgotten that the file does not claim to hold; lives of keys that are begun anew are above what was forgotten."""
-    seen, floor, met = (vectors(meta[c]).get(table.tid, []) for c in ("seen", "floor", "met"))
+    seen, floor = (vectors(meta[c]).get(table.tid, []) for c in ("seen", "floor"))
     for site, hlc in enumerate(floor):
         if whole and hlc > (meta["hlc"] if site == meta["site"] else seen[site] if site < len(seen) else 0):
             say(f"{table.name}: deletes of site {site} are forgotten up to {hlc}, above seen")
-    if whole and any(met):
-        say(f"{table.name}: something has come ahead of seen")
     (lives,) = db.execute("SELECT lives FROM main.sync_table WHERE tid = ?", (table.tid,)).fetchone()
     if lives % 2 or (table.by_row and lives) or (not table.by_row and any(floor) and not lives):
         say(f"{table.name}: lives is {lives}")

@@ -68,6 +68,21 @@ class Forgetting(Compacting):
         self.assertEqual(a.one("SELECT sync_compact()"), 0)
         self.assertEqual(self.compact(a), 1)
 
+    def test_a_follower_that_has_nothing_yet(self):
+        a, b = self.files("ab", KEYED, "t")
+        a.script("INSERT INTO t VALUES('1', 1, 1); DELETE FROM t")
+        self.assertEqual(a.one("SELECT sync_heard(?)", b.seen()), 1)
+        self.assertEqual(a.one("SELECT sync_compact()"), 0)
+        b.pull(a)
+        self.assertEqual(a.one("SELECT sync_heard(?)", b.seen()), 1)
+        self.assertEqual(a.one("SELECT sync_compact()"), 1)
+        other = self.file("other", "CREATE TABLE u(id TEXT PRIMARY KEY)", "u")
+        a.script("INSERT INTO t VALUES('1', 1, 1); DELETE FROM t")
+        b.pull(a)
+        a.one("SELECT sync_heard(?)", other.seen())
+        a.one("SELECT sync_heard(?)", b.seen())
+        self.assertEqual(a.one("SELECT sync_compact()"), 1, "who does not have the table is not asked about it")
+
     def test_minimum_age(self):
         a, b = self.files("ab", KEYED, "t")
         a.sql("INSERT INTO t VALUES('1', 1, 1)")
