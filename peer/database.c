@@ -572,15 +572,6 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
     return good;
 }
 
-void peer_database_fold_ahead(peer_database *d, bool *is_long)
-{
-    int64_t entries = 0;
-    char *error = NULL;
-    (void)sync_fold_ahead(d->db, PEER_FOLD_ENTRIES - 1, &entries, &error);
-    sqlite3_free(error);
-    *is_long = entries >= PEER_FOLD_ENTRIES;
-}
-
 int peer_database_fold(peer_database *d, bool *more)
 {
     int64_t entries = 0;

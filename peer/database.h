@@ -81,10 +81,6 @@ int peer_database_fold(peer_database *d, bool *more);
 /* Notes what another file holds, for compaction; waits for no lock. SQLITE_OK, or a code: then it is not noted. */
 int peer_database_heard(peer_database *d, const void *seen, size_t bytes);
 
-/* Does what it can of the folding that a merge begins with before the merge, without the write lock. *is_long: the tail is too long for
-** that, and for a merge; peer_database_fold is to be called first. */
-void peer_database_fold_ahead(peer_database *d, bool *is_long);
-
 /* From now on it is known how long the WAL is after commits of ours. */
 void peer_database_count_wal(peer_database *d);
 

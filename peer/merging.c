@@ -458,6 +458,17 @@ static int64_t next_merge_ms(const peer_room *r, int64_t took_us)
     return now + (more ? PEER_MERGE_GAP_MS : gather);
 }
 
+/* Does what it can of the folding that a merge begins with before the merge, without the write lock. *is_long: the tail is too long for
+** that, and for a merge; peer_database_fold is to be called first. */
+static void fold_ahead(peer_database *d, bool *is_long)
+{
+    int64_t entries = 0;
+    char *error = NULL;
+    (void)sync_fold_ahead(d->db, PEER_FOLD_ENTRIES - 1, &entries, &error);
+    sqlite3_free(error);
+    *is_long = entries >= PEER_FOLD_ENTRIES;
+}
+
 /* What other programs have written is folded by the merge. All but the writing of it is done before, and a long tail is folded in
 ** transactions of its own: then *folding is set as long as there is more. */
 static int fold_before(peer_room *r, bool *folding)
@@ -465,7 +476,7 @@ static int fold_before(peer_room *r, bool *folding)
     bool is_long = false;
     *folding = false;
     if (r->unfolded) {
-        peer_database_fold_ahead(&r->database, &is_long);
+        fold_ahead(&r->database, &is_long);
     }
     return is_long ? peer_database_fold(&r->database, folding) : SQLITE_OK;
 }
