@@ -107,8 +107,11 @@ static void take_vector(sync_changes *c, uint32_t h, uint32_t own)
 bool sync_changes_genesis_due(const sync_changes *c, uint32_t h)
 {
     const sync_table *t = &c->s->tables[c->local[h]];
+    /* Whoever has read past the tracking has them, though perhaps nobody holds all of that site any more. */
+    uint64_t start = sync_matrix_at(&c->head.start, h, 0);
+    bool unread = (uint64_t)t->genesis_seq > start;
     return t->epoch > sync_matrix_at(&c->base, h, t->genesis_site) &&
-           (c->receiver.table_count > 0 || (uint64_t)t->genesis_seq > sync_matrix_at(&c->head.start, h, 0));
+           (unread || (start == 0 && c->receiver.table_count > 0));
 }
 
 /* Deletes that the receiver has not seen have been forgotten here: the table is sent whole, and nothing of it left out, so that the
