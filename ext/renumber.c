@@ -1,6 +1,7 @@
 #include "renumber.h"
 
 #include "claims.h"
+#include "site.h"
 
 #include <stdlib.h>
 
@@ -62,9 +63,10 @@ static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, in
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
     int64_t gap = rc == SYNC_OK ? gap_of(&row) : 0;
-    bool ours =
-        rc == SYNC_OK && row.held && (whoever || (row.stamp.site == m->s->own_site && row.stamp.written));
-    if (ours && *highest < INT64_MAX - 1 - gap) { /* else no number is left: it stays held */
+    bool ours = whoever;
+    rc = rc == SYNC_OK && !whoever ? sync_site_wrote(m->s, row.stamp, &ours, m->error) : rc;
+    if (rc == SYNC_OK && row.held && ours &&
+        *highest < INT64_MAX - 1 - gap) { /* else no number is left: it stays held */
         *highest = (*highest > 0 ? *highest : 0) + 1 + gap;
         row.stamp = row.since = sync_merging_stamp(m);
         row.birth = one->key->i;

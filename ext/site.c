@@ -145,13 +145,15 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
         memcpy(s->forsaken_for, site, SYNC_SITE_BYTES);
         s->forsaken_count = outside->count;
     }
+    uint32_t former = s->own_site;
     s->own_site = sid;
     s->device = device;
     s->inode = inode;
     s->overlay.valid = false;
     return sync_exec(s, error,
+                     "UPDATE main.sync_site SET own = %lld WHERE sid = %u;"
                      "UPDATE main.sync_meta SET site = %u, device = %lld, inode = %lld, count = count + 1",
-                     sid, (long long)device, (long long)inode);
+                     (long long)s->hlc, former, sid, (long long)device, (long long)inode);
 }
 
 int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_error *error)
@@ -254,6 +256,24 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
     }
     write_witness(s, path, &w, !on_disk || outside->told == 0);
     return SYNC_OK;
+}
+
+int sync_site_wrote(sync_db *s, sync_stamp stamp, bool *ours, sync_error *error)
+{
+    sqlite3_stmt *stmt;
+    *ours = stamp.written && stamp.site == s->own_site;
+    if (*ours || !stamp.written) {
+        return SYNC_OK;
+    }
+    int rc = sync_borrow(s, &stmt, error, "SELECT 1 FROM main.sync_site WHERE sid = ?1 AND own >= ?2");
+    if (rc == SYNC_OK &&
+        (sqlite3_bind_int64(stmt, 1, stamp.site) || sqlite3_bind_int64(stmt, 2, (int64_t)stamp.hlc))) {
+        rc = sync_fail_db(s, error, NULL);
+    }
+    rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
+    *ours = rc == SQLITE_ROW;
+    sync_return(s, stmt);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 void sync_site_close(sync_db *s)

@@ -7,8 +7,8 @@ CREATE TABLE sync_meta(
     format INTEGER NOT NULL, site INTEGER NOT NULL, hlc INTEGER NOT NULL, folded INTEGER NOT NULL, count INTEGER NOT NULL,
     device INTEGER, inode INTEGER, generation INTEGER NOT NULL, seen BLOB, cursors BLOB, floor BLOB, met BLOB);
 
--- Every file that ever wrote here, under a small number.
-CREATE TABLE sync_site(sid INTEGER PRIMARY KEY, site BLOB NOT NULL UNIQUE);
+-- Every file that ever wrote here, under a small number. own: of an id that this file has had before, up to which stamp it was this file's; else 0.
+CREATE TABLE sync_site(sid INTEGER PRIMARY KEY, site BLOB NOT NULL UNIQUE, own INTEGER NOT NULL DEFAULT 0);
 
 -- Files that this one has heard of: what each held (as sync_meta.seen), and when that was, in milliseconds.
 CREATE TABLE sync_peer(site BLOB PRIMARY KEY, at INTEGER NOT NULL, seen BLOB NOT NULL) WITHOUT ROWID;

@@ -355,7 +355,7 @@ class Formats(Compacting):
         a.sql("INSERT INTO t VALUES('1', 1, 1)")
         a.fold()
         a.close()
-        a.script("""ALTER TABLE sync_meta DROP COLUMN floor; ALTER TABLE sync_meta DROP COLUMN met; ALTER TABLE sync_table DROP COLUMN lives;
+        a.script("""ALTER TABLE sync_meta DROP COLUMN floor; ALTER TABLE sync_meta DROP COLUMN met; ALTER TABLE sync_table DROP COLUMN lives; ALTER TABLE sync_site DROP COLUMN own;
                     DROP TABLE sync_peer; UPDATE sync_meta SET format = 1""")
         self.assertEqual(b.pull(a), 1, "reading leaves it as it is")
         self.assertEqual(a.sql("SELECT format FROM sync_meta"), [(1,)])
