@@ -51,7 +51,7 @@ void prepare_format_1(gift *g, bool wal)
     prepare_written(g, wal);
     sqlite3 *db = scenario_open("a.db", true);
     scenario_exec(db, "ALTER TABLE sync_meta DROP COLUMN floor; ALTER TABLE sync_meta DROP COLUMN met; ALTER "
-                      "TABLE sync_table DROP COLUMN lives;"
+                      "TABLE sync_table DROP COLUMN lives; ALTER TABLE sync_site DROP COLUMN own;"
                       " DROP TABLE sync_peer; UPDATE sync_meta SET format = 1");
     prepare_close(db);
 }
