@@ -430,9 +430,10 @@ static int take_entry(sync_cells *c, bool *got, sync_error *error)
     } else {
         take_row(c, from, NULL, seq);
     }
-    if (c->row.moved &&
-        !sync_row_alive(&c->row)) { /* gone, it is known by its number at birth in all files */
-        c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = c->row.birth};
+    /* Elsewhere than it is shown: a row that is held claims a number, one that is gone is known by that at birth. */
+    bool alive = sync_row_alive(&c->row);
+    if (c->row.moved && (c->row.held || !alive)) {
+        c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = alive ? c->row.number : c->row.birth};
     }
     if (from->t.meant && c->values == NULL) { /* the same of the rows that its key means */
         sync_value birth[SYNC_KEY_COLUMNS_MAX];
