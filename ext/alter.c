@@ -448,7 +448,8 @@ static int adopt_anew(alter *a, known *k, const char *name)
     const sync_table *t = sync_engine_tid(a->s, k->tid);
     bool by_key = t && strstr(t->options, "\"identity\":\"key\"") != NULL;
     bool own = t && !by_key && t->genesis_own && t->rowid_alias; /* said of rows by number alone */
-    const char *options = by_key ? "{\"identity\":\"key\"}" : own ? "{\"genesis\":\"own\"}" : "{}";
+    sync_wish wish = {name, by_key ? SYNC_BY_KEY : -1, own ? 1 : -1, NULL};
+    uint32_t ignored;
     sqlite3_snprintf(sizeof placeholder, placeholder, "sync_dropped_%u", k->tid);
     int rc = sync_exec(
         a->s, a->error,
@@ -456,9 +457,7 @@ static int adopt_anew(alter *a, known *k, const char *name)
         " generation + 1",
         placeholder, k->tid);
     rc = rc == SYNC_OK ? sync_engine_refresh(a->s, a->error) : rc;
-    rc = rc == SYNC_OK
-             ? sync_capture_track(a->s, name, by_key ? SYNC_BY_KEY : -1, own ? 1 : -1, options, a->error)
-             : rc;
+    rc = rc == SYNC_OK ? sync_capture_track(a->s, &wish, 1, &ignored, a->error) : rc;
     return rc == SYNC_OK ? sync_capture_untrack(a->s, placeholder, a->error) : rc;
 }
 

@@ -4,10 +4,21 @@
 
 #include "schema.h"
 
-/* Starts tracking `name` (write operation; makes the metadata on the first call). identity and own (genesis): as the options say, or -1 for
-** the default. Touches no row. A table that is tracked already in the same way is left alone. */
-int sync_capture_track(sync_db *s, const char *name, int identity, int own, const char *options,
+/* A table to be tracked. identity and own (genesis): as the options say, or -1 for the default; references: the option of that name as JSON, or NULL. */
+typedef struct sync_wish {
+    const char *name;
+    int identity;
+    int own;
+    const char *references;
+} sync_wish;
+
+/* Starts tracking tables (write operation; makes the metadata on the first call). Touches no row. A table that is tracked already in the same way is left
+** alone; *adopted: how many were not. Reloads the metadata, once for all. */
+int sync_capture_track(sync_db *s, const sync_wish *wishes, uint32_t count, uint32_t *adopted,
                        sync_error *error);
+
+/* The same for all ordinary tables with a key that are not ours. */
+int sync_capture_track_all(sync_db *s, uint32_t *adopted, sync_error *error);
 
 /* Can this table be written in this program? A CHECK, an index, a trigger or a collation may need a function that is not there: the error
 ** names the table. */
@@ -20,8 +31,8 @@ void sync_capture_explain(sync_db *s, const sync_table *t, sync_error *error);
 ** does not hold any more, so it needs a new site id: sync_site_anew() is to follow. */
 int sync_capture_untrack(sync_db *s, const char *name, sync_error *error);
 
-/* Names of the ordinary tables with a key that are not tracked and not ours, into `names` (JSON array, sqlite3_malloc'd). */
-int sync_capture_candidates(sync_db *s, char **names, sync_error *error);
+/* The same for all tables. *count: how many there were. */
+int sync_capture_untrack_all(sync_db *s, uint32_t *count, sync_error *error);
 
 /* Is this table or trigger ours? By metadata, not by prefix. */
 bool sync_capture_owns_table(const sync_db *s, const char *name);

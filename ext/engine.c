@@ -1,6 +1,7 @@
 /* The engine's state on one connection: loading metadata, and the frame of one operation. */
 #include "engine.h"
 
+#include "catalog.h"
 #include "follow.h"
 #include "hints.h"
 #include "keeper.h"
@@ -74,6 +75,7 @@ void sync_engine_free(void *engine)
     sync_buf_free(&s->superseded);
     sync_buf_free(&s->anew);
     sync_rollbacks_clear(s);
+    sync_free(s->catalog);
     sync_free(s->path);
     sync_free(s);
 }
@@ -147,10 +149,7 @@ static int load_columns(sync_db *s, sync_table *t, const sync_base_table *base, 
         if (i == t->col_count || !known[i]) {
             t->late = true;
         } else {
-            t->cols[i].present = true;
-            t->cols[i].affinity = base->cols[b].affinity;
-            t->cols[i].preset = base->cols[b].preset;
-            t->cols[i].filled = base->cols[b].filled;
+            sync_schema_column(&base->cols[b], &t->cols[i]);
         }
     }
     for (uint32_t i = 0; i < t->col_count; i++) {
@@ -225,18 +224,7 @@ static int load_base(sync_db *s, sync_table *t, const char *stored_key, sync_err
             return rc;
         }
         t->missing = sqlite3_stricmp(json, stored_key) != 0;
-        t->name = base.name;
-        t->key_count = base.key_count;
-        t->key_names = base.key_names;
-        t->key_collations = base.key_collations;
-        t->key_affinity = base.key_affinity;
-        t->rowid_alias = base.rowid_alias;
-        t->unique_count = base.unique_count;
-        t->uniques = base.uniques;
-        t->clauses = base.clauses;
-        for (uint32_t i = 0; i < base.unique_count; i++) {
-            t->hints = t->hints || base.uniques[i].count > 0;
-        }
+        sync_schema_describe(&base, t);
         rc = t->missing ? rc : check_key_kind(s, t, error);
     }
     rc = rc == SYNC_OK ? load_columns(s, t, &base, error) : rc;
@@ -412,7 +400,11 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
         s->has_meta = true;
         rc = rc == SYNC_OK ? read_meta(s, &generation, error) : rc;
         rc = rc == SYNC_OK ? sync_engine_load_sites(s, error) : rc;
-        rc = rc == SYNC_OK ? load_tables(s, error) : rc;
+        rc = rc == SYNC_OK ? sync_catalog_open(s, error) : rc;
+        if (rc == SYNC_OK) {
+            rc = load_tables(s, error);
+            sync_catalog_close(s);
+        }
         rc = rc == SYNC_OK ? sync_references_load(s, error) : rc;
         rc = rc == SYNC_OK ? check_own_site(s, error) : rc;
     }

@@ -238,8 +238,9 @@ typedef struct sync_db {
     /* sites by local number: index 0 is nobody */
     sync_sites sites;
     uint8_t (*site_ids)[SYNC_SITE_BYTES];
-    uint32_t site_room;  /* of site_ids, so that many new ones take no more memory than they are */
-    sync_arena metadata; /* sites, tables, columns, keys: everything that a reload replaces */
+    uint32_t site_room;           /* of site_ids, so that many new ones take no more memory than they are */
+    struct sync_catalog *catalog; /* see catalog.h */
+    sync_arena metadata;          /* sites, tables, columns, keys: everything that a reload replaces */
     uint32_t table_count;
     sync_table *tables;
     uint32_t fk_count;

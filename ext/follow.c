@@ -1,21 +1,26 @@
 #include "follow.h"
 
+#include "catalog.h"
+
+#include <string.h>
+
 /* The table that our triggers on `tid` hang on, in the arena of the metadata; NULL if there are none. */
 static int find_triggers(sync_db *s, uint32_t tid, char **on, sync_error *error)
 {
-    sqlite3_stmt *stmt;
+    static const char *const events[] = {"insert", "update", "delete"};
+    const char *table = NULL;
     *on = NULL;
-    int rc = sync_prepare(
-        s, &stmt, error,
-        "SELECT min(tbl_name) FROM main.sqlite_schema WHERE type = 'trigger' AND name IN ('sync_%u_insert',"
-        " 'sync_%u_update', 'sync_%u_delete') GROUP BY tbl_name HAVING count(*) = 3",
-        tid, tid, tid);
-    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        *on = sync_schema_string(&s->metadata, (const char *)sqlite3_column_text(stmt, 0));
-        rc = *on ? SYNC_OK : sync_fail_nomem(error);
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        char name[32];
+        sqlite3_snprintf(sizeof name, name, "sync_%u_%s", tid, events[i]);
+        const sync_object *o = sync_catalog_find(s, SYNC_OBJECT_TRIGGER, name);
+        if (o == NULL || (table && strcmp(table, o->table) != 0)) {
+            return SYNC_OK;
+        }
+        table = o->table;
     }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    *on = sync_schema_string(&s->metadata, table);
+    return *on ? SYNC_OK : sync_fail_nomem(error);
 }
 
 /* Has the table a key of as many columns as sync_table says, and a name that no other entry has there? */

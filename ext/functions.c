@@ -159,16 +159,10 @@ static int track(call *c, sync_error *error)
     if (rc != SYNC_OK) {
         return rc;
     }
-    uint32_t before = c->s->table_count;
-    char *options = sqlite3_mprintf(
-        "{%s%s%s%s%s%s%s%s}", identity < 0 ? "" : "\"identity\":\"", identity < 0 ? "" : values[0],
-        identity < 0 ? "" : "\"", identity >= 0 && own == 1 ? "," : "", own == 1 ? "\"genesis\":\"own\"" : "",
-        references && (identity >= 0 || own == 1) ? "," : "", references ? "\"references\":" : "",
-        references ? references : "");
+    uint32_t adopted = 0;
+    rc = sync_capture_track(c->s, &(sync_wish){name, identity, own, references}, 1, &adopted, error);
     sqlite3_free(references);
-    rc = options ? sync_capture_track(c->s, name, identity, own, options, error) : sync_fail_nomem(error);
-    sqlite3_free(options);
-    sqlite3_result_int(c->context, c->s->table_count != before);
+    sqlite3_result_int64(c->context, adopted);
     return rc;
 }
 
@@ -179,21 +173,10 @@ static void fn_track(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 static int track_all(call *c, sync_error *error)
 {
-    char *names = NULL;
-    sqlite3_stmt *stmt = NULL;
-    int count = 0;
-    int rc = sync_capture_candidates(c->s, &names, error);
-    rc = rc == SYNC_OK ? sync_prepare(c->s, &stmt, error, "SELECT value FROM json_each(%Q)", names) : rc;
-    while (rc == SYNC_OK && (rc = sync_step(c->s, stmt, error)) == SQLITE_ROW) {
-        const char *name;
-        rc = sync_column_text(stmt, 0, &name, error);
-        rc = rc == SYNC_OK ? sync_capture_track(c->s, name, -1, -1, "{}", error) : rc;
-        count++;
-    }
-    sqlite3_finalize(stmt);
-    sqlite3_free(names);
-    sqlite3_result_int(c->context, count);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    uint32_t adopted = 0;
+    int rc = sync_capture_track_all(c->s, &adopted, error);
+    sqlite3_result_int64(c->context, adopted);
+    return rc;
 }
 
 static void fn_track_all(sqlite3_context *context, int argc, sqlite3_value **argv)
@@ -230,13 +213,9 @@ static void fn_untrack(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 static int untrack_all(call *c, sync_error *error)
 {
-    int count = 0, rc = SYNC_OK;
-    for (; rc == SYNC_OK && c->s->has_meta && c->s->table_count; count++) {
-        char *name = sqlite3_mprintf("%s", c->s->tables[0].name);
-        rc = name ? sync_capture_untrack(c->s, name, error) : sync_fail_nomem(error);
-        sqlite3_free(name);
-    }
-    sqlite3_result_int(c->context, count);
+    uint32_t count = 0;
+    int rc = sync_capture_untrack_all(c->s, &count, error);
+    sqlite3_result_int64(c->context, count);
     return rc;
 }
 

@@ -1,5 +1,9 @@
 #include "hints.h"
 
+#include "catalog.h"
+
+#include <string.h>
+
 /* What a column of the new row will be. REPLACE puts the DEFAULT where a NOT NULL column would be NULL, after the triggers that run before. */
 static void put_new(sqlite3_str *str, const sync_table *t, const char *column)
 {
@@ -91,37 +95,33 @@ static int hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_er
     int rc = SYNC_OK;
     *lacking = false;
     for (int update = 0; rc == SYNC_OK && !*lacking && update < 2; update++) {
-        char *text = NULL;
-        int64_t found = 0;
+        char *text = NULL, name[32];
+        sqlite3_snprintf(sizeof name, name, "sync_%u_before_%s", t->tid, update ? "update" : "insert");
+        const sync_object *o = sync_catalog_find(s, SYNC_OBJECT_TRIGGER, name);
         rc = sync_hints_text(s, t, update != 0, &text, error);
-        rc = rc == SYNC_OK
-                 ? sync_query_int(s, &found, 0, error,
-                                  "SELECT count(*) FROM main.sqlite_schema WHERE type = 'trigger' AND"
-                                  " name = 'sync_%u_before_%s' AND instr(sql, %Q)",
-                                  t->tid, update ? "update" : "insert", text)
-                 : rc;
+        *lacking = rc == SYNC_OK && (o == NULL || o->sql == NULL || strstr(o->sql, text) == NULL);
         sqlite3_free(text);
-        *lacking = found == 0;
     }
     return rc;
 }
 
 int sync_hints_look(sync_db *s, sync_table *t, sync_error *error)
 {
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(
-        s, &stmt, error,
-        "SELECT count(*), count(*) FILTER (WHERE own), max(rowid) FILTER (WHERE NOT own) > min(rowid)"
-        " FILTER (WHERE own) FROM (SELECT rowid, tbl_name = %Q AND name GLOB 'sync_%u_[biudk]*' AS own"
-        " FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name = %Q COLLATE NOCASE)",
-        t->name, t->tid, t->name);
-    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        int64_t own = sqlite3_column_int64(stmt, 1);
-        t->user_triggers = sqlite3_column_int64(stmt, 0) > own;
-        /* SQLite fires the newest first: ours, or one of the application's may end the statement before them */
-        t->untriggered = own != (t->hints ? 7 : 5) || sqlite3_column_int(stmt, 2);
-        rc = SYNC_OK;
+    char ours[32];
+    int own = 0;
+    int64_t newest = 0, oldest = INT64_MAX; /* of the others, of ours */
+    const sync_object *table = sync_catalog_find(s, SYNC_OBJECT_TABLE, t->name);
+    sqlite3_snprintf(sizeof ours, ours, "sync_%u_", t->tid);
+    size_t bytes = strlen(ours);
+    for (const sync_object *o = table ? table->next : NULL; o; o = o->next) {
+        bool mine = strcmp(o->table, t->name) == 0 && strncmp(o->name, ours, bytes) == 0 && o->name[bytes] &&
+                    strchr("biudk", o->name[bytes]);
+        own += mine;
+        newest = !mine && o->place > newest ? o->place : newest;
+        oldest = mine && o->place < oldest ? o->place : oldest;
+        t->user_triggers = t->user_triggers || !mine;
     }
-    sqlite3_finalize(stmt);
-    return rc == SYNC_OK && !t->untriggered && t->hints ? hints_lacking(s, t, &t->untriggered, error) : rc;
+    /* SQLite fires the newest first: ours, or one of the application's may end the statement before them */
+    t->untriggered = own != (t->hints ? 7 : 5) || newest > oldest;
+    return !t->untriggered && t->hints ? hints_lacking(s, t, &t->untriggered, error) : SYNC_OK;
 }

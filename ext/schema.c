@@ -1,5 +1,6 @@
 #include "schema.h"
 
+#include "catalog.h"
 #include "index_sql.h"
 
 #include <ctype.h>
@@ -55,37 +56,22 @@ char sync_schema_affinity(const char *declared)
     return 'n';
 }
 
-/* Kind, WITHOUT ROWID and STRICT of a table; *exists false if there is none. */
+/* Kind of a table; out->exists false if there is none. */
 static int read_kind(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out, bool *strict,
                      sync_error *error)
 {
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error,
-                          "SELECT l.name, l.type, l.wr, l.strict, instr(lower(m.sql), 'conflict')"
-                          " FROM pragma_table_list AS l LEFT JOIN main.sqlite_schema AS m"
-                          " ON m.type = 'table' AND m.name = l.name"
-                          " WHERE l.schema = 'main' AND l.name = %Q COLLATE NOCASE",
-                          name);
-    if (rc != SYNC_OK) {
-        return rc;
+    const sync_object *o = sync_catalog_find(s, SYNC_OBJECT_TABLE, name);
+    if (o == NULL) {
+        return SYNC_OK;
     }
-    rc = sync_step(s, stmt, error);
-    if (rc == SQLITE_ROW) {
-        const char *type, *stored;
-        rc = sync_column_text(stmt, 1, &type, error);
-        rc = rc == SYNC_OK ? sync_column_text(stmt, 0, &stored, error) : rc;
-        out->name = rc == SYNC_OK ? sync_schema_string(arena, stored) : NULL;
-        out->exists = true;
-        out->ordinary = rc == SYNC_OK && strcmp(type, "table") == 0;
-        out->without_rowid = sqlite3_column_int(stmt, 2) != 0;
-        *strict = sqlite3_column_int(stmt, 3) != 0;
-        out->clauses = sqlite3_column_int(stmt, 4) != 0;
-        rc = out->name ? SYNC_OK : sync_fail_nomem(error);
-    } else if (rc == SQLITE_DONE) {
-        rc = SYNC_OK;
-    }
-    sqlite3_finalize(stmt);
-    return rc;
+    out->exists = true;
+    out->ordinary = o->ordinary;
+    out->inner = o->inner;
+    out->without_rowid = o->without_rowid;
+    out->clauses = o->clauses;
+    *strict = o->strict;
+    out->name = sync_schema_string(arena, o->name);
+    return out->name ? SYNC_OK : sync_fail_nomem(error);
 }
 
 static char *piece(sync_arena *arena, sync_piece from)
@@ -103,15 +89,9 @@ static int read_index_sql(sync_db *s, sync_arena *arena, sync_unique *u, sync_er
 {
     sync_piece terms[SYNC_KEY_COLUMNS_MAX], where = {0};
     uint32_t count = 0;
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error,
-                          "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = %Q", u->name);
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    rc = sync_step(s, stmt, error);
-    const char *sql = NULL;
-    rc = rc == SQLITE_ROW ? sync_column_text(stmt, 0, &sql, error) : rc == SQLITE_DONE ? SYNC_OK : rc;
+    const sync_object *o = sync_catalog_find(s, SYNC_OBJECT_INDEX, u->name);
+    const char *sql = o ? o->sql : NULL;
+    int rc = SYNC_OK;
     if (sql && !(sync_index_sql(sql, terms, SYNC_KEY_COLUMNS_MAX, &count, &where) && count == u->count)) {
         u->count = 0;
     }
@@ -123,7 +103,6 @@ static int read_index_sql(sync_db *s, sync_arena *arena, sync_unique *u, sync_er
         u->where = piece(arena, where);
         rc = u->where ? SYNC_OK : sync_fail_nomem(error);
     }
-    sqlite3_finalize(stmt);
     return rc;
 }
 
@@ -331,9 +310,9 @@ static int read_key_collations(sync_db *s, sync_arena *arena, const char *index,
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out, sync_error *error)
+static int read_table(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out,
+                      sync_error *error)
 {
-    memset(out, 0, sizeof *out);
     bool strict = false;
     char *key_index = NULL;
     int rc = read_kind(s, arena, name, out, &strict, error);
@@ -351,6 +330,41 @@ int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_
         rc = read_key_collations(s, arena, key_index, out, error);
     }
     return rc;
+}
+
+int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out, sync_error *error)
+{
+    memset(out, 0, sizeof *out);
+    int rc = sync_catalog_open(s, error);
+    if (rc == SYNC_OK) {
+        rc = read_table(s, arena, name, out, error);
+        sync_catalog_close(s);
+    }
+    return rc;
+}
+
+void sync_schema_describe(const sync_base_table *base, sync_table *t)
+{
+    t->name = base->name;
+    t->key_count = base->key_count;
+    t->key_names = base->key_names;
+    t->key_collations = base->key_collations;
+    t->key_affinity = base->key_affinity;
+    t->rowid_alias = base->rowid_alias;
+    t->unique_count = base->unique_count;
+    t->uniques = base->uniques;
+    t->clauses = base->clauses;
+    for (uint32_t i = 0; i < base->unique_count; i++) {
+        t->hints = t->hints || base->uniques[i].count > 0;
+    }
+}
+
+void sync_schema_column(const sync_base_column *from, sync_column *to)
+{
+    to->present = true;
+    to->affinity = from->affinity;
+    to->preset = from->preset;
+    to->filled = from->filled;
 }
 
 /* ---- renamed columns ---- */
@@ -441,17 +455,13 @@ static int compare_names(sync_db *s, sync_table *t, const sync_base_table *base,
 int sync_schema_renames(sync_db *s, sync_table *t, const sync_base_table *base, const bool *known,
                         sync_error *error)
 {
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare(s, &stmt, error,
-                          "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger' AND name = "
-                          "'sync_%u_update' AND tbl_name = %Q COLLATE NOCASE",
-                          t->tid, t->name);
-    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        const char *text = (const char *)sqlite3_column_text(stmt, 0);
-        rc = text ? compare_names(s, t, base, known, text, error) : sync_fail_nomem(error);
+    char name[32];
+    sqlite3_snprintf(sizeof name, name, "sync_%u_update", t->tid);
+    const sync_object *o = sync_catalog_find(s, SYNC_OBJECT_TRIGGER, name);
+    if (o == NULL || o->sql == NULL || sqlite3_stricmp(o->table, t->name) != 0) {
+        return SYNC_OK;
     }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    return compare_names(s, t, base, known, o->sql, error);
 }
 
 int sync_schema_detail(sync_db *s, const sync_base_table *base, bool *detail, sync_error *error)

@@ -17,7 +17,8 @@ typedef struct sync_base_table {
     sync_unique *uniques;
     char *name; /* as the schema spells it */
     bool exists;
-    bool ordinary; /* not a view, virtual table or an inner table of one */
+    bool ordinary; /* not a view, virtual table or, as far as SQLite knows, an inner table of one */
+    bool inner;    /* of FTS or R-tree, whose module may not be there */
     bool without_rowid;
     bool rowid_alias;   /* INTEGER PRIMARY KEY */
     bool clauses;       /* ON CONFLICT may be among its constraints: the words are in its declaration */
@@ -33,8 +34,13 @@ typedef struct sync_base_table {
 int sync_schema_read(sync_db *s, sync_arena *arena, const char *name, sync_base_table *out,
                      sync_error *error);
 
+/* Copies what the base table says of itself (owned by the arena it was read into) into `t`, whose other members are left alone; and what it says of one
+** column, which is present. */
+void sync_schema_describe(const sync_base_table *base, sync_table *t);
+void sync_schema_column(const sync_base_column *from, sync_column *to);
+
 /* Notices columns that a program renamed: SQLite has rewritten our trigger, which names the known columns in order of id. `known`: which
-** these are. Renames t->cols, sets `former`, `same` and `absorb` there, and t->late. */
+** these are. Renames t->cols, sets `former`, `same` and `absorb` there, and t->late. The catalog is open. */
 int sync_schema_renames(sync_db *s, sync_table *t, const sync_base_table *base, const bool *known,
                         sync_error *error);
 

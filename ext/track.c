@@ -1,8 +1,8 @@
 /* Adopting tables and letting them go: the metadata side of capture. */
 #include "capture.h"
 
+#include "catalog.h"
 #include "clocks.h"
-#include "follow.h"
 #include "schema.h"
 #include "sql_text.h"
 
@@ -21,65 +21,22 @@ bool sync_capture_owns_table(const sync_db *s, const char *name)
             return true;
         }
     }
-    for (uint32_t i = 0; i < s->table_count; i++) {
-        char clock[32], hidden[32];
-        bool by_row = s->tables[i].identity == SYNC_BY_ROW;
-        sqlite3_snprintf(sizeof clock, clock, "sync_row_%u", s->tables[i].tid);
-        sqlite3_snprintf(sizeof hidden, hidden, "sync_hidden_%u", s->tables[i].tid);
-        if (sqlite3_stricmp(name, clock) == 0 || (by_row && sqlite3_stricmp(name, hidden) == 0)) {
+    static const char *const clocks[] = {"sync_row_", "sync_hidden_"};
+    for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
+        size_t bytes = strlen(clocks[i]);
+        bool digit =
+            sqlite3_strnicmp(name, clocks[i], (int)bytes) == 0 && name[bytes] >= '1' && name[bytes] <= '9';
+        uint32_t tid = 0;
+        for (const char *at = name + bytes; digit && *at && tid <= SYNC_TID_MASK; at++) {
+            digit = *at >= '0' && *at <= '9';
+            tid = tid * 10 + (uint32_t)(*at - '0');
+        }
+        const sync_table *t = digit && tid <= SYNC_TID_MASK ? sync_engine_tid((sync_db *)s, tid) : NULL;
+        if (t && (i == 0 || t->identity == SYNC_BY_ROW)) {
             return true;
         }
     }
     return false;
-}
-
-/* The inner tables of FTS and R-tree, also where their module is not loaded and SQLite takes them for ordinary ones. */
-static const char inner_tables[] =
-    "SELECT v.name || suffix.column1 FROM main.sqlite_schema AS v,"
-    " (VALUES('_data'),('_idx'),('_content'),('_docsize'),('_config'),('_segments'),('_segdir'),('_stat'),"
-    "('_node'),('_rowid'),('_parent')) AS suffix"
-    " WHERE v.type = 'table' AND v.sql LIKE 'CREATE VIRTUAL TABLE%'";
-
-static int is_inner_table(sync_db *s, const char *name, bool *inner, sync_error *error)
-{
-    int64_t found = 0;
-    int rc = sync_query_int(s, &found, 0, error, "SELECT %Q COLLATE NOCASE IN (%s)", name, inner_tables);
-    *inner = found != 0;
-    return rc;
-}
-
-int sync_capture_candidates(sync_db *s, char **names, sync_error *error)
-{
-    *names = NULL;
-    sqlite3_str *sql = sqlite3_str_new(s->db);
-    sqlite3_str_appendf(
-        sql,
-        "SELECT json_group_array(name) FROM pragma_table_list AS l WHERE schema = 'main' AND type = 'table'"
-        " AND name NOT LIKE 'sqlite\\_%%' ESCAPE '\\' AND name COLLATE NOCASE NOT IN (%s)"
-        " AND EXISTS (SELECT 1 FROM pragma_table_xinfo(l.name, 'main') WHERE pk)",
-        inner_tables);
-    if (s->has_meta) {
-        for (size_t i = 0; i < sizeof own_tables / sizeof *own_tables; i++) {
-            sqlite3_str_appendf(sql, " AND name <> %Q", own_tables[i]);
-        }
-        for (uint32_t i = 0; i < s->table_count; i++) {
-            sqlite3_str_appendf(sql, " AND name <> 'sync_row_%u' AND name <> %Q COLLATE NOCASE",
-                                s->tables[i].tid, s->tables[i].name);
-            if (s->tables[i].identity == SYNC_BY_ROW) {
-                sqlite3_str_appendf(sql, " AND name <> 'sync_hidden_%u'", s->tables[i].tid);
-            }
-        }
-    }
-    sqlite3_stmt *stmt;
-    int rc = sync_prepare_text(s, &stmt, error, sqlite3_str_finish(sql));
-    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        const char *list;
-        rc = sync_column_text(stmt, 0, &list, error);
-        *names = rc == SYNC_OK ? sqlite3_mprintf("%s", list) : NULL;
-        rc = *names ? SYNC_OK : sync_fail_nomem(error);
-    }
-    sqlite3_finalize(stmt);
-    return rc;
 }
 
 /* ---- track ---- */
@@ -104,25 +61,28 @@ static int check_names(sync_db *s, const char *what, const char *names, sync_err
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* The same for the tables and triggers of one tracked table. */
+/* The same for the tables and triggers of one tracked table. The catalog is open. */
 static int check_own_names(sync_db *s, const char *name, uint32_t tid, bool by_row, sync_error *error)
 {
-    static const char *const triggers[] = {"insert",        "delete", "update",    "before_insert",
-                                           "before_update", "key",    "key_before"};
-    char *what = sqlite3_mprintf("table %s", name);
-    sqlite3_str *names = sqlite3_str_new(s->db);
-    sqlite3_str_appendf(names, "'sync_row_%u'", tid);
-    if (by_row) {
-        sqlite3_str_appendf(names, ", 'sync_hidden_%u'", tid);
+    static const char *const own[] = {"sync_row_%u",           "sync_hidden_%u", "sync_%u_insert",
+                                      "sync_%u_delete",        "sync_%u_update", "sync_%u_before_insert",
+                                      "sync_%u_before_update", "sync_%u_key",    "sync_%u_key_before"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        char text[40];
+        sqlite3_snprintf(sizeof text, text, own[i], tid);
+        bool free = sync_catalog_find(s, SYNC_OBJECT_TABLE, text) == NULL &&
+                    sync_catalog_find(s, SYNC_OBJECT_INDEX, text) == NULL &&
+                    sync_catalog_find(s, SYNC_OBJECT_TRIGGER, text) == NULL;
+        if (free || (i == 1 && !by_row)) {
+            continue;
+        }
+        char *what = sqlite3_mprintf("table %s", name), *list = sqlite3_mprintf("%Q", text);
+        int rc = what && list ? check_names(s, what, list, error) : sync_fail_nomem(error);
+        sqlite3_free(what);
+        sqlite3_free(list);
+        return rc;
     }
-    for (size_t i = 0; i < sizeof triggers / sizeof *triggers; i++) {
-        sqlite3_str_appendf(names, ", 'sync_%u_%s'", tid, triggers[i]);
-    }
-    char *list = sqlite3_str_finish(names);
-    int rc = what && list ? check_names(s, what, list, error) : sync_fail_nomem(error);
-    sqlite3_free(what);
-    sqlite3_free(list);
-    return rc;
+    return SYNC_OK;
 }
 
 static int make_metadata(sync_db *s, sync_error *error)
@@ -190,18 +150,13 @@ static int check_collations(sync_db *s, const sync_base_table *base, sync_error 
 static int check_table(sync_db *s, const char *name, const sync_base_table *base, int identity,
                        sync_error *error)
 {
-    bool inner = false;
     if (!base->exists) {
         return sync_fail(error, SYNC_ERROR, "no such table in the main database: %s", name);
-    }
-    int rc = is_inner_table(s, base->name, &inner, error);
-    if (rc != SYNC_OK) {
-        return rc;
     }
     if (sync_capture_owns_table(s, base->name) || sqlite3_strnicmp(base->name, "sqlite_", 7) == 0) {
         return sync_fail(error, SYNC_ERROR, "%s is an internal table and cannot be tracked", base->name);
     }
-    if (!base->ordinary || inner) {
+    if (!base->ordinary || base->inner) {
         return sync_fail(error, SYNC_ERROR,
                          "%s is not an ordinary table (a view, a virtual table or part of one): track the "
                          "tables behind it",
@@ -333,54 +288,182 @@ static int mark_journal(sync_db *s, uint32_t tid, int64_t now_ms, sync_error *er
                          : rc;
 }
 
-static int write_table(sync_db *s, const sync_base_table *base, sync_identity identity, const char *options,
-                       uint32_t *tid, sync_error *error)
+/* A table that is about to be tracked. */
+typedef struct newcomer {
+    sync_base_table base;
+    sync_table t; /* as far as its triggers need it */
+    bool told;    /* the identity is said in its options */
+    const char *references;
+} newcomer;
+
+/* Several tables are adopted at once: each statement that changes the schema makes SQLite and us read it again, so all is asked before the first, and what
+** was made is loaded after the last. */
+typedef struct adoption {
+    sync_db *s;
+    sync_error *error;
+    sync_arena arena;
+    uint32_t count, cap;
+    newcomer *list;
+} adoption;
+
+/* Room for one more, in the arena; NULL when out of memory. */
+static newcomer *add_newcomer(adoption *a)
 {
-    const sync_env *env = sync_env_get();
-    int64_t now = env->now_ms(env->context), next = 0;
-    int rc = sync_query_int(s, &next, 1, error, "SELECT max(tid) + 1 FROM main.sync_table");
-    if (rc == SYNC_OK && (s->table_count >= SYNC_TABLES_MAX || next > SYNC_TID_MASK)) {
-        rc = sync_fail(error, SYNC_TOOBIG, "more than %d tracked tables", SYNC_TABLES_MAX);
+    if (a->count == a->cap) {
+        uint32_t cap = a->cap ? a->cap * 2 : 4;
+        newcomer *wider = sync_arena_alloc(&a->arena, cap * sizeof *wider);
+        if (wider == NULL) {
+            sync_fail_nomem(a->error);
+            return NULL;
+        }
+        if (a->count) {
+            memcpy(wider, a->list, a->count * sizeof *wider);
+        }
+        a->list = wider;
+        a->cap = cap;
     }
-    int64_t highest = INT64_MIN;
-    if (rc == SYNC_OK && identity == SYNC_BY_ROW) {
-        rc = sync_query_int(s, &highest, INT64_MIN, error, "SELECT max(rowid) FROM main.\"%w\"", base->name);
+    return &a->list[a->count];
+}
+
+/* The table is tracked already: is that what is wished? */
+static int compare_known(const sync_table *known, const sync_wish *wish, const sync_base_table *base,
+                         sync_error *error)
+{
+    sync_identity wanted = wish->identity >= 0 ? (sync_identity)wish->identity : known->identity;
+    if (known->identity != wanted) {
+        return sync_fail(error, SYNC_ERROR,
+                         "table %s is tracked with identity \"%s\"; untrack it first to change that",
+                         base->name, known->identity == SYNC_BY_ROW ? "row" : "key");
     }
-    *tid = (uint32_t)next;
-    rc = rc == SYNC_OK ? check_own_names(s, base->name, *tid, identity == SYNC_BY_ROW, error) : rc;
-    s->hlc = sync_hlc_next(s->hlc, now, now);
-    rc = rc == SYNC_OK ? widen_journal(s, base->key_count, error) : rc;
-    rc = rc == SYNC_OK ? mark_journal(s, *tid, now, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
-    if (rc != SYNC_OK) {
+    if (wish->own >= 0 && known->genesis_own != wish->own) {
+        return sync_fail(error, SYNC_ERROR,
+                         "table %s is tracked with genesis \"%s\"; untrack it first to change that",
+                         base->name, known->genesis_own ? "own" : "shared");
+    }
+    return known->missing
+               ? sync_fail(error, SYNC_ERROR,
+                           "table %s was rebuilt with another key; SELECT sync_untrack('%s') first",
+                           base->name, base->name)
+               : SYNC_OK;
+}
+
+/* What the table's triggers are made of. */
+static int describe(adoption *a, newcomer *n, const sync_wish *wish, sync_identity wanted)
+{
+    sync_table *t = &n->t;
+    sync_db *s = a->s;
+    *t = (sync_table){.tid = (s->table_count ? s->tables[s->table_count - 1].tid : 0) + 1 + a->count,
+                      .genesis_own = wish->own == 1,
+                      .col_count = n->base.col_count};
+    sync_schema_describe(&n->base, t);
+    n->told = wish->identity >= 0;
+    t->identity = wanted;
+    n->references = wish->references;
+    t->cols = sync_arena_alloc(&a->arena, (t->col_count + 1) * sizeof *t->cols);
+    if (t->cols == NULL) {
+        return sync_fail_nomem(a->error);
+    }
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        t->cols[i] = (sync_column){.name = n->base.cols[i].name};
+        sync_schema_column(&n->base.cols[i], &t->cols[i]);
+    }
+    if (s->table_count + a->count >= SYNC_TABLES_MAX || t->tid > SYNC_TID_MASK) {
+        return sync_fail(a->error, SYNC_TOOBIG, "more than %d tracked tables", SYNC_TABLES_MAX);
+    }
+    return check_own_names(s, t->name, t->tid, t->identity == SYNC_BY_ROW, a->error);
+}
+
+/* Takes a table on the list, unless it is there, or tracked already as is wished, or (all) has no key. The catalog is open. */
+static int consider(adoption *a, const sync_wish *wish, bool all)
+{
+    newcomer *n = add_newcomer(a);
+    int rc = n ? sync_schema_read(a->s, &a->arena, wish->name, &n->base, a->error) : SYNC_NOMEM;
+    if (rc != SYNC_OK || (all && n->base.key_count == 0)) {
         return rc;
     }
+    rc = check_table(a->s, wish->name, &n->base, wish->identity, a->error);
+    bool detail = false, by_number = wish->identity < 0 && n->base.rowid_alias;
+    rc = rc == SYNC_OK && by_number ? sync_schema_detail(a->s, &n->base, &detail, a->error) : rc;
+    sync_identity wanted = wish->identity >= 0    ? (sync_identity)wish->identity
+                           : by_number && !detail ? SYNC_BY_ROW
+                                                  : SYNC_BY_KEY;
+    if (rc == SYNC_OK && wish->own == 1 && wanted != SYNC_BY_ROW) {
+        rc =
+            sync_fail(a->error, SYNC_ERROR, "table %s: option genesis is for identity \"row\"", n->base.name);
+    }
+    const sync_table *known = rc == SYNC_OK && a->s->has_meta ? sync_engine_table(a->s, n->base.name) : NULL;
+    bool twice = false;
+    for (uint32_t i = 0; rc == SYNC_OK && !all && i < a->count; i++) {
+        twice = twice || sqlite3_stricmp(a->list[i].base.name, n->base.name) == 0;
+    }
+    if (rc != SYNC_OK || known || twice) {
+        return known ? compare_known(known, wish, &n->base, a->error) : rc;
+    }
+    rc = describe(a, n, wish, wanted);
+    a->count += rc == SYNC_OK;
+    return rc;
+}
+
+/* The options of a table as they are kept. */
+static char *options_text(sync_db *s, const newcomer *n)
+{
+    const char *identity = n->t.identity == SYNC_BY_ROW ? "row" : "key", *comma = "";
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    sqlite3_str_appendall(str, "{");
+    if (n->told) {
+        sqlite3_str_appendf(str, "\"identity\":\"%s\"", identity);
+        comma = ",";
+    }
+    if (n->t.genesis_own) {
+        sqlite3_str_appendf(str, "%s\"genesis\":\"own\"", comma);
+        comma = ",";
+    }
+    if (n->references) {
+        sqlite3_str_appendf(str, "%s\"references\":%s", comma, n->references);
+    }
+    sqlite3_str_appendall(str, "}");
+    return sqlite3_str_finish(str);
+}
+
+/* The metadata of one table. */
+static int write_table(sync_db *s, const newcomer *n, int64_t now, sync_error *error)
+{
+    const sync_table *t = &n->t;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    int64_t highest = INT64_MIN;
+    int rc =
+        by_row ? sync_query_int(s, &highest, INT64_MIN, error, "SELECT max(rowid) FROM main.\"%w\"", t->name)
+               : SYNC_OK;
+    s->hlc = sync_hlc_next(s->hlc, now, now);
+    char *options = options_text(s, n);
+    rc = rc == SYNC_OK && options == NULL ? sync_fail_nomem(error) : rc;
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendf(sql,
                         "INSERT INTO main.sync_table(tid, name, identity, options, genesis_hlc, "
                         "genesis_site, genesis_covers, genesis_seq, genesis_max, key)"
                         " VALUES(%u, %Q, %Q, json(%Q), %lld, %u, %u, %lld, %lld, json_array(",
-                        *tid, base->name, identity == SYNC_BY_ROW ? "row" : "key", options, (long long)s->hlc,
-                        s->own_site, base->col_count, (long long)s->folded, (long long)highest);
-    for (uint32_t i = 0; i < base->key_count; i++) {
-        sqlite3_str_appendf(sql, "%s%Q", i ? ", " : "", base->key_names[i]);
+                        t->tid, t->name, by_row ? "row" : "key", options ? options : "", (long long)s->hlc,
+                        s->own_site, t->col_count, (long long)s->folded, (long long)highest);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "%s%Q", i ? ", " : "", t->key_names[i]);
     }
     sqlite3_str_appendall(sql, "));");
-    for (uint32_t i = 0; i < base->col_count; i++) {
-        sqlite3_str_appendf(sql,
-                            "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, 1);",
-                            *tid, i, base->cols[i].name);
+    sqlite3_free(options);
+    for (uint32_t i = 0; i < t->col_count; i++) {
+        sqlite3_str_appendf(sql, "%s(%u, %u, %Q, 1)",
+                            i ? ", " : "INSERT INTO main.sync_column(tid, cid, name, present) VALUES", t->tid,
+                            i, t->cols[i].name);
     }
     char *text = sqlite3_str_finish(sql);
-    rc = text ? sync_exec(s, error, "%s", text) : sync_fail_nomem(error);
+    rc = rc == SYNC_OK ? (text ? sync_exec(s, error, "%s", text) : sync_fail_nomem(error)) : rc;
     sqlite3_free(text);
     if (rc == SYNC_OK) {
-        text = clock_table_sql(s, "CREATE TABLE main", *tid, base->key_count, base->key_affinity,
-                               base->key_collations, identity == SYNC_BY_ROW);
+        text = clock_table_sql(s, "CREATE TABLE main", t->tid, t->key_count, t->key_affinity,
+                               t->key_collations, by_row);
         rc = text ? sync_exec(s, error, "%s", text) : sync_fail_nomem(error);
         sqlite3_free(text);
     }
-    return rc == SYNC_OK ? sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1") : rc;
+    return rc;
 }
 
 /* A renamed table takes the triggers of its old name along: they would journal each of its writes for a table that is gone. */
@@ -403,194 +486,141 @@ static int drop_leftover_triggers(sync_db *s, const char *name, sync_error *erro
     return rc;
 }
 
-int sync_capture_track(sync_db *s, const char *name, int identity, int own, const char *options,
+/* Adopts the tables on the list. */
+static int adopt(adoption *a)
+{
+    sync_db *s = a->s;
+    const sync_env *env = sync_env_get();
+    int64_t now = env->now_ms(env->context);
+    uint32_t widest = 0;
+    /* First, since triggers of the application may ask sync_applying. */
+    int rc = s->has_meta ? SYNC_OK : make_metadata(s, a->error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < a->count; i++) {
+        rc = sync_capture_writable(s, &a->list[i].base, a->error);
+        rc = rc == SYNC_OK ? drop_leftover_triggers(s, a->list[i].base.name, a->error) : rc;
+        widest = a->list[i].base.key_count > widest ? a->list[i].base.key_count : widest;
+    }
+    rc = rc == SYNC_OK ? widen_journal(s, widest, a->error) : rc;
+    rc = rc == SYNC_OK ? mark_journal(s, a->list[0].t.tid, now, a->error) : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && i < a->count; i++) {
+        rc = write_table(s, &a->list[i], now, a->error);
+    }
+    rc = rc == SYNC_OK ? sync_engine_save(s, a->error) : rc;
+    rc = rc == SYNC_OK ? sync_exec(s, a->error, "UPDATE main.sync_meta SET generation = generation + 1") : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && i < a->count; i++) {
+        rc = sync_capture_triggers(s, &a->list[i].t, a->error);
+    }
+    return rc == SYNC_OK ? sync_engine_refresh(s, a->error) : rc;
+}
+
+/* Adopts what has been considered; *adopted: how many. */
+static int end_adoption(adoption *a, int rc, uint32_t *adopted)
+{
+    rc = rc == SYNC_OK && a->count ? adopt(a) : rc;
+    *adopted = a->count;
+    sync_arena_free(&a->arena);
+    return rc;
+}
+
+int sync_capture_track(sync_db *s, const sync_wish *wishes, uint32_t count, uint32_t *adopted,
                        sync_error *error)
 {
-    sync_arena arena = {0};
-    sync_base_table base;
-    uint32_t tid = 0;
-    int rc = sync_schema_read(s, &arena, name, &base, error);
-    rc = rc == SYNC_OK ? check_table(s, name, &base, identity, error) : rc;
+    adoption a = {.s = s, .error = error};
+    *adopted = 0;
+    int rc = sync_catalog_open(s, error);
     if (rc != SYNC_OK) {
-        sync_arena_free(&arena);
         return rc;
     }
-    bool detail = false;
-    rc = identity < 0 && base.rowid_alias ? sync_schema_detail(s, &base, &detail, error) : SYNC_OK;
-    sync_identity wanted = identity >= 0                 ? (sync_identity)identity
-                           : base.rowid_alias && !detail ? SYNC_BY_ROW
-                                                         : SYNC_BY_KEY;
+    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+        rc = consider(&a, &wishes[i], false);
+    }
+    sync_catalog_close(s);
+    return end_adoption(&a, rc, adopted);
+}
+
+int sync_capture_track_all(sync_db *s, uint32_t *adopted, sync_error *error)
+{
+    adoption a = {.s = s, .error = error};
+    uint32_t count = 0;
+    *adopted = 0;
+    int rc = sync_catalog_open(s, error);
     if (rc != SYNC_OK) {
-        sync_arena_free(&arena);
         return rc;
     }
-    if (wanted != SYNC_BY_ROW && strstr(options, "\"genesis\"")) {
-        rc = sync_fail(error, SYNC_ERROR, "table %s: option genesis is for identity \"row\"", base.name);
-        sync_arena_free(&arena);
-        return rc;
-    }
-    const sync_table *known = s->has_meta ? sync_engine_table(s, base.name) : NULL;
-    if (known) {
-        if (identity >= 0 && known->identity != wanted) {
-            rc = sync_fail(error, SYNC_ERROR,
-                           "table %s is tracked with identity \"%s\"; untrack it first to change that",
-                           base.name, known->identity == SYNC_BY_ROW ? "row" : "key");
-        } else if (own >= 0 && known->genesis_own != own) {
-            rc = sync_fail(error, SYNC_ERROR,
-                           "table %s is tracked with genesis \"%s\"; untrack it first to change that",
-                           base.name, known->genesis_own ? "own" : "shared");
-        } else if (known->missing) {
-            rc = sync_fail(error, SYNC_ERROR,
-                           "table %s was rebuilt with another key; SELECT sync_untrack('%s') first",
-                           base.name, base.name);
+    const sync_object *all = sync_catalog_all(s, &count);
+    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
+        const sync_object *o = &all[i];
+        if (o->kind == SYNC_OBJECT_TABLE && o->ordinary && !o->inner &&
+            sqlite3_strnicmp(o->name, "sqlite_", 7) != 0 && !sync_capture_owns_table(s, o->name) &&
+            !(s->has_meta && sync_engine_table(s, o->name))) {
+            rc = consider(&a, &(sync_wish){.name = o->name, .identity = -1, .own = -1}, true);
         }
-        sync_arena_free(&arena);
-        return rc;
     }
-    rc = sync_capture_writable(s, &base, error);
-    rc = rc == SYNC_OK ? drop_leftover_triggers(s, base.name, error) : rc;
-    if (rc == SYNC_OK && !s->has_meta) {
-        rc = make_metadata(s, error);
-    }
-    rc = rc == SYNC_OK ? write_table(s, &base, wanted, options, &tid, error) : rc;
-    sync_arena_free(&arena);
-    if (rc == SYNC_OK) {
-        rc = sync_engine_refresh(s, error);
-    }
-    const sync_table *t = rc == SYNC_OK ? sync_engine_tid(s, tid) : NULL;
-    return t ? sync_capture_triggers(s, t, error) : rc;
+    sync_catalog_close(s);
+    return end_adoption(&a, rc, adopted);
 }
 
 /* ---- untrack ---- */
 
+static int drop_clocks(sync_db *s, uint32_t tid, bool by_row, sync_error *error)
+{
+    int rc = sync_exec(s, error, "DROP TABLE main.sync_row_%u", tid);
+    return rc == SYNC_OK && by_row ? sync_exec(s, error, "DROP TABLE main.sync_hidden_%u", tid) : rc;
+}
+
 int sync_capture_untrack(sync_db *s, const char *name, sync_error *error)
 {
     sync_table *t = s->has_meta ? sync_engine_table(s, name) : NULL;
+    uint32_t ignored;
     if (t == NULL) {
         return sync_fail(error, SYNC_ERROR, "table %s is not tracked", name);
     }
+    if (s->table_count == 1) {
+        return sync_capture_untrack_all(s, &ignored, error);
+    }
     const sync_env *env = sync_env_get();
     uint32_t tid = t->tid;
-    bool last = s->table_count == 1, by_row = t->identity == SYNC_BY_ROW;
+    bool by_row = t->identity == SYNC_BY_ROW;
     int rc = sync_capture_drop_triggers(s, tid, error);
-    if (rc == SYNC_OK && !last) {
-        rc = mark_journal(s, 0, env->now_ms(env->context), error);
-        rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
-        rc = rc == SYNC_OK ? sync_engine_ask_anew(s, 0, true, error) : rc;
-        rc = rc == SYNC_OK ? sync_exec(s, error,
-                                       "DELETE FROM main.sync_journal WHERE tid & %d = %u;"
-                                       "INSERT INTO main.sync_applying(x) VALUES(1);"
-                                       "DELETE FROM main.sync_conflict WHERE tid = %u;"
-                                       "DELETE FROM main.sync_applying;"
-                                       "DELETE FROM main.sync_column WHERE tid = %u; DELETE FROM "
-                                       "main.sync_table WHERE tid = %u;"
-                                       "DELETE FROM main.sync_peer;"
-                                       "UPDATE main.sync_meta SET generation = generation + 1",
-                                       SYNC_TID_MASK, tid, tid, tid, tid)
-                           : rc;
-    }
+    rc = rc == SYNC_OK ? mark_journal(s, 0, env->now_ms(env->context), error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_save(s, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_ask_anew(s, 0, true, error) : rc;
+    rc = rc == SYNC_OK
+             ? sync_exec(
+                   s, error,
+                   "DELETE FROM main.sync_journal WHERE tid & %d = %u;"
+                   "INSERT INTO main.sync_applying(x) VALUES(1);"
+                   "DELETE FROM main.sync_conflict WHERE tid = %u;"
+                   "DELETE FROM main.sync_applying;"
+                   "DELETE FROM main.sync_column WHERE tid = %u; DELETE FROM main.sync_table WHERE tid = %u;"
+                   "DELETE FROM main.sync_peer;"
+                   "UPDATE main.sync_meta SET generation = generation + 1",
+                   SYNC_TID_MASK, tid, tid, tid, tid)
+             : rc;
     sync_engine_forget(s); /* its statements would keep the tables locked */
-    rc = rc == SYNC_OK ? sync_exec(s, error, "DROP TABLE main.sync_row_%u", tid) : rc;
-    rc = rc == SYNC_OK && by_row ? sync_exec(s, error, "DROP TABLE main.sync_hidden_%u", tid) : rc;
-    for (size_t i = 0; rc == SYNC_OK && last && i < sizeof own_tables / sizeof *own_tables; i++) {
-        rc = sync_exec(s, error, "DROP TABLE main.%s", own_tables[i]);
-    }
+    rc = rc == SYNC_OK ? drop_clocks(s, tid, by_row, error) : rc;
     return rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
 }
 
-/* ---- late columns, lost triggers ---- */
-
-static bool has_name(const sync_table *t, const char *name)
+int sync_capture_untrack_all(sync_db *s, uint32_t *count, sync_error *error)
 {
-    for (uint32_t c = 0; c < t->col_count; c++) {
-        if (sqlite3_stricmp(t->cols[c].name, name) == 0) {
-            return true;
-        }
+    *count = s->has_meta ? s->table_count : 0;
+    if (*count == 0) {
+        return SYNC_OK;
     }
-    return false;
-}
-
-/* Writes down the new names of columns that a program renamed. Their old names, which other files may still use, go on to mean them. */
-static int learn_names(sync_db *s, const sync_table *t, uint32_t *next, sync_error *error)
-{
-    int rc = SYNC_OK;
-    for (uint32_t c = 0; rc == SYNC_OK && c < t->col_count; c++) { /* names may go round in a circle */
-        rc = t->cols[c].former ? sync_exec(s, error,
-                                           "UPDATE main.sync_column SET name = char(1) || cid WHERE tid = %u "
-                                           "AND cid = %u",
-                                           t->tid, c)
-                               : SYNC_OK;
+    uint64_t *gone = sync_alloc(*count * sizeof *gone); /* tid << 1 | by row */
+    int rc = gone ? SYNC_OK : sync_fail_nomem(error);
+    for (uint32_t i = 0; rc == SYNC_OK && i < *count; i++) {
+        gone[i] = (uint64_t)s->tables[i].tid << 1 | (s->tables[i].identity == SYNC_BY_ROW);
+        rc = sync_capture_drop_triggers(s, s->tables[i].tid, error);
     }
-    for (uint32_t c = 0; rc == SYNC_OK && c < t->col_count; c++) {
-        const sync_column *col = &t->cols[c];
-        if (col->former == NULL) {
-            continue;
-        }
-        int64_t same = (int64_t)col->same - 1 + SYNC_SAME_COLUMN;
-        rc = sync_exec(s, error, "UPDATE main.sync_column SET name = %Q WHERE tid = %u AND cid = %u",
-                       col->name, t->tid, c);
-        if (rc == SYNC_OK && col->same) {
-            rc = sync_exec(s, error, "UPDATE main.sync_column SET present = %lld WHERE tid = %u AND cid = %u",
-                           (long long)(col->absorb ? -same : same), t->tid, c);
-        } else if (rc == SYNC_OK && !has_name(t, col->former) && *next < SYNC_COLUMNS_MAX) {
-            rc = sync_exec(s, error,
-                           "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, %u)",
-                           t->tid, *next, col->former, c + SYNC_SAME_COLUMN);
-            *next += 1;
-        }
+    sync_engine_forget(s); /* its statements would keep the tables locked */
+    for (uint32_t i = 0; rc == SYNC_OK && i < *count; i++) {
+        rc = drop_clocks(s, (uint32_t)(gone[i] >> 1), gone[i] & 1, error);
     }
-    return rc;
-}
-
-static int learn_table(sync_db *s, const sync_table *t, sync_error *error)
-{
-    sync_arena arena = {0};
-    sync_base_table base;
-    uint32_t next = t->col_count;
-    int rc = sync_schema_read(s, &arena, t->name, &base, error);
-    rc = rc == SYNC_OK ? learn_names(s, t, &next, error) : rc;
-    for (uint32_t c = 0; rc == SYNC_OK && c < t->col_count; c++) {
-        rc = t->cols[c].lost
-                 ? sync_exec(s, error, "UPDATE main.sync_column SET present = %d WHERE tid = %u AND cid = %u",
-                             SYNC_COLUMN_LOST, t->tid, c)
-                 : SYNC_OK;
+    for (size_t i = 0; rc == SYNC_OK && i < sizeof own_tables / sizeof *own_tables; i++) {
+        rc = sync_exec(s, error, "DROP TABLE main.%s", own_tables[i]);
     }
-    for (uint32_t b = 0; rc == SYNC_OK && b < base.col_count; b++) {
-        uint32_t cid = 0;
-        while (cid < t->col_count && sqlite3_stricmp(t->cols[cid].name, base.cols[b].name) != 0) {
-            cid++;
-        }
-        if (cid == t->col_count) {
-            rc = sync_exec(s, error,
-                           "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, 2)",
-                           t->tid, next++, base.cols[b].name);
-        } else if (!t->cols[cid].present) {
-            rc = sync_exec(s, error, "UPDATE main.sync_column SET present = 2 WHERE tid = %u AND cid = %u",
-                           t->tid, cid);
-        }
-    }
-    sync_arena_free(&arena);
-    return rc;
-}
-
-int sync_capture_learn(sync_db *s, sync_error *error)
-{
-    uint32_t count = 0;
-    uint32_t *tids = sync_alloc((s->table_count + 1) * sizeof *tids);
-    int rc = tids ? sync_follow_all(s, error) : sync_fail_nomem(error);
-    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
-        const sync_table *t = &s->tables[i];
-        if (!t->missing && (t->late || t->untriggered)) {
-            tids[count++] = t->tid;
-            rc = t->late ? learn_table(s, t, error) : SYNC_OK;
-        }
-    }
-    rc = rc == SYNC_OK ? sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1") : rc;
-    rc = rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
-    for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-        const sync_table *t = sync_engine_tid(s, tids[i]);
-        rc = t ? sync_capture_triggers(s, t, error) : SYNC_OK;
-    }
-    sync_free(tids);
+    sync_free(gone);
     return rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
 }
