@@ -3,9 +3,12 @@
 
 #include "sqlite.h"
 
+#include "capture.h"
+#include "operation.h"
+
 #include <string.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 2, FIRST_WITH_NUMBERS = 2 };
 
 typedef enum object_kind { KIND_TABLE, KIND_INDEX, KIND_VIEW, KIND_TRIGGER, KIND_VIRTUAL, KINDS } object_kind;
 
@@ -92,8 +95,11 @@ static const char objects_sql[] =
     " ORDER BY k = 4 DESC, k, r";
 
 static const char tracked_sql[] =
-    "SELECT s.name, t.options FROM main.sync_table AS t, main.sqlite_schema AS s"
+    "SELECT s.name, json_remove(t.options, '$.formerly') FROM main.sync_table AS t, main.sqlite_schema AS s"
     " WHERE s.type = 'table' AND s.name = t.name COLLATE NOCASE ORDER BY t.tid";
+
+static const char numbers_sql[] = "SELECT q.name, q.seq FROM main.sqlite_sequence AS q, main.sync_table AS t"
+                                  " WHERE q.name = t.name AND typeof(q.seq) = 'integer' ORDER BY t.tid";
 
 /* SYNC_OK, or why there is nothing to dump. */
 static int require_tracked(sqlite3 *db, sync_error *error)
@@ -103,6 +109,18 @@ static int require_tracked(sqlite3 *db, sync_error *error)
         return sync_fail(error, SYNC_SCHEMA, "this file tracks no table, so there is nothing to clone");
     }
     return rc == SQLITE_OK ? SYNC_OK : fail(db, error, "the schema cannot be read");
+}
+
+/* The highest number that each AUTOINCREMENT table ever gave out. */
+static int dump_numbers(sqlite3 *db, sync_buf *out, sync_error *error)
+{
+    int rc = sqlite3_table_column_metadata(db, "main", "sqlite_sequence", NULL, NULL, NULL, NULL, NULL, NULL);
+    if (rc == SQLITE_ERROR) { /* no such table */
+        sync_buf_put_varint(out, 0);
+        return SYNC_OK;
+    }
+    return rc == SQLITE_OK ? dump_rows(db, out, numbers_sql, false, error)
+                           : fail(db, error, "the schema cannot be read");
 }
 
 int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error)
@@ -121,6 +139,7 @@ int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error)
     rc = rc == SYNC_OK ? dump_number(db, out, "PRAGMA main.application_id", error) : rc;
     rc = rc == SYNC_OK ? dump_rows(db, out, objects_sql, true, error) : rc;
     rc = rc == SYNC_OK ? dump_rows(db, out, tracked_sql, false, error) : rc;
+    rc = rc == SYNC_OK ? dump_numbers(db, out, error) : rc;
     sqlite3_exec(db, "RELEASE sync_clone", NULL, NULL, NULL);
     rc = rc == SYNC_OK && out->oom ? sync_fail(error, SYNC_NOMEM, "out of memory") : rc;
     if (rc != SYNC_OK) {
@@ -131,21 +150,21 @@ int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error)
 
 /* ---- load ---- */
 
-/* What a CREATE statement needs; anything else makes it fail to compile. */
+/* What a CREATE statement needs; anything else makes it fail to compile. context: the engine. */
 static int authorize(void *context, int action, const char *a, const char *b, const char *schema,
                      const char *trigger)
 {
-    (void)context;
     (void)schema;
     (void)trigger;
     switch (action) {
     case SQLITE_CREATE_TABLE:
     case SQLITE_CREATE_INDEX:
     case SQLITE_CREATE_VIEW:
-    case SQLITE_CREATE_TRIGGER:
     case SQLITE_REINDEX: /* filling an index */
     case SQLITE_READ:    /* columns in its expressions */
         return SQLITE_OK;
+    case SQLITE_CREATE_TRIGGER: /* on a table of the application */
+        return b != NULL && !sync_capture_owns_table(context, b) ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_INSERT: /* the schema's own table */
     case SQLITE_UPDATE:
         return a != NULL && (strcmp(a, "sqlite_master") == 0 || strcmp(a, "sqlite_schema") == 0)
@@ -160,12 +179,19 @@ static int authorize(void *context, int action, const char *a, const char *b, co
 
 typedef struct loader {
     sqlite3 *db;
+    sync_db *s;
     sync_clone_left_out *left_out;
     void *context;
     sync_error *error;
+    uint8_t version;
+    sync_arena arena; /* texts of the object in hand */
+    sync_buf later;   /* (sync_span) views and triggers, from where they were sent */
+    sync_arena wish_arena;
+    uint32_t wish_count;
+    sync_wish *wishes;
 } loader;
 
-/* One object as it was sent; zero-terminated copies. */
+/* One object as it was sent; zero-terminated copies in the loader's arena. */
 typedef struct object {
     object_kind kind;
     char *name;
@@ -173,32 +199,38 @@ typedef struct object {
     char *sql;
 } object;
 
-static char *get_text(sync_span *span)
+static int corrupt(loader *l)
+{
+    return sync_fail(l->error, SYNC_CORRUPT, "the schema that came cannot be read");
+}
+
+/* A text, zero-terminated in the arena. */
+static int get_text(loader *l, sync_span *span, sync_arena *arena, char **to)
 {
     size_t bytes = 0;
     const uint8_t *data = sync_span_blob(span, SIZE_MAX, &bytes);
     if (span->bad || (bytes > 0 && memchr(data, 0, bytes) != NULL)) {
         span->bad = true;
-        return NULL;
+        return corrupt(l);
     }
-    char *text = sync_alloc(bytes + 1);
-    if (text != NULL) {
-        memcpy(text, bytes > 0 ? data : (const uint8_t *)"", bytes);
-        text[bytes] = 0;
+    *to = sync_arena_alloc(arena, bytes + 1);
+    if (*to == NULL) {
+        return sync_fail_nomem(l->error);
     }
-    return text;
+    memcpy(*to, bytes > 0 ? data : (const uint8_t *)"", bytes);
+    (*to)[bytes] = 0;
+    return SYNC_OK;
 }
 
-static void free_object(object *o)
+static int get_object(loader *l, sync_span *span, object *o)
 {
-    sync_free(o->name);
-    sync_free(o->table);
-    sync_free(o->sql);
-}
-
-static int corrupt(loader *l)
-{
-    return sync_fail(l->error, SYNC_CORRUPT, "the schema that came cannot be read");
+    uint8_t kind = sync_span_u8(span);
+    sync_arena_reset(&l->arena);
+    o->kind = (object_kind)kind;
+    int rc = span->bad || kind >= KINDS ? corrupt(l) : SYNC_OK;
+    rc = rc == SYNC_OK ? get_text(l, span, &l->arena, &o->name) : rc;
+    rc = rc == SYNC_OK ? get_text(l, span, &l->arena, &o->table) : rc;
+    return rc == SYNC_OK ? get_text(l, span, &l->arena, &o->sql) : rc;
 }
 
 static int exec(loader *l, const char *sql)
@@ -217,7 +249,7 @@ static int create(loader *l, const object *o, char **why)
     sqlite3_stmt *stmt = NULL;
     const char *tail = "";
     *why = NULL;
-    sqlite3_set_authorizer(l->db, authorize, NULL);
+    sqlite3_set_authorizer(l->db, authorize, l->s);
     int rc = sqlite3_prepare_v2(l->db, o->sql, -1, &stmt, &tail);
     if (rc == SQLITE_OK && (stmt == NULL || !is_blank(tail))) {
         *why = sqlite3_mprintf("it is not one statement");
@@ -327,29 +359,28 @@ static bool is_fault(int rc)
     }
 }
 
-/* Views and triggers may be left out; tables and indexes may not. */
-static int load_object(loader *l, const object *o)
+/* Makes one object. Views and triggers may be left out; tables and indexes may not. *made: it is there. last: say so of what is left out. */
+static int load_object(loader *l, const object *o, bool last, bool *made)
 {
     char *why = NULL;
-    if (o->kind == KIND_VIRTUAL) { /* its module may do anything: a person decides */
-        l->left_out(l->context, kind_names[o->kind], o->name, "clone makes no virtual tables", o->sql);
-        return SYNC_OK;
-    }
     bool optional = o->kind == KIND_VIEW || o->kind == KIND_TRIGGER;
     int rc = exec(l, "SAVEPOINT sync_clone_object");
     if (rc != SYNC_OK) {
         return rc;
     }
-    int made = create(l, o, &why);
-    if (made == SQLITE_OK && optional) {
-        made = probe(l->db, o, &why);
+    int result = create(l, o, &why);
+    if (result == SQLITE_OK && optional) {
+        result = probe(l->db, o, &why);
     }
-    if (is_fault(made)) {
-        rc = sync_fail(l->error, made, "%s", why != NULL ? why : "out of memory");
-    } else if (made != SQLITE_OK && optional) {
+    *made = result == SQLITE_OK;
+    if (is_fault(result)) {
+        rc = sync_fail(l->error, result, "%s", why != NULL ? why : "out of memory");
+    } else if (!*made && optional) {
         rc = exec(l, "ROLLBACK TO sync_clone_object");
-        l->left_out(l->context, kind_names[o->kind], o->name, why != NULL ? why : "", o->sql);
-    } else if (made != SQLITE_OK) {
+        if (last) {
+            l->left_out(l->context, kind_names[o->kind], o->name, why != NULL ? why : "", o->sql);
+        }
+    } else if (!*made) {
         rc = sync_fail(l->error, SYNC_SCHEMA, "%s %s cannot be made here: %s", kind_names[o->kind], o->name,
                        why != NULL ? why : "");
     }
@@ -357,76 +388,169 @@ static int load_object(loader *l, const object *o)
     return rc == SYNC_OK ? exec(l, "RELEASE sync_clone_object") : rc;
 }
 
-static int load_objects(loader *l, sync_span *span)
+/* Makes the tables and their indexes; views and triggers wait until their tables are tracked, since they may ask what that makes. */
+static int load_tables(loader *l, sync_span *span)
 {
     int rc = SYNC_OK;
     uint64_t count = sync_span_varint(span);
     for (uint64_t i = 0; i < count && rc == SYNC_OK; i++) {
         object o = {0};
-        uint8_t kind = sync_span_u8(span);
-        o.name = get_text(span);
-        o.table = get_text(span);
-        o.sql = get_text(span);
-        if (span->bad || kind >= KINDS) {
-            rc = corrupt(l);
-        } else if (o.name == NULL || o.table == NULL || o.sql == NULL) {
-            rc = sync_fail(l->error, SYNC_NOMEM, "out of memory");
-        } else {
-            o.kind = (object_kind)kind;
-            rc = load_object(l, &o);
+        bool made;
+        sync_span from = *span;
+        rc = get_object(l, span, &o);
+        if (rc != SYNC_OK) {
+            break;
         }
-        free_object(&o);
+        if (o.kind == KIND_VIRTUAL) { /* its module may do anything: a person decides */
+            l->left_out(l->context, kind_names[o.kind], o.name, "clone makes no virtual tables", o.sql);
+        } else if (o.kind == KIND_VIEW || o.kind == KIND_TRIGGER) {
+            sync_buf_put(&l->later, &from.at, sizeof from.at);
+            rc = l->later.oom ? sync_fail_nomem(l->error) : SYNC_OK;
+        } else {
+            rc = load_object(l, &o, true, &made);
+        }
     }
     return rc;
 }
 
-static int track(loader *l, const char *table, const char *options)
+/* One may need another that comes later: they are tried again as long as that brings something more. */
+static int load_later(loader *l, const sync_span *all, object_kind kind)
 {
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(l->db, "SELECT sync_track(?1, ?2)", -1, &stmt, NULL);
-    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) : rc;
-    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 2, options, -1, SQLITE_STATIC) : rc;
-    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
-    if (rc != SQLITE_ROW) {
-        rc = rc == SQLITE_ERROR ? SYNC_SCHEMA : rc;
-        sync_fail(l->error, rc, "%s", sqlite3_errmsg(l->db));
+    size_t count = l->later.len / sizeof(const uint8_t *);
+    bool more = true, last = false;
+    int rc = SYNC_OK;
+    for (int round = 1; rc == SYNC_OK && (more || last); round++) {
+        more = false;
+        for (size_t i = 0; rc == SYNC_OK && i < count; i++) {
+            sync_span from = *all;
+            object o = {0};
+            bool made = false;
+            memcpy(&from.at, l->later.data + i * sizeof from.at, sizeof from.at);
+            if (from.at == NULL || *from.at != kind) {
+                continue;
+            }
+            rc = get_object(l, &from, &o);
+            rc = rc == SYNC_OK ? load_object(l, &o, last, &made) : rc;
+            if (made) {
+                more = true;
+                memset(l->later.data + i * sizeof from.at, 0, sizeof from.at);
+            }
+        }
+        last = !last && (!more || round == SYNC_CLONE_ROUNDS);
+        more = more && !last;
     }
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_ROW ? SYNC_OK : rc;
+    return rc;
 }
 
-static int load_tracked(loader *l, sync_span *span)
+/* ---- tracking ---- */
+
+/* Reads what sync_track() was told. */
+static int read_options(loader *l, const char *options, sync_wish *wish)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool known = true;
+    int rc = sqlite3_prepare_v2(l->db, "SELECT key || '=' || value FROM json_each(?1)", -1, &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, options, -1, SQLITE_STATIC) : rc;
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        static const char *const said[] = {"identity=key", "identity=row", "genesis=shared", "genesis=own"};
+        const char *one = (const char *)sqlite3_column_text(stmt, 0);
+        int i = 0;
+        rc = one || sqlite3_column_type(stmt, 0) == SQLITE_NULL ? SQLITE_OK : SQLITE_NOMEM;
+        while (one && i < 4 && strcmp(one, said[i]) != 0) {
+            i++;
+        }
+        known = known && one && i < 4;
+        *(i < 2 ? &wish->identity : &wish->own) = i & 1;
+    }
+    rc = rc == SQLITE_DONE ? SYNC_OK : fail(l->db, l->error, "options of a table");
+    sqlite3_finalize(stmt);
+    if (rc != SYNC_OK) {
+        return (rc & 0xff) == SQLITE_ERROR ? l->error->code = SYNC_SCHEMA : rc;
+    }
+    return known ? SYNC_OK
+                 : sync_fail(l->error, SYNC_SCHEMA, "table %s: unknown options %s", wish->name, options);
+}
+
+static int read_tracked(loader *l, sync_span *span)
 {
     int rc = SYNC_OK;
     uint64_t count = sync_span_varint(span);
-    for (uint64_t i = 0; i < count && rc == SYNC_OK; i++) {
-        char *name = get_text(span);
-        char *options = get_text(span);
-        if (span->bad) {
-            rc = corrupt(l);
-        } else if (name == NULL || options == NULL) {
-            rc = sync_fail(l->error, SYNC_NOMEM, "out of memory");
-        } else {
-            rc = track(l, name, options);
-        }
-        sync_free(name);
-        sync_free(options);
+    if (span->bad) {
+        return corrupt(l);
     }
+    if (count > SYNC_TABLES_MAX) {
+        return sync_fail(l->error, SYNC_TOOBIG, "more than %d tracked tables", SYNC_TABLES_MAX);
+    }
+    l->wishes = sync_arena_alloc(&l->wish_arena, (size_t)(count + 1) * sizeof *l->wishes);
+    if (l->wishes == NULL) {
+        return sync_fail_nomem(l->error);
+    }
+    for (uint64_t i = 0; i < count && rc == SYNC_OK; i++) {
+        char *name = NULL, *options = NULL;
+        rc = get_text(l, span, &l->wish_arena, &name);
+        rc = rc == SYNC_OK ? get_text(l, span, &l->wish_arena, &options) : rc;
+        l->wishes[i] = (sync_wish){.name = name, .identity = -1, .own = -1};
+        rc = rc == SYNC_OK ? read_options(l, options, &l->wishes[i]) : rc;
+        l->wish_count += rc == SYNC_OK;
+    }
+    return rc;
+}
+
+/* The highest numbers that AUTOINCREMENT tables gave out, so that none is given out again here: that of a row which was deleted meant that one. */
+static int load_numbers(loader *l, sync_span *span)
+{
+    sqlite3_stmt *stmt = NULL;
+    uint64_t count = l->version >= FIRST_WITH_NUMBERS ? sync_span_varint(span) : 0;
+    int rc = SYNC_OK;
+    for (uint64_t i = 0; i < count && rc == SYNC_OK; i++) {
+        char *name = NULL, *number = NULL;
+        sync_arena_reset(&l->arena);
+        rc = get_text(l, span, &l->arena, &name);
+        rc = rc == SYNC_OK ? get_text(l, span, &l->arena, &number) : rc;
+        if (rc == SYNC_OK && stmt == NULL &&
+            sqlite3_prepare_v2(l->db,
+                               "INSERT INTO main.sqlite_sequence(name, seq) SELECT name, CAST(?2 AS INTEGER)"
+                               " FROM main.sync_table WHERE name = ?1",
+                               -1, &stmt, NULL) != SQLITE_OK) {
+            rc = sqlite3_errcode(l->db) == SQLITE_ERROR ? SYNC_OK /* no table here has AUTOINCREMENT */
+                                                        : fail(l->db, l->error, "sqlite_sequence");
+        }
+        if (rc == SYNC_OK && stmt) {
+            bool good = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+                        sqlite3_bind_text(stmt, 2, number, -1, SQLITE_STATIC) == SQLITE_OK &&
+                        sqlite3_step(stmt) == SQLITE_DONE;
+            rc = good ? SYNC_OK : fail(l->db, l->error, "sqlite_sequence");
+            sqlite3_reset(stmt);
+        }
+    }
+    sqlite3_finalize(stmt);
     return rc == SYNC_OK && (span->bad || sync_span_left(span) > 0) ? corrupt(l) : rc;
+}
+
+static int track(loader *l)
+{
+    sync_operation o = {0};
+    uint32_t adopted = 0;
+    int rc = sync_operation_write(l->s, &o, NULL, l->error);
+    if (rc == SYNC_OK) {
+        rc = sync_capture_track(l->s, l->wishes, l->wish_count, &adopted, l->error);
+        rc = sync_operation_end(l->s, &o, rc, l->error);
+    }
+    return rc == SQLITE_ERROR ? l->error->code = SYNC_SCHEMA : rc;
 }
 
 /* The encoding must be set before anything else is in the file. */
 static int load_head(loader *l, sync_span *span)
 {
     char sql[160];
-    uint8_t version = sync_span_u8(span);
+    uint8_t version = l->version = sync_span_u8(span);
     uint8_t encoding = sync_span_u8(span);
     int64_t user_version = sync_span_zigzag(span);
     int64_t application_id = sync_span_zigzag(span);
     if (!span->bad && version > VERSION) {
         return sync_fail(l->error, SYNC_FORMAT, "the schema that came is of a newer version (%d)", version);
     }
-    if (span->bad || version != VERSION || encoding > 2) {
+    if (span->bad || version < 1 || encoding > 2) {
         return corrupt(l);
     }
     sqlite3_snprintf(sizeof sql, sql,
@@ -436,17 +560,32 @@ static int load_head(loader *l, sync_span *span)
     return exec(l, sql);
 }
 
+static int load(loader *l, sync_span *span)
+{
+    sync_span all = *span;
+    int rc = load_head(l, span);
+    rc = rc == SYNC_OK ? load_tables(l, span) : rc;
+    rc = rc == SYNC_OK ? read_tracked(l, span) : rc;
+    rc = rc == SYNC_OK ? track(l) : rc;
+    rc = rc == SYNC_OK ? load_numbers(l, span) : rc;
+    rc = rc == SYNC_OK ? load_later(l, &all, KIND_VIEW) : rc;
+    rc = rc == SYNC_OK ? load_later(l, &all, KIND_TRIGGER) : rc;
+    return rc == SYNC_OK ? exec(l, "COMMIT") : rc;
+}
+
 int sync_clone_load(sqlite3 *db, const void *schema, size_t bytes, sync_clone_left_out *left_out,
                     void *context, sync_error *error)
 {
     loader l = {.db = db, .left_out = left_out, .context = context, .error = error};
     sync_span span = sync_span_of(schema, bytes);
-    int rc = load_head(&l, &span);
-    rc = rc == SYNC_OK ? load_objects(&l, &span) : rc;
-    rc = rc == SYNC_OK ? load_tracked(&l, &span) : rc;
-    rc = rc == SYNC_OK ? exec(&l, "COMMIT") : rc;
+    int rc = sync_engine_of(db, &l.s);
+    rc = l.s ? load(&l, &span)
+             : sync_fail(error, rc == SQLITE_NOMEM ? rc : SYNC_MISUSE, "sync_ext is not loaded");
     if (rc != SYNC_OK && sqlite3_get_autocommit(db) == 0) {
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     }
+    sync_arena_free(&l.arena);
+    sync_arena_free(&l.wish_arena);
+    sync_buf_free(&l.later);
     return rc;
 }

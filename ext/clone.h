@@ -1,8 +1,9 @@
 /* The schema of a file's tracked tables as bytes, and back into a new file: all the DDL that ever travels, on a person's request.
 **
-**   u8 version (1) | u8 encoding (0: UTF-8, 1: UTF-16le, 2: UTF-16be) | zigzag user_version | zigzag application_id
+**   u8 version (2) | u8 encoding (0: UTF-8, 1: UTF-16le, 2: UTF-16be) | zigzag user_version | zigzag application_id
 **   varint objects | per object: u8 kind, blob name, blob table, blob sql
 **   varint tables  | per tracked table: blob name, blob options (JSON)
+**   varint numbers | per tracked table with AUTOINCREMENT: blob name, blob highest number given out (decimal); not in version 1
 **
 ** kind: 0 table, 1 index, 2 view, 3 trigger, in this order; before them 4 virtual table, which load leaves out. A blob is a varint length and bytes.
 */
@@ -21,7 +22,7 @@ int sync_clone_dump(sqlite3 *db, sync_buf *out, sync_error *error);
 typedef void sync_clone_left_out(void *context, const char *kind, const char *name, const char *why,
                                  const char *sql);
 
-/* Makes the schema in the main database of `db`, which must be empty, and tracks its tables; all or nothing. Statements other than
+/* Makes the schema in the main database of `db`, which must be empty and have sync_ext, and tracks its tables; all or nothing. Statements other than
 ** CREATE TABLE, INDEX, VIEW and TRIGGER do not run, whatever the bytes say. Views and triggers that cannot work here (they name a
 ** table or a function that is not there) are left out. SYNC_OK; SYNC_CORRUPT: the bytes are no schema; SYNC_FORMAT: of a newer version;
 ** SYNC_SCHEMA: SQLite refuses it, error names the object; or a SQLite code. The authorizer of `db` is unset afterwards. */

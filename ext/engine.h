@@ -445,6 +445,12 @@ int sync_engine_ask_anew(sync_db *s, uint32_t tid, bool elsewhere, sync_error *e
 int sync_engine_cache_widen(sync_db *s, int64_t *before, sync_error *error);
 int sync_engine_cache_restore(sync_db *s, int64_t before, sync_error *error);
 
+/* Type name of the pointer that the SQL function sync_engine() fills. */
+#define SYNC_ENGINE_POINTER "sync_engine"
+
+/* The engine of a connection: *s is NULL if sqlite3_syncext_init was not called on it, or after SQLITE_NOMEM. Returns a SQLite code. */
+int sync_engine_of(sqlite3 *db, sync_db **s);
+
 sync_db *sync_engine_new(sqlite3 *db);
 void sync_engine_free(void *engine);
 

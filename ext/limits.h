@@ -15,6 +15,10 @@
 /* Tables in one changeset or vector; bounds what a hostile header can make us allocate. */
 #define SYNC_TABLES_MAX 4096
 
+/* How often a clone tries views and triggers that need others which come later: each time brings those whose needs are met. Deeper chains in the
+ * wrong order than this nobody makes, and a hostile schema costs no more. */
+#define SYNC_CLONE_ROUNDS 32
+
 /* Sites in one changeset or vector, for the same reason. A site is one file that ever wrote. */
 #define SYNC_SITES_MAX 65536
 

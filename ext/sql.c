@@ -3,6 +3,17 @@
 
 #include <string.h>
 
+int sync_engine_of(sqlite3 *db, sync_db **s)
+{
+    sqlite3_stmt *stmt = NULL;
+    *s = NULL;
+    int rc = sqlite3_prepare_v2(db, "SELECT sync_engine(?1)", -1, &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_pointer(stmt, 1, s, SYNC_ENGINE_POINTER, NULL) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
 int sync_fail_db(sync_db *s, sync_error *error, const char *what)
 {
     int rc = sqlite3_extended_errcode(s->db);

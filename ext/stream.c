@@ -21,20 +21,9 @@ static char *text_of(const sync_error *error)
     return sqlite3_mprintf("%s", error->text);
 }
 
-int sync_stream_engine(sqlite3 *db, sync_db **s)
-{
-    sqlite3_stmt *stmt = NULL;
-    *s = NULL;
-    int rc = sqlite3_prepare_v2(db, "SELECT sync_engine(?1)", -1, &stmt, NULL);
-    rc = rc == SQLITE_OK ? sqlite3_bind_pointer(stmt, 1, s, SYNC_ENGINE_POINTER, NULL) : rc;
-    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
-    sqlite3_finalize(stmt);
-    return rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
 static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
 {
-    int rc = sync_stream_engine(db, s);
+    int rc = sync_engine_of(db, s);
     if (*s) {
         return SYNC_OK;
     }

@@ -42,7 +42,7 @@ static int find_earlier(sqlite3 *db, sync_db **s)
     }
     sqlite3_finalize(stmt);
     if ((rc & 0xff) != SQLITE_NOMEM && (listed || !any)) { /* a build, or a host, may hide the list */
-        rc = sync_stream_engine(db, s);
+        rc = sync_engine_of(db, s);
     }
     return (rc & 0xff) == SQLITE_NOMEM ? rc : SQLITE_OK;
 }

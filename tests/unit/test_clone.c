@@ -43,6 +43,11 @@ static void put_schema(sync_buf *to, uint8_t version, uint8_t encoding, const ob
     sync_buf_put_varint(to, 1);
     put_text(to, "t");
     put_text(to, "{}");
+    if (version > 1) {
+        sync_buf_put_varint(to, 1);
+        put_text(to, "t");
+        put_text(to, "7");
+    }
 }
 
 static sqlite3 *open_empty(void)
@@ -105,7 +110,7 @@ static void test_what_is_no_schema(void **state)
 {
     (void)state;
     sync_buf good = {0}, bad = {0};
-    put_schema(&good, 1, 0, NULL);
+    put_schema(&good, 2, 0, NULL);
     for (size_t cut = 0; cut < good.len; cut++) {
         assert_refused(&good, cut, SYNC_CORRUPT, "cannot be read");
     }
@@ -125,10 +130,9 @@ static void test_what_is_no_schema(void **state)
         int code;
         const char *says;
     } cases[] = {
-        {2, 0, TABLE, SYNC_FORMAT, "newer version (2)"},
-        {0, 0, TABLE, SYNC_CORRUPT, "cannot be read"},
-        {1, 3, TABLE, SYNC_CORRUPT, "cannot be read"},
-        {1, 0, KINDS, SYNC_CORRUPT, "cannot be read"},
+        {3, 0, TABLE, SYNC_FORMAT, "newer version (3)"}, {0, 0, TABLE, SYNC_CORRUPT, "cannot be read"},
+        {1, 3, TABLE, SYNC_CORRUPT, "cannot be read"},   {1, 0, KINDS, SYNC_CORRUPT, "cannot be read"},
+        {2, 0, KINDS, SYNC_CORRUPT, "cannot be read"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         object more = {cases[i].kind, "u", "u", "CREATE TABLE u(x)"};
@@ -203,6 +207,12 @@ static void test_what_is_left_out(void **state)
          "trigger g: no such table: main.elsewhere"},
         {{TRIGGER, "g", "t", "CREATE TRIGGER g BEFORE INSERT ON t BEGIN SELECT nobody_knows(new.id); END"},
          "trigger g: no such function: nobody_knows"},
+        {{TRIGGER, "g", "t",
+          "CREATE TRIGGER g AFTER INSERT ON t WHEN NOT EXISTS (SELECT 1 FROM sync_applying) BEGIN SELECT 1; "
+          "END"},
+         NULL},
+        {{TRIGGER, "g", "sync_meta", "CREATE TRIGGER g AFTER UPDATE ON sync_meta BEGIN SELECT 1; END"},
+         "trigger g: not authorized"},
         {{VIRTUAL, "f", "f", "CREATE VIRTUAL TABLE f USING fts5(x)"},
          "virtual table f: clone makes no virtual tables"},
     };
@@ -239,7 +249,8 @@ static void test_a_file_comes_through_whole(void **state)
             "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE UNIQUE INDEX \"i \xc3\xa9\" ON t(v);"
             "CREATE VIEW w AS SELECT id FROM t;"
             "CREATE TRIGGER g INSTEAD OF DELETE ON w BEGIN DELETE FROM t WHERE id = old.id; END;"
-            "CREATE TABLE n(id INTEGER PRIMARY KEY, v); CREATE TABLE left(x);"
+            "CREATE TABLE n(id INTEGER PRIMARY KEY AUTOINCREMENT, v); CREATE TABLE left(x);"
+            "INSERT INTO n(id) VALUES(41); DELETE FROM n;"
             "SELECT sync_track('t'), sync_track('n', '{\"identity\": \"key\"}')",
             encodings[i]);
         assert_int_equal(sqlite3_exec(from, sql, NULL, NULL, NULL), SQLITE_OK);
@@ -252,6 +263,10 @@ static void test_a_file_comes_through_whole(void **state)
         assert_answer(to,
                       "SELECT group_concat(tbl || identity) FROM (SELECT * FROM sync_status ORDER BY tbl)",
                       "nkey,tkey");
+        assert_answer(to, "INSERT INTO n(v) VALUES(1) RETURNING id", "42");
+        assert_int_equal(sqlite3_exec(from, "INSERT INTO n(v) VALUES(1)", NULL, NULL, NULL), SQLITE_OK);
+        schema.len = 0;
+        assert_int_equal(sync_clone_dump(from, &schema, &error), SYNC_OK);
         assert_int_equal(sync_clone_dump(to, &again, &error), SYNC_OK);
         assert_int_equal(again.len, schema.len);
         assert_memory_equal(again.data, schema.data, schema.len);
