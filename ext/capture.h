@@ -20,6 +20,16 @@ int sync_capture_track(sync_db *s, const sync_wish *wishes, uint32_t count, uint
 /* The same for all ordinary tables with a key that are not ours. */
 int sync_capture_track_all(sync_db *s, uint32_t *adopted, sync_error *error);
 
+/* May a table be adopted? identity: as wished, or -1. The catalog is open. */
+int sync_capture_check(sync_db *s, const char *name, const sync_base_table *base, int identity,
+                       sync_error *error);
+
+/* Has the application something called like what is to be made? `names`: a list of SQL texts; what: for whom. */
+int sync_capture_check_names(sync_db *s, const char *what, const char *names, sync_error *error);
+
+/* The same for the tables and triggers of one tracked table. The catalog is open. */
+int sync_capture_check_own_names(sync_db *s, const char *name, uint32_t tid, bool by_row, sync_error *error);
+
 /* Can this table be written in this program? A CHECK, an index, a trigger or a collation may need a function that is not there: the error
 ** names the table. */
 int sync_capture_writable(sync_db *s, const sync_base_table *base, sync_error *error);

@@ -14,6 +14,7 @@ typedef struct sync_object {
     const char *table; /* of an index or trigger: as the schema spells it */
     const char *
         sql; /* of an index (NULL if it has none), and of a trigger that may be one of ours that are read; else NULL */
+    int64_t place; /* of an index or trigger: greater if it was made later */
     bool ordinary; /* a table that is no view, no virtual table and no shadow of one */
     bool is_virtual;
     bool inner; /* of FTS or R-tree */

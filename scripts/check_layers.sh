@@ -10,7 +10,7 @@ leaves="limits status mem arena value clock row merge vector codec codec_interna
 spine=(
     "sqlite"
     "engine sql meta catalog schema references hints follow vtab keeper rollbacks"
-    "key clocks base meant chunk site touch tail capture track learn gone"
+    "key clocks base meant chunk site touch tail capture admit track learn gone"
     "fold fold_internal fold_claims fold_meant overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
     "floor parts peers compact merging conflict against find clash parents place write lane order claims contest orphans settle renumber moves whole apply"

@@ -42,7 +42,7 @@ class Names(SyncTest):
             exchange(a, b)
         self.assert_same(a, b)
         for file in (a, b):
-            for read in ("sync_changes", "sync_status", "sync_conflict"):
+            for read in ("sync_changes", "sync_status", "sync_conflict", "sync_renumbered"):
                 file.x(f"SELECT * FROM {read}")
             file.x("SELECT sync_touch('k', '[\"a\", 5]'), sync_touch('p', 1), sync_fold()")
             file.x("SELECT sync_alter('ALTER TABLE k RENAME COLUMN v TO w; ALTER TABLE c RENAME TO d')")
