@@ -1,5 +1,6 @@
 #include "key.h"
 
+#include <math.h>
 #include <string.h>
 
 /* How many bytes of a text its collation looks at. */
@@ -109,31 +110,37 @@ static bool may_be_number(const sync_value *v)
     return v->bytes > 0;
 }
 
-bool sync_key_fits(const sync_table *t, const sync_value *key)
+bool sync_column_fits(char affinity, const sync_value *v)
 {
-    for (uint32_t i = 0; i < t->key_count; i++) {
-        const sync_value *v = &key[i];
-        bool number = v->type == SYNC_INTEGER || v->type == SYNC_REAL, fits = true;
-        if (v->type == SYNC_NULL) {
-            continue;
-        }
-        if (t->rowid_alias) {
-            fits = v->type == SYNC_INTEGER;
-        } else if (t->key_affinity[i] == 't') {
-            fits = !number;
-        } else if (t->key_affinity[i] == 'r') {
-            fits = v->type != SYNC_INTEGER && !(v->type == SYNC_TEXT && may_be_number(v));
-        } else if (t->key_affinity[i] != 'b') {
-            fits = v->type == SYNC_TEXT ? !may_be_number(v) : normal_number(*v).type == v->type;
-        }
-        if (!fits) {
-            return false;
-        }
+    bool number = v->type == SYNC_INTEGER || v->type == SYNC_REAL;
+    if (affinity == 'b' || v->type == SYNC_NULL || v->type == SYNC_BLOB) {
+        return true;
     }
-    return true;
+    if (affinity == 't') {
+        return !number;
+    }
+    if (v->type == SYNC_TEXT) {
+        return !may_be_number(v);
+    }
+    if (affinity == 'r') { /* -0.0 is stored as 0 */
+        return v->type == SYNC_REAL && (v->r != 0 || !signbit(v->r));
+    }
+    return normal_number(*v).type == v->type;
 }
 
-void sync_str_key_stored(sqlite3_str *str, const sync_table *t, uint32_t i, const char *value)
+bool sync_key_fits(const sync_table *t, const sync_value *key)
+{
+    bool fits = true;
+    for (uint32_t i = 0; fits && i < t->key_count; i++) {
+        const sync_value *v = &key[i];
+        fits = t->rowid_alias ? v->type == SYNC_INTEGER || v->type == SYNC_NULL
+                              : sync_column_fits(t->key_affinity[i], v);
+    }
+    return fits;
+}
+
+/* What a column of that affinity stores of an expression. */
+static void put_stored(sqlite3_str *str, char affinity, const char *v)
 {
     static const char text_of[] = "iif(typeof(%s) IN ('integer', 'real'), CAST(%s AS TEXT), %s)";
     /* CAST makes a number of any text; only what is one throughout is equal to it. */
@@ -145,11 +152,6 @@ void sync_str_key_stored(sqlite3_str *str, const sync_table *t, uint32_t i, cons
                                   "CAST(CAST(%s AS NUMERIC) AS REAL), %s)"
                                   " WHEN 'integer' THEN CAST(%s AS REAL) WHEN 'real' THEN %s + 0.0 ELSE %s "
                                   "END"; /* -0.0 is stored as 0 */
-    const char *v = value;
-    char affinity = t->key_affinity[i];
-    if (t->rowid_alias) {
-        sqlite3_str_appendall(str, "(SELECT iif(typeof(v) = 'integer', v, NULL) FROM (SELECT ");
-    }
     if (affinity == 'b') {
         sqlite3_str_appendall(str, v);
     } else if (affinity == 't') {
@@ -159,5 +161,50 @@ void sync_str_key_stored(sqlite3_str *str, const sync_table *t, uint32_t i, cons
     } else {
         sqlite3_str_appendf(str, number_of, v, v, v, v, v, v, v, v, v, v, v);
     }
+}
+
+void sync_str_key_stored(sqlite3_str *str, const sync_table *t, uint32_t i, const char *value)
+{
+    if (t->rowid_alias) {
+        sqlite3_str_appendall(str, "(SELECT iif(typeof(v) = 'integer', v, NULL) FROM (SELECT ");
+    }
+    put_stored(str, t->key_affinity[i], value);
     sqlite3_str_appendall(str, t->rowid_alias ? " AS v))" : "");
+}
+
+/* Is `shown` what a column of that affinity stores of `written`? */
+static int is_stored_as(sync_db *s, char affinity, const sync_value *written, const sync_value *shown,
+                        bool *same, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_str *str = sqlite3_str_new(s->db);
+    put_stored(str, affinity, "?1");
+    char *text = sqlite3_str_finish(str);
+    int rc = text ? sync_borrow(s, &stmt, error, "SELECT %s", text) : sync_fail_nomem(error);
+    sqlite3_free(text);
+    if (rc == SYNC_OK && sync_bind_value(stmt, 1, written) != SQLITE_OK) {
+        rc = sync_fail_db(s, error, NULL);
+    }
+    if (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        sync_value stored = sync_column_value(stmt, 0);
+        *same = sync_value_same(&stored, shown);
+        rc = sync_reset_read(stmt, SYNC_OK, error);
+    }
+    sync_return(s, stmt);
+    return rc;
+}
+
+int sync_column_keeps(sync_db *s, char affinity, const sync_value *v, bool *keeps, sync_error *error)
+{
+    *keeps = sync_column_fits(affinity, v);
+    return *keeps ? SYNC_OK : is_stored_as(s, affinity, v, v, keeps, error);
+}
+
+int sync_column_shows(sync_db *s, char affinity, const sync_value *written, const sync_value *shown,
+                      bool *same, sync_error *error)
+{
+    *same = sync_value_same(written, shown);
+    return *same || sync_column_fits(affinity, written)
+               ? SYNC_OK
+               : is_stored_as(s, affinity, written, shown, same, error);
 }

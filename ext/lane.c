@@ -101,8 +101,9 @@ static int add_clock(sync_lane *lane, sync_merging *m, sync_table *t, const sync
         return sync_fail_nomem(m->error);
     }
     *kept = *key; /* an integer */
-    for (uint32_t i = 0; i < row->count; i++) {
-        row->cells[i].carried = false;
+    int rc = sync_keep_written(m, t, row);
+    if (rc != SYNC_OK) {
+        return rc;
     }
     row->ref_count = 0;
     size_t before = lane->chunk.clocks.len;

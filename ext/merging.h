@@ -7,15 +7,15 @@
 
 /* Where a row state is kept now. */
 typedef struct sync_slot {
-    bool in_clock;             /* a clock of it is in sync_row_N */
-    bool shown;                /* its row is in the base table */
-    int64_t j;                 /* identity row: of that clock */
-    bool away;                 /* identity row: it lies under `number`, not under the number at birth */
-    int64_t number;            /* away: the number */
-    int64_t stub;              /* away: j of the entry at the number at birth that says so; 0: none */
-    int64_t seq;               /* live journal entry */
-    bool was_held;             /* the clock says held, or some cells are refused */
-    bool respell;              /* the existence cell moved on: the key may be spelled anew */
+    bool in_clock;  /* a clock of it is in sync_row_N */
+    bool shown;     /* its row is in the base table */
+    int64_t j;      /* identity row: of that clock */
+    bool away;      /* identity row: it lies under `number`, not under the number at birth */
+    int64_t number; /* away: the number */
+    int64_t stub;   /* away: j of the entry at the number at birth that says so; 0: none */
+    int64_t seq;    /* live journal entry */
+    bool was_held;  /* the clock says held, or some cells are refused, or may be: see sync_keep_written */
+    bool respell;   /* the existence cell moved on: the key may be spelled anew */
     const sync_value *spelled; /* of a held row: its key as the existence cell spells it, in the arena */
     const sync_value *at;      /* t->meant: the key that it shows, or would show now, in the arena */
     const sync_value *known;   /* t->meant, set by sync_find_shown: what it is known by, in the arena */
@@ -93,6 +93,10 @@ sync_stamp sync_merging_stamp(sync_merging *m);
 ** `row`: carried cells are to be written, others are in the base table already; changed by this call. what: how it came about. */
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               sync_merged what);
+
+/* A row has been written to the base table: its carried cells are there, and no more in its clock; but for those of which the column's type made another
+** value, which stay carried: what was written is what is given on. Pending cells stay as they are. */
+int sync_keep_written(sync_merging *m, const sync_table *t, sync_row *row);
 
 /* Takes a shown or new row out of sight: state kept whole, row gone from the base table, listed in sync_conflict beside what is shown in
 ** its place (`against`, values carried; may be NULL). */

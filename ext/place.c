@@ -90,19 +90,41 @@ static void keep_waiting_refs(sync_row *row)
     row->ref_count = kept;
 }
 
+/* Does the column refer to rows by their numbers? Under which number each is shown is for each file to say, so its values are no one's spelling. */
+static bool is_reference(const sync_db *s, const sync_table *t, uint32_t col)
+{
+    bool found = false;
+    for (uint32_t i = 0; !found && i < s->fk_count; i++) {
+        found = s->fks[i].child_tid == t->tid && s->fks[i].to_row && s->fks[i].from_col == col;
+    }
+    return found;
+}
+
+int sync_keep_written(sync_merging *m, const sync_table *t, sync_row *row)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < row->count; i++) {
+        sync_cell *cell = &row->cells[i];
+        const sync_column *col = &t->cols[cell->col];
+        if (!cell->carried || !col->present) {
+            continue;
+        }
+        bool keeps = sync_column_fits(col->affinity, &cell->value) || is_reference(m->s, t, cell->col);
+        rc = keeps ? SYNC_OK : sync_column_keeps(m->s, col->affinity, &cell->value, &keeps, m->error);
+        cell->carried = !keeps;
+    }
+    return rc;
+}
+
 /* The row is in the base table as `row` says: its clock says so too. */
 static int shown_now(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
                      int64_t seq)
 {
-    for (uint32_t i = 0; i < row->count; i++) {
-        if (t->cols[row->cells[i].col].present) {
-            row->cells[i].carried = false;
-        }
-    }
     bool was_held = slot->was_held;
+    int rc = sync_keep_written(m, t, row);
     row->held = false;
     keep_waiting_refs(row);
-    int rc = sync_put(m, t, key, row, slot, 0, seq);
+    rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
     slot->shown = true;
     slot->was_held = false;
     return rc == SYNC_OK && was_held ? sync_conflict_clear(m, t, key, row) : rc;

@@ -189,7 +189,12 @@ static int put_back(sync_merging *m, bystander *one, int pass, bool *changed)
     sync_row differing = {0}; /* no more is set: a trigger on other columns need not fire again */
     for (uint32_t i = 0; rc == SYNC_OK && exists && wanted && i < one->row.count; i++) {
         const sync_cell *meant = &one->row.cells[i], *have = sync_row_find(&now, meant->col);
-        if (!meant->carried || have == NULL || sync_value_same(&have->value, &meant->value)) {
+        bool shown = !meant->carried || have == NULL;
+        if (!shown) {
+            rc = sync_column_shows(m->s, one->t->cols[meant->col].affinity, &meant->value, &have->value,
+                                   &shown, m->error);
+        }
+        if (rc != SYNC_OK || shown) {
             continue;
         }
         sync_cell *cell = sync_row_set(&differing, meant->col, meant->stamp);

@@ -3,6 +3,7 @@
 It reads the file as it is, without the extension, and knows the formats on its own (docs/FORMAT.md, "Row clock"), so that it can
 disagree with the engine. By itself: `python3 invariants.py FILE...`
 """
+import json
 import sqlite3
 import struct
 import sys
@@ -172,6 +173,8 @@ class Table:
         self.numbered = [cid for cid, _, _ in ids] == list(range(len(ids)))
         self.learning = {cid for cid, _, present in ids if present == 2}
         self.present = {cid for cid, name, present in ids if present and name.lower() in in_base}
+        types = {n.lower(): t for n, t in db.execute("SELECT name, type FROM pragma_table_xinfo(?, 'main')", (self.name,))}
+        self.columns = {cid: (name, types.get(name.lower(), "")) for cid, name, _ in ids}
         self.unlearned = in_base != {name.lower() for _, name, present in ids if present}  # a program has changed the columns since the last fold
         self.ks = [f"k{i + 1}" for i in range(len(self.key))]
         self.collations = self._key_collations(db)
@@ -200,6 +203,21 @@ class Table:
     def same(self, key):
         """One spelling for all that the key's index takes for equal."""
         return tuple(normal(v, c.upper()) for v, c in zip(key, self.collations))
+
+    def shows(self, db, lies, column, value):
+        """Does the row show what the type of its column makes of a value that is kept beside it?"""
+        name, declared = self.columns[column]
+        content = "CAST(? AS TEXT)" if value[0] == "text" else "?"
+        match = " AND ".join(f"{quoted(n)} = {k}" for n, k in zip(self.key, json.loads(lies)))
+        probe = sqlite3.connect(":memory:")
+        try:
+            probe.execute(f"CREATE TABLE t(v {declared})")
+            probe.execute(f"INSERT INTO t VALUES({content})", (value[1],))
+            stored = probe.execute("SELECT typeof(v), quote(v) FROM t").fetchone()
+        finally:
+            probe.close()
+        shown = db.execute(f"SELECT typeof({quoted(name)}), quote({quoted(name)}) FROM main.{quoted(self.name)} WHERE {match}").fetchone()
+        return shown == stored
 
     def _has_j(self, db):
         return db.execute("SELECT count(*) FROM pragma_table_info(?, 'main') WHERE name = 'j'", (f"sync_row_{self.tid}",)).fetchone()[0]
@@ -279,7 +297,7 @@ def check_table(db, meta, table, sites, say, whole):
             me = (table.same(unquoted(db, key)), (*clock.born[:2], sites[clock.born[2]] or bytes(16)) if table.by_row else None)
             if me in listed:
                 listed.remove(me)
-            elif not tail:
+            elif not tail and (clock.held or not all(table.shows(db, lies, c, clock.cells[c][1]) for c in carried & table.present)):
                 say(f"{where}: {'held' if clock.held else 'some cells are refused'}, but sync_conflict does not list it")
     if not any(tail for *_, tail, _ in table.clocks):
         for lies, born, key in away - stubs:
