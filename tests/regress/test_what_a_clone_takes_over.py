@@ -65,6 +65,11 @@ class Clone(SyncTest):
                              "ALTER TABLE t RENAME TO u; SELECT sync_fold()")
         self.assertEqual(plain(c, "SELECT * FROM u; SELECT name, options FROM sync_table"), 'k|1\nu|{"identity":"key"}')
 
+    def test_references_that_only_the_options_name(self):
+        _, c, _ = self.clone("CREATE TABLE p(id INTEGER PRIMARY KEY, v); CREATE TABLE c(id INTEGER PRIMARY KEY, p);"
+                             "SELECT sync_track('p'), sync_track('c', '{\"identity\": \"row\", \"references\": {\"p\": \"p\"}}')")
+        self.assertEqual(plain(c, "SELECT options FROM sync_table WHERE name = 'c'"), '{"identity":"row","references":{"p":"p"}}')
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -20,7 +20,7 @@ static void test_a_default_for_which_there_is_no_memory(void **state)
     sync_db *s = NULL;
     assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
     assert_int_equal(sqlite3_syncext_init(db, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sync_stream_engine(db, &s), SQLITE_OK);
+    assert_int_equal(sync_engine_of(db, &s), SQLITE_OK);
     char *text = malloc(LONG + 1), *sql;
     assert_non_null(text);
     memset(text, 'x', LONG);
