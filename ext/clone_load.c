@@ -462,8 +462,9 @@ int sync_clone_load(sqlite3 *db, const void *schema, size_t bytes, sync_clone_le
     loader l = {.db = db, .left_out = left_out, .context = context, .error = error};
     sync_span span = sync_span_of(schema, bytes);
     int rc = sync_engine_of(db, &l.s);
-    rc = l.s ? load(&l, &span)
-             : sync_fail(error, rc == SQLITE_NOMEM ? rc : SYNC_MISUSE, "sync_ext is not loaded");
+    rc = l.s                  ? load(&l, &span)
+         : rc == SQLITE_NOMEM ? sync_fail_nomem(error)
+                              : sync_fail(error, SYNC_MISUSE, "sync_ext is not loaded");
     if (rc != SYNC_OK && sqlite3_get_autocommit(db) == 0) {
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     }

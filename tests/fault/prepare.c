@@ -555,6 +555,16 @@ STORY(numbers,
       .answer = "UPDATE p SET v = 'renumbered' WHERE v = 'b' AND u > 1; DELETE FROM c WHERE p IN (SELECT id "
                 "FROM p WHERE u = 4)")
 
+/* A column of another type, which makes other values of what comes. */
+STORY(types, .schema = "CREATE TABLE log(line);",
+      .ours_only =
+          "CREATE TABLE t(id TEXT PRIMARY KEY, v INTEGER, w); CREATE TRIGGER g AFTER INSERT ON t BEGIN "
+          "UPDATE t SET w = 'trigger' WHERE id = NEW.id; INSERT INTO log VALUES(NEW.v); END",
+      .theirs_only = "CREATE TABLE t(id TEXT PRIMARY KEY, v TEXT, w)",
+      .before = "INSERT INTO t VALUES('k', '007', 1), ('l', '1e3', 1), ('m', '5 apples', 1)",
+      .theirs = "INSERT INTO t VALUES('n', ' 7 ', 1), ('o', 'x', 1); UPDATE t SET v = '08' WHERE id = 'l'",
+      .ours = "UPDATE t SET w = 2; REPLACE INTO t VALUES('k', 7, 3)")
+
 /* The gift: parts of one changeset, each behind its length. */
 void prepare_parts(gift *g, bool wal)
 {

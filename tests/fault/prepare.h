@@ -67,6 +67,7 @@ void prepare_renamed(gift *g, bool wal);  /* a program renamed a table and keys 
 void prepare_columns(gift *g, bool wal);  /* a program dropped columns, and added one */
 void prepare_misfit(gift *g, bool wal);   /* keys in the journal are spelled otherwise than in the table */
 void prepare_numbers(gift *g, bool wal);  /* rows that refer to each other lost their numbers */
+void prepare_types(gift *g, bool wal);    /* a column of another type */
 void prepare_parts(gift *g, bool wal);    /* the gift: parts of one changeset, each behind its length */
 
 #endif

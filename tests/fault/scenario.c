@@ -384,6 +384,7 @@ const scenario scenarios[] = {
     {"renamed", .prepare = prepare_renamed, .run = run_fold},
     {"columns", .prepare = prepare_columns, .run = run_fold},
     {"numbers", .prepare = prepare_numbers, .run = run_apply},
+    {"types", .prepare = prepare_types, .run = run_apply},
     {"parts", .prepare = prepare_parts, .run = run_parts},
     {"refused", .prepare = prepare_parentless, .run = run_refused},
     {"noted", .prepare = prepare_noted, .run = run_apply},
