@@ -181,25 +181,48 @@ static int run_write(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const 
     return rc;
 }
 
-/* A write as it is to be said: INSERT, or UPDATE of the row of this key. */
-typedef struct wording {
-    bool update, respell, reset;
-} wording;
-
-static char *write_text(sync_db *s, const sync_table *t, const sync_row *row, wording w, const char * or)
+/* INSERT, or UPDATE of the row of this key. */
+static char *write_text(sync_db *s, const sync_table *t, sync_write how, const sync_row *row, bool respell,
+                        const char * or)
 {
-    return w.update ? update_text(s, t, row, w.respell, w.reset, or) : insert_text(s, t, row, or);
+    return how == SYNC_WRITE_INSERT ? insert_text(s, t, row, or)
+                                    : update_text(s, t, row, respell, how == SYNC_WRITE_RESET, or);
 }
 
 /* Once, by a statement of its own. */
-static int write_as(sync_db *s, const sync_table *t, const sync_value *key, const sync_row *row, wording w,
-                    const char * or, sync_error *error)
+static int write_as(sync_db *s, const sync_table *t, sync_write how, const sync_value *key,
+                    const sync_row *row, bool respell, const char * or, sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc = sync_prepare_text(s, &stmt, error, write_text(s, t, row, w, or));
+    int rc = sync_prepare_text(s, &stmt, error, write_text(s, t, how, row, respell, or));
     rc = rc == SYNC_OK ? run_write(s, stmt, t, key, row, error) : rc;
     sqlite3_finalize(stmt);
     return rc;
+}
+
+bool sync_base_fires(sync_db *s)
+{
+    int on = 0;
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &on); /* asks; cannot fail */
+    return on != 0;
+}
+
+int sync_base_alone(sync_db *s, sync_table *t, sync_write how, const sync_value *key, const sync_row *row,
+                    bool respell, sync_error *error)
+{
+    bool fires = sync_base_fires(s);
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL); /* sets a flag; cannot fail */
+    int rc = how == SYNC_WRITE_DELETE ? sync_base_delete(s, t, key, error)
+                                      : write_as(s, t, how, key, row, respell, own_rule(t), error);
+    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, fires, NULL);
+    return rc;
+}
+
+int sync_base_ignoring(sync_db *s, const sync_table *t, sync_write how, const sync_value *key,
+                       const sync_row *row, bool respell, sync_error *error)
+{
+    int rc = write_as(s, t, how, key, row, respell, "OR IGNORE ", error);
+    return rc == SYNC_OK && sqlite3_changes(s->db) == 0 ? SQLITE_CONSTRAINT_TRIGGER : rc;
 }
 
 static bool may_have_answer(int refused)
@@ -211,21 +234,17 @@ static bool may_have_answer(int refused)
 
 /* What was said instead of the table's clauses held for the application's triggers too, and one of those may have met the conflict, with an answer of
 ** its own. So the row is tried without triggers; if it fits, it is written again with nothing said. */
-static int write_unsaid(sync_db *s, const sync_table *t, const sync_value *key, const sync_row *row,
-                        wording w, int refused, sync_error *error)
+static int write_unsaid(sync_db *s, sync_table *t, sync_write how, const sync_value *key, const sync_row *row,
+                        bool respell, int refused, sync_error *error)
 {
-    int on = 0;
-    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &on); /* asks; cannot fail */
-    if (!t->clauses || !t->user_triggers || !on || !may_have_answer(refused)) {
+    if (!t->clauses || !t->user_triggers || !sync_base_fires(s) || !may_have_answer(refused)) {
         return refused;
     }
     int rc = sync_exec(s, error, "SAVEPOINT sync_trial");
     if (rc != SYNC_OK) {
         return rc;
     }
-    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    int own = write_as(s, t, key, row, w, own_rule(t), error);
-    (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+    int own = sync_base_alone(s, t, how, key, row, respell, error);
     if (own == SYNC_OK || sync_base_refused(own)) {
         rc = sync_exec(s, error, "ROLLBACK TO sync_trial; RELEASE sync_trial");
     }
@@ -233,10 +252,10 @@ static int write_unsaid(sync_db *s, const sync_table *t, const sync_value *key, 
         return rc;
     }
     if (own != SYNC_OK) { /* again, for what SQLite says of it */
-        rc = sync_base_refused(own) ? write_as(s, t, key, row, w, own_rule(t), error) : own;
+        rc = sync_base_refused(own) ? write_as(s, t, how, key, row, respell, own_rule(t), error) : own;
         return rc == SYNC_OK || sync_base_refused(rc) ? own : rc;
     }
-    rc = write_as(s, t, key, row, w, "", error);
+    rc = write_as(s, t, how, key, row, respell, "", error);
     return rc == SYNC_OK && sqlite3_changes(s->db) == 0 ? refused : rc;
 }
 
@@ -259,7 +278,7 @@ int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const syn
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);
-    return sync_base_refused(rc) ? write_unsaid(s, t, key, row, (wording){.update = false}, rc, error) : rc;
+    return sync_base_refused(rc) ? write_unsaid(s, t, SYNC_WRITE_INSERT, key, row, false, rc, error) : rc;
 }
 
 int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool respell,
@@ -282,14 +301,28 @@ int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const syn
     }
     rc = rc == SYNC_OK ? run_write(s, *stmt, t, key, row, error) : rc;
     sqlite3_finalize(once);
-    return sync_base_refused(rc) ? write_unsaid(s, t, key, row, (wording){true, respell, reset}, rc, error)
-                                 : rc;
+    sync_write how = reset ? SYNC_WRITE_RESET : SYNC_WRITE_UPDATE;
+    return sync_base_refused(rc) ? write_unsaid(s, t, how, key, row, respell, rc, error) : rc;
 }
 
-int sync_base_displace(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool update,
-                       sync_error *error)
+int sync_base_displace(sync_db *s, sync_table *t, sync_write how, const sync_value *key, const sync_row *row,
+                       bool recursive, sync_error *error)
 {
-    return write_as(s, t, key, row, (wording){.update = update}, "OR REPLACE ", error);
+    int64_t was = 1;
+    int rc = SYNC_OK;
+    if (recursive) {
+        rc = sync_query_int(s, &was, 1, error, "PRAGMA recursive_triggers");
+        rc = rc == SYNC_OK ? sync_exec(s, error, "PRAGMA recursive_triggers = 1") : rc;
+    }
+    rc = rc == SYNC_OK ? write_as(s, t, how, key, row, false, "OR REPLACE ", error) : rc;
+    if (rc == SQLITE_ERROR && !was) { /* triggers that write their own table never come to an end */
+        sync_error_clear(error);
+        rc = SQLITE_CONSTRAINT_TRIGGER;
+    }
+    sync_error ignored = {0};
+    int restored =
+        was ? SYNC_OK : sync_exec(s, rc == SYNC_OK ? error : &ignored, "PRAGMA recursive_triggers = 0");
+    return rc == SYNC_OK ? restored : rc;
 }
 
 static void build_delete(const sync_db *s, const sync_table *t, sqlite3_str *sql)

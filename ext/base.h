@@ -29,11 +29,31 @@ int sync_base_insert(sync_db *s, sync_table *t, const sync_value *key, const syn
 int sync_base_update(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool respell,
                      bool reset, sync_error *error);
 
-/* Writes a row with OR REPLACE: a trial, to see whom it displaces. row: every cell carried; update: it is in the table. Results as above. */
-int sync_base_displace(sync_db *s, sync_table *t, const sync_value *key, const sync_row *row, bool update,
-                       sync_error *error);
-
 int sync_base_delete(sync_db *s, sync_table *t, const sync_value *key, sync_error *error);
+
+typedef enum sync_write {
+    SYNC_WRITE_INSERT,
+    SYNC_WRITE_UPDATE,
+    SYNC_WRITE_RESET, /* an UPDATE that sets absent columns to their default */
+    SYNC_WRITE_DELETE
+} sync_write;
+
+/* Do triggers fire on this connection? */
+bool sync_base_fires(sync_db *s);
+
+/* One of these writes with no trigger firing, ours neither: nothing is journaled. Results as above. */
+int sync_base_alone(sync_db *s, sync_table *t, sync_write how, const sync_value *key, const sync_row *row,
+                    bool respell, sync_error *error);
+
+/* Inserts or updates a row where statements of triggers that meet a conflict are passed over. SQLITE_CONSTRAINT_TRIGGER too if the row itself is
+** not written. Results as above. */
+int sync_base_ignoring(sync_db *s, const sync_table *t, sync_write how, const sync_value *key,
+                       const sync_row *row, bool respell, sync_error *error);
+
+/* Inserts or updates a row with OR REPLACE, which holds for statements of triggers too: a trial, to see whom it displaces. row: every cell carried;
+** recursive: delete triggers fire for those who are displaced. Results as above. */
+int sync_base_displace(sync_db *s, sync_table *t, sync_write how, const sync_value *key, const sync_row *row,
+                       bool recursive, sync_error *error);
 
 /* Stands *stmt on the row of a key: columns are the key, then the present columns in order of id. To be reset by the caller. */
 int sync_base_seek(sync_db *s, sync_table *t, const sync_value *key, sqlite3_stmt **stmt, bool *exists,

@@ -76,7 +76,7 @@ sync_stamp sync_clash_rank(const sync_merging *m, const sync_table *t, const syn
     return rank(m, t, row);
 }
 
-/* Keys that the trial displaced: with recursive_triggers on, REPLACE fires delete triggers. */
+/* Keys that the trial displaced: noted before, or deleted, and gone now. */
 static int read_displaced(sync_merging *m, const sync_table *t, int64_t after, sync_value ***list,
                           uint32_t *count)
 {
@@ -84,45 +84,53 @@ static int read_displaced(sync_merging *m, const sync_table *t, int64_t after, s
     sqlite3_str *sql = sqlite3_str_new(m->s->db);
     sqlite3_str_appendall(sql, "SELECT DISTINCT ");
     sync_str_numbers(sql, t, "k%d", ", ");
-    sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > %lld AND tid = %u AND op = %d",
-                        (long long)after, t->tid, SYNC_OP_DELETE);
+    sqlite3_str_appendf(sql,
+                        " FROM main.sync_journal AS j WHERE seq > %lld AND tid = %u AND op IN (%d, %d)"
+                        " AND NOT EXISTS (SELECT 1 FROM main.\"%w\" AS b WHERE ",
+                        (long long)after, t->tid, SYNC_OP_DELETE, SYNC_OP_HINT, t->name);
+    sync_str_match_base(sql, t, "b", "j");
+    sqlite3_str_appendall(sql, ")");
     int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
     rc = rc == SYNC_OK ? sync_read_keys(m, stmt, t, list, count) : rc;
     sqlite3_finalize(stmt);
     return rc;
 }
 
+/* Is there a UNIQUE index for which no trigger can note whom REPLACE displaces? */
+static bool is_beyond_notes(const sync_table *t)
+{
+    bool beyond = false;
+    for (uint32_t u = 0; !beyond && u < t->unique_count; u++) {
+        beyond = t->uniques[u].count == 0;
+    }
+    return beyond;
+}
+
 int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                          bool shown, sync_value ***list, uint32_t *count)
 {
     enum { DISPLACE = -1 }; /* none of sync_write */
-    int64_t recursive = 0, newest = 0;
+    int64_t newest = 0;
     if (sync_rollbacks_find(m->s, t, key, DISPLACE)) {
         return SYNC_OK; /* nobody can be named, as below */
     }
-    int rc = sync_query_int(m->s, &recursive, 0, m->error, "PRAGMA recursive_triggers");
-    rc = rc == SYNC_OK ? sync_query_int(m->s, &newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal")
-                       : rc;
-    rc =
-        rc == SYNC_OK ? sync_exec(m->s, m->error, "SAVEPOINT sync_trial; PRAGMA recursive_triggers = 1") : rc;
+    int rc = sync_query_int(m->s, &newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal");
+    rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "SAVEPOINT sync_trial") : rc;
     if (rc != SYNC_OK) {
         return rc;
     }
-    rc = sync_base_displace(m->s, t, key, row, shown, m->error);
+    rc = sync_base_displace(m->s, t, shown ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT, key, row,
+                            is_beyond_notes(t), m->error);
     if (rc == SYNC_OK) {
         rc = read_displaced(m, t, newest, list, count);
     } else if (sync_base_refused(rc)) {
         rc = SYNC_OK; /* nobody can be named: the row that came later waits */
     } else if (rc == SQLITE_ABORT_ROLLBACK) {
-        rc = sync_rollbacks_note(m->s, t, key, DISPLACE, m->error);
+        return sync_rollbacks_note(m->s, t, key, DISPLACE, m->error); /* the trial is undone */
     }
     sync_error ignored = {0};
-    int undo = rc == SQLITE_ABORT_ROLLBACK ? SYNC_OK /* it is undone */
-                                           : sync_exec(m->s, rc == SYNC_OK ? m->error : &ignored,
-                                                       "ROLLBACK TO sync_trial; RELEASE sync_trial");
-    int restored = sync_exec(m->s, rc == SYNC_OK ? m->error : &ignored, "PRAGMA recursive_triggers = %lld",
-                             (long long)recursive);
-    undo = undo == SYNC_OK ? restored : undo;
+    int undo =
+        sync_exec(m->s, rc == SYNC_OK ? m->error : &ignored, "ROLLBACK TO sync_trial; RELEASE sync_trial");
     return rc == SYNC_OK ? undo : rc;
 }
 

@@ -2,7 +2,7 @@
 #ifndef SYNC_MERGING_H
 #define SYNC_MERGING_H
 
-#include "engine.h"
+#include "base.h"
 #include "merge.h"
 
 /* Where a row state is kept now. */
@@ -135,15 +135,8 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
 /* A journal entry for a row whose base row is not written. */
 int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int64_t *seq);
 
-typedef enum sync_write {
-    SYNC_WRITE_INSERT,
-    SYNC_WRITE_UPDATE,
-    SYNC_WRITE_RESET,
-    SYNC_WRITE_DELETE
-} sync_write;
-
 /* Writes one base row (key: as it is shown) and takes back what triggers and cascades did to other tracked rows. *seq: the row's new journal entry.
-** Refusals of constraints are returned with the message in `why` (may be NULL). RESET is an UPDATE that sets absent columns to their default. */
+** Refusals of constraints are returned with the message in `why` (may be NULL). */
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES]);
 

@@ -11,10 +11,11 @@ enum { BYSTANDERS_MAX = 4096, PUT_BACK_ROUNDS = 8 };
 /* A tracked row that the write touched, and what it has to be afterwards. */
 typedef struct bystander {
     sync_table *t;
-    sync_value *key;
+    sync_value *key; /* once loaded, as it has to be spelled */
     bool
         inserted; /* the write's triggers made it: it was not there before, and may have another key the next time */
-    bool loaded; /* `existed` and `row` say what it has to be */
+    bool in_the_way; /* a trigger's statement would meet it, perhaps */
+    bool loaded;     /* `existed` and `row` say what it has to be */
     bool existed;
     sync_row row; /* carried cells */
 } bystander;
@@ -59,6 +60,22 @@ static int write_once(sync_merging *m, sync_table *t, sync_write how, const sync
     default:
         return sync_base_update(m->s, t, key, row, respell, how == SYNC_WRITE_RESET, m->error);
     }
+}
+
+/* May the refusal be that of a statement in a trigger, and not because of RAISE? */
+static bool may_be_triggers(const sync_merging *m, const sync_table *t, int rc)
+{
+    return sync_base_refused(rc) && rc != SQLITE_CONSTRAINT_TRIGGER && !m->s->unfit &&
+           (t->user_triggers || m->foreign_keys) && sync_base_fires(m->s);
+}
+
+/* What refuses the row are statements of triggers: those are passed over; where that is impossible, no trigger fires. */
+static int write_anyhow(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                        const sync_row *row, bool respell)
+{
+    int rc = how == SYNC_WRITE_DELETE ? SQLITE_CONSTRAINT
+                                      : sync_base_ignoring(m->s, t, how, key, row, respell, m->error);
+    return may_be_triggers(m, t, rc) ? sync_base_alone(m->s, t, how, key, row, respell, m->error) : rc;
 }
 
 static int read_newest(sync_merging *m, int64_t *newest)
@@ -108,8 +125,9 @@ static bystander *find_bystander(const bystanders *b, const sync_table *t, const
 
 /* Collects the rows that journal entries above `after` name. Those that may have been there before and are not loaded yet set *unknown. An
 ** insert says nothing of that: it may have been an INSERT OR REPLACE. The first time everything is looked up, afterwards what has a clock;
-** keys that are drawn anew each time would never come to an end. */
-static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool first, bool *unknown)
+** keys that are drawn anew each time would never come to an end. displaced: the entries are of a trial that pushes out who is in its way. */
+static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool first, bool displaced,
+                           bool *unknown)
 {
     sync_db *s = m->s;
     int rc = SYNC_OK;
@@ -141,6 +159,10 @@ static int find_bystanders(sync_merging *m, bystanders *b, int64_t after, bool f
                 one->inserted = !known && (op == SYNC_OP_INSERT || op == SYNC_OP_MOVE_TO);
             }
             rc = one ? SYNC_OK : m->error->code;
+            if (one && displaced && one != b->list) {
+                one->in_the_way =
+                    one->in_the_way || op == SYNC_OP_INSERT || op == SYNC_OP_MOVE_TO || op == SYNC_OP_HINT;
+            }
             *unknown = *unknown || (one && !one->inserted && !one->loaded);
         }
         sqlite3_finalize(stmt);
@@ -169,7 +191,7 @@ static int load_bystanders(sync_merging *m, bystanders *b)
         if (!one->loaded) {
             sync_row_reset(&one->row);
             rc = list_columns(m, one->t, &one->row);
-            rc = rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &one->row, NULL, &b->arena,
+            rc = rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &one->row, one->key, &b->arena,
                                                 &one->existed, m->error)
                                : rc;
             one->loaded = true;
@@ -178,14 +200,38 @@ static int load_bystanders(sync_merging *m, bystanders *b)
     return rc;
 }
 
+/* Writes a row that triggers have changed, or meet. Where another row that they have changed is still in its way, it waits for the next pass, and makes room itself. */
+static int restore(sync_merging *m, sync_table *t, sync_write how, const sync_value *key, const sync_row *row,
+                   bool respell)
+{
+    int rc = write_once(m, t, how, key, row, respell);
+    if (!may_be_triggers(m, t, rc) && rc != SQLITE_CONSTRAINT_UNIQUE) {
+        return rc;
+    }
+    rc = sync_exec(m->s, m->error, "SAVEPOINT sync_restore");
+    rc = rc == SYNC_OK ? sync_base_alone(m->s, t, how, key, row, respell, m->error) : rc;
+    if (rc == SYNC_OK) {
+        rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_restore");
+        rc = rc == SYNC_OK ? write_anyhow(m, t, how, key, row, respell) : rc;
+    } else if (rc == SQLITE_CONSTRAINT_UNIQUE) {
+        rc = how == SYNC_WRITE_UPDATE ? write_once(m, t, SYNC_WRITE_DELETE, key, NULL, false) : SYNC_OK;
+    }
+    int released = rc == SYNC_OK ? sync_exec(m->s, m->error, "RELEASE sync_restore") : SYNC_OK;
+    return rc == SYNC_OK ? released : rc; /* a refusal takes back what is around it */
+}
+
 /* Makes one row what it has to be; *changed if it was not. */
 static int put_back(sync_merging *m, bystander *one, int pass, bool *changed)
 {
     sync_row now = {0};
     sync_arena arena = {0};
-    bool exists = false, same = true, wanted = one->loaded && one->existed;
+    sync_value spelled[SYNC_KEY_COLUMNS_MAX];
+    bool exists = false, wanted = one->loaded && one->existed;
     int rc = list_columns(m, one->t, &now);
-    rc = rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &now, NULL, &arena, &exists, m->error) : rc;
+    rc =
+        rc == SYNC_OK ? sync_base_load(m->s, one->t, one->key, &now, spelled, &arena, &exists, m->error) : rc;
+    bool respell = rc == SYNC_OK && exists && wanted && !sync_key_same(one->t, one->key, spelled);
+    bool same = !respell;
     sync_row differing = {0}; /* no more is set: a trigger on other columns need not fire again */
     for (uint32_t i = 0; rc == SYNC_OK && exists && wanted && i < one->row.count; i++) {
         const sync_cell *meant = &one->row.cells[i], *have = sync_row_find(&now, meant->col);
@@ -213,9 +259,9 @@ static int put_back(sync_merging *m, bystander *one, int pass, bool *changed)
         sync_write how = !wanted ? SYNC_WRITE_DELETE : exists ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
         bool bare = how == SYNC_WRITE_INSERT &&
                     pass > 0; /* a trigger undid it: key first, values later, may pass by its WHEN */
-        rc = write_once(m, one->t, how, one->key, exists || bare ? &differing : &one->row, false);
-        if (bare && sync_base_refused(rc)) {
-            rc = write_once(m, one->t, how, one->key, &one->row, false);
+        rc = bare ? write_once(m, one->t, how, one->key, &differing, false) : SYNC_OK;
+        if (!bare || sync_base_refused(rc)) {
+            rc = restore(m, one->t, how, one->key, exists ? &differing : &one->row, respell);
         }
     }
     sync_row_free(&differing);
@@ -224,13 +270,16 @@ static int put_back(sync_merging *m, bystander *one, int pass, bool *changed)
 
 /* The written row is one of them: it has to be what the write meant. */
 static int expect_written(sync_merging *m, bystanders *b, sync_table *t, sync_write how,
-                          const sync_value *key, const sync_row *row)
+                          const sync_value *key, const sync_row *row, bool respell)
 {
     bystander *own = add_bystander(m, b, t, key);
     if (own == NULL) {
         return m->error->code;
     }
     int rc = load_bystanders(m, b);
+    for (uint32_t i = 0; rc == SYNC_OK && respell && i < t->key_count; i++) {
+        own->key[i] = key[i]; /* outlives the list */
+    }
     own->existed = how != SYNC_WRITE_DELETE;
     if (how == SYNC_WRITE_INSERT || how == SYNC_WRITE_RESET) {
         sync_row_reset(&own->row); /* other columns get their default, whatever that is */
@@ -248,24 +297,81 @@ static int expect_written(sync_merging *m, bystanders *b, sync_table *t, sync_wr
     return rc;
 }
 
-/* The write again, from where nothing of it has happened, until every row that it touches beside its own is known and put back. */
+/* Who would be displaced if that were allowed is in the way of statements in triggers, since the row itself fits. */
+static int find_in_the_way(sync_merging *m, bystanders *b, sync_write how, const sync_row *row, int64_t after)
+{
+    bystander *own = b->list;
+    sync_row whole = {0};
+    bool unknown = false, deleted = how == SYNC_WRITE_DELETE, exists = true;
+    int rc = SYNC_OK;
+    if (deleted) { /* over itself: that deletes it, too */
+        rc = list_columns(m, own->t, &whole);
+        rc = rc == SYNC_OK
+                 ? sync_base_load(m->s, own->t, own->key, &whole, NULL, &b->arena, &exists, m->error)
+                 : rc;
+    }
+    rc = rc == SYNC_OK ? sync_base_displace(m->s, own->t, deleted ? SYNC_WRITE_INSERT : how, own->key,
+                                            deleted ? &whole : row, deleted, m->error)
+                       : rc;
+    rc = rc == SYNC_OK           ? find_bystanders(m, b, after, true, true, &unknown)
+         : sync_base_refused(rc) ? SYNC_OK /* not by anybody who is there */
+                                 : rc;
+    sync_row_free(&whole);
+    return rc == SYNC_OK ? sync_exec(m->s, m->error, "ROLLBACK TO sync_write") : rc;
+}
+
+static int take_out(sync_merging *m, const bystanders *b)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < b->count; i++) {
+        const bystander *one = &b->list[i];
+        if (one->in_the_way && one->existed) {
+            rc = write_once(m, one->t, SYNC_WRITE_DELETE, one->key, NULL, false);
+        }
+    }
+    return rc;
+}
+
+/* Rows that triggers made go first: others may have to have their values. */
+static int put_all_back(sync_merging *m, bystanders *b, int pass, bool *changed)
+{
+    int rc = SYNC_OK;
+    for (int stay = 0; stay < 2; stay++) {
+        for (uint32_t i = 0; rc == SYNC_OK && i < b->count; i++) {
+            bystander *one = &b->list[i];
+            if ((one->loaded && one->existed) == (stay != 0)) {
+                rc = put_back(m, one, pass, changed);
+            }
+        }
+    }
+    return rc;
+}
+
+/* The write again, from where nothing of it has happened, until every row that it touches beside its own is known and put back. refused: the row itself
+** fits, but statements of triggers do not. What is in their way is taken out first; if that does not help, they are passed over. */
 static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
-                             const sync_row *row, bool respell, int64_t after)
+                             const sync_row *row, bool respell, int64_t after, bool refused)
 {
     bystanders b = {0};
-    bool settled = false;
-    int rc = expect_written(m, &b, t, how, key, row);
+    bool settled = false, anyhow = false, first = true;
+    int rc = expect_written(m, &b, t, how, key, row, respell);
+    rc = rc == SYNC_OK && refused ? find_in_the_way(m, &b, how, row, after) : rc;
     for (int round = 0; rc == SYNC_OK && !settled && round < PUT_BACK_ROUNDS; round++) {
         bool unknown = false, changed = true;
         rc = load_bystanders(m, &b);
-        rc = rc == SYNC_OK ? write_once(m, t, how, key, row, respell) : rc;
+        rc = rc == SYNC_OK && !anyhow ? take_out(m, &b) : rc;
+        rc = rc == SYNC_OK ? (anyhow ? write_anyhow : write_once)(m, t, how, key, row, respell) : rc;
+        if (refused && !anyhow && may_be_triggers(m, t, rc)) {
+            anyhow = true;
+            rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
+            continue;
+        }
         for (int pass = 0; rc == SYNC_OK && changed && pass < PUT_BACK_ROUNDS; pass++) {
             changed = false;
-            rc = find_bystanders(m, &b, after, round == 0, &unknown);
-            for (uint32_t i = 0; rc == SYNC_OK && !unknown && i < b.count; i++) {
-                rc = put_back(m, &b.list[i], pass, &changed);
-            }
+            rc = find_bystanders(m, &b, after, first, false, &unknown);
+            rc = rc == SYNC_OK && !unknown ? put_all_back(m, &b, pass, &changed) : rc;
         }
+        first = false;
         settled = !unknown && !changed;
         if (rc == SYNC_OK && !settled) {
             rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
@@ -276,6 +382,36 @@ static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, con
     }
     bystanders_free(&b);
     return rc == SYNC_OK && !settled ? SQLITE_CONSTRAINT_TRIGGER : rc;
+}
+
+/* Foreign keys, which are on. */
+static int enforce(sync_merging *m, bool on)
+{
+    if (sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_FKEY, on, NULL) != SQLITE_OK) {
+        return sync_fail_db(m->s, m->error, "foreign keys");
+    }
+    m->foreign_keys = on;
+    return SYNC_OK;
+}
+
+/* A refused write again: the row may fit itself. *own: if not, how it is refused. What is taken out for a moment takes nothing along. */
+static int write_despite(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
+                         const sync_row *row, bool respell, int64_t after)
+{
+    int rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
+    rc = rc == SYNC_OK ? sync_base_alone(m->s, t, how, key, row, respell, m->error) : rc;
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    bool enforced = m->foreign_keys;
+    rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
+    rc = rc == SYNC_OK && enforced ? enforce(m, false) : rc;
+    rc = rc == SYNC_OK ? write_and_restore(m, t, how, key, row, respell, after, true) : rc;
+    if (enforced && !m->foreign_keys) {
+        int again = enforce(m, true);
+        rc = rc == SYNC_OK ? again : rc;
+    }
+    return rc;
 }
 
 static void keep_reason(sync_merging *m, char why[SYNC_ERROR_BYTES])
@@ -296,13 +432,16 @@ static int write_watched(sync_merging *m, sync_table *t, sync_write how, const s
         return rc;
     }
     rc = write_once(m, t, how, key, row, respell);
+    bool refused = may_be_triggers(m, t, rc);
     rc = rc == SYNC_OK ? read_newest(m, &newest) : rc;
-    if (rc == SYNC_OK && newest != after + 1) {
+    if (refused || (rc == SYNC_OK && newest != after + 1)) {
         bool own_only = !t->user_triggers &&
                         !m->foreign_keys; /* entries for further groups of columns, or superfluous notes */
-        if (!own_only) {
+        if (refused) {
+            rc = write_despite(m, t, how, key, row, respell, after);
+        } else if (!own_only) {
             rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_write");
-            rc = rc == SYNC_OK ? write_and_restore(m, t, how, key, row, respell, after) : rc;
+            rc = rc == SYNC_OK ? write_and_restore(m, t, how, key, row, respell, after, false) : rc;
         }
         rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "DELETE FROM main.sync_journal WHERE seq > %lld",
                                        (long long)after)
@@ -366,14 +505,11 @@ static int write_uncounted(sync_merging *m, sync_table *t, sync_write how, const
     if (rc == SYNC_OK && is_violated(m)) {
         rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_counted");
         m->newest = newest;
-        if (rc == SYNC_OK && sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL) == SQLITE_OK) {
-            m->foreign_keys = false;
+        rc = rc == SYNC_OK ? enforce(m, false) : rc;
+        if (rc == SYNC_OK) {
             rc = write_either_way(m, t, how, key, row, respell, seq, why);
-            m->foreign_keys = true;
-            (void)sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1,
-                                    NULL); /* sets a flag; cannot fail where switching it off did not */
-        } else if (rc == SYNC_OK) {
-            rc = sync_fail_db(m->s, m->error, "foreign keys");
+            int again = enforce(m, true);
+            rc = rc == SYNC_OK ? again : rc;
         }
     }
     if (rc == SYNC_OK || sync_base_refused(rc)) {

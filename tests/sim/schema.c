@@ -114,6 +114,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
         t->generated = dice_percent(dice, 8);
         t->pushes = dice_percent(dice, 15) ? dice_below(dice, schema->count) : -1;
         t->raises = dice_percent(dice, 15) && !t->column[0].late ? PICK(dice, raises) : NULL;
+        t->pushing = dice_below(dice, 4);
     }
 }
 
@@ -165,10 +166,11 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
     }
 }
 
-/* A trigger of the application's that writes into a tracked table: a row of the same key, if there is none. Only into later tables:
+/* A trigger of the application's that writes into a tracked table: a row of the same key, if there is none or else failing. Only into later tables:
 ** with OR REPLACE two that wrote into each other would never end. */
 static void trigger_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t)
 {
+    static const char *const when[] = {"AFTER INSERT", "AFTER INSERT", "BEFORE INSERT", "AFTER DELETE"};
     const sim_table *other = &schema->table[t->pushes];
     if (other <= t || other->keys != t->keys || other->kind >= KIND_TAG || is_number(other) != is_number(t) ||
         other->column[0].late) {
@@ -178,10 +180,11 @@ static void trigger_sql(sqlite3_str *to, const sim_schema *schema, const sim_tab
             t->name, t->name, t->name);
         return;
     }
-    sqlite3_str_appendf(
-        to,
-        "CREATE TRIGGER u_%s AFTER INSERT ON %s BEGIN INSERT OR IGNORE INTO %s(k%s) VALUES(NEW.k%s); END;\n",
-        t->name, t->name, other->name, t->keys == 2 ? ", l" : "", t->keys == 2 ? ", NEW.l" : "");
+    const char *row = t->pushing == 3 ? "OLD" : "NEW";
+    sqlite3_str_appendf(to, "CREATE TRIGGER u_%s %s ON %s BEGIN INSERT %sINTO %s(k%s) VALUES(%s.k", t->name,
+                        when[t->pushing], t->name, t->pushing ? "" : "OR IGNORE ", other->name,
+                        t->keys == 2 ? ", l" : "", row);
+    sqlite3_str_appendf(to, t->keys == 2 ? ", %s.l); END;\n" : "); END;\n", row);
 }
 
 char *schema_sql(const sim_schema *schema, bool triggers)
