@@ -40,17 +40,24 @@ static void finish(net_follow *f, int exit)
     f->finished = true;
     n->exit = n->exit == PEER_EXIT_OK ? exit : n->exit;
     if (n->options->command != PEER_SERVE && all_finished(n)) {
+        if (n->held > 0) {
+            peer_notice("%s: %lld %s held and not in the tables, at least not whole: SELECT * FROM "
+                        "sync_conflict WHERE held",
+                        n->options->file, (long long)n->held, n->held == 1 ? "row is" : "rows are");
+        }
         net_stop(n, n->exit);
     }
 }
 
-void net_follow_done(net_follow *f, int exit, const char *text)
+void net_follow_done(net_follow *f, const peer_message *m)
 {
-    peer_event("done", (peer_field[]){PEER_TEXT("link", f->url->text), PEER_END});
-    if (exit != PEER_EXIT_OK) {
-        peer_error(exit, "%s: %s", f->url->text, text);
+    f->net->held = m->held;
+    peer_event("done",
+               (peer_field[]){PEER_TEXT("link", f->url->text), PEER_NUMBER("held", m->held), PEER_END});
+    if (m->exit != PEER_EXIT_OK) {
+        peer_error(m->exit, "%s: %s", f->url->text, m->text);
     }
-    finish(f, exit);
+    finish(f, m->exit);
 }
 
 void net_follow_lost(net_follow *f, bool was_up)

@@ -331,7 +331,7 @@ void net_link_deliver(net *n, peer_message *m)
         break;
     case PEER_LINK_DONE:
         if (l->follow != NULL) {
-            net_follow_done(l->follow, m->exit, m->text);
+            net_follow_done(l->follow, m);
         }
         net_link_end(l, 0, LWS_CLOSE_STATUS_NORMAL, "both sides hold the same");
         break;

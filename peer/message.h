@@ -41,7 +41,7 @@ typedef enum peer_kind {
     PEER_ROOM_SITE,  /* it has another one now: site; zeros: it tracks nothing */
     PEER_FRAME_OUT,  /* bytes: one encoded frame */
     PEER_LINK_CLOSE, /* code: sync_peer_error, exit: for a follower, text: why; what was sent before still goes out */
-    PEER_LINK_DONE,  /* both sides hold the same, and --once asked for no more; exit, text: what does not */
+    PEER_LINK_DONE, /* both sides hold the same, and --once asked for no more; exit, text: what does not; held */
     PEER_ROOM_ENDED, /* last message of a worker; exit, text */
     /* name resolution to network */
     PEER_RESOLVED /* about: the request */
@@ -57,7 +57,8 @@ typedef struct peer_message {
     sync_frame_site site;
     int code;
     int exit;
-    char *text; /* owned; NULL: none */
+    int64_t held; /* what this file holds, in rows */
+    char *text;   /* owned; NULL: none */
     void *about;
 } peer_message;
 

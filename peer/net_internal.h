@@ -68,6 +68,7 @@ struct net {
     bool stopping; /* the room has been told to end */
     bool room_ended;
     bool finished;
+    int64_t held; /* in rows, when the last link was done */
     int exit;
     net_link *links;
     size_t link_count;
@@ -124,6 +125,7 @@ void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why);
 void net_follow_lost(net_follow *f, bool was_up);                                /* its link is gone */
 int net_follow_answered(net_follow *f, struct lws *wsi); /* an answer to the upgrade; for lws: -1 ends it */
 void net_follow_failed(net_follow *f, const char *why);  /* no websocket came about; frees the link */
-void net_follow_done(net_follow *f, int exit, const char *text); /* --once: it has done all it could */
+void net_follow_done(net_follow *f,
+                     const peer_message *m); /* --once: it has done all it could, as PEER_LINK_DONE says */
 
 #endif

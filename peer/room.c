@@ -179,9 +179,14 @@ void peer_room_check_done(peer_room *r, peer_link *l)
             return;
         }
     }
+    int64_t held = 0;
+    if (!peer_database_held(&r->database, &held, &r->failure)) {
+        return;
+    }
     l->done = true;
     r->finished = true;
     peer_message *m = peer_message_new(PEER_LINK_DONE, l->id);
+    m->held = held;
     if (l->misfits > 0) {
         m->exit = PEER_EXIT_SCHEMA;
         m->text = peer_format("%u of the tables do not fit; the others hold the same now", l->misfits);

@@ -1,4 +1,5 @@
 """clone: a new file with the room's schema and rows, and an identity of its own."""
+import json
 import sys
 import unittest
 from pathlib import Path
@@ -79,6 +80,34 @@ class Clone(Case):
         script.write_text("mine", encoding="utf-8")  # another time: a file that is there stays
         self.assertIn("File exists", self.clone(server.url))
         self.assertEqual("mine", script.read_text(encoding="utf-8"))
+
+    def test_rows_that_triggers_make_come_first(self):
+        """The clone fired the trigger for each order, whose audit was there already: it had none of the orders, and ended with 0."""
+        plain(self.a, "CREATE TABLE audit(order_id TEXT PRIMARY KEY, note); CREATE TABLE orders(id TEXT PRIMARY KEY, amount);"
+                      "CREATE TRIGGER ai AFTER INSERT ON orders BEGIN INSERT INTO audit VALUES(NEW.id, 'created'); END;"
+                      "INSERT INTO orders VALUES('o1', 5), ('o2', 6)")
+        server = self.serve(self.a)
+        err = self.clone(server.url)
+        self.assertNotIn("held", err)
+        self.assert_same(self.a, self.c, tables=["orders", "audit"])
+        self.assertEqual("2|2", plain(self.c, "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM audit)"))
+
+    def test_rows_that_are_held_are_told_of(self):
+        plain(self.a, "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TRIGGER ti BEFORE INSERT ON t WHEN NEW.v = 13 BEGIN SELECT RAISE(ABORT, 'never 13'); END;"
+                      "INSERT INTO t VALUES('a', 1), ('b', 2), ('c', 3); UPDATE t SET v = 13 WHERE id = 'b'")
+        server = self.serve(self.a)
+        self.assertIn(f"{self.c}: 1 row is held", self.clone(server.url))
+        plain(self.a, "INSERT INTO t VALUES('d', 4), ('e', 5); UPDATE t SET v = 13 WHERE id > 'c'")
+        for options, says in ((["--quiet"], ""), ([], f"{self.c}: 3 rows are held")):
+            got, out, err = self.run_peer("sync", self.c, server.url, "--once", "--json", *options)
+            self.assertEqual(0, got, out + err)
+            self.assertEqual([3], [event["held"] for event in map(json.loads, out.splitlines()) if event["event"] == "done"])
+            self.assertIn(says, err)
+            self.assertEqual(bool(says), "held" in err)
+        plain(self.a, "UPDATE t SET v = 14")
+        got, out, err = self.run_peer("sync", self.c, server.url, "--once", "--json")
+        self.assertEqual([0], [event["held"] for event in map(json.loads, out.splitlines()) if event["event"] == "done"])
+        self.assertNotIn("held and", err)
 
     def test_a_trigger_for_some_columns_that_cannot_work_is_left_out(self):
         """It was kept if it was not for the first column, and failed every write of its own, merges too."""
