@@ -174,6 +174,7 @@ static int run_write(sync_db *s, sqlite3_stmt *stmt, const sync_table *t, const 
             rc = sync_fail_db(s, error, t->name);
         } else if (sqlite3_get_autocommit(
                        s->db)) { /* nothing may be written from here on: nobody could take it back */
+            s->rollback_met = rc != SQLITE_CONSTRAINT_TRIGGER;
             rc = sync_fail(error, SQLITE_ABORT_ROLLBACK, "%s", sqlite3_errmsg(s->db));
         }
     }

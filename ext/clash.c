@@ -76,20 +76,21 @@ sync_stamp sync_clash_rank(const sync_merging *m, const sync_table *t, const syn
     return rank(m, t, row);
 }
 
-/* Keys that the trial displaced: noted before, or deleted, and gone now. */
-static int read_displaced(sync_merging *m, const sync_table *t, int64_t after, sync_value ***list,
+/* Keys that the trial displaced: noted before, or deleted, and gone now. Or only those that are noted. */
+static int read_displaced(sync_merging *m, const sync_table *t, int64_t after, bool gone, sync_value ***list,
                           uint32_t *count)
 {
     sqlite3_stmt *stmt;
     sqlite3_str *sql = sqlite3_str_new(m->s->db);
     sqlite3_str_appendall(sql, "SELECT DISTINCT ");
     sync_str_numbers(sql, t, "k%d", ", ");
-    sqlite3_str_appendf(sql,
-                        " FROM main.sync_journal AS j WHERE seq > %lld AND tid = %u AND op IN (%d, %d)"
-                        " AND NOT EXISTS (SELECT 1 FROM main.\"%w\" AS b WHERE ",
-                        (long long)after, t->tid, SYNC_OP_DELETE, SYNC_OP_HINT, t->name);
-    sync_str_match_base(sql, t, "b", "j");
-    sqlite3_str_appendall(sql, ")");
+    sqlite3_str_appendf(sql, " FROM main.sync_journal AS j WHERE seq > %lld AND tid = %u AND op IN (%d, %d)",
+                        (long long)after, t->tid, gone ? SYNC_OP_DELETE : SYNC_OP_HINT, SYNC_OP_HINT);
+    if (gone) {
+        sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM main.\"%w\" AS b WHERE ", t->name);
+        sync_str_match_base(sql, t, "b", "j");
+        sqlite3_str_appendall(sql, ")");
+    }
     int rc = sync_prepare_text(m->s, &stmt, m->error, sqlite3_str_finish(sql));
     rc = rc == SYNC_OK ? sync_read_keys(m, stmt, t, list, count) : rc;
     sqlite3_finalize(stmt);
@@ -111,7 +112,8 @@ int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, 
 {
     enum { DISPLACE = -1 }; /* none of sync_write */
     int64_t newest = 0;
-    if (sync_rollbacks_find(m->s, t, key, DISPLACE)) {
+    bool met = false;
+    if (sync_rollbacks_find(m->s, t, key, DISPLACE, &met)) {
         return SYNC_OK; /* nobody can be named, as below */
     }
     int rc = sync_query_int(m->s, &newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal");
@@ -119,13 +121,18 @@ int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, 
     if (rc != SYNC_OK) {
         return rc;
     }
-    rc = sync_base_displace(m->s, t, shown ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT, key, row,
-                            is_beyond_notes(t), m->error);
+    sync_write how = shown ? SYNC_WRITE_UPDATE : SYNC_WRITE_INSERT;
+    rc = sync_base_displace(m->s, t, how, key, row, is_beyond_notes(t), m->error);
     if (rc == SYNC_OK) {
-        rc = read_displaced(m, t, newest, list, count);
+        rc = read_displaced(m, t, newest, true, list, count);
+    } else if (sync_base_refused(rc) &&
+               rc != SQLITE_CONSTRAINT_TRIGGER) { /* by a statement of a trigger: notes are written before */
+        rc = sync_base_ignoring(m->s, t, how, key, row, false, m->error);
+        rc = rc == SYNC_OK || sync_base_refused(rc) ? read_displaced(m, t, newest, false, list, count) : rc;
     } else if (sync_base_refused(rc)) {
         rc = SYNC_OK; /* nobody can be named: the row that came later waits */
-    } else if (rc == SQLITE_ABORT_ROLLBACK) {
+    }
+    if (rc == SQLITE_ABORT_ROLLBACK) {
         return sync_rollbacks_note(m->s, t, key, DISPLACE, m->error); /* the trial is undone */
     }
     sync_error ignored = {0};

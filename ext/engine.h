@@ -214,6 +214,7 @@ typedef enum sync_left {
 typedef struct sync_rollback {
     uint32_t tid;
     int how;
+    bool met; /* a conflict did it, and not RAISE */
     sync_buf key;
     char *why;
 } sync_rollback;
@@ -285,6 +286,7 @@ typedef struct sync_db {
     sync_kept kept_stmts[SYNC_KEPT_STATEMENTS];
     uint64_t kept_uses;
     uint32_t rollback_count;
+    bool rollback_met; /* of the one that is about to be noted */
     sync_rollback *rollbacks;
 } sync_db;
 

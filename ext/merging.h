@@ -45,9 +45,11 @@ typedef struct sync_merging {
     bool foreign_keys; /* PRAGMA foreign_keys is on */
     bool orphans;      /* rows are listed that were written without their parents */
     bool *touched;     /* per table: rows went, came or changed in this merge */
-    bool pushed;       /* a row of this file has lost its number to an older claim */
-    bool retry;        /* settling: what is held already and cannot be shown stays as it is */
-    sync_row other;    /* see sync_find */
+    bool
+        met; /* the write in hand met a conflict that rolled everything back: not again without room for it */
+    bool pushed;    /* a row of this file has lost its number to an older claim */
+    bool retry;     /* settling: what is held already and cannot be shown stays as it is */
+    sync_row other; /* see sync_find */
     sync_slot other_slot;
     int depth; /* of rows held because of rows */
     const sync_holding *holding;

@@ -11,21 +11,26 @@ static void put_key(sync_buf *buf, const sync_table *t, const sync_value *key)
     }
 }
 
-static const sync_rollback *find(const sync_db *s, uint32_t tid, const sync_buf *key, int how)
+/* The last such note; *count: of how many. */
+static const sync_rollback *find(const sync_db *s, uint32_t tid, const sync_buf *key, int how,
+                                 uint32_t *count)
 {
+    const sync_rollback *last = NULL;
+    *count = 0;
     for (uint32_t i = 0; i < s->rollback_count; i++) {
         const sync_rollback *one = &s->rollbacks[i];
         if (one->tid == tid && one->how == how && one->key.len == key->len &&
             (key->len == 0 || memcmp(one->key.data, key->data, key->len) == 0)) {
-            return one;
+            last = one;
+            ++*count;
         }
     }
-    return NULL;
+    return last;
 }
 
 int sync_rollbacks_note(sync_db *s, const sync_table *t, const sync_value *key, int how, sync_error *error)
 {
-    sync_rollback one = {.tid = t->tid, .how = how};
+    sync_rollback one = {.tid = t->tid, .how = how, .met = s->rollback_met};
     sync_buf json = {0};
     sync_rollback *wider = sync_realloc(s->rollbacks, (s->rollback_count + 1) * sizeof *wider);
     s->rollbacks = wider ? wider : s->rollbacks;
@@ -50,17 +55,30 @@ int sync_rollbacks_note(sync_db *s, const sync_table *t, const sync_value *key, 
     return rc;
 }
 
-const char *sync_rollbacks_find(const sync_db *s, const sync_table *t, const sync_value *key, int how)
+const char *sync_rollbacks_find(const sync_db *s, const sync_table *t, const sync_value *key, int how,
+                                bool *met)
 {
     sync_buf wanted = {0};
+    uint32_t count = 0;
+    *met = false;
     if (s->rollback_count == 0) {
         return NULL;
     }
     put_key(&wanted, t, key);
     const sync_rollback *one =
-        wanted.oom ? NULL : find(s, t->tid, &wanted, how); /* then it is tried, and noted again */
+        wanted.oom ? NULL : find(s, t->tid, &wanted, how, &count); /* then it is tried, and noted again */
     sync_buf_free(&wanted);
+    *met = one && one->met && count == 1;
     return one ? one->why : NULL;
+}
+
+bool sync_rollbacks_met(const sync_db *s, const sync_table *t, int how)
+{
+    bool met = false;
+    for (uint32_t i = 0; !met && i < s->rollback_count; i++) {
+        met = s->rollbacks[i].tid == t->tid && s->rollbacks[i].how == how && s->rollbacks[i].met;
+    }
+    return met;
 }
 
 bool sync_rollbacks_many(const sync_db *s, const sync_table *t)

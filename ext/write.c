@@ -320,6 +320,15 @@ static int find_in_the_way(sync_merging *m, bystanders *b, sync_write how, const
     return rc == SYNC_OK ? sync_exec(m->s, m->error, "ROLLBACK TO sync_write") : rc;
 }
 
+static bool is_anybody_in_the_way(const bystanders *b)
+{
+    bool any = false;
+    for (uint32_t i = 0; !any && i < b->count; i++) {
+        any = b->list[i].in_the_way && b->list[i].existed;
+    }
+    return any;
+}
+
 static int take_out(sync_merging *m, const bystanders *b)
 {
     int rc = SYNC_OK;
@@ -356,6 +365,10 @@ static int write_and_restore(sync_merging *m, sync_table *t, sync_write how, con
     bool settled = false, anyhow = false, first = true;
     int rc = expect_written(m, &b, t, how, key, row, respell);
     rc = rc == SYNC_OK && refused ? find_in_the_way(m, &b, how, row, after) : rc;
+    rc = rc == SYNC_OK ? load_bystanders(m, &b) : rc;
+    if (rc == SYNC_OK && m->met && !is_anybody_in_the_way(&b)) {
+        rc = SQLITE_CONSTRAINT_TRIGGER;
+    }
     for (int round = 0; rc == SYNC_OK && !settled && round < PUT_BACK_ROUNDS; round++) {
         bool unknown = false, changed = true;
         rc = load_bystanders(m, &b);
@@ -431,8 +444,11 @@ static int write_watched(sync_merging *m, sync_table *t, sync_write how, const s
     if (rc != SYNC_OK) {
         return rc;
     }
-    rc = write_once(m, t, how, key, row, respell);
-    bool refused = may_be_triggers(m, t, rc);
+    bool refused = sync_rollbacks_met(m->s, t, how); /* another such conflict would cost the merge again */
+    if (!refused) {
+        rc = write_once(m, t, how, key, row, respell);
+        refused = may_be_triggers(m, t, rc);
+    }
     rc = rc == SYNC_OK ? read_newest(m, &newest) : rc;
     if (refused || (rc == SYNC_OK && newest != after + 1)) {
         bool own_only = !t->user_triggers &&
@@ -534,7 +550,7 @@ static int check_triggers(sync_merging *m)
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
-    const char *rolled_back = sync_rollbacks_find(m->s, t, key, how);
+    const char *rolled_back = sync_rollbacks_find(m->s, t, key, how, &m->met);
     if (check_triggers(m) != SYNC_OK) {
         return m->error->code;
     }
@@ -542,7 +558,7 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
     if (rolled_back == NULL && m->retry && sync_rollbacks_many(m->s, t)) {
         rolled_back = "a trigger rolls merges of this table back";
     }
-    if (rolled_back) {
+    if (rolled_back && !m->met) {
         if (why) {
             sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s", rolled_back);
         }
@@ -551,6 +567,10 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
     bool counted = m->foreign_keys && t->linked && !is_violated(m); /* the caller may count on its own */
     int rc = counted ? write_uncounted(m, t, how, key, row, respell, seq, why)
                      : write_either_way(m, t, how, key, row, respell, seq, why);
+    if (m->met && rc == SQLITE_CONSTRAINT_TRIGGER && why) {
+        sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s", rolled_back);
+    }
+    m->met = false;
     return rc == SQLITE_ABORT_ROLLBACK ? sync_rollbacks_note(m->s, t, key, how, m->error) : rc;
 }
 

@@ -14,6 +14,7 @@ KEYS = {
     "number": "id INTEGER PRIMARY KEY, order_id UNIQUE, note",
     "random": "id TEXT PRIMARY KEY DEFAULT (hex(randomblob(8))), order_id UNIQUE, note",
     "clause": "id TEXT PRIMARY KEY DEFAULT (hex(randomblob(8))), order_id UNIQUE ON CONFLICT FAIL, note",
+    "rollback": "id TEXT PRIMARY KEY DEFAULT (hex(randomblob(8))), order_id UNIQUE ON CONFLICT ROLLBACK, note",
     "pair": "order_id, note, UNIQUE(order_id, note), PRIMARY KEY(order_id, note)",
 }
 FILL = """
@@ -137,6 +138,19 @@ class Meeting(SyncTest):
                 b.sql("UPDATE audit SET n = 9")
                 self.complete(a, b)
                 self.assertEqual(b.sql("SELECT * FROM mine ORDER BY id"), [("o1", 9), ("o2", "of b")])
+
+    def test_values_that_clash_while_a_trigger_fails(self):
+        """Who of the rows with one value is shown is seen by displacing the other: the trigger failed in that too, and each file showed its own."""
+        text = """CREATE TABLE name(id TEXT PRIMARY KEY, name); CREATE TABLE audit(id TEXT PRIMARY KEY, name NOT NULL); CREATE TABLE orders(id TEXT PRIMARY KEY, of, n UNIQUE);
+            CREATE TRIGGER a1 AFTER INSERT ON orders BEGIN INSERT INTO audit VALUES(NEW.id, (SELECT name FROM name WHERE id = NEW.of)); END"""
+        a, b = self.files("ab", text, "orders", "audit")
+        for file, key in ((a, "a"), (b, "b")):
+            file.script(f"INSERT INTO name VALUES('{key}', 'name'); INSERT INTO orders VALUES('{key}', '{key}', 1)")
+            tick()
+        self.level(a, b)
+        self.assertEqual(a.sql("SELECT id FROM orders"), [("b",)])
+        self.assertEqual(a.held(), [("orders", '["a"]', "unique")])
+        self.assertEqual(a.held(), b.held())
 
     def test_indexes_that_triggers_keep(self):
         """The other triggers fire, for either row."""
