@@ -66,7 +66,7 @@ static int write_once(sync_merging *m, sync_table *t, sync_write how, const sync
 static bool may_be_triggers(const sync_merging *m, const sync_table *t, int rc)
 {
     return sync_base_refused(rc) && rc != SQLITE_CONSTRAINT_TRIGGER && !m->s->unfit &&
-           (t->user_triggers || m->foreign_keys) && sync_base_fires(m->s);
+           (t->user_triggers || m->foreign_keys);
 }
 
 /* What refuses the row are statements of triggers: those are passed over; where that is impossible, no trigger fires. */
@@ -538,13 +538,12 @@ static int write_uncounted(sync_merging *m, sync_table *t, sync_write how, const
 /* Our triggers write the journal entries of rows that are merged, too. */
 static int check_triggers(sync_merging *m)
 {
-    int on = 0;
-    (void)sqlite3_db_config(m->s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &on); /* asks; cannot fail */
-    return on ? SYNC_OK
-              : sync_fail(
-                    m->error, SYNC_ERROR,
-                    "triggers are switched off in this connection (SQLITE_DBCONFIG_ENABLE_TRIGGER), and "
-                    "they record what is merged: switch them on");
+    return sync_base_fires(m->s)
+               ? SYNC_OK
+               : sync_fail(
+                     m->error, SYNC_ERROR,
+                     "triggers are switched off in this connection (SQLITE_DBCONFIG_ENABLE_TRIGGER), and "
+                     "they record what is merged: switch them on");
 }
 
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,

@@ -532,23 +532,6 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
     return good;
 }
 
-bool peer_database_held(peer_database *d, int64_t *held, peer_failure *f)
-{
-    sqlite3_stmt *stmt = NULL;
-    *held = 0;
-    if (!is_tracked(d)) {
-        return true;
-    }
-    int rc = sqlite3_prepare_v2(d->db, "SELECT count(*) FROM main.sync_conflict WHERE held", -1, &stmt, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        *held = sqlite3_column_int64(stmt, 0);
-        rc = SQLITE_OK;
-    }
-    bool good = rc == SQLITE_OK || peer_database_fail(d, f, "sync_conflict", rc);
-    sqlite3_finalize(stmt);
-    return good;
-}
-
 /* What must be settled by a write before it may be told can need several attempts while others write. */
 static int step_patiently(const peer_database *d, sqlite3_stmt *stmt)
 {

@@ -72,9 +72,6 @@ int64_t peer_database_schema_version(peer_database *d);
 /* This file's id: 16 bytes, zeros if it tracks nothing. */
 bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f);
 
-/* How many entries of sync_conflict say that something is held. */
-bool peer_database_held(peer_database *d, int64_t *held, peer_failure *f);
-
 /* sync_seen(); sqlite3_malloc'd, NULL if the file tracks nothing. */
 bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failure *f);
 

@@ -168,6 +168,21 @@ static bool has_common(peer_room *r, const peer_link *l)
     return common > 0;
 }
 
+/* How many entries of sync_conflict, which is there, say that something is held. */
+static bool count_held(peer_room *r, int64_t *held)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(r->database.db, "SELECT count(*) FROM main.sync_conflict WHERE held", -1,
+                                &stmt, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        *held = sqlite3_column_int64(stmt, 0);
+        rc = SQLITE_OK;
+    }
+    bool good = rc == SQLITE_OK || peer_database_fail(&r->database, &r->failure, "sync_conflict", rc);
+    sqlite3_finalize(stmt);
+    return good;
+}
+
 void peer_room_check_done(peer_room *r, peer_link *l)
 {
     if (!r->options->once || l->done || l->closing || !l->asked || !l->told || !l->caught_up || l->dirty ||
@@ -179,8 +194,9 @@ void peer_room_check_done(peer_room *r, peer_link *l)
             return;
         }
     }
+    const bool common = has_common(r, l);
     int64_t held = 0;
-    if (!peer_database_held(&r->database, &held, &r->failure)) {
+    if (common && !count_held(r, &held)) {
         return;
     }
     l->done = true;
@@ -190,7 +206,7 @@ void peer_room_check_done(peer_room *r, peer_link *l)
     if (l->misfits > 0) {
         m->exit = PEER_EXIT_SCHEMA;
         m->text = peer_format("%u of the tables do not fit; the others hold the same now", l->misfits);
-    } else if (!has_common(r, l)) {
+    } else if (!common) {
         m->exit = PEER_EXIT_SCHEMA;
         m->text = peer_strdup("no table is tracked on both sides, so there is nothing to keep in step");
     }

@@ -52,7 +52,7 @@ typedef struct sim_table {
     int pushes;         /* a trigger writes into this table, or -1 */
     const char
         *raises; /* in some files a trigger refuses a value of the first column, so: ABORT, ...; or NULL */
-    int pushing;        /* how: 0 if there is none, else plainly */
+    int pushing; /* how: 0 if there is none, else plainly */
 } sim_table;
 
 typedef struct sim_schema {
