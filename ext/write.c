@@ -407,7 +407,7 @@ static int enforce(sync_merging *m, bool on)
     return SYNC_OK;
 }
 
-/* A refused write again: the row may fit itself. *own: if not, how it is refused. What is taken out for a moment takes nothing along. */
+/* A refused write again: the row may fit itself; if not, how it is refused then. What is taken out for a moment takes nothing along. */
 static int write_despite(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                          const sync_row *row, bool respell, int64_t after)
 {
