@@ -67,7 +67,7 @@ class WhoIsShown(SyncTest):
                              ["INSERT INTO x VALUES(1, 'a', 2); INSERT INTO y VALUES(2, 1)"],
                              ["INSERT INTO x VALUES(1, 'b', 3); INSERT INTO y VALUES(3, 1)"],
                              ["INSERT INTO x VALUES(5, 'a', 3); INSERT INTO y VALUES(3, 5), (6, NULL)"])
-        self.assertEqual(shown, {"x": [(1, "b", 3)], "y": [(3, 1), (6, None)]})
+        self.assertEqual(shown, {"x": [(1, "b", 3), (5, "a", 7)], "y": [(3, 1), (6, None), (7, 5)]})
 
     def test_values_and_parents_without_numbers(self):
         """Each of two rows has the value that the other's parent wants: the newer one is shown, with its parent."""
