@@ -23,7 +23,7 @@
 #define SYNC_SITES_MAX 65536
 
 /* Cells of one tables-by-sites matrix, 8 bytes each: a merge has eight of them at a time. */
-#define SYNC_MATRIX_CELLS_MAX (256u << 10)
+#define SYNC_MATRIX_CELLS_MAX (192u << 10)
 
 /* Names of key columns, collations and columns in one head: each takes some 40 bytes of memory, and may be two bytes on the wire. */
 #define SYNC_HEAD_NAMES_MAX 65536

@@ -41,7 +41,7 @@ def names():
 
 
 def matrices():
-    for tables, sites in ((4, 65000), (32, 65000), (4096, 64)):
+    for tables, sites in ((3, 65000), (4, 65000), (32, 65000), (4096, 64)):
         yield whole([table(f"t{t:x}") for t in range(tables)], sites=SITES[:sites])
 
 

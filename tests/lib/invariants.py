@@ -239,7 +239,10 @@ def check_table(db, meta, table, sites, say, whole):
     listed = held_entries(db, table)
     if len(set(listed)) != len(listed):
         say(f"{name}: a held row is listed more than once")
-    seen, waiting, identities, lives = vectors(meta["seen"]).get(table.tid, []), False, set(), []
+    # what it holds, and what came ahead of that: both count, where a table is asked for anew
+    held, ahead = (vectors(meta[column]).get(table.tid, []) for column in ("seen", "met"))
+    seen = [max(pair) for pair in zip(held + [0] * len(ahead), ahead + [0] * len(held))]
+    waiting, identities, lives = False, set(), []
     stubs, away = set(), set()  # (number at birth, birth, where it lies): as entries there say, and as rows and tombstones are found
     if not table.numbered:
         say(f"{name}: column ids have gaps")

@@ -57,7 +57,7 @@ class OutOfBounds(Case):
 
     def test_sites_and_columns_that_are_none(self):
         for tampering, says in (("UPDATE sync_site SET site = x'0011'", "sync_site"), ("UPDATE sync_site SET site = NULL", "sync_site"),
-                                ("INSERT INTO sync_site VALUES(-3, zeroblob(16))", None), ("INSERT INTO sync_site VALUES(70000, zeroblob(16))", "site"),
+                                ("INSERT INTO sync_site(sid, site) VALUES(-3, zeroblob(16))", None), ("INSERT INTO sync_site(sid, site) VALUES(70000, zeroblob(16))", "site"),
                                 ("INSERT INTO sync_column(tid, cid, name, present) VALUES(1, 40000, 'x', 0)", "sync_column"),
                                 ("INSERT INTO sync_column(tid, cid, name, present) VALUES(1, -1, 'x', 0)", "sync_column")):
             with self.subTest(tampering):

