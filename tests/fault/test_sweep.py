@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import invariants  # noqa: E402
 
 SWEEP = Path(os.environ.get("SYNC_BUILD", Path(__file__).resolve().parents[2] / "build" / "release")) / "fault" / "sweep"
-STRIDES = {"memory": 997, "io": 17, "short": 17, "full": 17, "busy": 17, "outside": 5, "bind": 17}
+STRIDES = {"memory": 1499, "io": 29, "short": 29, "full": 29, "busy": 29, "outside": 7, "bind": 29}
 AT_ONCE = 2
 
 
