@@ -287,7 +287,7 @@ def check_table(db, meta, table, sites, say, whole):
             if aside and shown and not table.by_row:
                 say(f"{where}: {'dead' if clock.dead else 'held'}, but in the table")
         carried = clock.carried()
-        waiting = waiting or bool(carried - table.present)
+        waiting = waiting or bool(carried - table.present and not clock.held)  # what is held has all its values, and is noted when it is shown
         if clock.held and clock.dead:
             say(f"{where}: dead and held")
         if clock.held and set(clock.cells) - carried:
