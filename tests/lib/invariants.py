@@ -385,7 +385,8 @@ def check(path, whole=True, foreign_keys=True, stale_max=0):
 
 
 def check_metadata(db, say, whole, stale_max):
-    rows = db.execute("SELECT site, hlc, folded, seen, cursors, floor, met FROM main.sync_meta").fetchall()
+    forgets = db.execute("SELECT max(format) FROM main.sync_meta").fetchone()[0] != 1  # the first format knew of no compaction
+    rows = db.execute("SELECT site, hlc, folded, seen, cursors, " + ("floor, met" if forgets else "NULL, NULL") + " FROM main.sync_meta").fetchall()
     if len(rows) != 1:
         say(f"sync_meta has {len(rows)} rows")
         return
@@ -407,12 +408,13 @@ def check_metadata(db, say, whole, stale_max):
         except (ValueError, IndexError) as problem:
             say(f"sync_meta.{column} {problem}")
             return
-    for site, seen in db.execute("SELECT site, seen FROM main.sync_peer"):
+    for site, seen in db.execute("SELECT site, seen FROM main.sync_peer") if forgets else ():
         if len(site) != 16 or site == sites[meta["site"]]:
             say(f"sync_peer has site {site.hex()}")
         vectors(seen)
     for table in tables:
-        check_floor(db, meta, table, say, whole)
+        if forgets:
+            check_floor(db, meta, table, say, whole)
         lives += check_table(db, meta, table, sites, say, whole)
     known = {t.tid for t in tables}
     for (tid,) in db.execute(f"SELECT DISTINCT tid & {TID_MASK} FROM main.sync_journal WHERE k1 IS NOT NULL"):
