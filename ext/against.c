@@ -110,17 +110,13 @@ static int load_occupant(sync_merging *m, sync_table *t, const sync_listed *one,
     return rc;
 }
 
-/* The delete of the parent that it refers to; nothing if that was never here. */
-static int load_delete(sync_merging *m, sync_table *t, const sync_listed *one, const sync_row *row,
-                       const sync_slot *slot, sync_row *against)
+/* The delete of the parent that a row lacks; nothing if that was never here. */
+static int load_delete(sync_merging *m, const sync_missing *missing, sync_row *against)
 {
-    sync_missing missing = {.from = 0};
-    sync_slot parent_slot;
-    sync_value room;
-    int rc = sync_parents_missing(m, t, sync_claimed(row, slot, one->key, &room), row, slot, &missing);
-    if (rc == SYNC_OK && missing.parent && missing.has_key) {
-        rc = sync_find(m, missing.parent, missing.key, missing.born, against, &parent_slot);
-    }
+    sync_slot slot;
+    int rc = missing->parent && missing->has_key
+                 ? sync_find(m, missing->parent, missing->key, missing->born, against, &slot)
+                 : SYNC_OK;
     if (rc == SYNC_OK && sync_row_alive(against)) {
         sync_row_reset(against);
     }
@@ -143,22 +139,12 @@ static int load_shown(sync_merging *m, sync_table *t, const sync_value *at, cons
     return sync_base_load(m->s, t, at, against, NULL, &m->arena, &exists, m->error);
 }
 
-/* Whoever lacks a parent competes for nothing, whatever it was listed for: *lacks, and the entry says so. */
-static int notice_parent(sync_merging *m, sync_table *t, const sync_listed *one, const sync_row *row,
-                         const sync_slot *slot, bool *lacks)
-{
-    sync_missing missing = {.from = 0};
-    sync_value room;
-    int rc = sync_parents_missing(m, t, sync_claimed(row, slot, one->key, &room), row, slot, &missing);
-    *lacks = rc == SYNC_OK && missing.why[0];
-    return *lacks ? sync_conflict_restate(m, t, one->key, row, "foreign key", missing.why) : rc;
-}
-
 static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
 {
     sync_row row = {0}, against = {0};
     sync_slot slot;
     sync_value room;
+    sync_missing missing = {.from = 0};
     bool lacks = strcmp(one->reason, "foreign key") == 0;
     int rc = sync_find(m, t, one->key, one->born, &row, &slot);
     if (rc != SYNC_OK || !slot.was_held) { /* it has been settled */
@@ -166,15 +152,21 @@ static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
         return rc;
     }
     bool number = strcmp(one->reason, "number") == 0, unique = strcmp(one->reason, "unique") == 0;
-    if (row.held && (number || unique)) {
-        rc = notice_parent(m, t, one, &row, &slot, &lacks);
+    if (row.held && (number || unique || lacks)) {
+        rc = sync_parents_missing(m, t, sync_claimed(&row, &slot, one->key, &room), &row, &slot, &missing);
+    }
+    if (rc == SYNC_OK && !lacks && missing.why[0]) { /* it competes for nothing, whatever it was listed for */
+        lacks = true;
+        rc = sync_conflict_restate(m, t, one->key, &row, "foreign key", missing.why);
+    }
+    if (rc == SYNC_OK && row.held && number && !lacks) {
         /* whoever was shown under its number has been forgotten over its parents */
-        rc = rc == SYNC_OK && number && !lacks ? sync_find(m, t, one->key, one->born, &row, &slot) : rc;
+        rc = sync_find(m, t, one->key, one->born, &row, &slot);
     }
     if (rc == SYNC_OK && !row.held) {
         rc = load_shown(m, t, sync_lies(&slot, one->key, &room), &row, &against);
     } else if (rc == SYNC_OK && lacks) {
-        rc = load_delete(m, t, one, &row, &slot, &against);
+        rc = load_delete(m, &missing, &against);
     } else if (rc == SYNC_OK && number) {
         rc = load_occupant(m, t, one, &row, &against);
     } else if (rc == SYNC_OK && unique) {
