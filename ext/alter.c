@@ -531,14 +531,29 @@ static int note_known(alter *a)
     return SYNC_OK;
 }
 
+/* A table that was renamed and has its name again was never elsewhere. */
+static int forget_detours(alter *a, size_t noted_before)
+{
+    int rc = SYNC_OK;
+    for (const known *k = a->known; rc == SYNC_OK && k; k = k->next) {
+        const sync_table *t = sync_engine_tid(a->s, k->tid);
+        if (t && sqlite3_stricmp(t->name, k->name) == 0) {
+            rc = sync_engine_ask_no_more(a->s, k->tid, noted_before, a->error);
+        }
+    }
+    return rc;
+}
+
 static int run(alter *a, const char *sql, int64_t *adjusted)
 {
     int64_t ignored = 0;
+    size_t noted_before = a->s->anew.len;
     int rc = note_known(a);
     rc = rc == SYNC_OK ? run_all(a, sql) : rc;
     for (known *k = a->known; rc == SYNC_OK && k; k = k->next) {
         rc = k->dropped ? settle_dropped(a, k) : SYNC_OK;
     }
+    rc = rc == SYNC_OK ? forget_detours(a, noted_before) : rc;
     rc = rc == SYNC_OK && a->s->has_meta ? sync_local(a->s, INT64_MAX, &ignored, a->error) : rc;
     rc = rc == SYNC_OK ? check_references(a) : rc;
     *adjusted = 0;

@@ -443,6 +443,9 @@ static inline uint64_t sync_next_life(const sync_table *t, uint64_t cl)
 ** that it has no more, so it needs a new site id. */
 int sync_engine_ask_anew(sync_db *s, uint32_t tid, bool elsewhere, sync_error *error);
 
+/* The table has its name again: takes back that it was elsewhere, where this was noted behind the first `since` bytes of the notes. */
+int sync_engine_ask_no_more(sync_db *s, uint32_t tid, size_t since, sync_error *error);
+
 /* Gives a long operation a page cache that does not thrash: *before is what sync_engine_cache_restore wants back (0: nothing changed). */
 int sync_engine_cache_widen(sync_db *s, int64_t *before, sync_error *error);
 int sync_engine_cache_restore(sync_db *s, int64_t before, sync_error *error);

@@ -127,6 +127,17 @@ bool sync_floors_tell(const sync_floors *f, sync_merging *m, const sync_table *t
                       const sync_row *remote, const sync_whole *whole, sync_row *row)
 {
     bool was = sync_row_alive(before), is = sync_row_alive(remote), insisted = false;
+    bool ended_there = was && whole && before->cl > remote->cl &&
+                       sync_origin(before).hlc <= whole->held[sync_origin(before).site];
+    bool ended_here = is && before->cl > 0 && remote->cl > before->cl && f->forgets[t - f->s->tables] &&
+                      covers(f, t, sync_origin(remote));
+    if (ended_there ||
+        ended_here) { /* who has seen the longer life knows a shorter one now, so its end was forgotten */
+        sync_row_reset(row);
+        row->cl = (ended_there ? before->cl : remote->cl) + 1;
+        row->stamp = sync_merging_stamp(m);
+        return true;
+    }
     if (before->cl == 0) { /* it may have ended elsewhere */
         insisted = is && f->behind[t - f->s->tables];
     } else if (was != is) { /* one of them knows the end of a life that the other has kept */
@@ -136,12 +147,6 @@ bool sync_floors_tell(const sync_floors *f, sync_merging *m, const sync_table *t
             row->stamp = sync_merging_stamp(m);
             return true;
         }
-    } else if (was && whole && before->cl > remote->cl &&
-               sync_origin(before).hlc <= whole->held[sync_origin(before).site]) {
-        sync_row_reset(row); /* the maker has seen this life, and it has ended there */
-        row->cl = before->cl + 1;
-        row->stamp = sync_merging_stamp(m);
-        return true;
     } else if (was && before->cl == remote->cl) {
         insisted = (whole && misses(whole, before, remote)) || grows(f, before, remote);
     }

@@ -237,6 +237,7 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int k
             f->need_real = true; /* the stamp will depend on when it is folded */
         }
         *hlc = sync_hlc_next(*hlc, at, ahead ? f->now_ms : at);
+        f->told_hlc = sync_site_of(f->s, seq) != f->s->own_site ? *hlc : f->told_hlc;
         sync_entry *e = &f->entries[f->count++];
         *e = (sync_entry){.seq = seq,
                           .tid = group,
@@ -426,6 +427,7 @@ sync_fold *sync_fold_new(sync_db *s, sync_place place, sync_error *error)
     f->learned = NULL;
     f->learned_count = 0;
     f->open_count = 0;
+    f->told_hlc = 0;
     f->arena = (sync_arena){0};
     f->row = (sync_row){0};
     f->buf = f->keys = (sync_buf){0};
@@ -476,6 +478,7 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
     }
     s->overlay.valid = false;
     rc = rc == SYNC_OK ? sync_fold_entries(f, after, enough, &hlc, &end, entries) : rc;
+    rc = rc == SYNC_OK && f->told_hlc ? sync_site_kept(s, f->told_hlc, error) : rc;
     *entries += taken;
     int restored = sync_engine_cache_restore(s, cache, error);
     rc = rc == SYNC_OK ? restored : rc;

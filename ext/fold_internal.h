@@ -55,6 +55,7 @@ typedef struct sync_fold {
     sync_number_claims *claims;
     sync_chunk chunk; /* fresh clocks of the run in hand */
     sync_open_note open[SYNC_FOLD_NOTES_MAX];
+    uint64_t told_hlc; /* the last stamp given under the id that the file gave up, or 0 */
     uint32_t open_count;
     uint32_t count;
     uint32_t order[SYNC_FOLD_CHUNK]; /* in which the entries are folded */

@@ -357,3 +357,23 @@ int sync_engine_ask_anew(sync_db *s, uint32_t tid, bool elsewhere, sync_error *e
     sync_buf_put_u64(&s->anew, (uint64_t)tid << 1 | elsewhere);
     return s->anew.oom ? sync_fail_nomem(error) : SYNC_OK;
 }
+
+int sync_engine_ask_no_more(sync_db *s, uint32_t tid, size_t since, sync_error *error)
+{
+    sync_buf rest = {0};
+    sync_span noted = sync_span_of(s->anew.data, s->anew.len);
+    while (sync_span_left(&noted) > 0) {
+        bool late = s->anew.len - sync_span_left(&noted) >= since;
+        uint64_t note = sync_span_u64(&noted);
+        if (!late || note != ((uint64_t)tid << 1 | 1)) {
+            sync_buf_put_u64(&rest, note);
+        }
+    }
+    if (rest.oom) {
+        sync_buf_free(&rest);
+        return sync_fail_nomem(error);
+    }
+    sync_buf_free(&s->anew);
+    s->anew = rest;
+    return SYNC_OK;
+}

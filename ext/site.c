@@ -156,10 +156,52 @@ int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error)
                      (long long)s->hlc, former, sid, (long long)device, (long long)inode);
 }
 
+int sync_site_kept(sync_db *s, uint64_t hlc, sync_error *error)
+{
+    sync_matrix seen = {0};
+    int rc = sync_engine_seen(s, &seen, error);
+    for (uint32_t t = 0; rc == SYNC_OK && t < s->table_count; t++) {
+        sync_matrix_raise(&seen, t, s->told_before_sid, hlc);
+    }
+    rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
+    sync_matrix_free(&seen);
+    return rc == SYNC_OK
+               ? sync_exec(s, error, "UPDATE main.sync_site SET own = max(own, %lld) WHERE sid = %u",
+                           (long long)hlc, s->told_before_sid)
+               : rc;
+}
+
+typedef struct vectors {
+    sync_matrix seen, cursors, floor, met;
+} vectors;
+
+/* What others have of a table is to come again. Under the same name, what is not known here of what was seen was deleted and may be forgotten, and stays so;
+** under another (`elsewhere`) others may have rows that this file has never seen. own: before it took a new id, whose rows are still here. */
+static void ask_anew(const sync_db *s, uint32_t table, bool elsewhere, uint32_t own, vectors *all)
+{
+    bool forgets = false;
+    for (uint32_t i = 0; i < s->sites.count; i++) {
+        forgets = forgets || sync_matrix_at(&all->floor, table, i) != 0;
+    }
+    for (uint32_t i = 0; i < s->sites.count; i++) {
+        uint64_t seen = sync_matrix_at(&all->seen, table, i);
+        if (elsewhere) {
+            sync_matrix_set(&all->floor, table, i, 0);
+        } else if (forgets) {
+            sync_matrix_raise(&all->floor, table, i, seen);
+        }
+        if (i != own) {
+            sync_matrix_raise(&all->met, table, i, seen);
+            sync_matrix_set(&all->seen, table, i, 0);
+        }
+        sync_matrix_set(&all->cursors, table, i, 0);
+    }
+}
+
 int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_error *error)
 {
     sync_span noted = sync_span_of(s->anew.data, s->anew.len);
-    sync_matrix seen = {0}, cursors = {0}, floor = {0}, met = {0};
+    vectors all = {0};
     uint32_t before = s->own_site;
     bool elsewhere = false;
     if (s->anew.len == 0) {
@@ -171,30 +213,27 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
     int rc = elsewhere ? sync_site_renew(s, outside, error) : SYNC_OK;
     *renewed = *renewed || elsewhere;
     s->count += elsewhere;
-    rc = rc == SYNC_OK ? sync_engine_seen(s, &seen, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_cursors(s, &cursors, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_floor(s, &floor, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_met(s, &met, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_seen(s, &all.seen, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_cursors(s, &all.cursors, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_floor(s, &all.floor, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_met(s, &all.met, error) : rc;
     noted = sync_span_of(s->anew.data, s->anew.len);
     while (rc == SYNC_OK && sync_span_left(&noted) > 0) {
-        const sync_table *t = sync_engine_tid(s, (uint32_t)(sync_span_u64(&noted) >> 1));
-        for (uint32_t i = 0; t && i < s->sites.count; i++) {
-            if (i != before) { /* its rows are still here */
-                sync_matrix_raise(&met, (uint32_t)(t - s->tables), i,
-                                  sync_matrix_at(&seen, (uint32_t)(t - s->tables), i));
-                sync_matrix_set(&seen, (uint32_t)(t - s->tables), i, 0);
-            }
-            sync_matrix_set(&cursors, (uint32_t)(t - s->tables), i, 0);
+        uint64_t note = sync_span_u64(&noted);
+        const sync_table *t = sync_engine_tid(s, (uint32_t)(note >> 1));
+        if (t) {
+            ask_anew(s, (uint32_t)(t - s->tables), (note & 1) != 0, before, &all);
         }
     }
-    rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &cursors, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_save_floor(s, &floor, error) : rc; /* without tables that were let go */
-    rc = rc == SYNC_OK ? sync_engine_save_met(s, &met, error) : rc;
-    sync_matrix_free(&seen);
-    sync_matrix_free(&cursors);
-    sync_matrix_free(&floor);
-    sync_matrix_free(&met);
+    rc = rc == SYNC_OK ? sync_engine_save_seen(s, &all.seen, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &all.cursors, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_save_floor(s, &all.floor, error)
+                       : rc; /* without tables that were let go */
+    rc = rc == SYNC_OK ? sync_engine_save_met(s, &all.met, error) : rc;
+    sync_matrix_free(&all.seen);
+    sync_matrix_free(&all.cursors);
+    sync_matrix_free(&all.floor);
+    sync_matrix_free(&all.met);
     sync_buf_reset(&s->anew);
     return rc;
 }

@@ -25,6 +25,9 @@ int sync_site_stale(sync_db *s, const sync_outside *outside, bool *stale, sync_e
 ** witness found there is not believed again by this connection. */
 int sync_site_renew(sync_db *s, const sync_outside *outside, sync_error *error);
 
+/* The fold has stamped what was told of under the id given up, as sync_site_of said, up to `hlc`: the file holds, and wrote, that much of it. */
+int sync_site_kept(sync_db *s, uint64_t hlc, sync_error *error);
+
 /* Does what sync_engine_ask_anew() noted in this operation. A file claims to hold all that it wrote itself to a table of some name: where that is not so
 ** any more, it takes a new site id (*renewed is set). And it forgets what it holds of others in the tables noted, so that they give it whole again. */
 int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_error *error);

@@ -7,7 +7,7 @@
 
 #define BLOCK_BYTES (256u * 1024)
 
-typedef enum sim_verb { VERB_SET, VERB_INSERT, VERB_DELETE } sim_verb;
+typedef enum sim_verb { VERB_SET, VERB_INSERT, VERB_DELETE, VERB_REWRITE } sim_verb;
 
 typedef struct sim_event {
     sim_verb verb;
@@ -149,6 +149,19 @@ void draft_free(sim_draft *draft)
     *draft = (sim_draft){0};
 }
 
+/* The whole row may have been written: of one without columns only this tells. */
+static void put_rewrite(sim_draft *draft, int table, const sim_row *row)
+{
+    put(draft, (sim_event){.verb = VERB_REWRITE,
+                           .table = table,
+                           .col = -1,
+                           .key = row->key,
+                           .key_text = row->key_text,
+                           .value_text = "",
+                           .weak = true,
+                           .rewrites = true});
+}
+
 static void put_cells(sim_draft *draft, const sim_schema *schema, int table, const sim_row *old,
                       const sim_row *row, bool rewrites)
 {
@@ -187,6 +200,9 @@ void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *befor
                 j++;
             } else {
                 put_cells(draft, schema, t, old, row, rewrites);
+                if (rewrites) {
+                    put_rewrite(draft, t, row);
+                }
                 if (rewrites && replaces) {
                     put(draft, (sim_event){VERB_INSERT, t, -1, 0, row->key, 0, row->key_text, "", NULL, true,
                                            false});
