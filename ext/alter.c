@@ -3,6 +3,7 @@
 #include "apply.h"
 #include "capture.h"
 #include "ddl.h"
+#include "declared.h"
 #include "gone.h"
 #include "rebuild.h"
 #include "tokens.h"
@@ -448,16 +449,19 @@ static int adopt_anew(alter *a, known *k, const char *name)
     const sync_table *t = sync_engine_tid(a->s, k->tid);
     bool by_key = t && strstr(t->options, "\"identity\":\"key\"") != NULL;
     bool own = t && !by_key && t->genesis_own && t->rowid_alias; /* said of rows by number alone */
-    sync_wish wish = {name, by_key ? SYNC_BY_KEY : -1, own ? 1 : -1, NULL};
+    char *references = NULL;
     uint32_t ignored;
+    int rc = t ? sync_declared_of(a->s, t, &references, a->error) : SYNC_OK;
+    sync_wish wish = {name, by_key ? SYNC_BY_KEY : -1, own ? 1 : -1, references};
     sqlite3_snprintf(sizeof placeholder, placeholder, "sync_dropped_%u", k->tid);
-    int rc = sync_exec(
-        a->s, a->error,
-        "UPDATE main.sync_table SET name = %Q WHERE tid = %u; UPDATE main.sync_meta SET generation ="
-        " generation + 1",
-        placeholder, k->tid);
+    rc = rc == SYNC_OK ? sync_exec(a->s, a->error,
+                                   "UPDATE main.sync_table SET name = %Q WHERE tid = %u;"
+                                   " UPDATE main.sync_meta SET generation = generation + 1",
+                                   placeholder, k->tid)
+                       : rc;
     rc = rc == SYNC_OK ? sync_engine_refresh(a->s, a->error) : rc;
     rc = rc == SYNC_OK ? sync_capture_track(a->s, &wish, 1, &ignored, a->error) : rc;
+    sqlite3_free(references);
     return rc == SYNC_OK ? sync_capture_untrack(a->s, placeholder, a->error) : rc;
 }
 

@@ -1,6 +1,7 @@
 #include "follow.h"
 
 #include "catalog.h"
+#include "declared.h"
 
 #include <string.h>
 
@@ -91,10 +92,26 @@ static int follow(sync_db *s, const sync_table *t, sync_error *error)
                : rc;
 }
 
+/* Before any of them has its new name: they may have exchanged them. */
+static int follow_declared(sync_db *s, sync_error *error)
+{
+    uint32_t count = 0;
+    sync_renaming *renamed = sync_alloc((s->table_count + 1) * sizeof *renamed);
+    for (uint32_t i = 0; renamed && i < s->table_count; i++) {
+        const sync_table *t = &s->tables[i];
+        if (t->moved_to && sqlite3_stricmp(t->moved_to, t->name) != 0) {
+            renamed[count++] = (sync_renaming){t->name, t->moved_to};
+        }
+    }
+    int rc = renamed ? sync_declared_follow(s, 0, renamed, count, error) : sync_fail_nomem(error);
+    sync_free(renamed);
+    return rc;
+}
+
 int sync_follow_all(sync_db *s, sync_error *error)
 {
     bool any = false;
-    int rc = SYNC_OK;
+    int rc = follow_declared(s, error);
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         if (s->tables[i].moved_to) {
             rc = follow(s, &s->tables[i], error);

@@ -1,6 +1,7 @@
 /* What programs did to tracked tables: late columns, columns that are gone or have another name, lost triggers. */
 #include "capture.h"
 
+#include "declared.h"
 #include "follow.h"
 
 static bool has_name(const sync_table *t, const char *name)
@@ -13,10 +14,24 @@ static bool has_name(const sync_table *t, const char *name)
     return false;
 }
 
+static int learn_declared(sync_db *s, const sync_table *t, sync_error *error)
+{
+    uint32_t count = 0;
+    sync_renaming *renamed = sync_alloc((t->col_count + 1) * sizeof *renamed);
+    for (uint32_t c = 0; renamed && c < t->col_count; c++) {
+        if (t->cols[c].former) {
+            renamed[count++] = (sync_renaming){t->cols[c].former, t->cols[c].name};
+        }
+    }
+    int rc = renamed ? sync_declared_follow(s, t->tid, renamed, count, error) : sync_fail_nomem(error);
+    sync_free(renamed);
+    return rc;
+}
+
 /* Writes down the new names of columns that a program renamed. Their old names, which other files may still use, go on to mean them. */
 static int learn_names(sync_db *s, const sync_table *t, uint32_t *next, sync_error *error)
 {
-    int rc = SYNC_OK;
+    int rc = learn_declared(s, t, error);
     for (uint32_t c = 0; rc == SYNC_OK && c < t->col_count; c++) { /* names may go round in a circle */
         rc = t->cols[c].former ? sync_exec(s, error,
                                            "UPDATE main.sync_column SET name = char(1) || cid WHERE tid = %u "

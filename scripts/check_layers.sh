@@ -9,7 +9,7 @@ leaves="limits status mem arena value clock row merge vector codec codec_interna
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
-    "engine sql meta catalog schema references hints follow vtab keeper rollbacks"
+    "engine sql meta catalog schema references declared hints follow vtab keeper rollbacks"
     "key clocks base meant chunk site touch tail capture admit track learn gone"
     "fold fold_internal fold_claims fold_meant overlay replay cells"
     "changes changes_internal changes_open changes_sql request"

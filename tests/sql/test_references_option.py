@@ -84,6 +84,53 @@ class References(SyncTest):
         file.track("c", options='{"references": {"p": "p"}, "genesis": "own"}')
         self.assertEqual(file.x("SELECT options FROM sync_status WHERE tbl = 'c'"), [('{"genesis":"own","references":{"p":"p"}}',)])
 
+    def declared(self, file):
+        return file.x("SELECT options ->> 'references' FROM sync_status WHERE options ->> 'references' IS NOT NULL")
+
+    def renamed(self, script, expected, by_alter=True):
+        """The two files after a change of schema that concerns the names of the option: which goes along, and still follows."""
+        a, b = self.begin([f"{n}{len(script)}{by_alter}" for n in "ab"])
+        for file in (a, b):
+            if by_alter:
+                file.x("SELECT sync_alter(?)", script)
+            else:
+                file.script(script)
+                file.fold()
+            self.assertEqual(self.declared(file), [(expected,)])
+        return a, b
+
+    def follow(self, files, invoice, memo, column):
+        for file, token in zip(files, "AB"):
+            file.sql(f"INSERT INTO {invoice}(token) VALUES(?)", token)
+            file.sql(f"INSERT INTO {memo}(id, {column}, text) SELECT ?, max(id), ? FROM {invoice}", token, "of " + token)
+            tick()
+        self.level(*files)
+        for file in files:
+            self.assertEqual(file.sql(f"SELECT i.token, m.text FROM {memo} AS m JOIN {invoice} AS i ON i.id = m.{column} ORDER BY 2"),
+                             [("A", "of A"), ("B", "of B")])
+
+    def test_names_that_change(self):
+        for by_alter in (True, False):
+            self.follow(self.renamed("ALTER TABLE memo RENAME COLUMN invoice TO bill", '{"bill":"invoice"}', by_alter), "invoice", "memo", "bill")
+            self.follow(self.renamed("ALTER TABLE invoice RENAME TO bill", '{"invoice":"bill"}', by_alter), "bill", "memo", "invoice")
+            self.follow(self.renamed("ALTER TABLE memo RENAME TO note", '{"invoice":"invoice"}', by_alter), "invoice", "note", "invoice")
+
+    def test_columns_that_exchange_their_names(self):
+        swap = "ALTER TABLE memo RENAME COLUMN invoice TO x; ALTER TABLE memo RENAME COLUMN text TO invoice; ALTER TABLE memo RENAME COLUMN x TO text"
+        for by_alter in (True, False):
+            self.renamed(swap, '{"text":"invoice"}', by_alter)
+
+    def test_tables_that_exchange_their_names(self):
+        a, = self.begin("a")
+        a.script("CREATE TABLE other(id INTEGER PRIMARY KEY)")
+        a.track("other")
+        a.x("SELECT sync_alter('ALTER TABLE invoice RENAME TO x; ALTER TABLE other RENAME TO invoice; ALTER TABLE x RENAME TO other')")
+        self.assertEqual(self.declared(a), [('{"invoice":"other"}',)])
+
+    def test_a_table_with_another_key(self):
+        self.follow(self.renamed("CREATE TABLE m(id TEXT, part INT DEFAULT 1, invoice INT, text, PRIMARY KEY(id, part)); DROP TABLE memo; ALTER TABLE m RENAME TO memo",
+                                 '{"invoice":"invoice"}'), "invoice", "memo", "invoice")
+
 
 if __name__ == "__main__":
     unittest.main()
