@@ -149,6 +149,7 @@ int scene_size(const options *o, const scene *s);
 
 /* bench_collide.c: two files that handed out the same numbers (who NULL: others), until both have all rows. us per invoice with its lines. */
 double collide(const options *o, const workload *w, const contender *who, int size);
+double collide_older_first(const options *o, const workload *w, const contender *who, int size);
 
 /* bench_report.c */
 typedef struct report {

@@ -57,14 +57,14 @@ static void must_be_whole(sqlite3 *a, sqlite3 *b, int size)
     }
 }
 
-double collide(const options *o, const workload *w, const contender *who, int size)
+/* older_first: the file whose invoices keep their numbers hears first, takes the other's under other ones, and tells their maker. */
+static double both_ways(const options *o, const contender *who, int size, bool older_first)
 {
-    (void)w;
     sqlite3 *a = shop(o, "a.db", 1, size), *b = shop(o, "b.db", who ? 1 : size + 1, size);
     double start = now_us();
     for (int round = 0; round < 2; round++) {
-        pull(b, a);
-        pull(a, b);
+        pull(older_first ? a : b, older_first ? b : a);
+        pull(older_first ? b : a, older_first ? a : b);
     }
     double us = (now_us() - start) / size;
     must_be_whole(a, b, size);
@@ -73,4 +73,16 @@ double collide(const options *o, const workload *w, const contender *who, int si
     db_remove(o->dir, "a.db");
     db_remove(o->dir, "b.db");
     return us;
+}
+
+double collide(const options *o, const workload *w, const contender *who, int size)
+{
+    (void)w;
+    return both_ways(o, who, size, false);
+}
+
+double collide_older_first(const options *o, const workload *w, const contender *who, int size)
+{
+    (void)w;
+    return both_ways(o, who, size, true);
 }

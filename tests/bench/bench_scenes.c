@@ -339,6 +339,7 @@ const scene scenes[] = {
     {"merge single-cell updates, per row", "us", 100000, 3, merge_cells, false, 0},
     {"merge into an empty file, per row", "us", 1000000, 1, merge_all, false, 0},
     {"invoices of one number, to unlike ones", "us", 10000, 3, collide, true, 3},
+    {"the same, the older file hears first", "us", 10000, 3, collide_older_first, true, 3},
     {"small changesets, each carried over", "us", 1000, 3, small_changesets, false, 0},
     {"three-way conflicts, per row and merge", "us", 20000, 3, storm, false, 0},
     {"file after updates of 1 000 rows", "KiB", 1000000, 1, grow_folded, false, 0},
