@@ -13,6 +13,7 @@ net_link *net_link_new(net *n, net_follow *follow, const char *name)
     net_link *l = peer_new(sizeof *l);
     l->net = n;
     l->follow = follow;
+    l->room = follow != NULL ? follow->room : NULL;
     l->id = ++n->last_id;
     l->name = peer_strdup(name);
     l->debt = peer_debt_new();
@@ -23,20 +24,11 @@ net_link *net_link_new(net *n, net_follow *follow, const char *name)
     return l;
 }
 
-static void post(net_link *l, peer_message *m)
-{
-    if (l->net->room != NULL && !l->net->room_ended) {
-        peer_room_post(l->net->room, m);
-    } else {
-        peer_message_free(m);
-    }
-}
-
 static void leave_room(net_link *l, const char *why)
 {
     if (l->told_room) {
         l->told_room = false;
-        post(l, peer_message_new(PEER_LINK_DOWN, l->id));
+        net_room_post(l->room, peer_message_new(PEER_LINK_DOWN, l->id));
         peer_event("disconnected",
                    (peer_field[]){PEER_TEXT("link", l->name), PEER_TEXT("reason", why), PEER_END});
     }
@@ -62,20 +54,33 @@ static void send_frame(net_link *l, const sync_frame *frame)
     sync_buf_free(&buf);
 }
 
-void net_link_open(net_link *l, struct lws *wsi)
+void net_link_greet(net_link *l)
 {
-    const net *n = l->net;
-    l->wsi = wsi;
-    l->open = true;
-    const char *room = l->follow != NULL ? l->follow->url->room : n->options->room;
-    peer_session_open(&l->session, room, &n->site, peer_now_ms());
+    if (!l->open || l->greeted || l->ending) {
+        return;
+    }
+    const char *room = l->follow != NULL ? l->follow->url->room : l->room->name;
+    l->greeted = true;
+    peer_session_open(&l->session, room, &l->room->site, peer_now_ms());
     sync_frame hello = {.type = SYNC_FRAME_ANNOUNCE};
     hello.announce.protocol = SYNC_PROTOCOL_VERSION;
-    hello.announce.site = n->site;
+    hello.announce.site = l->room->site;
     hello.announce.room = sync_frame_text_of(room);
     hello.announce.software = sync_frame_text_of("sync-peer " SYNC_PROGRAM_VERSION);
     send_frame(l, &hello);
+    lws_rx_flow_control(l->wsi, 1);
     on_tick(&l->tick);
+}
+
+void net_link_open(net_link *l, struct lws *wsi)
+{
+    l->wsi = wsi;
+    l->open = true;
+    if (l->room->ready) {
+        net_link_greet(l);
+    } else {
+        lws_rx_flow_control(wsi, 0);
+    }
 }
 
 void net_link_end(net_link *l, int code, int status, const char *text)
@@ -123,6 +128,9 @@ void net_link_gone(net_link *l)
     }
     sync_buf_free(&l->incoming);
     peer_debt_drop(l->debt);
+    if (follow == NULL && l->room != NULL) {
+        net_room_leave(l->room);
+    }
     free(l->name);
     free(l);
     if (follow != NULL) {
@@ -182,7 +190,7 @@ static void deliver(net_link *l, const sync_frame *frame, peer_bytes *bytes)
         net_link_end(l, SYNC_PEER_ERROR_PROTOCOL, LWS_CLOSE_STATUS_POLICY_VIOLATION, text);
         return;
     }
-    post(l, m);
+    net_room_post(l->room, m);
 }
 
 static void link_up(net_link *l)
@@ -198,7 +206,7 @@ static void link_up(net_link *l)
         l->follow->why[0] = 0;
     }
     peer_event("connected", (peer_field[]){PEER_TEXT("link", l->name), PEER_END});
-    post(l, m);
+    net_room_post(l->room, m);
 }
 
 /* A whole message is in l->incoming. */

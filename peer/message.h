@@ -59,7 +59,7 @@ typedef struct peer_message {
     int exit;
     int64_t held; /* what this file holds, in rows */
     char *text;   /* owned; NULL: none */
-    void *about;
+    void *about;  /* RESOLVED: the request; ROOM_...: what the worker was started with */
 } peer_message;
 
 /* Zeroed but for kind and link. */

@@ -30,7 +30,7 @@ static void on_deadline(lws_sorted_usec_list_t *sul)
 
 static void check_finished(net *n)
 {
-    if (n->room_ended && n->links == NULL) {
+    if (n->stopping && n->workers == 0 && n->links == NULL) {
         n->finished = true;
     }
 }
@@ -59,19 +59,20 @@ void net_stop(net *n, int exit)
         lws_set_timeout(n->listener, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
         n->listener = NULL;
     }
-    if (!n->room_ended) {
-        peer_room_post(n->room, peer_message_new(PEER_STOP, 0));
-        peer_room_hurry(n->room);
+    net_rooms_stop(n);
+    net_check_stopped(n);
+}
+
+void net_check_stopped(net *n)
+{
+    if (n->stopping && n->workers == 0) {
+        close_links(n, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY, "sync-peer is stopping");
     }
 }
 
-static void room_ready(net *n, const peer_message *m)
+void net_pinned_ready(net_room *r)
 {
-    n->site = m->site;
-    n->ready = true;
-    if (n->stopping) {
-        return;
-    }
+    net *n = r->net;
     if (n->options->command == PEER_SERVE && !net_begin_listening(n)) {
         net_stop(n, PEER_EXIT_NETWORK);
         return;
@@ -84,15 +85,14 @@ static void room_ready(net *n, const peer_message *m)
     }
 }
 
-static void room_ended(net *n, const peer_message *m)
+void net_pinned_ended(net_room *r, const peer_message *m)
 {
-    n->room_ended = true;
+    net *n = r->net;
     if (m->exit != PEER_EXIT_OK) {
         peer_error(m->exit, "%s", m->text);
         n->exit = m->exit;
     }
     net_stop(n, m->exit);
-    close_links(n, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY, "sync-peer is stopping");
 }
 
 /* SIGTERM or SIGINT. Who asked for an end that both sides hold the same at must not take this for it. */
@@ -114,13 +114,9 @@ static void take_messages(net *n)
         next = m->next;
         switch (m->kind) {
         case PEER_ROOM_READY:
-            room_ready(n, m);
-            break;
         case PEER_ROOM_SITE:
-            n->site = m->site;
-            break;
         case PEER_ROOM_ENDED:
-            room_ended(n, m);
+            net_room_deliver(n, m);
             break;
         case PEER_RESOLVED:
             net_follow_resolved(n, m);
@@ -136,13 +132,23 @@ static void take_messages(net *n)
     }
 }
 
-static void accepted(net *n, struct lws *wsi)
+/* For lws: -1 closes it. */
+static int accepted(net *n, struct lws *wsi)
 {
-    char peer[64] = "?";
+    char peer[64] = "?", path[PEER_ROOM_NAME_MAX + 2];
+    net_room *room = NULL;
     lws_get_peer_simple(wsi, peer, sizeof peer);
+    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 1) { /* as judged before the upgrade */
+        room = net_room_join(n, path + 1);
+    }
+    if (room == NULL) {
+        return -1;
+    }
     net_link *l = net_link_new(n, NULL, peer);
+    l->room = room;
     lws_set_opaque_user_data(wsi, l);
     net_link_open(l, wsi);
+    return 0;
 }
 
 static void gone(net *n, struct lws *wsi)
@@ -178,8 +184,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
         return 0;
     }
     if (reason == LWS_CALLBACK_ESTABLISHED) {
-        accepted(n, wsi);
-        return 0;
+        return accepted(n, wsi);
     }
     switch (reason) {
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
@@ -278,14 +283,23 @@ static void watch_signals(net *n)
     sigaction(SIGXFSZ, &action, NULL); /* a write beyond a file size limit is an error like a full disk */
 }
 
+/* The file of the command line, or a folder of them. */
+static bool begin(net *n)
+{
+    if (n->options->config != NULL) {
+        return net_begin_listening(n);
+    }
+    net_room *room = net_room_pin(n, n->options);
+    for (size_t i = 0; i < n->options->url_count; i++) {
+        n->follows[i] = (net_follow){.net = n, .room = room, .url = &n->options->urls[i]};
+    }
+    return room != NULL;
+}
+
 static void run(net *n)
 {
-    for (size_t i = 0; i < n->options->url_count; i++) {
-        n->follows[i] = (net_follow){.net = n, .url = &n->options->urls[i]};
-    }
-    n->room = peer_room_start(n->options, n->inbox);
-    if (n->room == NULL) {
-        n->exit = PEER_EXIT_ERROR;
+    if (!begin(n)) {
+        n->exit = n->exit == PEER_EXIT_OK ? PEER_EXIT_ERROR : n->exit;
         return;
     }
     while (!n->finished && lws_service(n->context, 0) >= 0) {
@@ -293,13 +307,8 @@ static void run(net *n)
             take_messages(n);
         }
     }
-    if (!n->room_ended) {
-        peer_room_post(n->room, peer_message_new(PEER_STOP, 0));
-        peer_room_hurry(n->room);
-    }
-    n->room_ended = true; /* for what lws still says about links */
     n->stopping = true;
-    peer_room_join(n->room);
+    net_rooms_join(n);
 }
 
 int peer_net_run(const peer_options *options)
@@ -321,6 +330,7 @@ int peer_net_run(const peer_options *options)
     while (n->links != NULL) { /* libwebsockets says nothing of a connection that it was still making */
         net_link_gone(n->links);
     }
+    net_rooms_free(n);
     if (n->listen_fd >= 0) {
         close(n->listen_fd);
     }

@@ -3,10 +3,11 @@
 #define PEER_NET_INTERNAL_H
 
 #include "backoff.h"
+#include "config.h"
 #include "message.h"
 #include "net.h"
 #include "resolve.h"
-#include "room.h"
+#include "rooms.h"
 #include "session.h"
 
 #include <libwebsockets.h>
@@ -20,6 +21,7 @@ typedef struct net_link net_link;
 /* A URL that is followed: it has a link, or waits for the next attempt, or is finished. */
 typedef struct net_follow {
     net *net;
+    net_room *room; /* that is kept in step with it */
     const peer_url *url;
     peer_backoff backoff;
     lws_sorted_usec_list_t retry;
@@ -40,9 +42,11 @@ struct net_link {
     net_link *next;
     net *net;
     net_follow *follow; /* NULL: accepted */
+    net_room *room;     /* NULL: not yet known */
     uint64_t id;
     struct lws *wsi;
-    bool open; /* the websocket is: before that, nothing can be sent */
+    bool open;    /* the websocket is: before that, nothing can be sent */
+    bool greeted; /* we have announced ourselves: the room is open */
     char *name;
     peer_session session;
     int64_t up_ms;     /* when the other side had announced itself; 0: not yet */
@@ -62,11 +66,9 @@ struct net {
     struct lws_context *context;
     struct lws_vhost *vhost;
     peer_queue *inbox;
-    peer_room *room;
-    sync_frame_site site;
-    bool ready;    /* the room is open */
-    bool stopping; /* the room has been told to end */
-    bool room_ended;
+    net_room *rooms;
+    size_t workers; /* that run */
+    bool stopping;  /* they have been told to end */
     bool finished;
     int64_t held; /* in rows, when the last link was done */
     int exit;
@@ -86,12 +88,16 @@ struct net {
 
 /* ---- net.c */
 
-void net_stop(net *n, int exit); /* the process is to end; the first exit code other than 0 stays */
+void net_stop(net *n, int exit);    /* the process is to end; the first exit code other than 0 stays */
+void net_check_stopped(net *n);     /* ... when the last worker has ended */
+void net_pinned_ready(net_room *r); /* the file of the command line is open */
+void net_pinned_ended(net_room *r, const peer_message *m);
 
 /* ---- link.c */
 
 net_link *net_link_new(net *n, net_follow *follow, const char *name);
-void net_link_open(net_link *l, struct lws *wsi); /* the websocket is open */
+void net_link_open(net_link *l, struct lws *wsi); /* the websocket is open; its room is known */
+void net_link_greet(net_link *l); /* the room is open too: announces us, unless that is done */
 void net_link_end(net_link *l, int code, int status,
                   const char *text); /* sends Error (code 0: none), then closes */
 void net_link_gone(net_link *l);     /* lws is done with it; frees */

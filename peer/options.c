@@ -1,6 +1,7 @@
 /* The command line. */
 #include "options.h"
 
+#include "config.h"
 #include "log.h"
 #include "message.h"
 
@@ -16,6 +17,8 @@ enum {
     OPTION_TRACK,
     OPTION_ROOM,
     OPTION_FOLLOW,
+    OPTION_CONFIG,
+    OPTION_SCHEMA,
     OPTION_ONCE,
     OPTION_JSON,
     OPTION_NO_WAL,
@@ -30,6 +33,8 @@ static const struct option known[] = {{"listen", required_argument, NULL, OPTION
                                       {"track", required_argument, NULL, OPTION_TRACK},
                                       {"room", required_argument, NULL, OPTION_ROOM},
                                       {"follow", required_argument, NULL, OPTION_FOLLOW},
+                                      {"config", required_argument, NULL, OPTION_CONFIG},
+                                      {"schema", no_argument, NULL, OPTION_SCHEMA},
                                       {"once", no_argument, NULL, OPTION_ONCE},
                                       {"json", no_argument, NULL, OPTION_JSON},
                                       {"no-wal", no_argument, NULL, OPTION_NO_WAL},
@@ -43,6 +48,10 @@ static const char help[] =
     "\n"
     "  sync-peer serve FILE [--listen HOST[:PORT]] [--room NAME] [--follow URL]... [--track WHAT]\n"
     "        offer FILE as a room (default 127.0.0.1:7420; port 0 takes a free one)\n"
+    "  sync-peer serve --config CONFIG [--listen HOST[:PORT]]\n"
+    "        offer the files of a folder, each as a room of its own, as a JSON file says\n"
+    "  sync-peer check-config CONFIG\n"
+    "        say what is wrong with that file, if anything is; --schema: print what it has to keep to\n"
     "  sync-peer sync FILE URL... [--once] [--track WHAT]\n"
     "        keep FILE in step with the rooms at URL, both ways, until stopped\n"
     "  sync-peer clone URL FILE\n"
@@ -216,6 +225,8 @@ void peer_options_free(peer_options *o)
     free(o->room);
     free(o->listen_host);
     free(o->track_list);
+    free(o->schema);
+    peer_config_free(o->config);
     *o = (peer_options){0};
 }
 
@@ -284,13 +295,29 @@ static void set_track(peer_options *o, const char *text)
     o->track_list = peer_strdup(text);
 }
 
-static bool set_listen(peer_options *o, const char *text, int *code)
+static bool set_listen(peer_options *o, const char *where, const char *text, int *code)
 {
     free(o->listen_host);
     o->listen_host = read_host(text, strlen(text), &o->listen_port);
     /* A number alone would be taken for an address (7420 is 0.0.28.252), where a port was meant. */
     bool number = o->listen_host != NULL && strspn(o->listen_host, "0123456789") == strlen(o->listen_host);
-    return (o->listen_host != NULL && !number) || usage(code, "--listen %s is not HOST[:PORT]", text);
+    return (o->listen_host != NULL && !number) || usage(code, "%s %s is not HOST[:PORT]", where, text);
+}
+
+/* A configuration takes the place of the file and of what would be said of it. */
+static bool read_config(peer_options *o, const char *path, int *code)
+{
+    char *why = NULL, *where;
+    o->config = peer_config_read(path, &why, code);
+    if (o->config == NULL) {
+        peer_error(*code, "%s", why);
+        free(why);
+        return false;
+    }
+    where = peer_format("%s: /listen:", path);
+    bool good = o->listen_host != NULL || set_listen(o, where, o->config->listen, code);
+    free(where);
+    return good;
 }
 
 static bool set_room(peer_options *o, const char *text, int *code)
@@ -335,16 +362,32 @@ static bool refuse_option(int option, const char *text, int *code)
 static bool take_option(peer_options *o, int option, int *code)
 {
     bool serve = o->command == PEER_SERVE;
-    if (!serve && (option == OPTION_LISTEN || option == OPTION_ROOM || option == OPTION_FOLLOW)) {
-        return usage(code, "--listen, --room and --follow belong to serve");
+    if (!serve && (option == OPTION_LISTEN || option == OPTION_ROOM || option == OPTION_FOLLOW ||
+                   option == OPTION_CONFIG)) {
+        return usage(code, "--listen, --room, --follow and --config belong to serve");
+    }
+    if (o->command == PEER_CHECK_CONFIG && (option == OPTION_TRACK || option == OPTION_NO_WAL)) {
+        return usage(code, "--track and --no-wal belong to files");
+    }
+    if (option == OPTION_SCHEMA && o->command != PEER_CHECK_CONFIG) {
+        return usage(code, "--schema belongs to check-config");
     }
     switch (option) {
     case OPTION_LISTEN:
-        return set_listen(o, optarg, code);
+        return set_listen(o, "--listen", optarg, code);
     case OPTION_ROOM:
         return set_room(o, optarg, code);
     case OPTION_FOLLOW:
         return add_url(o, optarg, code);
+    case OPTION_CONFIG:
+        free(o->file);
+        o->file = peer_strdup(optarg);
+        o->configured = true;
+        return true;
+    case OPTION_SCHEMA:
+        fputs(peer_config_schema(), stdout);
+        *code = PEER_EXIT_OK;
+        return false;
     case OPTION_TRACK:
         set_track(o, optarg);
         if (o->command == PEER_CLONE) {
@@ -377,9 +420,36 @@ static bool take_option(peer_options *o, int option, int *code)
     }
 }
 
+static bool take_config(peer_options *o, int left, int *code)
+{
+    bool alone = left == 0 && o->room == NULL && o->url_count == 0 && o->track == PEER_TRACK_UNSAID &&
+                 !o->keep_journal_mode;
+    return alone ? read_config(o, o->file, code)
+                 : usage(code, "--config takes the place of FILE, --room, --follow, --track and --no-wal");
+}
+
+/* check-config: what is wrong has been said, or that nothing is. */
+static bool check_config(peer_options *o, int left, const char *path, int *code)
+{
+    if (left != 1) {
+        return usage(code, "check-config needs one CONFIG");
+    }
+    if (read_config(o, path, code)) {
+        peer_notice("%s is good: rooms of %s at %s", path, o->config->db_folder, o->config->listen);
+        *code = PEER_EXIT_OK;
+    }
+    return false;
+}
+
 static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
 {
     int left = argc - optind;
+    if (o->command == PEER_CHECK_CONFIG) {
+        return check_config(o, left, argv[optind], code);
+    }
+    if (o->configured) {
+        return take_config(o, left, code);
+    }
     if (o->command == PEER_SERVE) {
         if (left != 1) {
             return usage(code, "serve needs one FILE");
@@ -411,7 +481,7 @@ static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
 
 bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
 {
-    static const char *const commands[] = {"serve", "sync", "clone"};
+    static const char *const commands[] = {"serve", "sync", "clone", "check-config"};
     *o = (peer_options){0};
     o->listen_port = PEER_PORT_DEFAULT;
     for (int i = 1; i < argc; i++) { /* what is wrong with the command line is an event, too */
@@ -420,16 +490,16 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     peer_log_init(o->json, false);
     o->json = false;
     if (argc < 2) {
-        return usage(code, "what to do is missing (serve, sync or clone)");
+        return usage(code, "what to do is missing (serve, sync, clone or check-config)");
     }
     int first = 1;
     if (argv[1][0] != '-') {
         size_t i = 0;
-        while (i < 3 && strcmp(argv[1], commands[i]) != 0) {
+        while (i < 4 && strcmp(argv[1], commands[i]) != 0) {
             i++;
         }
-        if (i == 3) {
-            return usage(code, "'%s' is none of serve, sync and clone", argv[1]);
+        if (i == 4) {
+            return usage(code, "'%s' is none of serve, sync, clone and check-config", argv[1]);
         }
         o->command = (peer_command)i;
         first = 2;
@@ -447,8 +517,11 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
         }
     }
     if (first == 1) {
-        return usage(code, "what to do comes first (serve, sync or clone)");
+        return usage(code, "what to do comes first (serve, sync, clone or check-config)");
+    }
+    if (!take_arguments(o, argc, argv, code)) {
+        return false;
     }
     o->listen_host = o->listen_host != NULL ? o->listen_host : peer_strdup(PEER_HOST_DEFAULT);
-    return take_arguments(o, argc, argv, code);
+    return true;
 }

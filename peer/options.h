@@ -16,7 +16,7 @@ typedef struct peer_url {
     char *room;
 } peer_url;
 
-typedef enum peer_command { PEER_SERVE, PEER_SYNC, PEER_CLONE } peer_command;
+typedef enum peer_command { PEER_SERVE, PEER_SYNC, PEER_CLONE, PEER_CHECK_CONFIG } peer_command;
 
 typedef enum peer_track {
     PEER_TRACK_UNSAID, /* everything, if the file tracks nothing yet */
@@ -25,10 +25,16 @@ typedef enum peer_track {
     PEER_TRACK_LIST
 } peer_track;
 
+typedef struct peer_config peer_config;
+
 typedef struct peer_options {
     peer_command command;
     char *file;
-    char *room; /* serve: given or made from the file's name */
+    char *room;          /* serve: given or made from the file's name */
+    bool configured;     /* --config: `file` is the configuration */
+    peer_config *config; /* read from there. NULL: none */
+    bool create;         /* the file may be made */
+    char *schema;        /* a script that makes its tables then; NULL: none */
     char *listen_host;
     int listen_port;
     peer_track track;

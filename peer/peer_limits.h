@@ -69,6 +69,9 @@
 /* A schema on the wire: the largest that SQLite's own limit on one statement, 1 MB, makes likely. */
 #define PEER_SCHEMA_BYTES_MAX (16u << 20)
 
+/* The script that makes a room's tables: what people write by hand is far smaller. */
+#define PEER_SCRIPT_BYTES_MAX (1u << 20)
+
 /* A part on the wire: one row may hold a value of SQLite's default length limit, 10^9 bytes. Memory grows with what
 ** has arrived, not with this. */
 #define PEER_PART_BYTES_MAX (1100u << 20)

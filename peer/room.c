@@ -3,6 +3,7 @@
 #include "room_internal.h"
 
 #include "codec.h"
+#include "founding.h"
 #include "log.h"
 #include "seen.h"
 
@@ -97,6 +98,7 @@ static void announce_site(peer_room *r, const sync_buf *before)
 {
     uint8_t earlier[SYNC_SITE_BYTES];
     peer_message *m = peer_message_new(PEER_ROOM_SITE, 0);
+    m->about = r->about;
     (void)peer_seen_site(before, earlier); /* none: zeros */
     (void)peer_seen_site(&r->seen, m->site.id);
     if (memcmp(earlier, m->site.id, SYNC_SITE_BYTES) != 0) {
@@ -478,10 +480,12 @@ static void *run(void *context)
 {
     peer_room *r = context;
     peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
+    ready->about = r->about;
     bool good = r->options->command == PEER_CLONE
                     ? peer_schema_may_clone(r->options, &r->failure)
-                    : peer_database_open(&r->database, r->options, &r->stopping, &r->failure) && begin(r) &&
-                          peer_database_site(&r->database, ready->site.id, &r->failure);
+                    : peer_founding_make(r->options, &r->failure) &&
+                          peer_database_open(&r->database, r->options, &r->stopping, &r->failure) &&
+                          begin(r) && peer_database_site(&r->database, ready->site.id, &r->failure);
     if (good) {
         peer_queue_put(r->network, ready);
         serve(r);
@@ -500,6 +504,7 @@ static void *run(void *context)
         peer_room_progress(r, true);
     }
     peer_message *ended = peer_message_new(PEER_ROOM_ENDED, 0);
+    ended->about = r->about;
     ended->exit = r->failure.code;
     ended->text = r->failure.code != PEER_EXIT_OK ? peer_strdup(r->failure.text) : NULL;
     peer_queue_put(r->network, ended);
@@ -514,12 +519,13 @@ static void wake(void *context)
     (void)written; /* full means that it is awake */
 }
 
-peer_room *peer_room_start(const peer_options *options, peer_queue *network)
+peer_room *peer_room_start(const peer_options *options, peer_queue *network, void *about)
 {
     peer_room *r = peer_new(sizeof *r);
     sigset_t all, before;
     r->options = options;
     r->network = network;
+    r->about = about;
     r->parts_end = &r->parts;
     atomic_init(&r->stopping, false);
     r->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -8,8 +8,8 @@
 typedef struct peer_room peer_room;
 
 /* Starts the worker. It opens the file and sends PEER_ROOM_READY, or PEER_ROOM_ENDED; the latter comes once in any case, last.
-** `options` must outlive the room; messages to the network go to `network`. */
-peer_room *peer_room_start(const peer_options *options, peer_queue *network);
+** `options` must outlive the room; messages to the network go to `network`, those about the room itself with `about` in them. */
+peer_room *peer_room_start(const peer_options *options, peer_queue *network, void *about);
 
 /* Hands a message over. Any thread. */
 void peer_room_post(peer_room *room, peer_message *m);

@@ -92,6 +92,7 @@ typedef struct peer_part {
 struct peer_room {
     const peer_options *options;
     peer_queue *network;
+    void *about; /* the network's, in messages about the room */
     peer_queue *inbox;
     int event_fd;
     _Atomic bool stopping;

@@ -66,7 +66,9 @@ bool net_listen(net *n)
 
 bool net_begin_listening(net *n)
 {
+    const peer_options *o = n->options;
     const char *format = strchr(n->listen_address, ':') != NULL ? "ws://[%s]:%d/%s" : "ws://%s:%d/%s";
+    const char *room = o->room != NULL ? o->room : "";
     lws_sock_file_fd_type fd = {.filefd = n->listen_fd};
     char url[192];
     if (listen(n->listen_fd, BACKLOG) == 0) {
@@ -80,12 +82,16 @@ bool net_begin_listening(net *n)
     n->listen_fd = -1; /* it is the listener's now */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    lws_snprintf(url, sizeof url, format, n->listen_address, n->listen_port, n->options->room);
+    lws_snprintf(url, sizeof url, format, n->listen_address, n->listen_port, room);
 #pragma GCC diagnostic pop
-    peer_notice("serving %s as %s", n->options->file, url);
+    if (o->config != NULL) {
+        peer_notice("serving the rooms of %s below %s", o->config->db_folder, url);
+    } else {
+        peer_notice("serving %s as %s", o->file, url);
+    }
     peer_event("listening",
                (peer_field[]){PEER_TEXT("host", n->listen_address), PEER_NUMBER("port", n->listen_port),
-                              PEER_TEXT("room", n->options->room), PEER_TEXT("url", url), PEER_END});
+                              PEER_TEXT("room", room), PEER_TEXT("url", url), PEER_END});
     return true;
 }
 
@@ -175,14 +181,8 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
         !peer_room_name_ok(path + 1, strlen(path + 1))) {
         return refuse(wsi, HTTP_STATUS_NOT_FOUND, "the path is not the name of a room");
     }
-    if (strcmp(path + 1, n->options->room) != 0) {
-        lws_snprintf(text, sizeof text, "there is no room %s here", path + 1);
-        return refuse(wsi, HTTP_STATUS_NOT_FOUND, text);
-    }
-    if (n->link_count >= PEER_LINKS_MAX || n->stopping) {
-        return refuse(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "no more connections are taken just now");
-    }
-    return 0;
+    unsigned status = net_room_refuses(n, path + 1, text, sizeof text);
+    return status != 0 ? refuse(wsi, status, text) : 0;
 }
 
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)

@@ -13,6 +13,7 @@ wanted=(
     "library:sqlite3 libsqlite3-dev"
     "library:libzstd libzstd-dev"
     "library:libwebsockets libwebsockets-dev"
+    "library:jansson libjansson-dev"
     "library:cmocka libcmocka-dev"
     "command:sqlite3 sqlite3"
     "command:/usr/bin/python3 python3"

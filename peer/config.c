@@ -1,0 +1,271 @@
+#include "config.h"
+
+#include "config_schema_text.h"
+#include "json_check.h"
+#include "message.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct peer_config_rule {
+    char *name; /* with * in it, perhaps */
+    bool serve, create, keep_journal_mode;
+    char *schema; /* NULL: NAME.sql */
+    peer_track track;
+    char *track_list;
+};
+
+const char *peer_config_schema(void)
+{
+    return config_schema_text;
+}
+
+/* ---- reading */
+
+/* A path of the configuration, which is relative to its file. */
+static char *beside(const char *config, const char *path)
+{
+    const char *slash = strrchr(config, '/');
+    return path == NULL                    ? NULL
+           : *path == '/' || slash == NULL ? peer_strdup(path)
+                                           : peer_format("%.*s/%s", (int)(slash - config), config, path);
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* Names as --track takes them: each in quotes. */
+static char *list_of(const json_t *names)
+{
+    char *list = peer_strdup("");
+    size_t i;
+    const json_t *one;
+    json_array_foreach(names, i, one)
+    {
+        const char *name = json_string_value(one);
+        char *quoted = peer_new(2 * strlen(name) + 3), *to = quoted, *longer;
+        *to++ = '"';
+        for (; *name; name++) {
+            *to++ = *name;
+            if (*name == '"') {
+                *to++ = '"';
+            }
+        }
+        *to = '"';
+        longer = peer_format("%s%s%s", list, i ? "," : "", quoted);
+        free(quoted);
+        free(list);
+        list = longer;
+    }
+    return list;
+}
+
+static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
+{
+    const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
+    const char *word = json_string_value(track), *schema = text_at(object, "schema");
+    *rule = (peer_config_rule){.name = peer_strdup(text_at(object, "name")),
+                               .serve = json_is_true(json_object_get(object, "serve")),
+                               .create = own != NULL ? json_is_true(own) : create,
+                               .keep_journal_mode = json_is_true(json_object_get(object, "keepJournalMode")),
+                               .schema = peer_strdup(schema)};
+    rule->track = track == NULL              ? PEER_TRACK_UNSAID
+                  : word == NULL             ? PEER_TRACK_LIST
+                  : strcmp(word, "all") == 0 ? PEER_TRACK_ALL
+                                             : PEER_TRACK_NONE;
+    rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
+}
+
+static void take(peer_config *c, const json_t *root)
+{
+    const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
+    size_t i;
+    c->listen = peer_strdup(text_at(root, "listen"));
+    c->db_folder = beside(c->path, text_at(root, "dbFolder"));
+    c->schema_folder = beside(c->path, text_at(root, "schemaFolder"));
+    c->create = json_is_true(json_object_get(root, "create"));
+    c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));
+    c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
+    c->rule_count = json_array_size(rooms);
+    c->rules = peer_new((c->rule_count + 1) * sizeof *c->rules);
+    json_array_foreach(rooms, i, one)
+    {
+        read_rule(one, c->create, &c->rules[i]);
+    }
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return false;
+    }
+    errno = ENOTDIR;
+    return S_ISDIR(st.st_mode);
+}
+
+static char *check_folders(const peer_config *c)
+{
+    if (!is_folder(c->db_folder)) {
+        return peer_format("%s: /dbFolder: %s: %s", c->path, c->db_folder, strerror(errno));
+    }
+    if (c->schema_folder != NULL && !is_folder(c->schema_folder)) {
+        return peer_format("%s: /schemaFolder: %s: %s", c->path, c->schema_folder, strerror(errno));
+    }
+    return NULL;
+}
+
+static json_t *load(const char *path, char **why, int *exit)
+{
+    json_error_t error;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL) {
+        *exit = error.line < 1 ? PEER_EXIT_MISSING : PEER_EXIT_USAGE;
+        *why = error.line < 1 ? peer_format("%s: %s", path, error.text)
+                              : peer_format("%s:%d:%d: %s", path, error.line, error.column, error.text);
+    }
+    return root;
+}
+
+peer_config *peer_config_read(const char *path, char **why, int *exit)
+{
+    json_error_t error;
+    json_t *schema = json_loads(config_schema_text, 0, &error), *root = load(path, why, exit);
+    peer_config *c = NULL;
+    if (schema == NULL || root == NULL) {
+        *exit = root != NULL ? PEER_EXIT_ERROR : *exit;
+        *why = root != NULL ? peer_strdup("out of memory") : *why;
+        goto done;
+    }
+    *exit = PEER_EXIT_USAGE;
+    char *wrong = peer_json_check(schema, root);
+    if (wrong != NULL) {
+        *why = peer_format("%s: %s", path, wrong);
+        free(wrong);
+        goto done;
+    }
+    c = peer_new(sizeof *c);
+    c->path = peer_strdup(path);
+    take(c, root);
+    *why = check_folders(c);
+    if (*why != NULL) {
+        *exit = PEER_EXIT_MISSING;
+        peer_config_free(c);
+        c = NULL;
+    }
+done:
+    json_decref(schema);
+    json_decref(root);
+    return c;
+}
+
+void peer_config_free(peer_config *config)
+{
+    if (config == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < config->rule_count; i++) {
+        free(config->rules[i].name);
+        free(config->rules[i].schema);
+        free(config->rules[i].track_list);
+    }
+    free(config->rules);
+    free(config->path);
+    free(config->listen);
+    free(config->db_folder);
+    free(config->schema_folder);
+    free(config);
+}
+
+/* ---- asking */
+
+/* Does the name fit, where * stands for any number of characters? */
+static bool fits(const char *pattern, const char *name)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*name) {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = name;
+        } else if (*pattern == *name) {
+            pattern++;
+            name++;
+        } else if (star != NULL) {
+            pattern = star + 1;
+            name = ++resume;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == 0;
+}
+
+static const peer_config_rule *rule_of(const peer_config *c, const char *name)
+{
+    for (size_t i = 0; i < c->rule_count; i++) {
+        if (fits(c->rules[i].name, name)) {
+            return &c->rules[i];
+        }
+    }
+    return NULL;
+}
+
+static bool may_create(const peer_config *c, const peer_config_rule *rule)
+{
+    return rule != NULL ? rule->create : c->create;
+}
+
+bool peer_config_has_room(const peer_config *config, const char *name)
+{
+    const peer_config_rule *rule = rule_of(config, name);
+    if (rule != NULL && !rule->serve) {
+        return false;
+    }
+    char *file = peer_format("%s/%s.db", config->db_folder, name);
+    bool has = may_create(config, rule) || access(file, F_OK) == 0;
+    free(file);
+    return has;
+}
+
+/* The script that makes the tables of a new file; NULL: there is none. */
+static char *schema_of(const peer_config *c, const peer_config_rule *rule, const char *name)
+{
+    if (c->schema_folder == NULL) {
+        return NULL;
+    }
+    if (rule != NULL && rule->schema != NULL) {
+        return peer_format("%s/%s", c->schema_folder, rule->schema);
+    }
+    char *own = peer_format("%s/%s.sql", c->schema_folder, name);
+    if (access(own, F_OK) == 0) {
+        return own;
+    }
+    free(own);
+    char *common = peer_format("%s/default.sql", c->schema_folder);
+    if (access(common, F_OK) == 0) {
+        return common;
+    }
+    free(common);
+    return NULL;
+}
+
+void peer_config_room(const peer_config *config, const char *name, peer_options *options)
+{
+    const peer_config_rule *rule = rule_of(config, name);
+    *options = (peer_options){.command = PEER_SERVE,
+                              .file = peer_format("%s/%s.db", config->db_folder, name),
+                              .room = peer_strdup(name),
+                              .create = may_create(config, rule),
+                              .schema = schema_of(config, rule, name)};
+    if (rule != NULL) {
+        options->track = rule->track;
+        options->track_list = peer_strdup(rule->track_list);
+        options->keep_journal_mode = rule->keep_journal_mode;
+    }
+}

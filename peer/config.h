@@ -1,0 +1,38 @@
+/* The configuration of `serve --config`: a JSON file that keeps to config.schema.json, read once; after that only asked. Any thread may ask. */
+#ifndef PEER_CONFIG_H
+#define PEER_CONFIG_H
+
+#include "options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct peer_config_rule peer_config_rule;
+
+struct peer_config {
+    char *path; /* of the configuration file, as given */
+    char *listen;
+    char *db_folder;     /* with the configuration file's folder in front, if it was relative */
+    char *schema_folder; /* the same; NULL: none */
+    bool create;
+    size_t open_rooms;
+    int64_t idle_us;
+    peer_config_rule *rules;
+    size_t rule_count;
+};
+
+/* Reads a file. NULL: *why, which the caller frees, says what is wrong and where; *exit is the exit code that deserves. */
+peer_config *peer_config_read(const char *path, char **why, int *exit);
+void peer_config_free(peer_config *config); /* NULL is fine */
+
+/* The schema that a configuration keeps to, as JSON text. */
+const char *peer_config_schema(void);
+
+/* Is there a room of this name (which is one): a file that is served, or one that may be made? Looks at the folder. */
+bool peer_config_has_room(const peer_config *config, const char *name);
+
+/* What the worker of that room is started with. The caller frees it by peer_options_free. */
+void peer_config_room(const peer_config *config, const char *name, peer_options *options);
+
+#endif

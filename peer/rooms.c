@@ -1,0 +1,269 @@
+#include "rooms.h"
+
+#include "config.h"
+#include "log.h"
+#include "net_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_idle(lws_sorted_usec_list_t *sul);
+
+static net_room *find(const net *n, const char *name)
+{
+    net_room *r = n->rooms;
+    while (r != NULL && strcmp(r->name, name) != 0) {
+        r = r->next;
+    }
+    return r;
+}
+
+static net_room *add(net *n, const char *name)
+{
+    net_room *r = peer_new(sizeof *r);
+    r->net = n;
+    r->name = peer_strdup(name);
+    r->next = n->rooms;
+    n->rooms = r;
+    return r;
+}
+
+static void drop(net_room *r)
+{
+    net_room **at = &r->net->rooms;
+    while (*at != r) {
+        at = &(*at)->next;
+    }
+    *at = r->next;
+    lws_sul_cancel(&r->idle);
+    if (!r->pinned) {
+        peer_options_free(&r->options);
+    }
+    free(r->name);
+    free(r);
+}
+
+static bool start(net_room *r)
+{
+    r->ready = r->ending = false;
+    r->worker = peer_room_start(&r->options, r->net->inbox, r);
+    r->net->workers += r->worker != NULL;
+    return r->worker != NULL;
+}
+
+static void stop(net_room *r)
+{
+    if (r->worker != NULL && !r->ending) {
+        r->ending = true;
+        r->ready = false;
+        peer_room_post(r->worker, peer_message_new(PEER_STOP, 0));
+        peer_room_hurry(r->worker);
+    }
+}
+
+net_room *net_room_pin(net *n, const peer_options *options)
+{
+    net_room *r = add(n, options->room != NULL ? options->room : "");
+    r->options = *options;
+    r->pinned = true;
+    if (!start(r)) {
+        drop(r);
+        return NULL;
+    }
+    return r;
+}
+
+/* ---- rooms of a folder */
+
+/* The one that nobody has been in for the longest time, of those that could be closed. */
+static net_room *find_idle(const net *n)
+{
+    net_room *best = NULL;
+    for (net_room *r = n->rooms; r != NULL; r = r->next) {
+        bool idle = r->worker != NULL && !r->ending && !r->pinned && r->links == 0;
+        best = idle && (best == NULL || r->left_ms < best->left_ms) ? r : best;
+    }
+    return best;
+}
+
+static bool is_full(const net *n)
+{
+    return n->workers >= n->options->config->open_rooms && find_idle(n) == NULL;
+}
+
+unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
+{
+    const net_room *r = find(n, name);
+    const peer_config *config = n->options->config;
+    if (n->stopping || n->link_count >= PEER_LINKS_MAX) {
+        lws_snprintf(why, why_bytes, "no more connections are taken just now");
+        return HTTP_STATUS_SERVICE_UNAVAILABLE;
+    }
+    if (r != NULL && r->worker != NULL) {
+        return 0;
+    }
+    if (config == NULL || !peer_config_has_room(config, name)) {
+        lws_snprintf(why, why_bytes, "there is no room %s here", name);
+        return HTTP_STATUS_NOT_FOUND;
+    }
+    if (is_full(n)) {
+        lws_snprintf(why, why_bytes, "too many rooms are open just now");
+        return HTTP_STATUS_SERVICE_UNAVAILABLE;
+    }
+    return 0;
+}
+
+net_room *net_room_join(net *n, const char *name)
+{
+    net_room *r = find(n, name);
+    if (r == NULL) {
+        r = add(n, name);
+        peer_config_room(n->options->config, name, &r->options);
+    }
+    if (r->worker == NULL) {
+        net_room *idle = n->workers >= n->options->config->open_rooms ? find_idle(n) : NULL;
+        if (idle != NULL) {
+            stop(idle);
+        }
+        if (!start(r)) {
+            if (r->links == 0) {
+                drop(r);
+            }
+            return NULL;
+        }
+    }
+    lws_sul_cancel(&r->idle);
+    r->links++;
+    return r;
+}
+
+void net_room_leave(net_room *r)
+{
+    r->links--;
+    if (r->links == 0 && !r->pinned && !r->net->stopping) {
+        r->left_ms = peer_now_ms();
+        lws_sul_schedule(r->net->context, 0, &r->idle, on_idle, r->net->options->config->idle_us);
+    }
+}
+
+static void on_idle(lws_sorted_usec_list_t *sul)
+{
+    net_room *r = lws_container_of(sul, net_room, idle);
+    if (r->worker != NULL) {
+        stop(r);
+    } else { /* it had failed */
+        drop(r);
+    }
+}
+
+void net_room_post(net_room *r, peer_message *m)
+{
+    if (r->worker != NULL) {
+        peer_room_post(r->worker, m);
+    } else {
+        peer_message_free(m);
+    }
+}
+
+/* ---- what workers say about themselves */
+
+static void ready(net *n, net_room *r, const peer_message *m)
+{
+    r->site = m->site;
+    r->ready = !r->ending;
+    if (!r->ready || n->stopping) {
+        return;
+    }
+    for (net_link *l = n->links; l != NULL; l = l->next) {
+        if (l->room == r) {
+            net_link_greet(l);
+        }
+    }
+    if (r->pinned) {
+        net_pinned_ready(r);
+    } else {
+        peer_event("opened",
+                   (peer_field[]){PEER_TEXT("room", r->name), PEER_TEXT("file", r->options.file), PEER_END});
+    }
+}
+
+/* The worker has sent its last message, so it does not keep anybody waiting. */
+static void reap(net_room *r)
+{
+    peer_room_join(r->worker);
+    r->worker = NULL;
+    r->ready = r->ending = false;
+    r->net->workers--;
+}
+
+/* A room of a folder is closed: as it was told, or since something is wrong with it. Who came meanwhile finds it opened again. */
+static void closed(net *n, net_room *r, const peer_message *m)
+{
+    static const char text[] =
+        "the room cannot be used just now; the log of the peer that serves it says why";
+    bool failed = m->exit != PEER_EXIT_OK;
+    if (failed) {
+        peer_notice("room %s: %s", r->name, m->text);
+    }
+    peer_event("closed", (peer_field[]){PEER_TEXT("room", r->name), PEER_NUMBER("code", m->exit), PEER_END});
+    for (net_link *l = n->links, *next; failed && l != NULL; l = next) {
+        next = l->next;
+        if (l->room == r) {
+            net_link_end(l, SYNC_PEER_ERROR_INTERNAL, LWS_CLOSE_STATUS_UNEXPECTED_CONDITION, text);
+        }
+    }
+    if (!failed && r->links > 0 && !n->stopping && start(r)) {
+        return;
+    }
+    if (r->links == 0) {
+        drop(r);
+    }
+}
+
+void net_room_deliver(net *n, const peer_message *m)
+{
+    net_room *r = m->about;
+    switch (m->kind) {
+    case PEER_ROOM_READY:
+        ready(n, r, m);
+        break;
+    case PEER_ROOM_SITE:
+        r->site = m->site;
+        break;
+    default:
+        reap(r);
+        if (r->pinned) {
+            net_pinned_ended(r, m);
+        } else {
+            closed(n, r, m);
+        }
+        net_check_stopped(n);
+        break;
+    }
+}
+
+void net_rooms_stop(net *n)
+{
+    for (net_room *r = n->rooms; r != NULL; r = r->next) {
+        stop(r);
+    }
+}
+
+void net_rooms_join(net *n)
+{
+    net_rooms_stop(n);
+    for (net_room *r = n->rooms; r != NULL; r = r->next) {
+        lws_sul_cancel(&r->idle);
+        if (r->worker != NULL) {
+            reap(r);
+        }
+    }
+}
+
+void net_rooms_free(net *n)
+{
+    while (n->rooms != NULL) {
+        drop(n->rooms);
+    }
+}

@@ -1,0 +1,53 @@
+/* The rooms of a process as the network thread knows them: which there are, whose worker runs, who has joined. A room named on the command line is open
+** as long as the process; one of a folder is opened when somebody joins it, and closed when nobody has been there for a while. Network thread only. */
+#ifndef PEER_ROOMS_H
+#define PEER_ROOMS_H
+
+#include "message.h"
+#include "options.h"
+#include "room.h"
+
+#include <libwebsockets.h>
+
+struct net;
+struct net_link;
+
+typedef struct net_room {
+    struct net_room *next;
+    struct net *net;
+    char *name;
+    peer_options options; /* its worker's: that of a folder's room owns its strings */
+    bool pinned;          /* named on the command line: the process ends with it */
+    peer_room *worker;    /* NULL: closed */
+    sync_frame_site site; /* while ready */
+    bool ready;           /* the file is open */
+    bool ending;          /* the worker has been told to end */
+    size_t links;         /* that have joined */
+    int64_t left_ms;      /* since when there are none */
+    lws_sorted_usec_list_t idle;
+} net_room;
+
+/* Adds a room that is named on the command line and starts its worker; NULL: it could not be, which has been said. `options` must outlive it. */
+net_room *net_room_pin(struct net *n, const peer_options *options);
+
+/* May somebody join a room of this name (which is one)? 0, or the HTTP status and why not. Nothing is opened by that. */
+unsigned net_room_refuses(struct net *n, const char *name, char *why, size_t why_bytes);
+
+/* Joins a room that may be joined, and opens it if need be; NULL: no thread can be started. */
+net_room *net_room_join(struct net *n, const char *name);
+void net_room_leave(net_room *r);
+
+/* Hands a message over to the worker; dropped where none runs. */
+void net_room_post(net_room *r, peer_message *m);
+
+/* PEER_ROOM_READY, PEER_ROOM_SITE and PEER_ROOM_ENDED, whose `about` is the room. */
+void net_room_deliver(struct net *n, const peer_message *m);
+
+/* The process is to end: every worker finishes its batch and ends. */
+void net_rooms_stop(struct net *n);
+
+/* Before the context goes: waits for all workers. */
+void net_rooms_join(struct net *n);
+void net_rooms_free(struct net *n); /* behind net_rooms_join, when no link is left */
+
+#endif
