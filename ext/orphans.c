@@ -363,35 +363,37 @@ static int mean_anew(sync_merging *m, const sync_orphans *o, uint32_t at)
     return rc;
 }
 
+/* Lists a row that is shown without the parent that one of its foreign keys refers to. key: as it is shown. */
+static int list_one(sync_merging *m, sync_table *t, const sync_fk *fk, const sync_value *key)
+{
+    const sync_table *parent = sync_engine_tid(m->s, fk->parent_tid);
+    char why[SYNC_ERROR_BYTES];
+    sync_row row = {0};
+    sync_slot slot;
+    sync_value room;
+    bool exists = false;
+    int rc = sync_find_shown(m, t, key, &row, &slot);
+    if (rc == SYNC_OK && slot.shown) {
+        rc = sync_base_load(m->s, t, key, &row, NULL, &m->arena, &exists, m->error);
+    }
+    if (rc == SYNC_OK && exists) {
+        sqlite3_snprintf(sizeof why, why, "%s(%s) refers to a row of %s that is not there: written here",
+                         t->name, fk->from[0], parent->name);
+        const sync_value *known = sync_known_by(&row, &slot, key, &room);
+        rc = sync_conflict_unlist(m, t, known, &row, "foreign key");
+        rc = rc == SYNC_OK ? sync_conflict_add(m, t, known, &row, NULL, false, "foreign key", why) : rc;
+    }
+    sync_row_free(&row);
+    return rc;
+}
+
 int sync_orphans_note(sync_merging *m, const sync_orphans *o)
 {
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < o->count; i++) {
         const sync_orphan *one = &o->list[i];
-        const sync_table *parent = sync_engine_tid(m->s, one->fk->parent_tid);
-        char why[SYNC_ERROR_BYTES];
-        sync_row row = {0};
-        sync_slot slot;
-        sync_value room;
-        bool exists = false;
-        if (one->reborn) {
-            rc = mean_anew(m, o, i);
-            continue;
-        }
         sync_arena_reset(&m->arena);
-        rc = sync_find_shown(m, one->t, one->key, &row, &slot);
-        if (rc == SYNC_OK && slot.shown) {
-            rc = sync_base_load(m->s, one->t, one->key, &row, NULL, &m->arena, &exists, m->error);
-        }
-        if (rc == SYNC_OK && exists) {
-            sqlite3_snprintf(sizeof why, why, "%s(%s) refers to a row of %s that is not there: written here",
-                             one->t->name, one->fk->from[0], parent->name);
-            const sync_value *known = sync_known_by(&row, &slot, one->key, &room);
-            rc = sync_conflict_unlist(m, one->t, known, &row, "foreign key");
-            rc = rc == SYNC_OK ? sync_conflict_add(m, one->t, known, &row, NULL, false, "foreign key", why)
-                               : rc;
-        }
-        sync_row_free(&row);
+        rc = one->reborn ? mean_anew(m, o, i) : list_one(m, one->t, one->fk, one->key);
     }
     return rc;
 }
@@ -425,30 +427,36 @@ static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_sta
     return rc;
 }
 
-/* The same of a row whose key refers to the parent: it is a new one, since it was told under a key that meant nobody. key: by which it is listed. */
+/* The same of a row whose key refers to the parent: it is a new one, since it was told under a key that meant nobody. So it is as soon as any part of the key means another row,
+** also while another parent is missing; then it stays listed, as what it is now. key: by which it is listed. */
 static int review_meant(sync_merging *m, sync_table *t, const sync_value *key)
 {
     sync_value at[SYNC_KEY_COLUMNS_MAX];
     sync_row row = {0};
     sync_slot slot;
     sync_missing missing = {.from = 0};
-    bool exists = false, there;
+    bool exists = false, there, same = true;
     int rc = sync_find_key(m, t, key, at, &there);
     rc = rc == SYNC_OK ? sync_find_shown(m, t, at, &row, &slot) : rc;
     if (rc == SYNC_OK && slot.shown) {
         sync_slot unseen = {0};
         rc = sync_parents_load(m, t, at, &row, NULL, &exists);
         rc = rc == SYNC_OK && exists ? sync_parents_missing(m, t, at, &row, &unseen, &missing) : rc;
+        same = sync_key_same(t, key, slot.known);
     }
-    if (rc == SYNC_OK && exists && !missing.why[0]) {
+    if (rc == SYNC_OK && exists && same && !missing.why[0]) {
+        rc = adopt(m, t, key, SYNC_STAMP_NONE);
+    } else if (rc == SYNC_OK && exists && !same) {
         for (uint32_t i = 0; i < row.count; i++) {
             row.cells[i].carried = row.cells[i].carried && !t->cols[row.cells[i].col].present;
         }
-        rc = sync_key_same(t, key, slot.known) ? adopt(m, t, key, SYNC_STAMP_NONE)
-                                               : begin_anew(m, t, at, key, &row, &slot);
+        rc = begin_anew(m, t, at, key, &row, &slot);
     }
-    if (rc == SYNC_OK && !missing.why[0]) {
+    if (rc == SYNC_OK && (!same || !missing.why[0])) {
         rc = sync_conflict_unlist(m, t, key, &(sync_row){0}, "foreign key");
+    }
+    if (rc == SYNC_OK && !same && missing.why[0]) {
+        rc = list_one(m, t, &m->s->fks[missing.at], at);
     }
     sync_row_free(&row);
     return rc;
