@@ -44,16 +44,29 @@ int sync_fold_close_notes(sync_fold *f)
     return rc;
 }
 
+/* Has the run no move yet that the note was written for? */
+static bool waits(const sync_fold *f, const sync_entry *note)
+{
+    bool moved = false;
+    for (const sync_entry *e = note; !moved && e->next >= 0 && f->entries[e->next].op != SYNC_OP_HINT;) {
+        e = &f->entries[e->next];
+        moved = e->op == SYNC_OP_MOVE_TO;
+    }
+    return note->op == SYNC_OP_HINT && note->key[0].type == SYNC_INTEGER && !moved;
+}
+
 int sync_fold_keep_notes(sync_fold *f, const sync_table *t)
 {
     int rc = SYNC_OK;
-    uint32_t first = f->count;
-    while (t->identity == SYNC_BY_ROW && first > 0 && f->entries[first - 1].op == SYNC_OP_HINT) {
-        first--;
+    uint32_t first = f->count, waiting = 0;
+    /* what the statement's cascades wrote, to other rows of this table too, may stand behind them */
+    while (t->identity == SYNC_BY_ROW && first > 0 && waiting < SYNC_FOLD_NOTES_MAX &&
+           f->entries[first - 1].at == f->entries[f->count - 1].at) {
+        waiting += waits(f, &f->entries[--first]);
     }
     for (uint32_t i = first; rc == SYNC_OK && i < f->count; i++) {
         sync_entry *e = &f->entries[i];
-        if (e->key[0].type == SYNC_INTEGER) {
+        if (waits(f, e)) {
             rc = f->open_count == SYNC_FOLD_NOTES_MAX ? close_note(f, 0) : SYNC_OK;
             f->open[f->open_count++] =
                 (sync_open_note){.tid = t->tid, .number = e->key[0].i, .seq = e->seq, .at = e->at};

@@ -43,6 +43,24 @@ class Moves(SyncTest):
                     self.assertEqual([row for row in a.x("SELECT key, op FROM sync_changes WHERE tbl = 't' AND op = 'delete'")
                                       if row[0] == "[4]"], [("[4]", "delete")])
 
+    def test_a_cascade_writes_in_its_own_table_as_well(self):
+        """The note was not the last entry of its run then, and not found by the move, which came in a later run."""
+        schema = """CREATE TABLE t(k INTEGER PRIMARY KEY, v, p INT REFERENCES t ON DELETE SET NULL);
+                    CREATE TABLE child(k TEXT PRIMARY KEY, t REFERENCES t ON UPDATE CASCADE);"""
+        for how in ("virtually", "folded"):
+            with self.subTest(how=how):
+                a, b = self.files((f"{how}a", f"{how}b"), schema, "t", "child")
+                a.script("PRAGMA foreign_keys = on; INSERT INTO t VALUES(1, 'moves', NULL), (2, 'pushed out', NULL), (3, 'refers', 2); INSERT INTO child VALUES('c', 1)")
+                self.level(a, b)
+                a.script("BEGIN; UPDATE OR REPLACE t SET k = 2 WHERE k = 1; UPDATE t SET k = 5 WHERE k = 2; COMMIT")
+                if how == "folded":
+                    a.fold()
+                b.pull(a)
+                a.fold()
+                self.level(a, b)
+                self.assertEqual(sorted(a.x("SELECT key FROM sync_changes WHERE tbl = 't' AND op = 'delete'")), [("[1]",), ("[2]",), ("[2]",)])
+                self.assertEqual(b.sql("SELECT * FROM t"), [(3, "refers", None), (5, "moves", None)])
+
     def test_a_note_that_nothing_came_of_goes(self):
         """An UPDATE OR IGNORE leaves its note at the end of a run of entries, before those of another table."""
         a, b = self.files("ab", SCHEMA % "CASCADE", "t", "child")
