@@ -32,7 +32,8 @@ typedef struct sync_open_note {
     int64_t number;
     int64_t seq;
     int64_t at;
-    bool named; /* a clock or a tombstone names the entry */
+    int64_t move; /* which entry that is; 0: not looked for yet, -1: it does not come */
+    bool named;   /* a clock or a tombstone names the entry */
 } sync_open_note;
 
 /* What held rows claim, looked up when it is first asked for. */
@@ -103,5 +104,8 @@ int sync_fold_close_notes(sync_fold *f);
 /* *within: the statement that wrote one of those notes goes on above `end`, and its move may come there. All entries of a statement have one
 ** time: 'now' stands still in it. */
 int sync_fold_within_move(const sync_fold *f, int64_t end, bool *within);
+
+/* *passes: the number of a row of table `tid` is about to pass to a row that moves there, and the entry was written meanwhile: by a cascade of that move. */
+int sync_fold_passes(sync_fold *f, uint32_t tid, int64_t number, const sync_entry *e, bool *passes);
 
 #endif

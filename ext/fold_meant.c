@@ -32,15 +32,21 @@ static int find_hidden(sync_fold *f, sync_table *t, const sync_value *known, int
     return sync_reset_read(stmt, rc == SQLITE_DONE ? SYNC_OK : rc, f->error);
 }
 
-/* Does a number mean a row that was there before this tail? One that is born in it (a child may be journaled before its parent) has no clock yet, and a row known
-** by it is new. Nothing may be told of a row whose number nobody has before a real fold has listed it: it will be known otherwise when somebody has it. */
-static int is_settled(sync_fold *f, sync_table *parent, const sync_value *number, bool *settled)
+/* Does a number mean a row that was there before this tail? One that is born in it (a child may be journaled before its parent) has no clock yet, or another row has its number
+** still, and a row known by it is new. Nothing may be told of a row whose number nobody has before a real fold has listed it: it will be known otherwise when somebody has it. */
+static int is_settled(sync_fold *f, sync_table *parent, const sync_entry *e, const sync_value *number,
+                      bool *settled)
 {
     sync_stamp born;
     int64_t birth;
     bool gone = true;
-    bool exists = true;
-    int rc = sync_clocks_shown(f->s, parent, f->place, number->i, &born, &birth, settled, f->error);
+    bool exists = true, passes = false;
+    int rc = sync_fold_passes(f, parent->tid, number->i, e, &passes);
+    if (rc != SYNC_OK || passes) {
+        *settled = false;
+        return rc;
+    }
+    rc = sync_clocks_shown(f->s, parent, f->place, number->i, &born, &birth, settled, f->error);
     if (rc == SYNC_OK && !*settled && f->place == SYNC_IN_OVERLAY) {
         rc = sync_base_exists(f->s, parent, number, &exists, f->error);
         f->need_real = f->need_real || !exists;
@@ -63,7 +69,7 @@ int sync_fold_meant_revive(sync_fold *f, sync_table *t, const sync_entry *e, boo
     for (uint32_t i = 0; rc == SYNC_OK && settled && i < t->key_count; i++) {
         sync_table *parent = t->key_parents[i] ? sync_engine_tid(f->s, t->key_parents[i]) : NULL;
         if (parent && !parent->missing && e->key[i].type == SYNC_INTEGER) {
-            rc = is_settled(f, parent, &e->key[i], &settled);
+            rc = is_settled(f, parent, e, &e->key[i], &settled);
         }
     }
     if (rc != SYNC_OK || !settled) {

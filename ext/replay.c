@@ -91,6 +91,25 @@ int sync_fold_within_move(const sync_fold *f, int64_t end, bool *within)
     return rc;
 }
 
+int sync_fold_passes(sync_fold *f, uint32_t tid, int64_t number, const sync_entry *e, bool *passes)
+{
+    sync_open_note *note = NULL;
+    *passes = false;
+    for (uint32_t i = 0; i < f->open_count; i++) {
+        bool its = f->open[i].tid == tid && f->open[i].number == number && f->open[i].seq < e->seq;
+        note = its && f->open[i].at == e->at ? &f->open[i] : note;
+    }
+    int rc = note == NULL || note->move
+                 ? SYNC_OK
+                 : sync_query_int(f->s, &note->move, -1, f->error,
+                                  "SELECT iif(op = %d, seq, -1) FROM main.sync_journal WHERE seq > %lld AND "
+                                  "tid & %d = %u AND k1 = %lld AND at = %lld ORDER BY seq LIMIT 1",
+                                  SYNC_OP_MOVE_TO, (long long)note->seq, SYNC_TID_MASK, tid,
+                                  (long long)number, (long long)note->at);
+    *passes = rc == SYNC_OK && note && note->move > e->seq;
+    return rc;
+}
+
 /* The newest note on this number with which an earlier run ended, or NULL. */
 static sync_open_note *note_for(sync_fold *f, const sync_table *t, const sync_entry *e)
 {
