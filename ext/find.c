@@ -126,7 +126,8 @@ static int look_under(sync_merging *m, sync_table *t, const sync_value *key, sou
     return rc;
 }
 
-/* The number of a key part. A row that is not shown has one in the key of another only if a program deleted it and left that one behind. */
+/* The number of a key part. A row that is not shown has one in the key of another only if a program deleted it and left that one behind, or wrote that one for a number that nobody
+** has. */
 static int find_part(sync_merging *m, sync_table *parent, int64_t birth, sync_stamp born, int64_t *number,
                      bool *there)
 {
@@ -134,14 +135,13 @@ static int find_part(sync_merging *m, sync_table *parent, int64_t birth, sync_st
     sync_row row = {0};
     sync_slot slot = {0};
     int rc = sync_find(m, parent, &key, born, &row, &slot);
-    bool alive = slot.shown || row.held, behind = false;
-    *number = slot.shown && slot.away ? slot.number : row.held && row.moved ? row.number : birth;
-    if (rc == SYNC_OK && !alive) {
-        int64_t last = slot.away ? slot.number : birth, its;
+    bool behind = false;
+    *number = slot.away ? slot.number : row.held && row.moved ? row.number : birth;
+    if (rc == SYNC_OK && !slot.shown) {
+        int64_t its;
         sync_stamp meant;
-        rc = sync_meant_number(m->s, parent, SYNC_IN_FILE, last, &meant, &its, m->error);
+        rc = sync_meant_number(m->s, parent, SYNC_IN_FILE, *number, &meant, &its, m->error);
         behind = rc == SYNC_OK && its == birth && sync_stamp_equal(meant, born);
-        *number = behind ? last : *number;
     }
     *there = *there && (slot.shown || behind);
     sync_row_free(&row);

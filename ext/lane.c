@@ -1,6 +1,7 @@
 #include "lane.h"
 
 #include "base.h"
+#include "orphans.h"
 
 #include <string.h>
 
@@ -42,11 +43,13 @@ static int ask(sync_lane *lane, sync_merging *m, const sync_table *t)
     if (!fit) {
         return SYNC_OK;
     }
-    return sync_query_int(s, &lane->top[at], 0, m->error,
-                          "SELECT max(coalesce((SELECT max(k1) FROM main.sync_row_%u), 0), coalesce((SELECT "
-                          "max(k1) FROM main.sync_hidden_%u), 0),"
-                          " coalesce((SELECT max(rowid) FROM main.\"%w\"), 0))",
-                          t->tid, t->tid, t->name);
+    int rc =
+        sync_query_int(s, &lane->top[at], 0, m->error,
+                       "SELECT max(coalesce((SELECT max(k1) FROM main.sync_row_%u), 0), coalesce((SELECT "
+                       "max(k1) FROM main.sync_hidden_%u), 0),"
+                       " coalesce((SELECT max(rowid) FROM main.\"%w\"), 0))",
+                       t->tid, t->tid, t->name);
+    return rc == SYNC_OK ? sync_orphans_highest(m, t, &lane->top[at]) : rc;
 }
 
 /* Clocks and journal entries of the chunk. */

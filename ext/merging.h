@@ -41,10 +41,11 @@ typedef struct sync_merging {
     sync_error *error;
     int64_t newest; /* newest journal entry: all above the start are this merge's */
     int64_t now_ms;
-    uint64_t hlc;      /* highest stamp met */
-    bool foreign_keys; /* PRAGMA foreign_keys is on */
-    bool orphans;      /* rows are listed that were written without their parents */
-    bool *touched;     /* per table: rows went, came or changed in this merge */
+    uint64_t hlc;                 /* highest stamp met */
+    bool foreign_keys;            /* PRAGMA foreign_keys is on */
+    bool orphans;                 /* rows are listed that were written without their parents */
+    struct sync_awaited *awaited; /* the numbers that they refer to (orphans.h); NULL: not asked for yet */
+    bool *touched;                /* per table: rows went, came or changed in this merge */
     bool
         met; /* the write in hand met a conflict that rolled everything back: not again without room for it */
     bool pushed;    /* a row of this file has lost its number to an older claim */

@@ -1,6 +1,7 @@
 #include "moves.h"
 
 #include "clocks.h"
+#include "orphans.h"
 #include "renumber.h"
 
 #include <stdlib.h>
@@ -300,6 +301,7 @@ static int move_table(sync_merging *m, sync_table *t, sync_moving *of)
     batch b = {.m = m, .t = t};
     int64_t highest = 0;
     int rc = sync_renumber_highest(m, t, &highest);
+    rc = rc == SYNC_OK ? sync_orphans_highest(m, t, &highest) : rc;
     highest = of->highest > highest ? of->highest : highest;
     bool room = highest < INT64_MAX - (int64_t)of->count;
     qsort(of->numbers, of->count, sizeof *of->numbers, compare);
@@ -354,5 +356,6 @@ int sync_moves_make(sync_moves *moves)
         rc = moves->tables[i].count >= MOVES_MIN ? move_quietly(m, &m->s->tables[i], &moves->tables[i])
                                                  : SYNC_OK;
     }
+    sync_orphans_forget(m); /* what is listed may be shown under other numbers */
     return rc;
 }

@@ -398,8 +398,9 @@ int sync_orphans_note(sync_merging *m, const sync_orphans *o)
     return rc;
 }
 
-/* The row means the parents that it has found now, under their numbers: a write of this file, since the row had been told as meaning nobody. */
-static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born)
+/* The row means the parents that it has found now (only: by that foreign key; NULL: by any), under their numbers: a write of this file, since the row had been told as meaning
+** nobody. */
+static int adopt(sync_merging *m, sync_table *t, const sync_fk *only, const sync_value *key, sync_stamp born)
 {
     sync_row row = {0};
     sync_slot slot;
@@ -410,9 +411,8 @@ static int adopt(sync_merging *m, sync_table *t, const sync_value *key, sync_sta
     int rc = sync_find(m, t, key, born, &row, &slot);
     for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
         const sync_fk *fk = &m->s->fks[i];
-        sync_cell *cell = fk->child_tid == t->tid && fk->to_row && fk->from_col < SYNC_REF_KEY
-                              ? sync_row_find(&row, fk->from_col)
-                              : NULL;
+        bool its = fk->child_tid == t->tid && fk->to_row && (!only || fk->from_col == only->from_col);
+        sync_cell *cell = its && fk->from_col < SYNC_REF_KEY ? sync_row_find(&row, fk->from_col) : NULL;
         if (cell) {
             stamp = means ? stamp : sync_merging_stamp(m); /* one for all of them */
             cell->stamp = stamp;
@@ -445,7 +445,7 @@ static int review_meant(sync_merging *m, sync_table *t, const sync_value *key)
         same = sync_key_same(t, key, slot.known);
     }
     if (rc == SYNC_OK && exists && same && !missing.why[0]) {
-        rc = adopt(m, t, key, SYNC_STAMP_NONE);
+        rc = adopt(m, t, NULL, key, SYNC_STAMP_NONE);
     } else if (rc == SYNC_OK && exists && !same) {
         for (uint32_t i = 0; i < row.count; i++) {
             row.cells[i].carried = row.cells[i].carried && !t->cols[row.cells[i].col].present;
@@ -460,6 +460,12 @@ static int review_meant(sync_merging *m, sync_table *t, const sync_value *key)
     }
     sync_row_free(&row);
     return rc;
+}
+
+int sync_orphans_adopt(sync_merging *m, sync_table *t, const sync_fk *fk, const sync_value *key,
+                       sync_stamp born)
+{
+    return fk->from_col >= SYNC_REF_KEY ? review_meant(m, t, key) : adopt(m, t, fk, key, born);
 }
 
 int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born)
@@ -481,7 +487,7 @@ int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, s
         rc = rc == SYNC_OK && exists ? sync_parents_missing(m, t, lies, &row, &slot, &missing) : rc;
     }
     if (rc == SYNC_OK && exists && !missing.why[0]) {
-        rc = adopt(m, t, key, born);
+        rc = adopt(m, t, NULL, key, born);
     }
     if (rc == SYNC_OK && !missing.why[0]) {
         rc = sync_conflict_unlist(m, t, key, &(sync_row){.born = born}, "foreign key");

@@ -31,6 +31,20 @@ int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count,
 /* Lists what was found, as rows that are not held. Rows whose key has got another meaning are written as new rows of that, and end as what they were. */
 int sync_orphans_note(sync_merging *m, const sync_orphans *o);
 
+/* A row has come to be shown under a number of a row table: what is listed and refers to that number means it from now on, as written by this file. So at no moment of a merge
+** does the number under which such a row refers to another say anything else than what it is known by. */
+int sync_orphans_meet(sync_merging *m, const sync_table *parent, int64_t number);
+
+/* Raises *highest to the highest number of the table that rows are listed for. */
+int sync_orphans_highest(sync_merging *m, const sync_table *parent, int64_t *highest);
+
+/* Forgets which numbers these are: before the end of a merge, and where rows got other numbers in place. */
+void sync_orphans_forget(sync_merging *m);
+
+/* What is listed means the row that is shown under the number now (awaited.c). key: by which it is listed; fk: that refers to the number. */
+int sync_orphans_adopt(sync_merging *m, sync_table *t, const sync_fk *fk, const sync_value *key,
+                       sync_stamp born);
+
 /* One that is listed: not any more, if it has its parents now (which it means from now on, in all files), or is gone. */
 int sync_orphans_review(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born);
 

@@ -125,6 +125,7 @@ typedef struct closure {
     struct {
         sync_table *t;
         sync_value *key;
+        bool by_number; /* it refers to a row that goes by its number */
     } * rows;
     uint32_t *slots; /* hash table of indexes into rows, plus one */
     sync_buf buf;
@@ -170,7 +171,7 @@ static int closure_grow(closure *c)
     return c->buf.oom ? SYNC_NOMEM : SYNC_OK;
 }
 
-static int closure_add(closure *c, sync_table *t, sync_value *key)
+static int closure_add(closure *c, sync_table *t, sync_value *key, bool by_number)
 {
     if (c->count == c->cap && closure_grow(c) != SYNC_OK) {
         return SYNC_NOMEM;
@@ -182,8 +183,10 @@ static int closure_add(closure *c, sync_table *t, sync_value *key)
     if (!c->slots[at]) {
         c->rows[c->count].t = t;
         c->rows[c->count].key = key;
+        c->rows[c->count].by_number = false;
         c->slots[at] = ++c->count;
     }
+    c->rows[c->slots[at] - 1].by_number |= by_number;
     return c->buf.oom ? SYNC_NOMEM : SYNC_OK;
 }
 
@@ -203,7 +206,7 @@ static int add_children(sync_merging *m, closure *c, sync_table *parent, const s
         }
         rc = sync_parents_children(m, fk, parent, child, key, &keys, &count);
         for (uint32_t k = 0; rc == SYNC_OK && k < count; k++) {
-            if (!is_being_held(m, child, keys[k]) && closure_add(c, child, keys[k]) != SYNC_OK) {
+            if (!is_being_held(m, child, keys[k]) && closure_add(c, child, keys[k], fk->to_row) != SYNC_OK) {
                 rc = sync_fail_nomem(m->error);
             }
         }
@@ -242,9 +245,10 @@ int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *ke
         rc = sync_find_shown(m, c.rows[i].t, c.rows[i].key, &row, &slot);
         if (rc == SYNC_OK && slot.shown) {
             const sync_value *known = sync_known_by(&row, &slot, c.rows[i].key, &room);
-            bool orphan = false; /* it means nobody who was ever here */
-            rc = m->orphans ? sync_conflict_noted(m, c.rows[i].t, known, &row, "foreign key", &orphan)
-                            : SYNC_OK;
+            bool orphan = false; /* it means nobody who was ever here; by a number: sync_orphans_meet */
+            rc = m->orphans && !c.rows[i].by_number
+                     ? sync_conflict_noted(m, c.rows[i].t, known, &row, "foreign key", &orphan)
+                     : SYNC_OK;
             rc = rc == SYNC_OK && !orphan ? sync_hold(m, c.rows[i].t, known, &row, &slot, "foreign key",
                                                       "the row that it refers to went away", NULL)
                                           : rc;

@@ -3,6 +3,7 @@
 #include "clash.h"
 #include "clocks.h"
 #include "key.h"
+#include "orphans.h"
 #include "parents.h"
 
 #include <string.h>
@@ -39,6 +40,7 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     if (slot->shown) {
         rc = sync_parents_load(m, t, lies, row, spelled, &exists); /* its parents may be its children too */
         rc = rc == SYNC_OK ? sync_hold_children(m, t, lies, NULL, false) : rc;
+        rc = rc == SYNC_OK && m->orphans ? sync_conflict_unlist(m, t, key, row, "foreign key") : rc;
         bool renamed =
             slot->away || meant || (by_key && exists && slot->respell && !sync_key_same(t, key, spelled));
         if (by_key && exists && !slot->respell) { /* from now on the clock spells the key */
@@ -120,14 +122,18 @@ int sync_keep_written(sync_merging *m, const sync_table *t, sync_row *row)
 static int shown_now(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
                      int64_t seq)
 {
-    bool was_held = slot->was_held;
+    bool was_held = slot->was_held, was_shown = slot->shown;
+    sync_value room;
     int rc = sync_keep_written(m, t, row);
     row->held = false;
     keep_waiting_refs(row);
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
     slot->shown = true;
     slot->was_held = false;
-    return rc == SYNC_OK && was_held ? sync_conflict_clear(m, t, key, row) : rc;
+    rc = rc == SYNC_OK && was_held ? sync_conflict_clear(m, t, key, row) : rc;
+    return rc == SYNC_OK && !was_shown && t->identity == SYNC_BY_ROW
+               ? sync_orphans_meet(m, t, sync_claimed(row, NULL, key, &room)->i)
+               : rc;
 }
 
 /* The spelling of a key is no cell, and does not wait in a clock: it is written by itself where the cells are refused, if it may be. */
@@ -173,6 +179,7 @@ static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row 
     int rc = SYNC_OK;
     if (slot->shown) {
         rc = sync_hold_children(m, t, lies, NULL, true);
+        rc = rc == SYNC_OK && m->orphans ? sync_conflict_unlist(m, t, key, row, "foreign key") : rc;
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, why) : rc;
         if (sync_base_refused(rc)) {
             rc = sync_conflict_add(m, t, key, row, NULL, false, sync_base_reason(rc), why);

@@ -84,6 +84,7 @@ int sync_merging_end(sync_merging *m, int result)
     if (rc == SYNC_OK && newest > m->s->folded) {
         rc = sync_clocks_drop_stale(m->s, m->error);
     }
+    sync_orphans_forget(m);
     sync_arena_free(&m->arena);
     sync_row_free(&m->other);
     sync_buf_free(&m->clock);
@@ -497,6 +498,8 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
     m.retry = true;
     if (rc == SYNC_OK) {
         memcpy(m.touched, touched, s->table_count * sizeof *touched);
+        m.orphans = m.orphans || orphans->count;
+        rc = sync_orphans_note(&m, orphans); /* before others come under the numbers */
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
         sync_table *t = &s->tables[i];
@@ -511,7 +514,6 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
         }
     }
     rc = rc == SYNC_OK ? sync_settle(&m) : rc;
-    rc = rc == SYNC_OK ? sync_orphans_note(&m, orphans) : rc;
     int64_t newest = m.newest;
     rc = sync_merging_end(&m, rc);
     if (rc == SYNC_OK && newest != s->folded) {

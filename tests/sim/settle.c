@@ -130,7 +130,7 @@ static uint64_t digest(sim_member *m, const char *sql, bool print)
     uint64_t sum = 0;
     int rc = sqlite3_prepare_v2(m->engine, sql, -1, &stmt, NULL);
     if (rc == SQLITE_OK && sqlite3_bind_parameter_count(stmt) == 1) {
-        rc = sqlite3_bind_int(stmt, 1, world.plan.compacts); /* some have forgotten deletes, and others have not */
+        rc = sqlite3_bind_int(stmt, 1, world.plan.compacts);
     }
     while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         uint64_t row = UINT64_C(0xcbf29ce484222325);
@@ -188,7 +188,8 @@ static const char clocks[] =
 static const char clocks_alive[] = /* some have forgotten deletes, and others have not */
     "SELECT tbl, key, op, col, quote(value), stamp, hex(site), cl FROM sync_changes WHERE op <> 'delete' "
     "ORDER BY tbl, key, col, stamp";
-static const char told[] = /* the same as it is told to others: sync_changes has references of rows that are shown as they are shown */
+/* The same as it is told to others: sync_changes has the references of a row that is shown as they are shown. ?1: some have forgotten deletes, and others have not. */
+static const char told[] =
     "SELECT r.value ->> 'table', iif(r.value ->> 'alive', r.value ->> 'key', lower(r.value ->> 'key')) AS k, "
     "r.value ->> 'cl', r.value ->> 'born', r.value ->> 'stamp', iif(r.value ->> 'alive', r.value ->> "
     "'number', NULL), c.key AS col, c.value FROM json_each(ifnull(sync_describe(sync_changeset()), '{}'), "
