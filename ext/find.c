@@ -173,6 +173,12 @@ static int look_for(sync_merging *m, sync_table *t, const sync_value *key, bool 
     return rc;
 }
 
+int sync_find_aside(sync_merging *m, sync_table *t, const sync_value *known, bool *found, sync_row *row,
+                    sync_slot *slot)
+{
+    return look_for(m, t, known, false, found, row, slot);
+}
+
 /* sync_find for t->meant. */
 static int find_meant(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot)
 {

@@ -424,6 +424,7 @@ sync_fold *sync_fold_new(sync_db *s, sync_place place, sync_error *error)
     f->error = error;
     f->place = place;
     f->need_real = false;
+    f->since = s->hlc;
     f->learned = NULL;
     f->learned_count = 0;
     f->open_count = 0;

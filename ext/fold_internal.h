@@ -44,6 +44,7 @@ typedef struct sync_fold {
     sync_error *error;
     sync_place place;
     bool need_real;
+    uint64_t since; /* the file's clock before the fold: what is stamped above it is of this tail */
     int64_t now_ms;
     uint32_t run_max;
     int64_t newest; /* never deleted: seq must not go backwards */
@@ -94,8 +95,12 @@ void sync_fold_claims_free(sync_number_claims *c);
 ** and its clock and entry are gone. A virtual fold cannot take it away: then f->need_real. */
 int sync_fold_meant_revive(sync_fold *f, sync_table *t, const sync_entry *e, bool *found);
 
-/* The state in f->row, which has ended, becomes the tombstone of what the entry's key means; `named` is its journal entry from now on. */
-int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named);
+/* *passed: a number in the key of a row from before this tail has passed in it to another row. existed: the stamp of its existence. */
+int sync_fold_meant_passed(sync_fold *f, sync_table *t, const sync_entry *e, sync_stamp existed,
+                           bool *passed);
+
+/* The state in f->row, which has ended, becomes the tombstone of what the row was known by that the entry is about; `named` is its journal entry from now on. */
+int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named, sync_stamp existed);
 
 /* The notes with which the run in hand ends are kept, until the move comes that they were written for or the fold ends. */
 int sync_fold_keep_notes(sync_fold *f, const sync_table *t);

@@ -33,7 +33,8 @@ static int find_hidden(sync_fold *f, sync_table *t, const sync_value *known, int
 }
 
 /* Does a number mean a row that was there before this tail? One that is born in it (a child may be journaled before its parent) has no clock yet, or another row has its number
-** still, and a row known by it is new. Nothing may be told of a row whose number nobody has before a real fold has listed it: it will be known otherwise when somebody has it. */
+** still, and a row known by it is new. A number that nobody has means the same as before; but nothing may be told of a row with
+** such a one before a real fold has listed it: it will be known otherwise when somebody has it. */
 static int is_settled(sync_fold *f, sync_table *parent, const sync_entry *e, const sync_value *number,
                       bool *settled)
 {
@@ -47,9 +48,10 @@ static int is_settled(sync_fold *f, sync_table *parent, const sync_entry *e, con
         return rc;
     }
     rc = sync_clocks_shown(f->s, parent, f->place, number->i, &born, &birth, settled, f->error);
-    if (rc == SYNC_OK && !*settled && f->place == SYNC_IN_OVERLAY) {
+    if (rc == SYNC_OK && !*settled) {
         rc = sync_base_exists(f->s, parent, number, &exists, f->error);
-        f->need_real = f->need_real || !exists;
+        f->need_real = f->need_real || (!exists && f->place == SYNC_IN_OVERLAY);
+        *settled = !exists;
     }
     if (rc == SYNC_OK && !*settled && number->i <= parent->genesis_max) {
         rc = sync_clocks_genesis_gone(f->s, parent, f->place, number, &gone, f->error);
@@ -111,8 +113,55 @@ static int rename_entry(sync_fold *f, const sync_table *t, const sync_value *kno
     return rc;
 }
 
-int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named)
+/* What a number meant to a row from before this tail, if it has passed in it to a row that was born there. *part is that then; NULL: it is not asked for. */
+static int was_meant(sync_fold *f, sync_table *parent, const sync_value *number, sync_stamp existed,
+                     bool *passed, sync_value *part)
 {
+    sync_stamp born = SYNC_STAMP_NONE, last = SYNC_STAMP_NONE;
+    int64_t birth = 0, last_birth = number->i;
+    bool shown = false, deleted = false;
+    *passed = false;
+    if (existed.hlc > f->since) {
+        return SYNC_OK;
+    }
+    int rc = sync_clocks_shown(f->s, parent, f->place, number->i, &born, &birth, &shown, f->error);
+    if (rc != SYNC_OK || !shown || born.hlc <= f->since) {
+        return rc;
+    }
+    *passed = true;
+    if (part) {
+        rc = sync_meant_deleted(f->s, parent, f->place, number->i, &deleted, &last, &last_birth, f->error);
+        rc = rc == SYNC_OK && !sync_meant_part(&f->arena, last_birth, last, part) ? sync_fail_nomem(f->error)
+                                                                                  : rc;
+    }
+    return rc;
+}
+
+/* The same of the whole key; known: what the row is known by now, and becomes what it was known by; or NULL. */
+static int was_known(sync_fold *f, sync_table *t, const sync_entry *e, sync_stamp existed, bool *passed,
+                     sync_value *known)
+{
+    int rc = SYNC_OK;
+    *passed = false;
+    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+        sync_table *parent = t->key_parents[i] ? sync_engine_tid(f->s, t->key_parents[i]) : NULL;
+        bool its = false;
+        if (parent && !parent->missing && e->key[i].type == SYNC_INTEGER) {
+            rc = was_meant(f, parent, &e->key[i], existed, &its, known ? &known[i] : NULL);
+        }
+        *passed = *passed || its;
+    }
+    return rc;
+}
+
+int sync_fold_meant_passed(sync_fold *f, sync_table *t, const sync_entry *e, sync_stamp existed, bool *passed)
+{
+    return was_known(f, t, e, existed, passed, NULL);
+}
+
+int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named, sync_stamp existed)
+{
+    bool passed = false;
     sync_value known[SYNC_KEY_COLUMNS_MAX];
     sync_row row = {0};
     int64_t seq = 0;
@@ -121,6 +170,7 @@ int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry 
         return SYNC_OK;
     }
     int rc = sync_meant_known(f->s, t, f->place, e->key, known, &f->arena, f->error);
+    rc = rc == SYNC_OK ? was_known(f, t, e, existed, &passed, known) : rc;
     rc = rc == SYNC_OK ? find_hidden(f, t, known, &seq, &row) : rc;
     if (rc == SYNC_OK && seq) { /* only if a row came behind the triggers' back */
         f->row.cl = row.cl > f->row.cl ? row.cl + (row.cl & 1) : f->row.cl;

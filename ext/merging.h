@@ -115,6 +115,10 @@ int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp 
 ** and a program has left it behind. at: room for a key, its values borrowed from `key`. Overwrites m->other. */
 int sync_find_key(sync_merging *m, sync_table *t, const sync_value *key, sync_value *at, bool *there);
 
+/* t->meant: the state of a row that is not shown, although another one that is shown may be known by the same now. */
+int sync_find_aside(sync_merging *m, sync_table *t, const sync_value *known, bool *found, sync_row *row,
+                    sync_slot *slot);
+
 /* Where the row of a row table that was born at `born` under the number `birth` is shown now. *shown false: it is not. Overwrites m->other. */
 int sync_find_number(sync_merging *m, sync_table *t, int64_t birth, sync_stamp born, bool *shown,
                      int64_t *number);

@@ -309,6 +309,26 @@ static int end_life(sync_merging *m, sync_table *t, const sync_value *was, uint6
     return rc;
 }
 
+/* What it is now may be known here as a row that is held, or has ended: these are one row then, in its next life, or in the same, as it is shown. */
+static int take_over(sync_merging *m, sync_table *t, const sync_value *known, sync_row *row)
+{
+    sync_row aside = {0};
+    sync_slot slot = {0};
+    bool found = false;
+    int rc = sync_find_aside(m, t, known, &found, &aside, &slot);
+    uint64_t cl = rc == SYNC_OK && found ? aside.cl : 0;
+    cl = cl & 1 ? cl : sync_next_life(t, cl);
+    row->cl = row->cl > cl ? row->cl : cl;
+    row->origin = SYNC_STAMP_NONE;
+    if (rc == SYNC_OK && found) {
+        rc = sync_conflict_clear(m, t, known, &aside);
+        rc = rc == SYNC_OK ? sync_clocks_delete(m->s, t, SYNC_IN_FILE, known, 0, m->error) : rc;
+        rc = rc == SYNC_OK && slot.seq != m->newest ? sync_clocks_drop_entry(m->s, slot.seq, m->error) : rc;
+    }
+    sync_row_free(&aside);
+    return rc;
+}
+
 /* The key of a shown row means other rows than when it was written: as what it was it ends, and what it is now is new. */
 static int begin_anew(sync_merging *m, sync_table *t, const sync_value *shown, const sync_value *was,
                       sync_row *row, sync_slot *slot)
@@ -316,6 +336,7 @@ static int begin_anew(sync_merging *m, sync_table *t, const sync_value *shown, c
     sync_stamp stamp = sync_merging_stamp(m);
     int64_t seq = 0;
     int rc = end_life(m, t, was, row->cl, stamp);
+    rc = rc == SYNC_OK ? take_over(m, t, slot->known, row) : rc;
     row->stamp = stamp;
     for (uint32_t i = 0; i < row->count; i++) {
         row->cells[i].stamp = stamp;

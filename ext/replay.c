@@ -262,12 +262,13 @@ typedef struct outcome {
 static int bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named, outcome *o)
 {
     int64_t j = 0;
+    sync_stamp existed = f->row.stamp;
     end_life(f, t, stamp_of(f, e));
     o->changed = true;
     if (t->identity == SYNC_BY_KEY && !t->meant) {
         return SYNC_OK;
     }
-    int rc = t->meant ? sync_fold_meant_bury(f, t, e, named)
+    int rc = t->meant ? sync_fold_meant_bury(f, t, e, named, existed)
                       : sync_clocks_highest(f->s, t, f->place, e->key, &j, f->error);
     rc = rc == SYNC_OK && !t->meant ? pack_and_put(f, t, e, j + 1, named->seq, true) : rc;
     named->kept = true;
@@ -313,12 +314,14 @@ static int replay_entry(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *
     if (rc != SYNC_OK) {
         return rc;
     }
-    if (insert && alive) { /* INSERT OR REPLACE over a live row keeps the incarnation */
-        row->stamp = stamp_of(f, e);
+    if (insert && alive) {   /* INSERT OR REPLACE over a live row keeps the incarnation */
+        bool passed = false; /* then it is another row by now: sync_orphans_note sees it by the stamp */
+        rc = t->meant ? sync_fold_meant_passed(f, t, e, row->stamp, &passed) : SYNC_OK;
+        row->stamp = passed ? row->stamp : stamp_of(f, e);
         row->origin = sync_stamp_is_none(row->origin) ? SYNC_STAMP_NONE : row->stamp;
         row->held = false;
         row->ref_count = 0;
-        rc = cover(f, t, row->stamp);
+        rc = rc == SYNC_OK ? cover(f, t, stamp_of(f, e)) : rc;
     } else if (insert) {
         rc = begin_life(f, t, e->key, stamp_of(f, e));
         o->known = true;

@@ -99,6 +99,60 @@ class Orphans(SyncTest):
                 self.agree(a, b, c)
                 self.assert_same(a, b, c)
 
+    def test_one_that_is_deleted_and_written_again(self):
+        """It was a new row then, beside the tombstone of the same one."""
+        a, b, c = self.begin()
+        a.sql("INSERT INTO entry VALUES(3, 4, 'orphan')")
+        exchange(a, b)
+        tick()
+        a.script("DELETE FROM entry; INSERT INTO entry VALUES(3, 4, 'again')")
+        self.agree(a, b, c)
+        a.script("DELETE FROM entry")
+        self.agree(a, b, c)
+        a.script("INSERT INTO entry VALUES(3, 4, 'once more')")
+        self.agree(a, b, c)
+        a.script("INSERT INTO list(id) VALUES(3); INSERT INTO track(id) VALUES(4)")
+        self.level(a, b, c)
+        self.assertEqual(c.sql("SELECT note FROM entry"), [("once more",)])
+
+    def test_its_parent_is_written_anew_and_it_is_deleted(self):
+        """All at once: the delete was told of what its number meant by then, not of the row that the program had deleted."""
+        ends = ("DELETE FROM entry", "UPDATE entry SET list = 2", "UPDATE entry SET list = 2; UPDATE entry SET list = 1", "INSERT OR REPLACE INTO entry VALUES(1, 4, 'new')",
+                "DELETE FROM entry; INSERT INTO entry VALUES(1, 4, 'new')")
+        for parent in ("shown", "deleted", "never there"):
+            for at, end in enumerate(ends):
+                with self.subTest(end=end, parent=parent):
+                    a, b = self.files((f"{at}a{parent}", f"{at}b{parent}"), SCHEMA, *TABLES)
+                    a.script("PRAGMA foreign_keys = off; INSERT INTO list(id) VALUES(2); INSERT INTO track(id) VALUES(4)")
+                    if parent != "never there":
+                        a.sql("INSERT INTO list(id) VALUES(1)")
+                    if parent == "deleted":
+                        a.sql("DELETE FROM list WHERE id = 1")
+                        a.fold()
+                    a.sql("INSERT INTO entry VALUES(1, 4, 'note')")
+                    exchange(a, b)
+                    tick()
+                    a.script(f"BEGIN; DELETE FROM list WHERE id = 1; INSERT INTO list(id, name) VALUES(1, 'new'); {end}; COMMIT")
+                    self.level(a, b)
+
+    def test_the_row_that_it_is_like_waits_for_the_parent(self):
+        for end in ("", "DELETE FROM entry"):
+            with self.subTest(end=end):
+                a, b, c = self.files((end[:1] + "a", end[:1] + "b", end[:1] + "c"), SCHEMA, *TABLES)
+                b.script("INSERT INTO track VALUES(4, 't'); INSERT INTO list VALUES(1, 'b', 'x'); INSERT INTO entry VALUES(1, 4, 'of b')")
+                tick()
+                a.sql("PRAGMA foreign_keys = off")
+                a.script("INSERT INTO list VALUES(9, 'a', 'x'); INSERT INTO entry VALUES(1, 4, 'orphan')")
+                exchange(a, b)
+                b.script(end)
+                exchange(a, b)
+                self.assertEqual([row for row in a.held() if row[0] == "list"], [("list", "[1]", "unique")])
+                a.sql("UPDATE list SET slug = 'y'")
+                a.fold()
+                self.agree(a, b, c)
+                self.assert_same(a, b, c)
+                self.assertEqual(c.sql("SELECT * FROM entry"), [(1, 4, "orphan")])
+
 
 if __name__ == "__main__":
     unittest.main()
