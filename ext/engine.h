@@ -214,7 +214,8 @@ typedef enum sync_left {
 typedef struct sync_rollback {
     uint32_t tid;
     int how;
-    bool met; /* a conflict did it, and not RAISE */
+    bool met;               /* a conflict did it, and not RAISE */
+    int64_t schema_version; /* under another one the trigger may be gone */
     sync_buf key;
     char *why;
 } sync_rollback;

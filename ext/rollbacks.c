@@ -19,8 +19,8 @@ static const sync_rollback *find(const sync_db *s, uint32_t tid, const sync_buf 
     *count = 0;
     for (uint32_t i = 0; i < s->rollback_count; i++) {
         const sync_rollback *one = &s->rollbacks[i];
-        if (one->tid == tid && one->how == how && one->key.len == key->len &&
-            (key->len == 0 || memcmp(one->key.data, key->data, key->len) == 0)) {
+        if (one->tid == tid && one->how == how && one->schema_version == s->schema_version &&
+            one->key.len == key->len && (key->len == 0 || memcmp(one->key.data, key->data, key->len) == 0)) {
             last = one;
             ++*count;
         }
@@ -30,7 +30,8 @@ static const sync_rollback *find(const sync_db *s, uint32_t tid, const sync_buf 
 
 int sync_rollbacks_note(sync_db *s, const sync_table *t, const sync_value *key, int how, sync_error *error)
 {
-    sync_rollback one = {.tid = t->tid, .how = how, .met = s->rollback_met};
+    sync_rollback one = {
+        .tid = t->tid, .how = how, .met = s->rollback_met, .schema_version = s->schema_version};
     sync_buf json = {0};
     sync_rollback *wider = sync_realloc(s->rollbacks, (s->rollback_count + 1) * sizeof *wider);
     s->rollbacks = wider ? wider : s->rollbacks;

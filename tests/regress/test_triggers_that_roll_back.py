@@ -122,6 +122,17 @@ class RollBack(SyncTest):
                 self.assertEqual(b.sql("SELECT id FROM t ORDER BY id"), [("1",), ("3",)])
                 self.assertEqual(b.held(), [("t", '["2"]', "trigger")])
 
+    def test_the_trigger_is_gone_at_the_next_attempt(self):
+        """The row was held all the same, until the attempt after that."""
+        a, b = self.pair("", RAISES["raise"])
+        a.sql("INSERT INTO t VALUES('1', 'good'), ('2', 'bad')")
+        changes = a.changeset()
+        b.extended.execute("BEGIN")
+        self.refused(b, "SELECT sync_apply(?)", changes, says=("rolled",))
+        b.sql("DROP TRIGGER no")
+        b.apply(changes)
+        self.assertEqual((b.sql("SELECT id FROM t ORDER BY id"), b.held()), ([("1",), ("2",)], []))
+
     def test_of_temp(self):
         a, b = self.pair("", "")
         b.extended.execute("CREATE TEMP TRIGGER no BEFORE INSERT ON main.t WHEN NEW.v = 'bad' BEGIN SELECT RAISE(ROLLBACK, 'not that'); END")
