@@ -44,15 +44,15 @@ int sync_fold_close_notes(sync_fold *f)
     return rc;
 }
 
-/* Has the run no move yet that the note was written for? */
-static bool waits(const sync_fold *f, const sync_entry *note)
+/* Has the run no move yet that the note was written for? A cascade may write to the row that moves before. */
+static bool is_waiting(const sync_fold *f, const sync_entry *note)
 {
-    bool moved = false;
-    for (const sync_entry *e = note; !moved && e->next >= 0 && f->entries[e->next].op != SYNC_OP_HINT;) {
+    bool waits = note->op == SYNC_OP_HINT && note->key[0].type == SYNC_INTEGER;
+    for (const sync_entry *e = note; waits && e->next >= 0;) {
         e = &f->entries[e->next];
-        moved = e->op == SYNC_OP_MOVE_TO;
+        waits = e->op >= 0;
     }
-    return note->op == SYNC_OP_HINT && note->key[0].type == SYNC_INTEGER && !moved;
+    return waits;
 }
 
 int sync_fold_keep_notes(sync_fold *f, const sync_table *t)
@@ -62,11 +62,11 @@ int sync_fold_keep_notes(sync_fold *f, const sync_table *t)
     /* what the statement's cascades wrote, to other rows of this table too, may stand behind them */
     while (t->identity == SYNC_BY_ROW && first > 0 && waiting < SYNC_FOLD_NOTES_MAX &&
            f->entries[first - 1].at == f->entries[f->count - 1].at) {
-        waiting += waits(f, &f->entries[--first]);
+        waiting += is_waiting(f, &f->entries[--first]);
     }
     for (uint32_t i = first; rc == SYNC_OK && i < f->count; i++) {
         sync_entry *e = &f->entries[i];
-        if (waits(f, e)) {
+        if (is_waiting(f, e)) {
             rc = f->open_count == SYNC_FOLD_NOTES_MAX ? close_note(f, 0) : SYNC_OK;
             f->open[f->open_count++] =
                 (sync_open_note){.tid = t->tid, .number = e->key[0].i, .seq = e->seq, .at = e->at};
