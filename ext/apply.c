@@ -286,7 +286,7 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key, const sync_
     bool taken = false, forgot = sync_floors_forgot(&a->floors, t, &a->remote);
     int rc = t->meant ? sync_meant_arrived(t, key, &a->remote, known, &m->arena, m->error) : SYNC_OK;
     key = t->meant ? known : key;
-    rc = rc == SYNC_OK && whole ? sync_whole_name(m->s, t, key, a->remote.born, m->error) : rc;
+    rc = rc == SYNC_OK && whole ? sync_whole_name(m->s, t, whole, key, a->remote.born, m->error) : rc;
     if (rc == SYNC_OK && whole && a->remote.count == 0 && sync_stamp_is_none(a->remote.stamp)) {
         return rc; /* it is merely named */
     }
@@ -395,6 +395,7 @@ static int begin_whole(apply *a, uint32_t h, sync_error *error)
 {
     sync_db *s = a->m.s;
     sync_whole *w = &a->tables[h].whole;
+    w->delta = (int64_t)a->site[0] << 32 | a->head->delta;
     w->held = sync_alloc(s->sites.count * sizeof *w->held);
     if (w->held == NULL) {
         return sync_fail_nomem(error);
@@ -434,7 +435,7 @@ static int sweep_wholes(apply *a, sync_error *error)
         if (a->tables[h].whole.held) {
             rc = sync_whole_sweep(&a->m, a->tables[h].t, &a->tables[h].whole, &gone);
             a->changed += gone;
-            rc = rc == SYNC_OK ? sync_whole_end(a->m.s, a->tables[h].t, error) : rc;
+            rc = rc == SYNC_OK ? sync_whole_end(a->m.s, a->tables[h].t, &a->tables[h].whole, error) : rc;
         }
     }
     return rc;

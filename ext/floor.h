@@ -6,6 +6,7 @@
 
 /* One table of a changeset that comes whole. */
 typedef struct sync_whole {
+    int64_t delta;     /* which one it is: local number of its maker << 32 | its own number */
     uint64_t *held;    /* per site of this file: what its maker holds */
     sync_stamp latest; /* the highest of the stamps of deletes that it has forgotten */
 } sync_whole;

@@ -4,12 +4,17 @@
 static const char make_part_table[] =
     "CREATE TABLE IF NOT EXISTS temp.sync_part(site BLOB PRIMARY KEY, delta INTEGER, next INTEGER)";
 
+int sync_parts_ready(sync_db *s, sync_error *error)
+{
+    return sync_exec(s, error, make_part_table);
+}
+
 /* Runs a statement on that table: ?1 site, ?2 delta, ?3 next. *out is its first column, if it has rows. */
 static int on_parts(sync_db *s, const sync_head *head, const char *sql, uint32_t next, int64_t *out,
                     sync_error *error)
 {
     sqlite3_stmt *stmt;
-    int rc = sync_exec(s, error, make_part_table);
+    int rc = sync_parts_ready(s, error);
     rc = rc == SYNC_OK ? sync_borrow(s, &stmt, error, "%s", sql) : rc;
     if (rc != SYNC_OK) {
         return rc;

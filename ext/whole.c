@@ -3,34 +3,58 @@
 #include "clocks.h"
 #include "fold.h"
 #include "meant.h"
+#include "parts.h"
 
 /* Rows are named in a table of TEMP, since the parts of a delta come in several transactions; what rolls back takes its names along. */
-int sync_whole_begin(sync_db *s, const sync_table *t, sync_error *error)
+static int make_names(sync_db *s, const sync_table *t, sync_error *error)
 {
-    int rc = sync_overlay_clear(s, "named", t->tid, error);
+    int64_t fits = 0;
     sqlite3_str *sql = sqlite3_str_new(s->db);
-    sqlite3_str_appendf(sql, "CREATE TABLE temp.sync_named_%u(", t->tid);
+    sqlite3_str_appendf(sql, "sync_named_%u(delta INT, ", t->tid);
     for (uint32_t i = 0; i < t->key_count; i++) {
         sqlite3_str_appendf(sql, "k%d COLLATE \"%w\", ", (int)i + 1, t->key_collations[i]);
     }
-    sqlite3_str_appendall(sql, "born INT, site INT, PRIMARY KEY(");
+    sqlite3_str_appendall(sql, "born INT, site INT, PRIMARY KEY(delta, ");
     sync_str_numbers(sql, t, "k%d", ", ");
     sqlite3_str_appendall(sql, ", born, site)) WITHOUT ROWID");
     char *text = sqlite3_str_finish(sql);
-    rc = rc != SYNC_OK ? rc : text ? sync_exec(s, error, "%s", text) : sync_fail_nomem(error);
+    int rc = text
+                 ? sync_query_int(s, &fits, 0, error,
+                                  "SELECT count(*) FROM temp.sqlite_schema WHERE sql = 'CREATE TABLE ' || %Q",
+                                  text)
+                 : sync_fail_nomem(error);
+    if (rc == SYNC_OK && !fits) {
+        rc = sync_overlay_clear(s, "named", t->tid, error);
+        rc = rc == SYNC_OK ? sync_exec(s, error, "CREATE TABLE temp.%s", text) : rc;
+    }
     sqlite3_free(text);
     return rc;
 }
 
-int sync_whole_end(sync_db *s, const sync_table *t, sync_error *error)
+/* Deltas of several files may come at once, each with names of its own. Those of deltas that did not come to their end go when another one begins. */
+int sync_whole_begin(sync_db *s, const sync_table *t, sync_error *error)
 {
-    return sync_exec(s, error, "DELETE FROM temp.sync_named_%u", t->tid);
+    int rc = make_names(s, t, error);
+    rc = rc == SYNC_OK ? sync_parts_ready(s, error) : rc;
+    return rc == SYNC_OK
+               ? sync_exec(
+                     s, error,
+                     "DELETE FROM temp.sync_named_%u WHERE delta NOT IN (SELECT s.sid << 32 | p.delta FROM"
+                     " temp.sync_part AS p JOIN main.sync_site AS s ON s.site = p.site)",
+                     t->tid)
+               : rc;
+}
+
+int sync_whole_end(sync_db *s, const sync_table *t, const sync_whole *w, sync_error *error)
+{
+    return sync_exec(s, error, "DELETE FROM temp.sync_named_%u WHERE delta = %lld", t->tid,
+                     (long long)w->delta);
 }
 
 static void build_name(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "INSERT OR IGNORE INTO temp.sync_named_%u VALUES(", t->tid);
+    sqlite3_str_appendf(sql, "INSERT OR IGNORE INTO temp.sync_named_%u VALUES(?3, ", t->tid);
     for (uint32_t i = 0; i < t->key_count; i++) {
         sqlite3_str_appendf(sql, "?%d, ", (int)i + 4);
     }
@@ -40,28 +64,29 @@ static void build_name(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 static void build_named(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "SELECT 1 FROM temp.sync_named_%u WHERE ", t->tid);
+    sqlite3_str_appendf(sql, "SELECT 1 FROM temp.sync_named_%u WHERE delta = ?3 AND ", t->tid);
     for (uint32_t i = 0; i < t->key_count; i++) {
         sqlite3_str_appendf(sql, "k%d = ?%d AND ", (int)i + 1, (int)i + 4);
     }
     sqlite3_str_appendall(sql, "born = ?1 AND site = ?2");
 }
 
-static int bind_name(sync_db *s, const sync_table *t, sqlite3_stmt *stmt, const sync_value *key,
-                     sync_stamp born, sync_error *error)
+static int bind_name(sync_db *s, const sync_table *t, const sync_whole *w, sqlite3_stmt *stmt,
+                     const sync_value *key, sync_stamp born, sync_error *error)
 {
     int rc = sync_clocks_bind_key(s, stmt, t, key, error);
-    return rc == SYNC_OK &&
-                   (sqlite3_bind_int64(stmt, 1, (int64_t)born.hlc) || sqlite3_bind_int64(stmt, 2, born.site))
+    return rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, (int64_t)born.hlc) ||
+                             sqlite3_bind_int64(stmt, 2, born.site) || sqlite3_bind_int64(stmt, 3, w->delta))
                ? sync_fail_db(s, error, NULL)
                : rc;
 }
 
-int sync_whole_name(sync_db *s, sync_table *t, const sync_value *key, sync_stamp born, sync_error *error)
+int sync_whole_name(sync_db *s, sync_table *t, const sync_whole *w, const sync_value *key, sync_stamp born,
+                    sync_error *error)
 {
     sqlite3_stmt *stmt;
     int rc = sync_table_stmt(s, t, SYNC_STMT_NAME, build_name, &stmt, error);
-    rc = rc == SYNC_OK ? bind_name(s, t, stmt, key, born, error) : rc;
+    rc = rc == SYNC_OK ? bind_name(s, t, w, stmt, key, born, error) : rc;
     return rc == SYNC_OK ? sync_run(s, stmt, error) : rc;
 }
 
@@ -93,7 +118,7 @@ static int consider(sweep *w, const sync_value *key, bool shown, sync_stamp born
         key = known;
     }
     rc = rc == SYNC_OK ? sync_table_stmt(s, w->t, SYNC_STMT_NAMED, build_named, &stmt, w->m->error) : rc;
-    rc = rc == SYNC_OK ? bind_name(s, w->t, stmt, key, born, w->m->error) : rc;
+    rc = rc == SYNC_OK ? bind_name(s, w->t, w->w, stmt, key, born, w->m->error) : rc;
     if (rc != SYNC_OK) {
         return rc;
     }
