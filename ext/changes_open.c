@@ -114,6 +114,12 @@ bool sync_changes_genesis_due(const sync_changes *c, uint32_t h)
            (unread || (start == 0 && c->receiver.table_count > 0));
 }
 
+/* What this file holds of a site, its own tail included. */
+static uint64_t own_seen(const sync_changes *c, const sync_matrix *seen, uint32_t h, uint32_t sid)
+{
+    return sid == c->s->own_site ? c->hlc : sync_matrix_at(seen, c->local[h], sid);
+}
+
 /* Deletes that the receiver has not seen have been forgotten here: the table is sent whole, and nothing of it left out, so that the
 ** receiver can tell what is gone. */
 static void look_for_whole(sync_changes *c, const sync_matrix *floor, const sync_matrix *seen, uint32_t h)
@@ -122,15 +128,16 @@ static void look_for_whole(sync_changes *c, const sync_matrix *floor, const sync
     sync_table_head *head = &c->head.tables[h];
     for (uint32_t sid = 1; sid < s->sites.count; sid++) {
         head->whole =
-            head->whole || sync_matrix_at(floor, c->local[h], sid) > sync_matrix_at(&c->base, h, sid);
+            head->whole || sync_below_floor(sync_matrix_at(floor, c->local[h], sid),
+                                            own_seen(c, seen, h, sid), sync_matrix_at(&c->base, h, sid));
     }
     if (!head->whole) {
         return;
     }
     for (uint32_t sid = 1; sid < s->sites.count; sid++) {
-        sync_matrix_set(&c->head.floor, h, c->wire[sid], sync_matrix_at(floor, c->local[h], sid));
-        sync_matrix_set(&c->head.held, h, c->wire[sid],
-                        sid == s->own_site ? c->hlc : sync_matrix_at(seen, c->local[h], sid));
+        uint64_t below = sync_matrix_at(floor, c->local[h], sid), held = own_seen(c, seen, h, sid);
+        sync_matrix_set(&c->head.floor, h, c->wire[sid], below);
+        sync_matrix_set(&c->head.held, h, c->wire[sid], held > below ? held : below);
         sync_matrix_set(&c->base, h, sid, 0);
         sync_matrix_set(&c->head.base, h, c->wire[sid], 0);
     }

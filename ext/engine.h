@@ -419,9 +419,17 @@ int sync_engine_cursors(sync_db *s, sync_matrix *cursors,
                         sync_error *error); /* column: the journal of that site */
 int sync_engine_save_cursors(sync_db *s, const sync_matrix *cursors, sync_error *error);
 
-/* Which deletes have been forgotten, as the highest stamps of them; zero where none. Ever lower than what the file holds. */
+/* Which deletes have been forgotten, as the highest stamps of them; zero where none. Where it is above what the file holds, others have been asked for the table
+** anew, here or where the floor comes from: then it is what had been held. */
 int sync_engine_floor(sync_db *s, sync_matrix *floor, sync_error *error);
 int sync_engine_save_floor(sync_db *s, const sync_matrix *floor, sync_error *error);
+
+/* Is who holds `held` of a site below the floor there? `seen`: what this file holds. A floor above that says nothing of it: nobody may be able to come up to it, and whoever
+** asked anew has put a mark of its own into the floor, above all that it had told of (site.c). */
+static inline bool sync_below_floor(uint64_t floor, uint64_t seen, uint64_t held)
+{
+    return floor > held && floor <= seen;
+}
 
 /* The highest stamps of what has come ahead of `seen`, in a part of a delta whose end has not come. */
 int sync_engine_met(sync_db *s, sync_matrix *met, sync_error *error);

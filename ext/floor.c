@@ -19,7 +19,8 @@ int sync_floors_begin(sync_floors *f, sync_db *s, const uint8_t sender[SYNC_SITE
         for (uint32_t i = 1; i < s->sites.count; i++) {
             uint64_t floor = sync_matrix_at(&f->floor, t, i);
             f->forgets[t] = f->forgets[t] || floor != 0;
-            f->behind[t] = f->behind[t] || floor > sync_matrix_at(&held, t, i);
+            f->behind[t] = f->behind[t] || sync_below_floor(floor, sync_matrix_at(&f->seen, t, i),
+                                                            sync_matrix_at(&held, t, i));
             f->noted = f->noted || sync_matrix_at(&f->met, t, i) != 0;
         }
     }

@@ -175,9 +175,10 @@ typedef struct vectors {
     sync_matrix seen, cursors, floor, met;
 } vectors;
 
-/* What others have of a table is to come again. Under the same name, what is not known here of what was seen was deleted and may be forgotten, and stays so;
-** under another (`elsewhere`) others may have rows that this file has never seen. own: before it took a new id, whose rows are still here. */
-static void ask_anew(const sync_db *s, uint32_t table, bool elsewhere, uint32_t own, vectors *all)
+/* What others have of a table is to come again. Under the same name, what is not known here of what was seen was deleted and may be forgotten, and stays so: the
+** floor stands for what was seen, for as long as nobody can say it again perhaps. So it has a mark of this file above all that it has told of: who holds that has the floor.
+** Under another name (`elsewhere`) others may have rows that this file has never seen, or wrote and has forgotten. own: before it took a new id, whose rows are still here. */
+static bool ask_anew(const sync_db *s, uint32_t table, bool elsewhere, uint32_t own, vectors *all)
 {
     bool forgets = false;
     for (uint32_t i = 0; i < s->sites.count; i++) {
@@ -188,14 +189,24 @@ static void ask_anew(const sync_db *s, uint32_t table, bool elsewhere, uint32_t 
         if (elsewhere) {
             sync_matrix_set(&all->floor, table, i, 0);
         } else if (forgets) {
-            sync_matrix_raise(&all->floor, table, i, seen);
+            sync_matrix_raise(&all->floor, table, i, i == s->own_site ? s->hlc + 1 : seen);
         }
-        if (i != own) {
+        if (i != own || (elsewhere && forgets)) {
             sync_matrix_raise(&all->met, table, i, seen);
             sync_matrix_set(&all->seen, table, i, 0);
         }
         sync_matrix_set(&all->cursors, table, i, 0);
     }
+    return forgets && !elsewhere;
+}
+
+/* The mark that ask_anew made is held: what waits in the tail gets stamps from there on, which may have been told, and where nothing waits the clock goes on. */
+static int pass_mark(sync_db *s, sync_error *error)
+{
+    int64_t newest = 0;
+    int rc = sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal");
+    s->hlc += rc == SYNC_OK && newest <= s->folded;
+    return rc == SYNC_OK ? sync_engine_save(s, error) : rc;
 }
 
 int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_error *error)
@@ -203,7 +214,7 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
     sync_span noted = sync_span_of(s->anew.data, s->anew.len);
     vectors all = {0};
     uint32_t before = s->own_site;
-    bool elsewhere = false;
+    bool elsewhere = false, marked = false;
     if (s->anew.len == 0) {
         return SYNC_OK;
     }
@@ -222,7 +233,7 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
         uint64_t note = sync_span_u64(&noted);
         const sync_table *t = sync_engine_tid(s, (uint32_t)(note >> 1));
         if (t) {
-            ask_anew(s, (uint32_t)(t - s->tables), (note & 1) != 0, before, &all);
+            marked = ask_anew(s, (uint32_t)(t - s->tables), (note & 1) != 0, before, &all) || marked;
         }
     }
     rc = rc == SYNC_OK ? sync_engine_save_seen(s, &all.seen, error) : rc;
@@ -230,6 +241,7 @@ int sync_site_anew(sync_db *s, const sync_outside *outside, bool *renewed, sync_
     rc = rc == SYNC_OK ? sync_engine_save_floor(s, &all.floor, error)
                        : rc; /* without tables that were let go */
     rc = rc == SYNC_OK ? sync_engine_save_met(s, &all.met, error) : rc;
+    rc = rc == SYNC_OK && marked ? pass_mark(s, error) : rc;
     sync_matrix_free(&all.seen);
     sync_matrix_free(&all.cursors);
     sync_matrix_free(&all.floor);
