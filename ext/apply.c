@@ -393,14 +393,13 @@ static int merge_rows(apply *a, sync_error *error)
 /* What the maker holds of a table that comes whole, and the highest stamp of a delete that it has forgotten: the clock goes above it. */
 static int begin_whole(apply *a, uint32_t h, sync_error *error)
 {
-    sync_db *s = a->m.s;
     sync_whole *w = &a->tables[h].whole;
     w->delta = (int64_t)a->site[0] << 32 | a->head->delta;
-    w->held = sync_alloc(s->sites.count * sizeof *w->held);
+    w->held = sync_alloc(a->m.s->sites.count * sizeof *w->held);
     if (w->held == NULL) {
         return sync_fail_nomem(error);
     }
-    memset(w->held, 0, s->sites.count * sizeof *w->held);
+    memset(w->held, 0, a->m.s->sites.count * sizeof *w->held);
     for (uint32_t i = 0; i < a->head->site_count; i++) {
         uint64_t hlc = sync_matrix_at(&a->head->floor, h, i);
         w->held[a->site[i]] = sync_matrix_at(&a->head->held, h, i);
@@ -412,7 +411,7 @@ static int begin_whole(apply *a, uint32_t h, sync_error *error)
                          "nothing was merged",
                          a->head->tables[h].name, SYNC_DRIFT_MS_MAX / 60000);
     }
-    return a->head->part == 0 ? sync_whole_begin(s, a->tables[h].t, error) : SYNC_OK;
+    return a->head->part == 0 ? sync_whole_begin(a->m.s, a->tables[h].t, error) : SYNC_OK;
 }
 
 static int begin_wholes(apply *a, sync_error *error)

@@ -94,7 +94,8 @@ typedef enum sync_peer_error {
     SYNC_PEER_ERROR_CHANGES = 6,     /* a changeset that cannot be read */
     SYNC_PEER_ERROR_UNSUPPORTED = 7, /* a reserved message */
     SYNC_PEER_ERROR_INTERNAL = 8,    /* the sender's own trouble */
-    SYNC_PEER_ERROR_STOPPING = 9     /* the sender stops */
+    SYNC_PEER_ERROR_STOPPING = 9,    /* the sender stops */
+    SYNC_PEER_ERROR_FORBIDDEN = 10   /* what let it in is no more: its token has expired */
 } sync_peer_error;
 
 typedef uint64_t sync_frame_varint;

@@ -82,6 +82,55 @@ static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
 
+static peer_texts read_texts(const json_t *array)
+{
+    peer_texts texts = {.list = peer_new((json_array_size(array) + 1) * sizeof *texts.list)};
+    size_t i;
+    const json_t *one;
+    json_array_foreach(array, i, one)
+    {
+        texts.list[texts.count++] = peer_strdup(json_string_value(one));
+    }
+    return texts;
+}
+
+static void free_texts(peer_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        free(texts->list[i]);
+    }
+    free(texts->list);
+}
+
+/* Who may join: with the keys, which are read now. False: *why. */
+static bool read_auth(peer_config *c, const json_t *auth, char **why)
+{
+    static const char *const names[] = {"HS256", "RS256", "ES256"};
+    const json_t *jwt = json_object_get(auth, "jwt");
+    if (auth == NULL) {
+        return true;
+    }
+    size_t i = 0;
+    while (strcmp(names[i], text_at(jwt, "algorithm")) != 0) {
+        i++; /* it is one of them: the schema says so */
+    }
+    c->auth = peer_new(sizeof *c->auth);
+    c->auth->hosts = read_texts(json_object_get(auth, "hosts"));
+    c->auth->origins = read_texts(json_object_get(auth, "origins"));
+    c->auth->tokens =
+        (peer_token_rules){.audience = peer_strdup(text_at(jwt, "audience")),
+                           .issuer = peer_strdup(text_at(jwt, "issuer")),
+                           .leeway_s = json_integer_value(json_object_get(jwt, "leewaySeconds"))};
+    char *file = beside(c->path, text_at(jwt, "keyFile")), *wrong = NULL;
+    bool good = peer_keys_read(&c->auth->tokens.keys, (peer_algorithm)i, file, &wrong);
+    if (!good) {
+        *why = peer_format("%s: /auth/jwt/keyFile: %s", c->path, wrong);
+    }
+    free(wrong);
+    free(file);
+    return good;
+}
+
 static void take(peer_config *c, const json_t *root)
 {
     const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
@@ -154,7 +203,7 @@ peer_config *peer_config_read(const char *path, char **why, int *exit)
     c->path = peer_strdup(path);
     take(c, root);
     *why = check_folders(c);
-    if (*why != NULL) {
+    if (*why != NULL || !read_auth(c, json_object_get(root, "auth"), why)) {
         *exit = PEER_EXIT_MISSING;
         peer_config_free(c);
         c = NULL;
@@ -176,6 +225,12 @@ void peer_config_free(peer_config *config)
         free(config->rules[i].track_list);
     }
     free(config->rules);
+    if (config->auth != NULL) {
+        free_texts(&config->auth->hosts);
+        free_texts(&config->auth->origins);
+        peer_token_rules_free(&config->auth->tokens);
+        free(config->auth);
+    }
     free(config->path);
     free(config->listen);
     free(config->db_folder);
@@ -185,31 +240,10 @@ void peer_config_free(peer_config *config)
 
 /* ---- asking */
 
-/* Does the name fit, where * stands for any number of characters? */
-static bool fits(const char *pattern, const char *name)
-{
-    const char *star = NULL, *resume = NULL;
-    while (*name) {
-        if (*pattern == '*') {
-            star = pattern++;
-            resume = name;
-        } else if (*pattern == *name) {
-            pattern++;
-            name++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            name = ++resume;
-        } else {
-            return false;
-        }
-    }
-    return pattern[strspn(pattern, "*")] == 0;
-}
-
 static const peer_config_rule *rule_of(const peer_config *c, const char *name)
 {
     for (size_t i = 0; i < c->rule_count; i++) {
-        if (fits(c->rules[i].name, name)) {
+        if (peer_room_fits(c->rules[i].name, name)) {
             return &c->rules[i];
         }
     }

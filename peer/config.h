@@ -3,6 +3,7 @@
 #define PEER_CONFIG_H
 
 #include "options.h"
+#include "token.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,12 +11,25 @@
 
 typedef struct peer_config_rule peer_config_rule;
 
+/* Several texts. */
+typedef struct peer_texts {
+    char **list;
+    size_t count;
+} peer_texts;
+
+/* Who may join. */
+typedef struct peer_auth {
+    peer_texts hosts, origins; /* none: not given */
+    peer_token_rules tokens;
+} peer_auth;
+
 struct peer_config {
     char *path; /* of the configuration file, as given */
     char *listen;
     char *db_folder;     /* with the configuration file's folder in front, if it was relative */
     char *schema_folder; /* the same; NULL: none */
     bool create;
+    peer_auth *auth; /* NULL: anybody */
     size_t open_rooms;
     int64_t idle_us;
     peer_config_rule *rules;

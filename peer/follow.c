@@ -3,8 +3,10 @@
 
 #include "log.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +89,47 @@ void net_follow_lost(net_follow *f, bool was_up)
                      peer_backoff_next(&f->backoff, random) * LWS_US_PER_MS);
 }
 
+/* The token for the next attempt: whoever renews it writes it there. False: it cannot be read. */
+static bool read_token(net_follow *f)
+{
+    const char *path = f->net->options->token_file;
+    char text[SYNC_ERROR_BYTES];
+    f->token[0] = 0;
+    if (path == NULL) {
+        return true;
+    }
+    FILE *from = fopen(path, "re");
+    size_t bytes = from != NULL ? fread(f->token, 1, sizeof f->token - 1, from) : 0;
+    if (from != NULL) {
+        fclose(from);
+    }
+    f->token[bytes] = 0;
+    f->token[strcspn(f->token, " \t\r\n")] = 0;
+    if (f->token[0] != 0 && bytes < sizeof f->token - 1) {
+        return true;
+    }
+    lws_snprintf(text, sizeof text, "the token cannot be read from %s: %s", path,
+                 from == NULL ? strerror(errno)
+                 : bytes > 0  ? "it is too large for one"
+                              : "it is empty");
+    net_follow_blame(f, PEER_EXIT_MISSING, !f->ever_up, text);
+    return false;
+}
+
+int net_follow_headers(net_follow *f, struct lws *wsi, unsigned char **at, unsigned char *end)
+{
+    char value[PEER_TOKEN_BYTES_MAX + 8];
+    if (f->token[0] == 0) {
+        return 0;
+    }
+    int bytes = lws_snprintf(value, sizeof value, "Bearer %s", f->token);
+    int rc = lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, (unsigned char *)value, bytes,
+                                          at, end);
+    memset(value, 0, sizeof value);
+    memset(f->token, 0, sizeof f->token);
+    return rc;
+}
+
 /* Neither a connection nor an answer to the upgrade for so long. */
 static void on_mute(lws_sorted_usec_list_t *sul)
 {
@@ -105,6 +148,10 @@ static void connect_next(net_follow *f)
     struct lws_client_connect_info info = {0};
     char path[PEER_ROOM_NAME_MAX + 2], host[280];
     const char *address = f->addresses.text[f->next_address++];
+    if (!read_token(f)) {
+        net_follow_lost(f, false);
+        return;
+    }
     lws_snprintf(path, sizeof path, "/%s", url->room);
     lws_snprintf(host, sizeof host, strchr(url->host, ':') != NULL ? "[%s]:%d" : "%s:%d", url->host,
                  url->port);
@@ -229,6 +276,15 @@ void net_follow_failed(net_follow *f, const char *why)
     case 0:
         lws_snprintf(text, sizeof text, "not reachable (%s)", why);
         net_follow_blame(f, PEER_EXIT_NETWORK, false, text);
+        break;
+    case HTTP_STATUS_UNAUTHORIZED:
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up,
+                         f->net->options->token_file != NULL
+                             ? "it does not accept the token"
+                             : "it refused with HTTP status 401; does it want a token (--token-file)?");
+        break;
+    case HTTP_STATUS_FORBIDDEN:
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, "it does not admit this connection");
         break;
     case HTTP_STATUS_NOT_FOUND:
         lws_snprintf(text, sizeof text, "there is no room %s", f->url->room);

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { YEAR_S = 365 * 86400 }; /* no link lasts so long */
 
 static void on_tick(lws_sorted_usec_list_t *sul);
 
@@ -83,6 +86,24 @@ void net_link_open(net_link *l, struct lws *wsi)
     }
 }
 
+static void on_expiry(lws_sorted_usec_list_t *sul)
+{
+    net_link *l = lws_container_of(sul, net_link, expiry);
+    net_link_end(l, SYNC_PEER_ERROR_FORBIDDEN, 4000 + SYNC_PEER_ERROR_FORBIDDEN, "the token has expired");
+}
+
+void net_link_expire(net_link *l, int64_t until_s)
+{
+    int64_t left_s = until_s - (int64_t)time(NULL);
+    if (until_s != 0) {
+        lws_sul_schedule(l->net->context, 0, &l->expiry, on_expiry,
+                         (left_s < 1        ? 1
+                          : left_s > YEAR_S ? YEAR_S
+                                            : left_s) *
+                             LWS_US_PER_SEC);
+    }
+}
+
 void net_link_end(net_link *l, int code, int status, const char *text)
 {
     if (l->ending) {
@@ -102,6 +123,7 @@ void net_link_end(net_link *l, int code, int status, const char *text)
     lws_strncpy(l->text, text, sizeof l->text);
     leave_room(l, text);
     lws_sul_cancel(&l->tick);
+    lws_sul_cancel(&l->expiry);
     if (l->open) {
         lws_callback_on_writable(l->wsi);
     } else if (l->wsi != NULL) {
@@ -122,6 +144,7 @@ void net_link_gone(net_link *l)
     n->link_count--;
     leave_room(l, l->text[0] != 0 ? l->text : "the connection was lost");
     lws_sul_cancel(&l->tick);
+    lws_sul_cancel(&l->expiry);
     for (peer_message *m = l->out, *next; m != NULL; m = next) {
         next = m->next;
         peer_message_free(m);
@@ -155,6 +178,8 @@ static int exit_of(int code)
     case SYNC_PEER_ERROR_ROOM:
     case SYNC_PEER_ERROR_SAME:
         return PEER_EXIT_REFUSED;
+    case SYNC_PEER_ERROR_FORBIDDEN: /* with another token it is let in again */
+        return PEER_EXIT_NETWORK;
     case SYNC_PEER_ERROR_SCHEMA:
         return PEER_EXIT_SCHEMA;
     default:

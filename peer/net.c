@@ -137,8 +137,11 @@ static int accepted(net *n, struct lws *wsi)
 {
     char peer[64] = "?", path[PEER_ROOM_NAME_MAX + 2];
     net_room *room = NULL;
+    peer_grant grant;
+    const char *why;
     lws_get_peer_simple(wsi, peer, sizeof peer);
-    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 1) { /* as judged before the upgrade */
+    if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 1 &&
+        net_admit(n, wsi, path + 1, &grant, &why) == 0) { /* as judged before the upgrade */
         room = net_room_join(n, path + 1);
     }
     if (room == NULL) {
@@ -147,6 +150,7 @@ static int accepted(net *n, struct lws *wsi)
     net_link *l = net_link_new(n, NULL, peer);
     l->room = room;
     lws_set_opaque_user_data(wsi, l);
+    net_link_expire(l, grant.until_s);
     net_link_open(l, wsi);
     return 0;
 }
@@ -187,6 +191,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
         return accepted(n, wsi);
     }
     switch (reason) {
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
     case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
@@ -208,6 +213,10 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
         return 0;
     }
     switch (reason) {
+    case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER: {
+        unsigned char **at = in;
+        return net_follow_headers(l->follow, wsi, at, *at + len);
+    }
     case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
         return net_follow_answered(l->follow, wsi);
     case LWS_CALLBACK_CLIENT_ESTABLISHED:

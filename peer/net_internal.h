@@ -25,7 +25,8 @@ typedef struct net_follow {
     const peer_url *url;
     peer_backoff backoff;
     lws_sorted_usec_list_t retry;
-    net_link *link; /* NULL: none now */
+    net_link *link;                       /* NULL: none now */
+    char token[PEER_TOKEN_BYTES_MAX + 2]; /* between the attempt's beginning and its request */
     peer_addresses addresses;
     size_t next_address;
     bool ever_up;
@@ -59,6 +60,7 @@ struct net_link {
     int status;
     char text[124]; /* RFC 6455: at most 123 bytes */
     lws_sorted_usec_list_t tick;
+    lws_sorted_usec_list_t expiry; /* of what it was admitted by */
 };
 
 struct net {
@@ -96,7 +98,8 @@ void net_pinned_ended(net_room *r, const peer_message *m);
 /* ---- link.c */
 
 net_link *net_link_new(net *n, net_follow *follow, const char *name);
-void net_link_open(net_link *l, struct lws *wsi); /* the websocket is open; its room is known */
+void net_link_open(net_link *l, struct lws *wsi);   /* the websocket is open; its room is known */
+void net_link_expire(net_link *l, int64_t until_s); /* at that second the link ends; 0: never */
 void net_link_greet(net_link *l); /* the room is open too: announces us, unless that is done */
 void net_link_end(net_link *l, int code, int status,
                   const char *text); /* sends Error (code 0: none), then closes */
@@ -111,6 +114,12 @@ bool net_listen(net *n); /* binds; false: it has been said why, and n->exit is s
 bool net_begin_listening(net *n);
 int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+/* ---- admission.c */
+
+/* May who asks for this upgrade join the room, as far as Host, Origin and token say? 0, and *grant says what it may do there; or the HTTP status and *why, a constant. Does not ask
+** whether there is such a room: who may not enter learns nothing of that. */
+unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why);
 
 /* ---- request.c */
 
@@ -129,6 +138,8 @@ void net_follow_begin(net_follow *f);
 void net_follow_resolved(net *n, peer_message *m);
 void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why); /* the first reason stays */
 void net_follow_lost(net_follow *f, bool was_up);                                /* its link is gone */
+/* The request is being written, up to `end`: adds what it has to say. For lws: -1 ends it. */
+int net_follow_headers(net_follow *f, struct lws *wsi, unsigned char **at, unsigned char *end);
 int net_follow_answered(net_follow *f, struct lws *wsi); /* an answer to the upgrade; for lws: -1 ends it */
 void net_follow_failed(net_follow *f, const char *why);  /* no websocket came about; frees the link */
 void net_follow_done(net_follow *f,

@@ -18,6 +18,7 @@ enum {
     OPTION_ROOM,
     OPTION_FOLLOW,
     OPTION_CONFIG,
+    OPTION_TOKEN_FILE,
     OPTION_SCHEMA,
     OPTION_ONCE,
     OPTION_JSON,
@@ -34,6 +35,7 @@ static const struct option known[] = {{"listen", required_argument, NULL, OPTION
                                       {"room", required_argument, NULL, OPTION_ROOM},
                                       {"follow", required_argument, NULL, OPTION_FOLLOW},
                                       {"config", required_argument, NULL, OPTION_CONFIG},
+                                      {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
                                       {"schema", no_argument, NULL, OPTION_SCHEMA},
                                       {"once", no_argument, NULL, OPTION_ONCE},
                                       {"json", no_argument, NULL, OPTION_JSON},
@@ -62,6 +64,7 @@ static const char help[] =
     "  --track all|none|T1,T2  adopt these tables first (default: all, if FILE tracks none yet);\n"
     "                 a name with a comma in double quotes: '\"a,b\",c'\n"
     "  --room NAME    the room's name: a-z 0-9 _ -, at most 64 (default: from FILE's name)\n"
+    "  --token-file F the token that the other sides want to see (JWT), read at each attempt\n"
     "  --follow URL   also keep in step with that room; may be repeated\n"
     "  --once         end as soon as both sides hold the same\n"
     "  --no-wal       leave the file's journal mode alone (default: switch it to WAL)\n"
@@ -226,6 +229,7 @@ void peer_options_free(peer_options *o)
     free(o->listen_host);
     free(o->track_list);
     free(o->schema);
+    free(o->token_file);
     peer_config_free(o->config);
     *o = (peer_options){0};
 }
@@ -384,6 +388,10 @@ static bool take_option(peer_options *o, int option, int *code)
         o->file = peer_strdup(optarg);
         o->configured = true;
         return true;
+    case OPTION_TOKEN_FILE:
+        free(o->token_file);
+        o->token_file = peer_strdup(optarg);
+        return true;
     case OPTION_SCHEMA:
         fputs(peer_config_schema(), stdout);
         *code = PEER_EXIT_OK;
@@ -449,6 +457,9 @@ static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
     }
     if (o->configured) {
         return take_config(o, left, code);
+    }
+    if (o->token_file != NULL && o->command == PEER_SERVE && o->url_count == 0) {
+        return usage(code, "--token-file is for the URLs that are followed");
     }
     if (o->command == PEER_SERVE) {
         if (left != 1) {

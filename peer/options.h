@@ -41,6 +41,7 @@ typedef struct peer_options {
     char *track_list; /* as given; see peer_track_next() */
     peer_url urls[PEER_FOLLOW_MAX];
     size_t url_count;
+    char *token_file; /* for these URLs; NULL: none */
     bool once;
     bool json;
     bool quiet;

@@ -69,6 +69,12 @@
 /* A schema on the wire: the largest that SQLite's own limit on one statement, 1 MB, makes likely. */
 #define PEER_SCHEMA_BYTES_MAX (16u << 20)
 
+/* A file of keys: a JWKS of some dozens. */
+#define PEER_KEY_FILE_BYTES_MAX (64u << 10)
+
+/* A token: what fits into the headers that libwebsockets takes (4096 bytes by default), beside the others. */
+#define PEER_TOKEN_BYTES_MAX 3072
+
 /* The script that makes a room's tables: what people write by hand is far smaller. */
 #define PEER_SCRIPT_BYTES_MAX (1u << 20)
 

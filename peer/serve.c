@@ -155,23 +155,13 @@ static bool offers(const char *header, const char *name)
     return false;
 }
 
-/* Also one without a value, whose length does not tell it from none. */
-static bool has_header(struct lws *wsi, enum lws_token_indexes header)
-{
-    char empty[1];
-    return lws_hdr_total_length(wsi, header) > 0 ||
-           lws_hdr_copy_fragment(wsi, empty, sizeof empty, header, 0) == 0;
-}
-
 static int judge_upgrade(net *n, struct lws *wsi, const char *to)
 {
     char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 32];
+    const char *why;
+    peer_grant grant;
     if (strcasecmp(to, "websocket") != 0) {
         return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only websockets are served here");
-    }
-    /* a browser sends its Origin with every upgrade; as long as nobody says which ones are welcome, none is */
-    if (has_header(wsi, WSI_TOKEN_ORIGIN) || has_header(wsi, WSI_TOKEN_SWORIGIN)) {
-        return refuse(wsi, HTTP_STATUS_FORBIDDEN, "connections from web pages are not admitted");
     }
     if (lws_hdr_copy(wsi, protocols, sizeof protocols, WSI_TOKEN_PROTOCOL) <= 0 ||
         !offers(protocols, PEER_PROTOCOL_NAME)) {
@@ -181,7 +171,11 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
         !peer_room_name_ok(path + 1, strlen(path + 1))) {
         return refuse(wsi, HTTP_STATUS_NOT_FOUND, "the path is not the name of a room");
     }
-    unsigned status = net_room_refuses(n, path + 1, text, sizeof text);
+    unsigned status = net_admit(n, wsi, path + 1, &grant, &why);
+    if (status != 0) {
+        return refuse(wsi, status, why);
+    }
+    status = net_room_refuses(n, path + 1, text, sizeof text);
     return status != 0 ? refuse(wsi, status, text) : 0;
 }
 

@@ -14,9 +14,12 @@ wanted=(
     "library:libzstd libzstd-dev"
     "library:libwebsockets libwebsockets-dev"
     "library:jansson libjansson-dev"
+    "library:libjwt libjwt-dev"
+    "library:libcrypto libssl-dev"
     "library:cmocka libcmocka-dev"
     "command:sqlite3 sqlite3"
     "command:/usr/bin/python3 python3"
+    "command:openssl openssl"
 )
 
 present() {

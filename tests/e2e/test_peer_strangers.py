@@ -37,7 +37,7 @@ class Strangers(Case):
     def test_answers(self):
         self.ends(says(["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Protocol: sync.v1"]),
                   9, "its answer opens no websocket (HS: ACCEPT missing); is it a sync-peer?")
-        self.ends(says(["HTTP/1.1 401 Unauthorized"]), 9, "it refused with HTTP status 401; is it a sync-peer?")
+        self.ends(says(["HTTP/1.1 401 Unauthorized"]), 9, "it refused with HTTP status 401; does it want a token (--token-file)?")
 
     def test_messages(self):
         self.ends(sends(frame(1, b"hello")), 9, "it sent a text message; is it a sync-peer?")

@@ -1,0 +1,91 @@
+/* Who is let in, before the upgrade: by Host, Origin and token. */
+#include "net_internal.h"
+
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+enum { HEADER_BYTES_MAX = PEER_TOKEN_BYTES_MAX + 256 };
+
+/* Also one without a value, whose length does not tell it from none. */
+static bool has_header(struct lws *wsi, enum lws_token_indexes header)
+{
+    char empty[1];
+    return lws_hdr_total_length(wsi, header) > 0 ||
+           lws_hdr_copy_fragment(wsi, empty, sizeof empty, header, 0) == 0;
+}
+
+static bool is_among(const peer_texts *texts, const char *text)
+{
+    bool found = false;
+    for (size_t i = 0; i < texts->count; i++) {
+        found = found || strcasecmp(texts->list[i], text) == 0;
+    }
+    return found;
+}
+
+static const char *judge_host(const peer_auth *auth, struct lws *wsi, char *host, size_t host_bytes)
+{
+    if (lws_hdr_copy(wsi, host, (int)host_bytes, WSI_TOKEN_HOST) <= 0) {
+        return "the request has no Host";
+    }
+    return auth->hosts.count == 0 || is_among(&auth->hosts, host) ? NULL : "this host is not served here";
+}
+
+/* A browser sends the Origin of the page with every upgrade: nobody else's page may use what it knows of the user. */
+static const char *judge_origin(const peer_auth *auth, struct lws *wsi, const char *host)
+{
+    char origin[300];
+    if (!has_header(wsi, WSI_TOKEN_ORIGIN) && !has_header(wsi, WSI_TOKEN_SWORIGIN)) {
+        return NULL; /* no browser: the token has to do */
+    }
+    if (lws_hdr_copy(wsi, origin, sizeof origin, WSI_TOKEN_ORIGIN) <= 0) {
+        return "the page's Origin is malformed";
+    }
+    const char *slashes = strstr(origin, "://");
+    bool own = auth->origins.count == 0 && slashes != NULL && strcasecmp(slashes + 3, host) == 0;
+    return own || is_among(&auth->origins, origin) ? NULL : "connections from this page are not admitted";
+}
+
+/* Behind a word, which the text begins with, in whichever case; NULL: it does not. */
+static char *behind(char *text, const char *word)
+{
+    size_t bytes = strlen(word);
+    return strncasecmp(text, word, bytes) == 0 ? text + bytes + strspn(text + bytes, " ") : NULL;
+}
+
+/* The token, in `text`; NULL: there is none. */
+static const char *find_token(struct lws *wsi, char *text, size_t bytes)
+{
+    return lws_hdr_copy(wsi, text, (int)bytes, WSI_TOKEN_HTTP_AUTHORIZATION) > 0 ? behind(text, "Bearer ")
+                                                                                 : NULL;
+}
+
+unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)
+{
+    const peer_auth *auth = n->options->config != NULL ? n->options->config->auth : NULL;
+    char host[300], text[HEADER_BYTES_MAX];
+    *grant = (peer_grant){.rights = PEER_RIGHT_READ | PEER_RIGHT_WRITE};
+    if (auth == NULL) { /* as long as nobody says which pages are welcome, none is */
+        *why = "connections from web pages are not admitted";
+        return has_header(wsi, WSI_TOKEN_ORIGIN) || has_header(wsi, WSI_TOKEN_SWORIGIN)
+                   ? HTTP_STATUS_FORBIDDEN
+                   : 0;
+    }
+    if ((*why = judge_host(auth, wsi, host, sizeof host)) != NULL ||
+        (*why = judge_origin(auth, wsi, host)) != NULL) {
+        return HTTP_STATUS_FORBIDDEN;
+    }
+    const char *token = find_token(wsi, text, sizeof text);
+    *why = "a token is needed: Authorization: Bearer TOKEN";
+    bool good =
+        token != NULL && peer_token_check(&auth->tokens, token, room, (int64_t)time(NULL), grant, why);
+    memset(text, 0, sizeof text);
+    if (!good) {
+        return HTTP_STATUS_UNAUTHORIZED;
+    }
+    *why = "the token gives not both rights, read and write";
+    return (grant->rights & (PEER_RIGHT_READ | PEER_RIGHT_WRITE)) == (PEER_RIGHT_READ | PEER_RIGHT_WRITE)
+               ? 0
+               : HTTP_STATUS_FORBIDDEN;
+}

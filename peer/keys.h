@@ -1,0 +1,27 @@
+/* Keys that tokens are signed with: a secret, a public key as PEM, or several as JWKS (RFC 7517), of one algorithm that the configuration names. */
+#ifndef PEER_KEYS_H
+#define PEER_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum peer_algorithm { PEER_HS256, PEER_RS256, PEER_ES256 } peer_algorithm;
+
+typedef struct peer_key {
+    char *id;   /* `kid` of JWKS; NULL: it has none */
+    char *text; /* the secret, or the public key as PEM */
+    size_t bytes;
+} peer_key;
+
+typedef struct peer_keys {
+    peer_algorithm algorithm;
+    peer_key *list;
+    size_t count;
+} peer_keys;
+
+/* Reads a file: for HS256 the secret, without a line end behind it, of at least 32 bytes; else PEM, or JWKS, of which keys of other kinds and uses are passed over.
+** False: *why, which the caller frees, says what is wrong, without a word of the key, and nothing is kept. */
+bool peer_keys_read(peer_keys *keys, peer_algorithm algorithm, const char *path, char **why);
+void peer_keys_free(peer_keys *keys);
+
+#endif

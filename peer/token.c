@@ -1,0 +1,174 @@
+#include "token.h"
+
+#include "message.h"
+#include "peer_limits.h"
+
+#include <jansson.h>
+#include <jwt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+static const jwt_alg_t algorithms[] = {JWT_ALG_HS256, JWT_ALG_RS256, JWT_ALG_ES256};
+
+bool peer_room_fits(const char *pattern, const char *room)
+{
+    const char *star = NULL, *resume = NULL;
+    while (*room) {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = room;
+        } else if (*pattern == *room) {
+            pattern++;
+            room++;
+        } else if (star != NULL) {
+            pattern = star + 1;
+            room = ++resume;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == 0;
+}
+
+/* ---- the signature */
+
+/* One of the three parts of a token, as JSON. */
+static json_t *part_of(const char *from, size_t length)
+{
+    json_error_t error;
+    char *plain = peer_new(length + 4);
+    unsigned char *data = peer_new(length + 4);
+    for (size_t i = 0; i < length; i++) {
+        plain[i] = from[i] == '-' ? '+' : from[i] == '_' ? '/' : from[i];
+    }
+    size_t padding = (4 - length % 4) % 4;
+    memset(plain + length, '=', padding);
+    int got = length % 4 != 1 ? EVP_DecodeBlock(data, (unsigned char *)plain, (int)(length + padding)) : -1;
+    json_t *value = got >= (int)padding
+                        ? json_loadb((char *)data, (size_t)got - padding, JSON_REJECT_DUPLICATES, &error)
+                        : NULL;
+    free(plain);
+    free(data);
+    return value;
+}
+
+/* The claims of a token with a good signature; NULL: it is malformed, of another algorithm, or signed by somebody else. */
+static json_t *verify(const peer_keys *keys, const char *token)
+{
+    const char *first = strchr(token, '.'), *second = first != NULL ? strchr(first + 1, '.') : NULL;
+    json_t *header = second != NULL ? part_of(token, (size_t)(first - token)) : NULL, *claims = NULL;
+    const char *id = json_string_value(json_object_get(header, "kid"));
+    for (size_t i = 0; header != NULL && claims == NULL && i < keys->count; i++) {
+        const peer_key *key = &keys->list[i];
+        jwt_t *jwt = NULL;
+        if (id != NULL && key->id != NULL && strcmp(id, key->id) != 0) {
+            continue;
+        }
+        bool good = jwt_decode(&jwt, token, (const unsigned char *)key->text, (int)key->bytes) == 0 &&
+                    jwt_get_alg(jwt) == algorithms[keys->algorithm];
+        claims = good ? part_of(first + 1, (size_t)(second - first - 1)) : NULL;
+        jwt_free(jwt);
+    }
+    json_decref(header);
+    return claims;
+}
+
+/* ---- what it says */
+
+/* A text, or one of several: does any of them fit? */
+static bool any_fits(const json_t *value, bool (*fits)(const char *, const char *), const char *wanted)
+{
+    bool found = json_is_string(value) && fits(json_string_value(value), wanted);
+    size_t i;
+    const json_t *one;
+    json_array_foreach(value, i, one)
+    {
+        found = found || (json_is_string(one) && fits(json_string_value(one), wanted));
+    }
+    return found;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+static unsigned rights_of(const json_t *value)
+{
+    return (any_fits(value, is_same, "read") ? PEER_RIGHT_READ : 0) |
+           (any_fits(value, is_same, "write") ? PEER_RIGHT_WRITE : 0) |
+           (any_fits(value, is_same, "admin") ? PEER_RIGHT_ADMIN : 0);
+}
+
+static const char *judge_time(const peer_token_rules *rules, const json_t *claims, int64_t now_s,
+                              peer_grant *grant)
+{
+    const json_t *from = json_object_get(claims, "nbf"), *until = json_object_get(claims, "exp");
+    if (!json_is_integer(until)) {
+        return "the token has no exp";
+    }
+    if (!json_is_integer(from)) {
+        return "the token has no nbf";
+    }
+    if (json_integer_value(from) > now_s + rules->leeway_s) {
+        return "the token is not good yet (nbf)";
+    }
+    if (json_integer_value(until) > INT64_MAX - rules->leeway_s ||
+        json_integer_value(until) + rules->leeway_s <= now_s) {
+        return "the token has expired";
+    }
+    grant->until_s = json_integer_value(until) + rules->leeway_s;
+    return NULL;
+}
+
+static const char *judge(const peer_token_rules *rules, const json_t *claims, const char *room, int64_t now_s,
+                         peer_grant *grant)
+{
+    const char *user = json_string_value(json_object_get(claims, "sub")),
+               *issuer = json_string_value(json_object_get(claims, "iss"));
+    const char *wrong = judge_time(rules, claims, now_s, grant);
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (!any_fits(json_object_get(claims, "aud"), is_same, rules->audience)) {
+        return "the token is for another audience (aud)";
+    }
+    if (rules->issuer != NULL && (issuer == NULL || strcmp(issuer, rules->issuer) != 0)) {
+        return "the token is of another issuer (iss)";
+    }
+    if (user == NULL || *user == 0 || strlen(user) >= sizeof grant->user) {
+        return "the token says not who it is for (sub)";
+    }
+    if (!any_fits(json_object_get(claims, "room"), peer_room_fits, room)) {
+        return "the token is not for this room";
+    }
+    grant->rights = rights_of(json_object_get(claims, "rights"));
+    if (grant->rights == 0) {
+        return "the token gives no rights";
+    }
+    memcpy(grant->user, user, strlen(user) + 1);
+    return NULL;
+}
+
+bool peer_token_check(const peer_token_rules *rules, const char *token, const char *room, int64_t now_s,
+                      peer_grant *grant, const char **why)
+{
+    *grant = (peer_grant){.rights = 0};
+    json_t *claims = strlen(token) <= PEER_TOKEN_BYTES_MAX ? verify(&rules->keys, token) : NULL;
+    *why = claims != NULL ? judge(rules, claims, room, now_s, grant) : "the token's signature is not good";
+    json_decref(claims);
+    if (*why != NULL) {
+        *grant = (peer_grant){.rights = 0};
+    }
+    return *why == NULL;
+}
+
+void peer_token_rules_free(peer_token_rules *rules)
+{
+    peer_keys_free(&rules->keys);
+    free(rules->audience);
+    free(rules->issuer);
+    *rules = (peer_token_rules){.leeway_s = 0};
+}
