@@ -377,6 +377,19 @@ static bool shown_elsewhere(const checker *c, const sim_event *e)
     return false;
 }
 
+/* A row that came under another number and is held there is in no table: that the same cell was written later is told by its entry. */
+static bool is_overwritten_aside(const checker *c, const sim_event *e)
+{
+    for (size_t i = 0; i < event_count; i++) {
+        const sim_event *w = &events[i];
+        if (w->verb == VERB_SET && w->table == e->table && w->col == e->col && w->key == e->key &&
+            before(e, w) && c->aside(c->context, w->table, w->key_text, w->value_text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A row that came under another number was written there, perhaps; one that refers to it has another number than was written. */
 static bool follows_number(const checker *c, const sim_event *e)
 {
@@ -471,7 +484,8 @@ static const char *check_set(const checker *c, const sim_event *e)
     if (row && is_default(c, e, row->text[e->col]) && is_renewed(c, e)) {
         return NULL;
     }
-    if (is_deleted(c, e) || (by_row && shown_elsewhere(c, e)) || follows_number(c, e) || is_held(c, e)) {
+    if (is_deleted(c, e) || (by_row && (shown_elsewhere(c, e) || is_overwritten_aside(c, e))) ||
+        follows_number(c, e) || is_held(c, e)) {
         return NULL;
     }
     return row ? row->text[e->col] : "no row";
