@@ -114,7 +114,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
         t->generated = dice_percent(dice, 8);
         t->pushes = dice_percent(dice, 15) ? dice_below(dice, schema->count) : -1;
         t->raises = dice_percent(dice, 15) && !t->column[0].late ? PICK(dice, raises) : NULL;
-        t->pushing = t->pushes >= 0 ? dice_below(dice, 4) : 0;
+        t->pushing = dice_below(dice, 4);
     }
 }
 
