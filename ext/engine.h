@@ -278,6 +278,7 @@ typedef struct sync_db {
     sync_left left;       /* by an operation that ended without memory enough even for its ROLLBACK */
     int left_depth;       /* SYNC_LEFT_INSIDE: the savepoint that it could not roll back */
     int depth;            /* the innermost savepoint, as the keeper is told while it takes part; -1: none */
+    bool stamped;         /* stamps were given that the witness knows nothing of */
     bool witness_written; /* by this connection: close cleanly */
     bool witness_complained;
     const struct sync_chunk *chunk; /* being written, see chunk.h */

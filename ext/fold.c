@@ -486,6 +486,7 @@ int sync_fold_real(sync_db *s, const sync_learned *learned, uint32_t learned_cou
     if (rc == SYNC_OK && *entries > 0) {
         s->hlc = hlc;
         s->folded = end;
+        s->stamped = true;
         rc = sync_engine_save(s, error);
     }
     sync_fold_free(f);

@@ -15,6 +15,9 @@ int sync_operation_end(sync_db *s, sync_operation *o, int result, sync_error *er
 {
     bool ours = o->op.transaction;
     int rc = sync_op_end(s, &o->op, result, error);
+    if (rc == SYNC_OK && s->stamped && s->has_meta && ours && !o->renewed && o->op.mode == SYNC_WRITE) {
+        sync_site_stamped(s);
+    }
     if (rc == SYNC_OK && o->renewed && ours &&
         s->has_meta) { /* until the witness says so too, others would take yet another id */
         sync_operation again = {0};

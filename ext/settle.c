@@ -65,6 +65,7 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
 sync_stamp sync_merging_stamp(sync_merging *m)
 {
     m->hlc = sync_hlc_next(m->hlc, m->now_ms, m->now_ms);
+    m->s->stamped = true;
     return (sync_stamp){m->hlc, m->s->own_site, 1};
 }
 

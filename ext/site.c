@@ -289,6 +289,20 @@ void sync_site_stamps(sync_db *s, const sync_outside *outside)
     }
 }
 
+void sync_site_stamped(sync_db *s)
+{
+    const sync_env *env = sync_env_get();
+    const char *path = file_path(s);
+    sync_witness w; /* as it is now: others may have told of the file meanwhile */
+    if (path != NULL && env->witness_read(env->context, path, &w) == 1 && w.count < s->count &&
+        memcmp(w.site, s->site_ids[s->own_site], SYNC_SITE_BYTES) == 0) {
+        w.count = s->count;
+        w.clean = false;
+        write_witness(s, path, &w, false);
+    }
+    s->stamped = false;
+}
+
 int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error)
 {
     const char *path = file_path(s);

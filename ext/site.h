@@ -40,6 +40,9 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
 ** is not clean. It says nothing of this fold. */
 void sync_site_stamps(sync_db *s, const sync_outside *outside);
 
+/* What it stamped is committed: from now on the witness is ahead of every older copy of the file, also where nothing of it leaves, since it may have been copied. */
+void sync_site_stamped(sync_db *s);
+
 /* May this journal entry have left the file, so that its stamp is fixed? As the witness and this connection know. */
 bool sync_site_told(const sync_db *s, int64_t seq);
 
