@@ -269,7 +269,7 @@ static int confirm_shown(sync_verdict_state *v, sync_merging *m)
         bool waits = cell->carried && v->t->cols[cell->col].present;
         rc = !waits || sync_row_set(&change, cell->col, stamp) ? SYNC_OK : sync_fail_nomem(v->error);
     }
-    rc = rc == SYNC_OK ? sync_base_load(v->s, v->t, v->at, &change, NULL, &m->arena, &exists, v->error) : rc;
+    rc = rc == SYNC_OK ? sync_parents_load(m, v->t, v->at, &change, NULL, &exists) : rc;
     rc = rc == SYNC_OK ? sync_verdict_put(m, v->t, v->key, v->born, &change) : rc;
     sync_row_free(&change);
     return rc;

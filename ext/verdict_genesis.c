@@ -2,6 +2,7 @@
 ** matter in all files. */
 #include "base.h"
 #include "json.h"
+#include "parents.h"
 #include "verdict_internal.h"
 
 #include <math.h>
@@ -125,7 +126,7 @@ static int confirm(sync_verdict_state *v, sync_merging *m)
         rc = !named || sync_row_set(&change, c, stamp) ? SYNC_OK : sync_fail_nomem(v->error);
     }
     change.stamp = stamp;
-    rc = rc == SYNC_OK ? sync_base_load(v->s, v->t, v->at, &change, NULL, &m->arena, &exists, v->error) : rc;
+    rc = rc == SYNC_OK ? sync_parents_load(m, v->t, v->at, &change, NULL, &exists) : rc;
     rc = rc == SYNC_OK ? sync_verdict_put(m, v->t, v->key, v->born, &change) : rc;
     sync_row_free(&change);
     return rc == SYNC_OK ? sync_conflict_unlist(m, v->t, v->key, &(sync_row){.born = v->born}, "genesis")
