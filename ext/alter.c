@@ -1,5 +1,6 @@
 #include "alter.h"
 
+#include "adopted.h"
 #include "apply.h"
 #include "capture.h"
 #include "ddl.h"
@@ -450,7 +451,7 @@ static int adopt_anew(alter *a, known *k, const char *name)
     bool by_key = t && strstr(t->options, "\"identity\":\"key\"") != NULL;
     bool own = t && !by_key && t->genesis_own && t->rowid_alias; /* said of rows by number alone */
     char *references = NULL;
-    uint32_t ignored;
+    uint32_t adopted = 0;
     int rc = t ? sync_declared_of(a->s, t, &references, a->error) : SYNC_OK;
     sync_wish wish = {name, by_key ? SYNC_BY_KEY : -1, own ? 1 : -1, references};
     sqlite3_snprintf(sizeof placeholder, placeholder, "sync_dropped_%u", k->tid);
@@ -460,9 +461,10 @@ static int adopt_anew(alter *a, known *k, const char *name)
                                    placeholder, k->tid)
                        : rc;
     rc = rc == SYNC_OK ? sync_engine_refresh(a->s, a->error) : rc;
-    rc = rc == SYNC_OK ? sync_capture_track(a->s, &wish, 1, &ignored, a->error) : rc;
+    rc = rc == SYNC_OK ? sync_capture_track(a->s, &wish, 1, &adopted, a->error) : rc;
     sqlite3_free(references);
-    return rc == SYNC_OK ? sync_capture_untrack(a->s, placeholder, a->error) : rc;
+    rc = rc == SYNC_OK ? sync_capture_untrack(a->s, placeholder, a->error) : rc;
+    return rc == SYNC_OK ? sync_adopted(a->s, adopted, a->error) : rc;
 }
 
 /* Columns that the rebuilt table has no more take their values along; what else changed is journaled. */

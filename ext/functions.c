@@ -1,5 +1,6 @@
 #include "functions.h"
 
+#include "adopted.h"
 #include "alter.h"
 #include "apply.h"
 #include "capture.h"
@@ -161,6 +162,7 @@ static int track(call *c, sync_error *error)
     }
     uint32_t adopted = 0;
     rc = sync_capture_track(c->s, &(sync_wish){name, identity, own, references}, 1, &adopted, error);
+    rc = rc == SYNC_OK ? sync_adopted(c->s, adopted, error) : rc;
     sqlite3_free(references);
     sqlite3_result_int64(c->context, adopted);
     return rc;
@@ -175,6 +177,7 @@ static int track_all(call *c, sync_error *error)
 {
     uint32_t adopted = 0;
     int rc = sync_capture_track_all(c->s, &adopted, error);
+    rc = rc == SYNC_OK ? sync_adopted(c->s, adopted, error) : rc;
     sqlite3_result_int64(c->context, adopted);
     return rc;
 }

@@ -85,7 +85,7 @@
 /* Deltas in parts that one connection keeps apart by sender; the one heard of longest ago is forgotten and starts again. */
 #define SYNC_PARTS_OPEN_MAX 64
 
-/* Rows without parents that one fold lists for each foreign key: they are for people to read. */
+/* Rows without parents that one fold, or the adoption of a table, lists for each foreign key: people read them, and each merge that touches their tables looks at them again. */
 #define SYNC_ORPHANS_NOTED_MAX 1000
 
 /* Statements kept by their text on one connection: twice those of a merge or a delta, some kilobytes each. */

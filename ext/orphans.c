@@ -25,6 +25,19 @@ static int borrow_over(sync_db *s, int64_t after, char *owned_sql, sqlite3_stmt 
     return rc;
 }
 
+/* The row c has a value in each column of the foreign key, and no parent. */
+static void append_lacks(const sync_table *parent, const sync_fk *fk, sqlite3_str *sql)
+{
+    for (uint32_t i = 0; i < fk->count; i++) {
+        sqlite3_str_appendf(sql, "c.\"%w\" IS NOT NULL AND ", fk->from[i]);
+    }
+    sqlite3_str_appendf(sql, "NOT EXISTS (SELECT 1 FROM main.\"%w\" AS p WHERE ", parent->name);
+    for (uint32_t i = 0; i < fk->count; i++) {
+        sqlite3_str_appendf(sql, "%sp.\"%w\" = c.\"%w\"", i ? " AND " : "", fk->to[i], fk->from[i]);
+    }
+    sqlite3_str_appendall(sql, ")");
+}
+
 /* Children that were written, and have no parent. */
 static void append_written(const sync_table *child, const sync_table *parent, const sync_fk *fk,
                            sqlite3_str *sql)
@@ -33,14 +46,16 @@ static void append_written(const sync_table *child, const sync_table *parent, co
     sync_str_match_base(sql, child, "c", "j");
     sqlite3_str_appendall(sql, " WHERE ");
     append_entries(child, sql);
-    for (uint32_t i = 0; i < fk->count; i++) {
-        sqlite3_str_appendf(sql, " AND c.\"%w\" IS NOT NULL", fk->from[i]);
-    }
-    sqlite3_str_appendf(sql, " AND NOT EXISTS (SELECT 1 FROM main.\"%w\" AS p WHERE ", parent->name);
-    for (uint32_t i = 0; i < fk->count; i++) {
-        sqlite3_str_appendf(sql, "%sp.\"%w\" = c.\"%w\"", i ? " AND " : "", fk->to[i], fk->from[i]);
-    }
-    sqlite3_str_appendall(sql, ")");
+    sqlite3_str_appendall(sql, " AND ");
+    append_lacks(parent, fk, sql);
+}
+
+/* Children that were there when one of the two tables was adopted. */
+static void append_there(const sync_table *child, const sync_table *parent, const sync_fk *fk,
+                         sqlite3_str *sql)
+{
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" AS c WHERE ?1 = ?1 AND ?2 = ?2 AND ", child->name);
+    append_lacks(parent, fk, sql);
 }
 
 /* Children of parents that are gone, by a foreign key to their key. */
@@ -102,14 +117,17 @@ static int is_indexed(sync_db *s, const sync_table *child, const sync_fk *fk, in
                                      child->name, fk->from[0]);
 }
 
-static int find_by(sync_db *s, const sync_fk *fk, bool written, int64_t after, sync_orphans *o,
+typedef void append_which(const sync_table *child, const sync_table *parent, const sync_fk *fk,
+                          sqlite3_str *sql);
+
+static int find_by(sync_db *s, const sync_fk *fk, append_which *which, int64_t after, sync_orphans *o,
                    sync_error *error)
 {
     sync_table *child = sync_engine_tid(s, fk->child_tid), *parent = sync_engine_tid(s, fk->parent_tid);
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT ");
     sync_str_keys(sql, child, "c.\"%w\"", ", ");
-    (written ? append_written : append_left)(child, parent, fk, sql);
+    which(child, parent, fk, sql);
     sqlite3_str_appendf(sql, " LIMIT %d", SYNC_ORPHANS_NOTED_MAX);
     return collect(s, child, fk, after, sqlite3_str_finish(sql), o, error);
 }
@@ -223,14 +241,29 @@ int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, 
             continue;
         }
         if (named[child - s->tables]) {
-            rc = find_by(s, fk, true, after, o, error);
+            rc = find_by(s, fk, append_written, after, o, error);
         }
         if (rc == SYNC_OK && fk->to_key && named[parent - s->tables]) {
             rc = is_indexed(s, child, fk, &indexed, error);
-            rc = rc == SYNC_OK && indexed ? find_by(s, fk, false, after, o, error) : rc;
+            rc = rc == SYNC_OK && indexed ? find_by(s, fk, append_left, after, o, error) : rc;
         }
     }
     sync_free(named);
+    return rc;
+}
+
+int sync_orphans_there(sync_db *s, uint32_t first, sync_orphans *o, sync_error *error)
+{
+    int rc = SYNC_OK;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
+        const sync_fk *fk = &s->fks[i];
+        const sync_table *child = sync_engine_tid(s, fk->child_tid),
+                         *parent = sync_engine_tid(s, fk->parent_tid);
+        if (!fk->derived && !fk->soft && !child->missing && !parent->missing &&
+            (child->tid >= first || parent->tid >= first)) {
+            rc = find_by(s, fk, append_there, 0, o, error);
+        }
+    }
     return rc;
 }
 

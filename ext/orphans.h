@@ -24,6 +24,9 @@ typedef struct sync_orphans {
 int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, sync_error *error);
 void sync_orphans_free(sync_orphans *o);
 
+/* The same of rows that were there when a table from this number on was adopted, at either end of a foreign key. Reads all rows of the children. */
+int sync_orphans_there(sync_db *s, uint32_t first, sync_orphans *o, sync_error *error);
+
 /* Where a number has passed to a row that was born in what has just been folded (stamps above `hlc`), its children mean that row from now on, since the program
 ** sees them so: they are journaled as written. *count: how many entries that are still to be folded. */
 int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count, sync_error *error);

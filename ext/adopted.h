@@ -1,0 +1,11 @@
+/* Tables that have just been adopted, and what refers to them or from them. */
+#ifndef SYNC_ADOPTED_H
+#define SYNC_ADOPTED_H
+
+#include "engine.h"
+
+/* Lists rows that lack their parents, since they may be told as meaning nobody from now on. count: so many tables, the last ones, are new; inside the write operation that adopted
+** them, behind its fold. Reads all rows that refer to one of these tables or are in one. */
+int sync_adopted(sync_db *s, uint32_t count, sync_error *error);
+
+#endif
