@@ -3,6 +3,7 @@
 #include "base.h"
 #include "changes_sql.h"
 #include "meant.h"
+#include "references.h"
 #include "request.h"
 
 #include <string.h>
@@ -60,14 +61,14 @@ static int add_refs(sync_changes *c, const sync_table *t, sync_error *error)
     return rc;
 }
 
-/* A held row knows what its references meant, any other what the values meant that wait in its clock. */
-static int copy_refs(sync_changes *c, sync_error *error)
+/* A held row knows what its references meant, any other what the values meant that wait in its clock, or refer to what is not tracked here. */
+static int copy_refs(sync_changes *c, const sync_table *t, sync_error *error)
 {
     for (uint32_t i = 0; i < c->row.ref_count; i++) {
         sync_ref ref = c->row.refs[i];
         ref.born = on_wire(c, ref.born);
         const sync_cell *stored = ref.col < SYNC_REF_KEY ? sync_row_find(&c->row, ref.col) : NULL;
-        bool waits = c->row.held || (stored && stored->carried);
+        bool waits = c->row.held || (stored && (stored->carried || !sync_is_reference(c->s, t, ref.col)));
         if (waits && (ref.col >= SYNC_REF_KEY || sync_row_find(&c->out, ref.col)) &&
             sync_row_add_ref(&c->out, ref) != SYNC_OK) {
             return sync_fail_nomem(error);
@@ -158,7 +159,7 @@ static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
     int rc = SYNC_OK;
     bool shown = sync_row_alive(&c->row) && !c->row.held;
     if (sync_row_alive(&c->row)) {
-        rc = copy_refs(c, error);
+        rc = copy_refs(c, t, error);
         rc = rc == SYNC_OK && shown ? add_refs(c, t, error) : rc;
     }
     if (rc == SYNC_OK && t->meant && !shown) {

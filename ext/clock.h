@@ -94,6 +94,7 @@ void sync_row_reset(sync_row *row); /* empty, memory kept */
 sync_cell *sync_row_set(sync_row *row, uint32_t col, sync_stamp stamp);
 sync_cell *sync_row_find(const sync_row *row, uint32_t col); /* NULL if absent */
 int sync_row_add_ref(sync_row *row, sync_ref ref);           /* SYNC_OK or SYNC_NOMEM */
+void sync_row_drop_ref(sync_row *row, uint32_t col);
 int sync_row_copy(sync_row *to,
                   const sync_row *from); /* values stay borrowed; SYNC_NOMEM leaves `to` reset */
 

@@ -108,7 +108,6 @@ static int add_clock(sync_lane *lane, sync_merging *m, sync_table *t, const sync
     if (rc != SYNC_OK) {
         return rc;
     }
-    row->ref_count = 0;
     size_t before = lane->chunk.clocks.len;
     sync_clock_put(&lane->chunk.clocks, row, t->identity, t->epoch);
     return sync_chunk_add(&lane->chunk, kept, ++m->newest, lane->chunk.clocks.len - before, m->error);

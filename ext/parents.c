@@ -10,17 +10,6 @@
 
 enum { HOLD_DEPTH_MAX = 1000 };
 
-static void drop_ref(sync_row *row, uint32_t col)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < row->ref_count; i++) {
-        if (row->refs[i].col != col) {
-            row->refs[kept++] = row->refs[i];
-        }
-    }
-    row->ref_count = kept;
-}
-
 /* What the foreign keys mean now, into the row's references. arrived: the row before its values were loaded; what its carried cells mean came with them and stays. */
 static int keep_meanings(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row,
                          const sync_row *arrived)
@@ -41,7 +30,7 @@ static int keep_meanings(sync_merging *m, const sync_table *t, const sync_value 
             continue; /* what it means came with it */
         }
         const sync_value *v = by_key ? &key[fk->from_col - SYNC_REF_KEY] : cell ? &cell->value : NULL;
-        drop_ref(row, fk->from_col);
+        sync_row_drop_ref(row, fk->from_col);
         if (v == NULL || v->type != SYNC_INTEGER) {
             continue;
         }

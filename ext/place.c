@@ -5,6 +5,7 @@
 #include "key.h"
 #include "orphans.h"
 #include "parents.h"
+#include "references.h"
 
 #include <string.h>
 
@@ -79,27 +80,17 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
 
 /* ---- showing ---- */
 
-/* Of a row that is shown only values that wait in its clock know what they mean. */
-static void keep_waiting_refs(sync_row *row)
+/* Of a row that is shown only values that wait in its clock know what they mean; and those of columns of which this file does not: the table that they refer to is not tracked. */
+static void keep_waiting_refs(const sync_db *s, const sync_table *t, sync_row *row)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < row->ref_count; i++) {
         const sync_cell *cell = row->refs[i].col < SYNC_REF_KEY ? sync_row_find(row, row->refs[i].col) : NULL;
-        if (cell && cell->carried) {
+        if (cell && (cell->carried || !sync_is_reference(s, t, cell->col))) {
             row->refs[kept++] = row->refs[i];
         }
     }
     row->ref_count = kept;
-}
-
-/* Does the column refer to rows by their numbers? Under which number each is shown is for each file to say, so its values are no one's spelling. */
-static bool is_reference(const sync_db *s, const sync_table *t, uint32_t col)
-{
-    bool found = false;
-    for (uint32_t i = 0; !found && i < s->fk_count; i++) {
-        found = s->fks[i].child_tid == t->tid && s->fks[i].to_row && s->fks[i].from_col == col;
-    }
-    return found;
 }
 
 int sync_keep_written(sync_merging *m, const sync_table *t, sync_row *row)
@@ -111,10 +102,11 @@ int sync_keep_written(sync_merging *m, const sync_table *t, sync_row *row)
         if (!cell->carried || !col->present) {
             continue;
         }
-        bool keeps = sync_column_fits(col->affinity, &cell->value) || is_reference(m->s, t, cell->col);
+        bool keeps = sync_column_fits(col->affinity, &cell->value) || sync_is_reference(m->s, t, cell->col);
         rc = keeps ? SYNC_OK : sync_column_keeps(m->s, col->affinity, &cell->value, &keeps, m->error);
         cell->carried = !keeps;
     }
+    keep_waiting_refs(m->s, t, row);
     return rc;
 }
 
@@ -126,7 +118,6 @@ static int shown_now(sync_merging *m, sync_table *t, const sync_value *key, sync
     sync_value room;
     int rc = sync_keep_written(m, t, row);
     row->held = false;
-    keep_waiting_refs(row);
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
     slot->shown = true;
     slot->was_held = false;
@@ -164,7 +155,7 @@ static int refuse_cells(sync_merging *m, sync_table *t, const sync_value *key, s
     int rc = respell_alone(m, t, key, slot, &seq, &respelled);
     rc = rc == SYNC_OK && !respelled ? sync_enter(m, t, sync_lies(slot, key, &room), &seq) : rc;
     sync_parents_at_birth(row);
-    keep_waiting_refs(row);
+    keep_waiting_refs(m->s, t, row);
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
     return rc == SYNC_OK ? sync_conflict_add(m, t, key, row, NULL, true, reason, why) : rc;
 }

@@ -160,6 +160,11 @@ static const sync_fk *meaning_of(const sync_db *s, uint32_t tid, uint32_t col)
     return NULL;
 }
 
+bool sync_is_reference(const sync_db *s, const sync_table *t, uint32_t col)
+{
+    return meaning_of(s, t->tid, col) != NULL;
+}
+
 /* A column means one row. A second one that it refers to keeps its number, and so do rows whose own number is the reference. */
 static void mark_rigid(sync_db *s)
 {

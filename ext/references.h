@@ -8,4 +8,7 @@
 ** means the number of a row means that row too. Sets `meant` and `key_parents` of tables. Called by the reload, when s->tables is complete. */
 int sync_references_load(sync_db *s, sync_error *error);
 
+/* Does a column refer to rows by their numbers, as far as this file knows? Under which number each is shown is for each file to say. */
+bool sync_is_reference(const sync_db *s, const sync_table *t, uint32_t col);
+
 #endif

@@ -194,6 +194,7 @@ static int stamp_columns(sync_fold *f, const sync_table *t, const sync_entry *e)
                 return sync_fail_nomem(f->error);
             }
             cell->carried = false;
+            sync_row_drop_ref(&f->row, base + bit);
         }
     }
     return SYNC_OK;

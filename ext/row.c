@@ -94,6 +94,17 @@ int sync_row_add_ref(sync_row *row, sync_ref ref)
     return rc;
 }
 
+void sync_row_drop_ref(sync_row *row, uint32_t col)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < row->ref_count; i++) {
+        if (row->refs[i].col != col) {
+            row->refs[kept++] = row->refs[i];
+        }
+    }
+    row->ref_count = kept;
+}
+
 int sync_row_copy(sync_row *to, const sync_row *from)
 {
     sync_row_reset(to);

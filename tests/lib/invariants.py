@@ -175,6 +175,8 @@ class Table:
         self.present = {cid for cid, name, present in ids if present and name.lower() in in_base}
         types = {n.lower(): t for n, t in db.execute("SELECT name, type FROM pragma_table_xinfo(?, 'main')", (self.name,))}
         self.columns = {cid: (name, types.get(name.lower(), "")) for cid, name, _ in ids}
+        linked = {n.lower() for (n,) in db.execute('SELECT "from" FROM pragma_foreign_key_list(?) WHERE "table" COLLATE NOCASE IN (SELECT name FROM main.sync_table)', (self.name,))}
+        self.references = {cid for cid, name, _ in ids if name.lower() in linked}  # of others a row keeps what came with it
         self.unlearned = in_base != {name.lower() for _, name, present in ids if present}  # a program has changed the columns since the last fold
         self.ks = [f"k{i + 1}" for i in range(len(self.key))]
         self.collations = self._key_collations(db)
@@ -294,7 +296,7 @@ def check_table(db, meta, table, sites, say, whole):
             say(f"{where}: held, but values of columns {sorted(set(clock.cells) - carried)} are nowhere")
         if not clock.held and (set(clock.cells) - carried) - table.present and table.there and not table.unlearned:
             say(f"{where}: values of columns {sorted((set(clock.cells) - carried) - table.present)} are nowhere")
-        if not aside and clock.meant - carried:
+        if not aside and (clock.meant - carried) & table.references:
             say(f"{where}: shown, but keeps references of values that do not wait")
         if clock.held or (not clock.dead and carried & table.present):
             me = (table.same(unquoted(db, key)), (*clock.born[:2], sites[clock.born[2]] or bytes(16)) if table.by_row else None)
