@@ -547,12 +547,9 @@ static void apply_free(apply *a)
 
 int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed, sync_error *error)
 {
-    apply a = {0};
+    apply a = {.m = {.s = s}, .changeset = changeset, .bytes = bytes};
     int64_t cache = 0;
     *changed = 0;
-    a.m.s = s;
-    a.changeset = changeset;
-    a.bytes = bytes;
     a.value_max = (uint64_t)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, -1);
     int rc = sync_decoder_open(changeset, bytes, a.value_max, &a.decoder, error);
     if (rc != SYNC_OK) {
