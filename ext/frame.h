@@ -23,7 +23,8 @@
     X(varint, protocol) /* first, so that it can be read whatever a later version puts behind it */          \
     X(site, site)       /* zeros: a file that does not exist yet (clone) */                                  \
     X(text, room)                                                                                            \
-    X(text, software)
+    X(text, software)                                                                                        \
+    X(varint, rights)        /* what the receiver may do here: sync_peer_right; unknown ones are ignored */
 #define SYNC_FIELDS_START(X) /* payload: the sender's sync_seen() */
 #define SYNC_FIELDS_CHANGES(X)                                                                               \
     X(varint, stream) /* number of the delta in this direction of this link, from 1 */                       \
@@ -84,6 +85,12 @@ typedef enum sync_reject_reason {
     SYNC_REJECT_REASONS
 } sync_reject_reason;
 
+/* What one side lets the other do. */
+typedef enum sync_peer_right {
+    SYNC_RIGHT_READ = 1, /* ask for changes */
+    SYNC_RIGHT_WRITE = 2 /* send some */
+} sync_peer_right;
+
 /* Codes of Error. The link is closed after it. */
 typedef enum sync_peer_error {
     SYNC_PEER_ERROR_PROTOCOL = 1,    /* a message that is malformed or not allowed now */
@@ -95,7 +102,8 @@ typedef enum sync_peer_error {
     SYNC_PEER_ERROR_UNSUPPORTED = 7, /* a reserved message */
     SYNC_PEER_ERROR_INTERNAL = 8,    /* the sender's own trouble */
     SYNC_PEER_ERROR_STOPPING = 9,    /* the sender stops */
-    SYNC_PEER_ERROR_FORBIDDEN = 10   /* what let it in is no more: its token has expired */
+    SYNC_PEER_ERROR_FORBIDDEN =
+        10 /* what let it in is no more (its token has expired), or it may not do what it does */
 } sync_peer_error;
 
 typedef uint64_t sync_frame_varint;

@@ -65,7 +65,7 @@ unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant,
 {
     const peer_auth *auth = n->options->config != NULL ? n->options->config->auth : NULL;
     char host[300], text[HEADER_BYTES_MAX];
-    *grant = (peer_grant){.rights = PEER_RIGHT_READ | PEER_RIGHT_WRITE};
+    *grant = (peer_grant){.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE};
     if (auth == NULL) { /* as long as nobody says which pages are welcome, none is */
         *why = "connections from web pages are not admitted";
         return has_header(wsi, WSI_TOKEN_ORIGIN) || has_header(wsi, WSI_TOKEN_SWORIGIN)
@@ -84,8 +84,6 @@ unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant,
     if (!good) {
         return HTTP_STATUS_UNAUTHORIZED;
     }
-    *why = "the token gives not both rights, read and write";
-    return (grant->rights & (PEER_RIGHT_READ | PEER_RIGHT_WRITE)) == (PEER_RIGHT_READ | PEER_RIGHT_WRITE)
-               ? 0
-               : HTTP_STATUS_FORBIDDEN;
+    *why = "the token gives no right to read or to write";
+    return (grant->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE)) != 0 ? 0 : HTTP_STATUS_FORBIDDEN;
 }

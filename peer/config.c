@@ -17,6 +17,7 @@ struct peer_config_rule {
     char *schema; /* NULL: NAME.sql */
     peer_track track;
     char *track_list;
+    unsigned rights;
 };
 
 const char *peer_config_schema(void)
@@ -66,6 +67,18 @@ static char *list_of(const json_t *names)
     return list;
 }
 
+static unsigned read_rights(const json_t *names)
+{
+    unsigned rights = names == NULL ? SYNC_RIGHT_READ | SYNC_RIGHT_WRITE : 0;
+    size_t i;
+    const json_t *one;
+    json_array_foreach(names, i, one)
+    {
+        rights |= strcmp(json_string_value(one), "read") == 0 ? SYNC_RIGHT_READ : SYNC_RIGHT_WRITE;
+    }
+    return rights;
+}
+
 static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
 {
     const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
@@ -79,6 +92,7 @@ static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
                   : word == NULL             ? PEER_TRACK_LIST
                   : strcmp(word, "all") == 0 ? PEER_TRACK_ALL
                                              : PEER_TRACK_NONE;
+    rule->rights = read_rights(json_object_get(object, "rights"));
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
 
@@ -295,6 +309,7 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
     *options = (peer_options){.command = PEER_SERVE,
                               .file = peer_format("%s/%s.db", config->db_folder, name),
                               .room = peer_strdup(name),
+                              .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,
                               .create = may_create(config, rule),
                               .schema = schema_of(config, rule, name)};
     if (rule != NULL) {

@@ -172,12 +172,21 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
         peer_outgoing_ack(r, l, frame);
         break;
     case SYNC_FRAME_SCHEMA_REQUEST:
-        peer_schema_send(r, l);
+        if (l->gives) {
+            peer_schema_send(r, l);
+        } else {
+            peer_outgoing_refuse(r, l);
+        }
         break;
     case SYNC_FRAME_SCHEMA:
         peer_schema_receive(r, l, payload);
         break;
     case SYNC_FRAME_CHANGES:
+        if (!l->takes) {
+            peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED,
+                                 "nothing may be written to this room over this link");
+            break;
+        }
         if (note_part(r, l, &frame->changes)) {
             queue_part(r, l, m, whole);
             return;

@@ -17,6 +17,7 @@ net_link *net_link_new(net *n, net_follow *follow, const char *name)
     l->net = n;
     l->follow = follow;
     l->room = follow != NULL ? follow->room : NULL;
+    l->grants = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
     l->id = ++n->last_id;
     l->name = peer_strdup(name);
     l->debt = peer_debt_new();
@@ -70,6 +71,7 @@ void net_link_greet(net_link *l)
     hello.announce.site = l->room->site;
     hello.announce.room = sync_frame_text_of(room);
     hello.announce.software = sync_frame_text_of("sync-peer " SYNC_PROGRAM_VERSION);
+    hello.announce.rights = l->grants & l->room->options.rights;
     send_frame(l, &hello);
     lws_rx_flow_control(l->wsi, 1);
     on_tick(&l->tick);
@@ -222,6 +224,8 @@ static void link_up(net_link *l)
 {
     peer_message *m = peer_message_new(PEER_LINK_UP, l->id);
     m->text = peer_strdup(l->name);
+    m->grants = l->grants & l->room->options.rights;
+    m->granted = l->session.granted;
     l->up_ms = peer_now_ms();
     l->told_room = true;
     if (l->follow != NULL) {

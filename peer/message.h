@@ -57,9 +57,10 @@ typedef struct peer_message {
     sync_frame_site site;
     int code;
     int exit;
-    int64_t held; /* what this file holds, in rows */
-    char *text;   /* owned; NULL: none */
-    void *about;  /* RESOLVED: the request; ROOM_...: what the worker was started with */
+    int64_t held;             /* what this file holds, in rows */
+    unsigned grants, granted; /* LINK_UP: what they may do here, and we there: sync_peer_right */
+    char *text;               /* owned; NULL: none */
+    void *about;              /* RESOLVED: the request; ROOM_...: what the worker was started with */
 } peer_message;
 
 /* Zeroed but for kind and link. */

@@ -149,6 +149,7 @@ static int accepted(net *n, struct lws *wsi)
     }
     net_link *l = net_link_new(n, NULL, peer);
     l->room = room;
+    l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
     lws_set_opaque_user_data(wsi, l);
     net_link_expire(l, grant.until_s);
     net_link_open(l, wsi);

@@ -44,6 +44,7 @@ struct net_link {
     net *net;
     net_follow *follow; /* NULL: accepted */
     net_room *room;     /* NULL: not yet known */
+    unsigned grants;    /* what it was admitted to do, as far as the room lets anybody: sync_peer_right */
     uint64_t id;
     struct lws *wsi;
     bool open;    /* the websocket is: before that, nothing can be sent */

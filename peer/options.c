@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include "config.h"
+#include "frame.h"
 #include "log.h"
 #include "message.h"
 
@@ -19,6 +20,8 @@ enum {
     OPTION_FOLLOW,
     OPTION_CONFIG,
     OPTION_TOKEN_FILE,
+    OPTION_RECEIVE_ONLY,
+    OPTION_SEND_ONLY,
     OPTION_SCHEMA,
     OPTION_ONCE,
     OPTION_JSON,
@@ -36,6 +39,8 @@ static const struct option known[] = {{"listen", required_argument, NULL, OPTION
                                       {"follow", required_argument, NULL, OPTION_FOLLOW},
                                       {"config", required_argument, NULL, OPTION_CONFIG},
                                       {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
+                                      {"receive-only", no_argument, NULL, OPTION_RECEIVE_ONLY},
+                                      {"send-only", no_argument, NULL, OPTION_SEND_ONLY},
                                       {"schema", no_argument, NULL, OPTION_SCHEMA},
                                       {"once", no_argument, NULL, OPTION_ONCE},
                                       {"json", no_argument, NULL, OPTION_JSON},
@@ -66,6 +71,8 @@ static const char help[] =
     "  --room NAME    the room's name: a-z 0-9 _ -, at most 64 (default: from FILE's name)\n"
     "  --token-file F the token that the other sides want to see (JWT), read at each attempt\n"
     "  --follow URL   also keep in step with that room; may be repeated\n"
+    "  --receive-only take what others write, and give nothing\n"
+    "  --send-only    give what is written here, and take nothing\n"
     "  --once         end as soon as both sides hold the same\n"
     "  --no-wal       leave the file's journal mode alone (default: switch it to WAL)\n"
     "  --json         events on stdout, one JSON object per line\n"
@@ -370,8 +377,9 @@ static bool take_option(peer_options *o, int option, int *code)
                    option == OPTION_CONFIG)) {
         return usage(code, "--listen, --room, --follow and --config belong to serve");
     }
-    if (o->command == PEER_CHECK_CONFIG && (option == OPTION_TRACK || option == OPTION_NO_WAL)) {
-        return usage(code, "--track and --no-wal belong to files");
+    if (o->command == PEER_CHECK_CONFIG && (option == OPTION_TRACK || option == OPTION_NO_WAL ||
+                                            option == OPTION_RECEIVE_ONLY || option == OPTION_SEND_ONLY)) {
+        return usage(code, "--track, --no-wal, --receive-only and --send-only belong to files");
     }
     if (option == OPTION_SCHEMA && o->command != PEER_CHECK_CONFIG) {
         return usage(code, "--schema belongs to check-config");
@@ -392,6 +400,12 @@ static bool take_option(peer_options *o, int option, int *code)
         free(o->token_file);
         o->token_file = peer_strdup(optarg);
         return true;
+    case OPTION_RECEIVE_ONLY:
+        o->rights &= ~(unsigned)SYNC_RIGHT_READ;
+        return true;
+    case OPTION_SEND_ONLY:
+        o->rights &= ~(unsigned)SYNC_RIGHT_WRITE;
+        return o->command != PEER_CLONE || usage(code, "clone takes: --send-only belongs to serve and sync");
     case OPTION_SCHEMA:
         fputs(peer_config_schema(), stdout);
         *code = PEER_EXIT_OK;
@@ -431,9 +445,10 @@ static bool take_option(peer_options *o, int option, int *code)
 static bool take_config(peer_options *o, int left, int *code)
 {
     bool alone = left == 0 && o->room == NULL && o->url_count == 0 && o->track == PEER_TRACK_UNSAID &&
-                 !o->keep_journal_mode;
+                 !o->keep_journal_mode && o->rights == (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
     return alone ? read_config(o, o->file, code)
-                 : usage(code, "--config takes the place of FILE, --room, --follow, --track and --no-wal");
+                 : usage(code, "--config takes the place of FILE, --room, --follow, --track, --no-wal, "
+                               "--receive-only and --send-only");
 }
 
 /* check-config: what is wrong has been said, or that nothing is. */
@@ -493,7 +508,7 @@ static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
 bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
 {
     static const char *const commands[] = {"serve", "sync", "clone", "check-config"};
-    *o = (peer_options){0};
+    *o = (peer_options){.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE};
     o->listen_port = PEER_PORT_DEFAULT;
     for (int i = 1; i < argc; i++) { /* what is wrong with the command line is an event, too */
         o->json = o->json || strcmp(argv[i], "--json") == 0;
@@ -529,6 +544,9 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     }
     if (first == 1) {
         return usage(code, "what to do comes first (serve, sync, clone or check-config)");
+    }
+    if (o->rights == 0) {
+        return usage(code, "--receive-only and --send-only together leave nothing to do");
     }
     if (!take_arguments(o, argc, argv, code)) {
         return false;

@@ -42,6 +42,7 @@ typedef struct peer_options {
     peer_url urls[PEER_FOLLOW_MAX];
     size_t url_count;
     char *token_file; /* for these URLs; NULL: none */
+    unsigned rights;  /* what others may do with the file: sync_peer_right */
     bool once;
     bool json;
     bool quiet;

@@ -110,10 +110,20 @@ static bool is_own(peer_room *r, const sync_buf *theirs)
            memcmp(own, site, sizeof own) == 0;
 }
 
+void peer_outgoing_refuse(peer_room *r, peer_link *l)
+{
+    peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED,
+                         "nothing may be read from this room over this link");
+}
+
 void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
     if (is_own(r, theirs)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_SAME, PEER_EXIT_REFUSED, PEER_SAME_FILE);
+        return;
+    }
+    if (!l->gives) {
+        peer_outgoing_refuse(r, l);
         return;
     }
     if (take_seen(r, l, theirs)) {
@@ -127,6 +137,10 @@ void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
 void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
     sync_buf joined = {0};
+    if (!l->gives && l->theirs.len == 0) { /* it does not ask: this is how it says what it holds */
+        (void)take_seen(r, l, theirs);
+        return;
+    }
     if (theirs->len == 0 || l->theirs.len == 0) {
         return;
     }

@@ -85,7 +85,7 @@ void peer_room_progress(peer_room *r, bool done)
 
 static void ask_for_changes(peer_room *r, peer_link *l)
 {
-    if (peer_room_seen(r)) {
+    if (l->takes && peer_room_seen(r)) {
         sync_frame frame = {.type = SYNC_FRAME_START, .payload = r->seen.data, .payload_bytes = r->seen.len};
         l->told_seen = true;
         l->caught_up = false; /* what the other side had said was about what was here before */
@@ -187,8 +187,9 @@ static bool count_held(peer_room *r, int64_t *held)
 
 void peer_room_check_done(peer_room *r, peer_link *l)
 {
-    if (!r->options->once || l->done || l->closing || !l->asked || !l->told || !l->caught_up || l->dirty ||
-        l->out_delta || l->in_delta) {
+    bool given = !l->gives || (l->asked && l->told && !l->dirty && !l->out_delta);
+    bool taken = !l->takes || (l->caught_up && !l->in_delta);
+    if (!r->options->once || l->done || l->closing || !given || !taken) {
         return;
     }
     for (const peer_part *p = r->parts; p != NULL; p = p->next) {
@@ -241,6 +242,14 @@ static void link_up(peer_room *r, const peer_message *m)
     l->name = peer_strdup(m->text);
     l->next = r->links;
     r->links = l;
+    l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
+    l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
+    if (!l->takes && (!l->gives || !r->open)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED, "%s",
+                             r->open ? "neither side may send anything to the other"
+                                     : "nothing may be read from this room");
+        return;
+    }
     if (r->open) {
         ask_for_changes(r, l);
     } else {

@@ -25,6 +25,8 @@ typedef struct peer_link {
     char *name;     /* for people */
     bool closing;   /* the network was asked to close it: nothing more is read or sent */
     bool done;      /* --once: both sides hold the same */
+    bool takes;     /* changes of theirs: they may write here, and we read there */
+    bool gives;     /* the other way round */
     bool told_seen; /* StartStreaming was sent */
 
     /* incoming */
@@ -166,6 +168,7 @@ void peer_part_free(peer_part *p);
 /* ---- outgoing.c */
 
 void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs); /* StartStreaming */
+void peer_outgoing_refuse(peer_room *r, peer_link *l);                        /* who asks may not read */
 void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs);
 void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame);
 void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs); /* it holds this too */

@@ -85,6 +85,7 @@ static void meet(peer_session *s, const sync_frame *frame, peer_move *move)
         return;
     }
     s->their = a->site;
+    s->granted = (unsigned)(a->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE));
     move->verdict = PEER_MEET;
 }
 

@@ -27,6 +27,7 @@ typedef struct peer_session {
     peer_session_state state;
     sync_frame_site own;   /* zeros: a file that is still to be made */
     sync_frame_site their; /* valid from ANNOUNCED on */
+    unsigned granted;      /* the same: what we may do over there */
     const char *room;      /* what the link is about; borrowed for the session's life */
     int64_t opened_ms;
     int64_t heard_ms;  /* when anything came last */

@@ -97,8 +97,8 @@ static bool is_same(const char *a, const char *b)
 
 static unsigned rights_of(const json_t *value)
 {
-    return (any_fits(value, is_same, "read") ? PEER_RIGHT_READ : 0) |
-           (any_fits(value, is_same, "write") ? PEER_RIGHT_WRITE : 0) |
+    return (any_fits(value, is_same, "read") ? SYNC_RIGHT_READ : 0) |
+           (any_fits(value, is_same, "write") ? SYNC_RIGHT_WRITE : 0) |
            (any_fits(value, is_same, "admin") ? PEER_RIGHT_ADMIN : 0);
 }
 

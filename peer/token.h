@@ -2,6 +2,7 @@
 #ifndef PEER_TOKEN_H
 #define PEER_TOKEN_H
 
+#include "frame.h"
 #include "keys.h"
 
 #include <stdbool.h>
@@ -16,11 +17,11 @@ typedef struct peer_token_rules {
     int64_t leeway_s;
 } peer_token_rules;
 
-enum { PEER_RIGHT_READ = 1, PEER_RIGHT_WRITE = 2, PEER_RIGHT_ADMIN = 4 };
+enum { PEER_RIGHT_ADMIN = 4 }; /* beside sync_peer_right */
 
 typedef struct peer_grant {
     char user[64];   /* `sub`; longer ones are refused */
-    unsigned rights; /* PEER_RIGHT_... */
+    unsigned rights; /* sync_peer_right, PEER_RIGHT_ADMIN */
     int64_t until_s; /* `exp`: good before that second, leeway included */
 } peer_grant;
 

@@ -114,7 +114,7 @@ class Matrix(Admission):
 
     def test_rights(self):
         peer = self.serve_rooms()
-        for rights, status in ((["read", "write"], 101), (["read", "write", "admin"], 101), ("read", 403), (["write"], 403), ("admin", 403), ([], 401), ("none", 401), (7, 401)):
+        for rights, status in ((["read", "write"], 101), (["read", "write", "admin"], 101), ("read", 101), (["write"], 101), ("admin", 403), ([], 401), ("none", 401), (7, 401)):
             self.assertEqual(self.upgrade(peer.port, token=hs256(claims("red", rights=rights))), status, rights)
 
     def test_rooms(self):

@@ -105,6 +105,7 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
                 frame.announce.protocol = SYNC_PROTOCOL_VERSION;
                 frame.announce.room = sync_frame_text_of("room");
                 frame.announce.software = sync_frame_text_of("sync-peer");
+                frame.announce.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
             } else if (type == SYNC_FRAME_REJECT) {
                 frame.reject.reason = SYNC_REJECT_BEHIND;
             }

@@ -43,8 +43,8 @@ def frame(kind, fields=b"", payload=b"", flags=0):
     return body + check(body).to_bytes(8, "big")
 
 
-def announce(room, site=None, protocol=1, software="raw"):
-    return frame(ANNOUNCE, varint(protocol) + (site or os.urandom(16)) + text(room) + text(software))
+def announce(room, site=None, protocol=1, software="raw", rights=3):
+    return frame(ANNOUNCE, varint(protocol) + (site or os.urandom(16)) + text(room) + text(software) + varint(rights))
 
 
 def changes(stream, part, kind, payload=b"", flags=0):

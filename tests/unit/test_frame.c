@@ -23,6 +23,7 @@ static sync_frame example(sync_frame_type type)
         memset(f.announce.site.id, 0xa5, sizeof f.announce.site.id);
         f.announce.room = sync_frame_text_of("room-1");
         f.announce.software = sync_frame_text_of("sync-peer 9");
+        f.announce.rights = SYNC_RIGHT_WRITE;
         break;
     case SYNC_FRAME_CHANGES:
         f.changes.stream = 300;
@@ -101,6 +102,7 @@ static void assert_same(const sync_frame *a, const sync_frame *b)
         assert_memory_equal(a->announce.site.id, b->announce.site.id, 16);
         assert_true(same_text(a->announce.room, b->announce.room));
         assert_true(same_text(a->announce.software, b->announce.software));
+        assert_int_equal(a->announce.rights, b->announce.rights);
         break;
     case SYNC_FRAME_CHANGES:
         assert_int_equal(a->changes.stream, b->changes.stream);
