@@ -141,10 +141,10 @@ static int hold_losers(sync_claims *c)
             continue;
         }
         sync_arena_reset(&m->arena);
-        rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
-        if (rc == SYNC_OK && one->number_to) {
+        if (one->number_to) { /* it resets the arena as well, and the row's own values are to stay */
             rc = sync_claims_read(c, one->number_to - 1, &successor);
         }
+        rc = rc == SYNC_OK ? sync_find(m, one->t, one->key, one->born, &row, &slot) : rc;
         if (rc == SYNC_OK && slot.shown) { /* not held as a child of another one yet */
             rc = one->number_to
                      ? sync_hold(m, one->t, one->key, &row, &slot, "number", number_taken, &successor)
