@@ -41,6 +41,9 @@ static bool may_go(const pass *p, int64_t number)
     if (stamp.hlc > sync_matrix_at(p->seen, p->at, stamp.site)) {
         return false; /* of an id that the file gave up before all under it was folded: nobody can say to have seen it */
     }
+    if (p->t->identity == SYNC_BY_ROW && p->row.born.hlc > sync_matrix_at(p->seen, p->at, p->row.born.site)) {
+        return false; /* the row has come ahead of `seen`, and will come once more */
+    }
     return at_ms <= p->old_ms ||
            (at_ms <= p->calm_ms && p->known && stamp.hlc <= sync_matrix_at(p->lowest, p->at, stamp.site));
 }
@@ -143,11 +146,11 @@ static int look_through(pass *p, const char *kind)
     return rc;
 }
 
-/* Where a row has come ahead of `seen`, its delete may have to outlast the rest of what it came with. */
+/* Where a row has come ahead of `seen`, its delete may have to outlast the rest of what it came with. A tombstone of identity row knows whether its row did. */
 static bool is_ahead(const pass *p, const sync_matrix *seen, const sync_matrix *met)
 {
     bool ahead = false;
-    for (uint32_t i = 1; i < met->sites; i++) {
+    for (uint32_t i = 1; p->t->identity == SYNC_BY_KEY && i < met->sites; i++) {
         ahead = ahead || sync_matrix_at(met, p->at, i) > sync_matrix_at(seen, p->at, i);
     }
     return ahead;
