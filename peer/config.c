@@ -152,6 +152,8 @@ static void take(peer_config *c, const json_t *root)
     c->listen = peer_strdup(text_at(root, "listen"));
     c->db_folder = beside(c->path, text_at(root, "dbFolder"));
     c->schema_folder = beside(c->path, text_at(root, "schemaFolder"));
+    c->cert_file = beside(c->path, text_at(json_object_get(root, "tls"), "certFile"));
+    c->key_file = beside(c->path, text_at(json_object_get(root, "tls"), "keyFile"));
     c->create = json_is_true(json_object_get(root, "create"));
     c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));
     c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
@@ -249,6 +251,8 @@ void peer_config_free(peer_config *config)
     free(config->listen);
     free(config->db_folder);
     free(config->schema_folder);
+    free(config->cert_file);
+    free(config->key_file);
     free(config);
 }
 

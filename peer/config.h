@@ -29,7 +29,8 @@ struct peer_config {
     char *db_folder;     /* with the configuration file's folder in front, if it was relative */
     char *schema_folder; /* the same; NULL: none */
     bool create;
-    peer_auth *auth; /* NULL: anybody */
+    char *cert_file, *key_file; /* TLS; NULL: none */
+    peer_auth *auth;            /* NULL: anybody */
     size_t open_rooms;
     int64_t idle_us;
     peer_config_rule *rules;

@@ -119,6 +119,11 @@ static bool read_token(net_follow *f)
 int net_follow_headers(net_follow *f, struct lws *wsi, unsigned char **at, unsigned char *end)
 {
     char value[PEER_TOKEN_BYTES_MAX + 8];
+    if (f->url->tls && !net_tls_pinned(f->net->options, wsi)) {
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up,
+                         "its certificate has another key than --pin says");
+        return -1;
+    }
     if (f->token[0] == 0) {
         return 0;
     }
@@ -168,8 +173,8 @@ static void connect_next(net_follow *f)
     info.opaque_user_data = f->link;
     info.pwsi = &f->link->wsi;
     info.ietf_version_or_minus_one = -1;
-    info.ssl_connection =
-        LCCSCF_HTTP_NO_FOLLOW_REDIRECT; /* flags: no TLS, and nowhere but where we were told to go */
+    /* nowhere but where we were told to go */
+    info.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (url->tls ? net_tls_client_flags() : 0);
     net_link *link = f->link;
     lws_sul_schedule(n->context, 0, &link->tick, on_mute, PEER_HELLO_MS * LWS_US_PER_MS);
     /* where it fails at once, lws may have said so through the callback (which frees the link), or not */
@@ -242,6 +247,16 @@ static bool judge_upgrade(net_follow *f, struct lws *wsi)
         return false;
     }
     return true;
+}
+
+void net_follow_distrusted(net_follow *f, struct lws *wsi)
+{
+    const char *why = f->url->tls && f->http_status == 0 ? net_tls_distrust(wsi) : NULL;
+    char text[SYNC_ERROR_BYTES];
+    if (why != NULL) {
+        lws_snprintf(text, sizeof text, "its certificate is not trusted: %s", why);
+        net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, text);
+    }
 }
 
 int net_follow_answered(net_follow *f, struct lws *wsi)

@@ -95,10 +95,31 @@ void net_pinned_ended(net_room *r, const peer_message *m)
     net_stop(n, m->exit);
 }
 
+/* SIGHUP: what can be read again while the process runs. */
+static void reload(net *n)
+{
+    if (n->options->cert_file == NULL) {
+        peer_notice("SIGHUP: there is nothing to be read again");
+        return;
+    }
+    char *why = net_tls_reload(n->options, n->context);
+    if (why != NULL) {
+        peer_notice("SIGHUP: %s; the certificate stays as it was", why);
+    } else {
+        peer_notice("SIGHUP: the certificate was read again");
+    }
+    free(why);
+}
+
 /* SIGTERM or SIGINT. Who asked for an end that both sides hold the same at must not take this for it. */
 static void take_signal(net *n)
 {
+    const bool again = signal_came == SIGHUP;
     signal_came = 0;
+    if (again) {
+        reload(n);
+        return;
+    }
     if (n->options->once && !n->stopping) {
         peer_error(PEER_EXIT_STOPPED, "%s: stopped before both sides held the same", n->options->file);
         net_stop(n, PEER_EXIT_STOPPED);
@@ -226,6 +247,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
     case LWS_CALLBACK_CLOSED_CLIENT_HTTP: /* in place of the other while an answer is waited for */
         lws_set_opaque_user_data(wsi, NULL);
+        net_follow_distrusted(l->follow, wsi);
         net_follow_failed(l->follow, in != NULL ? (const char *)in : "no answer");
         check_finished(n);
         return 0;
@@ -260,6 +282,13 @@ static void wake(void *context)
 static bool open_context(net *n)
 {
     struct lws_context_creation_info info = {0};
+    char *why = net_tls_wrong(n->options);
+    if (why != NULL) {
+        n->exit = PEER_EXIT_USAGE;
+        peer_error(n->exit, "%s", why);
+        free(why);
+        return false;
+    }
     lws_set_log_level(0, NULL);
     info.port = CONTEXT_PORT_NO_LISTEN;
     info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
@@ -271,6 +300,7 @@ static bool open_context(net *n)
     info.timeout_secs = PEER_HELLO_MS / 1000 + 1; /* ours come first: they know what to say */
     info.connect_timeout_secs = info.timeout_secs;
     info.fd_limit_per_thread = 1024; /* PEER_LINKS_MAX, and connections that are not yet links */
+    net_tls_prepare(n->options, &info);
     n->context = lws_create_context(&info);
     n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;
     if (n->vhost == NULL) {
@@ -288,6 +318,7 @@ static void watch_signals(net *n)
     signal_context = n->context;
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
     sigaction(SIGXFSZ, &action, NULL); /* a write beyond a file size limit is an error like a full disk */

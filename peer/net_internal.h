@@ -9,6 +9,7 @@
 #include "resolve.h"
 #include "rooms.h"
 #include "session.h"
+#include "tls.h"
 
 #include <libwebsockets.h>
 #include <signal.h>
@@ -141,6 +142,7 @@ void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why);
 void net_follow_lost(net_follow *f, bool was_up);                                /* its link is gone */
 /* The request is being written, up to `end`: adds what it has to say. For lws: -1 ends it. */
 int net_follow_headers(net_follow *f, struct lws *wsi, unsigned char **at, unsigned char *end);
+void net_follow_distrusted(net_follow *f, struct lws *wsi); /* it failed: was it for the certificate? */
 int net_follow_answered(net_follow *f, struct lws *wsi); /* an answer to the upgrade; for lws: -1 ends it */
 void net_follow_failed(net_follow *f, const char *why);  /* no websocket came about; frees the link */
 void net_follow_done(net_follow *f,

@@ -6,7 +6,6 @@
 #include "log.h"
 #include "message.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +19,10 @@ enum {
     OPTION_FOLLOW,
     OPTION_CONFIG,
     OPTION_TOKEN_FILE,
+    OPTION_CA_FILE,
+    OPTION_PIN,
+    OPTION_CERT_FILE,
+    OPTION_KEY_FILE,
     OPTION_RECEIVE_ONLY,
     OPTION_SEND_ONLY,
     OPTION_SCHEMA,
@@ -39,6 +42,10 @@ static const struct option known[] = {{"listen", required_argument, NULL, OPTION
                                       {"follow", required_argument, NULL, OPTION_FOLLOW},
                                       {"config", required_argument, NULL, OPTION_CONFIG},
                                       {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
+                                      {"ca-file", required_argument, NULL, OPTION_CA_FILE},
+                                      {"pin", required_argument, NULL, OPTION_PIN},
+                                      {"cert-file", required_argument, NULL, OPTION_CERT_FILE},
+                                      {"key-file", required_argument, NULL, OPTION_KEY_FILE},
                                       {"receive-only", no_argument, NULL, OPTION_RECEIVE_ONLY},
                                       {"send-only", no_argument, NULL, OPTION_SEND_ONLY},
                                       {"schema", no_argument, NULL, OPTION_SCHEMA},
@@ -64,12 +71,15 @@ static const char help[] =
     "  sync-peer clone URL FILE\n"
     "        make FILE: the schema of the room's tracked tables, their rows, an identity of its own\n"
     "\n"
-    "URL is ws://HOST[:PORT]/ROOM.\n"
+    "URL is ws://HOST[:PORT]/ROOM, or wss:// with TLS.\n"
     "\n"
     "  --track all|none|T1,T2  adopt these tables first (default: all, if FILE tracks none yet);\n"
     "                 a name with a comma in double quotes: '\"a,b\",c'\n"
     "  --room NAME    the room's name: a-z 0-9 _ -, at most 64 (default: from FILE's name)\n"
     "  --token-file F the token that the other sides want to see (JWT), read at each attempt\n"
+    "  --ca-file F    trust these certificates at wss:// URLs, in place of the system's\n"
+    "  --pin SHA256   and of all that are trusted only the one with this key (64 hexadecimal digits)\n"
+    "  --cert-file F, --key-file F  serve with TLS: the certificate with its chain, and its key\n"
     "  --follow URL   also keep in step with that room; may be repeated\n"
     "  --receive-only take what others write, and give nothing\n"
     "  --send-only    give what is written here, and take nothing\n"
@@ -102,130 +112,6 @@ static bool usage(int *code, const char *format, ...)
     return false;
 }
 
-bool peer_room_name_ok(const char *name, size_t bytes)
-{
-    if (bytes == 0 || bytes > PEER_ROOM_NAME_MAX || name[0] == '_' || name[0] == '-') {
-        return false;
-    }
-    for (size_t i = 0; i < bytes; i++) {
-        char c = name[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-char *peer_room_name_of(const char *path)
-{
-    const char *base = strrchr(path, '/');
-    base = base != NULL ? base + 1 : path;
-    base += strspn(base, "."); /* of a hidden file: no extension begins there */
-    const char *dot = strrchr(base, '.');
-    const char *end = dot != NULL ? dot : base + strlen(base);
-    while (base < end && !isalnum((unsigned char)*base)) {
-        base++;
-    }
-    size_t bytes = (size_t)(end - base);
-    if (bytes > PEER_ROOM_NAME_MAX) {
-        bytes = PEER_ROOM_NAME_MAX;
-    }
-    char *name = peer_new(bytes + 1);
-    for (size_t i = 0; i < bytes; i++) {
-        char c = (char)tolower((unsigned char)base[i]);
-        name[i] = peer_room_name_ok(&c, 1) || c == '_' ? c : '-';
-    }
-    if (!peer_room_name_ok(name, bytes)) {
-        free(name);
-        return NULL;
-    }
-    return name;
-}
-
-/* A decimal port, the whole text of it. -1: it is none. */
-static int read_port(const char *text, size_t bytes)
-{
-    int port = 0;
-    if (bytes == 0 || bytes > 5) {
-        return -1;
-    }
-    for (size_t i = 0; i < bytes; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -1;
-        }
-        port = port * 10 + (text[i] - '0');
-    }
-    return port <= 65535 ? port : -1;
-}
-
-/* "host", "host:port", "[v6]", "[v6]:port" in bytes of text; *port stays as it was where none is given. */
-static char *read_host(const char *text, size_t bytes, int *port)
-{
-    const char *host = text, *end = text + bytes, *colon;
-    size_t host_bytes;
-    if (bytes > 0 && *text == '[') {
-        const char *close = memchr(text, ']', bytes);
-        if (close == NULL) {
-            return NULL;
-        }
-        host = text + 1;
-        host_bytes = (size_t)(close - host);
-        colon = close + 1;
-        if (colon != end && *colon != ':') {
-            return NULL;
-        }
-    } else {
-        colon = memchr(text, ':', bytes);
-        colon = colon != NULL ? colon : end;
-        host_bytes = (size_t)(colon - text);
-    }
-    if (colon != end) {
-        *port = read_port(colon + 1, (size_t)(end - colon - 1));
-    }
-    if (host_bytes == 0 || *port < 0 || memchr(host, '@', host_bytes) != NULL) {
-        return NULL;
-    }
-    char *copy = peer_new(host_bytes + 1);
-    memcpy(copy, host, host_bytes);
-    return copy;
-}
-
-const char *peer_url_read(const char *text, peer_url *url)
-{
-    static const char scheme[] = "ws://";
-    if (strncmp(text, "wss://", 6) == 0) {
-        return "wss:// is not spoken here; use ws:// behind a tunnel";
-    }
-    if (strncmp(text, scheme, sizeof scheme - 1) != 0) {
-        return "it does not begin with ws://";
-    }
-    const char *authority = text + sizeof scheme - 1;
-    const char *slash = strchr(authority, '/');
-    if (slash == NULL || slash[1] == 0) {
-        return "it names no room (ws://HOST[:PORT]/ROOM)";
-    }
-    if (!peer_room_name_ok(slash + 1, strlen(slash + 1))) {
-        return "what follows the host is no room name (a-z 0-9 _ -, at most 64)";
-    }
-    url->port = 80;
-    url->host = read_host(authority, (size_t)(slash - authority), &url->port);
-    if (url->host == NULL || url->port == 0) {
-        peer_url_free(url);
-        return "its host or port is malformed";
-    }
-    url->text = peer_strdup(text);
-    url->room = peer_strdup(slash + 1);
-    return NULL;
-}
-
-void peer_url_free(peer_url *url)
-{
-    free(url->text);
-    free(url->host);
-    free(url->room);
-    *url = (peer_url){0};
-}
-
 void peer_options_free(peer_options *o)
 {
     for (size_t i = 0; i < o->url_count; i++) {
@@ -237,6 +123,10 @@ void peer_options_free(peer_options *o)
     free(o->track_list);
     free(o->schema);
     free(o->token_file);
+    free(o->ca_file);
+    free(o->pin);
+    free(o->cert_file);
+    free(o->key_file);
     peer_config_free(o->config);
     *o = (peer_options){0};
 }
@@ -309,7 +199,7 @@ static void set_track(peer_options *o, const char *text)
 static bool set_listen(peer_options *o, const char *where, const char *text, int *code)
 {
     free(o->listen_host);
-    o->listen_host = read_host(text, strlen(text), &o->listen_port);
+    o->listen_host = peer_host_read(text, strlen(text), &o->listen_port);
     /* A number alone would be taken for an address (7420 is 0.0.28.252), where a port was meant. */
     bool number = o->listen_host != NULL && strspn(o->listen_host, "0123456789") == strlen(o->listen_host);
     return (o->listen_host != NULL && !number) || usage(code, "%s %s is not HOST[:PORT]", where, text);
@@ -328,6 +218,10 @@ static bool read_config(peer_options *o, const char *path, int *code)
     where = peer_format("%s: /listen:", path);
     bool good = o->listen_host != NULL || set_listen(o, where, o->config->listen, code);
     free(where);
+    if (o->cert_file == NULL && o->key_file == NULL) {
+        o->cert_file = peer_strdup(o->config->cert_file);
+        o->key_file = peer_strdup(o->config->key_file);
+    }
     return good;
 }
 
@@ -369,20 +263,48 @@ static bool refuse_option(int option, const char *text, int *code)
                          : usage(code, "%.*s takes no value", (int)strcspn(text, "="), text);
 }
 
+static bool set_text(char **to, const char *text)
+{
+    free(*to);
+    *to = peer_strdup(text);
+    return true;
+}
+
+enum {
+    SERVE = 1 << PEER_SERVE,
+    SYNC = 1 << PEER_SYNC,
+    CLONE = 1 << PEER_CLONE,
+    CHECK = 1 << PEER_CHECK_CONFIG
+};
+
+/* Options that not all commands have. */
+static const struct {
+    int option, commands;
+    const char *text;
+} belongings[] = {
+    {OPTION_LISTEN, SERVE, "--listen belongs to serve"},
+    {OPTION_ROOM, SERVE, "--room belongs to serve"},
+    {OPTION_FOLLOW, SERVE, "--follow belongs to serve"},
+    {OPTION_CONFIG, SERVE, "--config belongs to serve"},
+    {OPTION_CERT_FILE, SERVE, "--cert-file belongs to serve"},
+    {OPTION_KEY_FILE, SERVE, "--key-file belongs to serve"},
+    {OPTION_ONCE, SYNC, "--once belongs to sync"},
+    {OPTION_TRACK, SERVE | SYNC, "--track belongs to serve and sync"},
+    {OPTION_SEND_ONLY, SERVE | SYNC, "--send-only belongs to serve and sync"},
+    {OPTION_RECEIVE_ONLY, SERVE | SYNC | CLONE, "--receive-only belongs to serve, sync and clone"},
+    {OPTION_NO_WAL, SERVE | SYNC | CLONE, "--no-wal belongs to serve, sync and clone"},
+    {OPTION_TOKEN_FILE, SERVE | SYNC | CLONE, "--token-file belongs to serve, sync and clone"},
+    {OPTION_CA_FILE, SERVE | SYNC | CLONE, "--ca-file belongs to serve, sync and clone"},
+    {OPTION_PIN, SERVE | SYNC | CLONE, "--pin belongs to serve, sync and clone"},
+    {OPTION_SCHEMA, CHECK, "--schema belongs to check-config"}};
+
 /* One option of getopt_long. */
 static bool take_option(peer_options *o, int option, int *code)
 {
-    bool serve = o->command == PEER_SERVE;
-    if (!serve && (option == OPTION_LISTEN || option == OPTION_ROOM || option == OPTION_FOLLOW ||
-                   option == OPTION_CONFIG)) {
-        return usage(code, "--listen, --room, --follow and --config belong to serve");
-    }
-    if (o->command == PEER_CHECK_CONFIG && (option == OPTION_TRACK || option == OPTION_NO_WAL ||
-                                            option == OPTION_RECEIVE_ONLY || option == OPTION_SEND_ONLY)) {
-        return usage(code, "--track, --no-wal, --receive-only and --send-only belong to files");
-    }
-    if (option == OPTION_SCHEMA && o->command != PEER_CHECK_CONFIG) {
-        return usage(code, "--schema belongs to check-config");
+    for (size_t i = 0; i < sizeof belongings / sizeof *belongings; i++) {
+        if (belongings[i].option == option && (belongings[i].commands & 1 << o->command) == 0) {
+            return usage(code, "%s", belongings[i].text);
+        }
     }
     switch (option) {
     case OPTION_LISTEN:
@@ -392,34 +314,37 @@ static bool take_option(peer_options *o, int option, int *code)
     case OPTION_FOLLOW:
         return add_url(o, optarg, code);
     case OPTION_CONFIG:
-        free(o->file);
-        o->file = peer_strdup(optarg);
         o->configured = true;
-        return true;
+        return set_text(&o->file, optarg);
     case OPTION_TOKEN_FILE:
-        free(o->token_file);
-        o->token_file = peer_strdup(optarg);
-        return true;
+        return set_text(&o->token_file, optarg);
+    case OPTION_CA_FILE:
+        return set_text(&o->ca_file, optarg);
+    case OPTION_PIN:
+        return (strlen(optarg) == 64 && strspn(optarg, "0123456789abcdefABCDEF") == 64 &&
+                set_text(&o->pin, optarg)) ||
+               usage(code, "--pin %s is not 64 hexadecimal digits", optarg);
+    case OPTION_CERT_FILE:
+        return set_text(&o->cert_file, optarg);
+    case OPTION_KEY_FILE:
+        return set_text(&o->key_file, optarg);
     case OPTION_RECEIVE_ONLY:
         o->rights &= ~(unsigned)SYNC_RIGHT_READ;
         return true;
     case OPTION_SEND_ONLY:
         o->rights &= ~(unsigned)SYNC_RIGHT_WRITE;
-        return o->command != PEER_CLONE || usage(code, "clone takes: --send-only belongs to serve and sync");
+        return true;
     case OPTION_SCHEMA:
         fputs(peer_config_schema(), stdout);
         *code = PEER_EXIT_OK;
         return false;
     case OPTION_TRACK:
         set_track(o, optarg);
-        if (o->command == PEER_CLONE) {
-            return usage(code, "clone tracks what the room tracks, without --track");
-        }
         return is_track_list(optarg) ||
                usage(code, "--track %s: a name is empty, or a quote has no end", optarg);
     case OPTION_ONCE:
         o->once = true;
-        return !serve || usage(code, "--once belongs to sync");
+        return true;
     case OPTION_JSON:
         o->json = true;
         return true;
@@ -462,6 +387,19 @@ static bool check_config(peer_options *o, int left, const char *path, int *code)
         *code = PEER_EXIT_OK;
     }
     return false;
+}
+
+static bool check_tls(const peer_options *o, int *code)
+{
+    bool any = false;
+    for (size_t i = 0; i < o->url_count; i++) {
+        any = any || o->urls[i].tls;
+    }
+    if ((o->cert_file == NULL) != (o->key_file == NULL)) {
+        return usage(code, "--cert-file and --key-file need each other");
+    }
+    return any || (o->ca_file == NULL && o->pin == NULL) ||
+           usage(code, "--ca-file and --pin are for wss:// URLs, of which there is none");
 }
 
 static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
@@ -548,7 +486,7 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     if (o->rights == 0) {
         return usage(code, "--receive-only and --send-only together leave nothing to do");
     }
-    if (!take_arguments(o, argc, argv, code)) {
+    if (!take_arguments(o, argc, argv, code) || !check_tls(o, code)) {
         return false;
     }
     o->listen_host = o->listen_host != NULL ? o->listen_host : peer_strdup(PEER_HOST_DEFAULT);

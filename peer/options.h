@@ -4,17 +4,10 @@
 
 #include "exits.h"
 #include "peer_limits.h"
+#include "url.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* ws://host[:port]/room. Owned strings. */
-typedef struct peer_url {
-    char *text;
-    char *host; /* without the brackets of an IPv6 address */
-    int port;
-    char *room;
-} peer_url;
 
 typedef enum peer_command { PEER_SERVE, PEER_SYNC, PEER_CLONE, PEER_CHECK_CONFIG } peer_command;
 
@@ -42,7 +35,12 @@ typedef struct peer_options {
     peer_url urls[PEER_FOLLOW_MAX];
     size_t url_count;
     char *token_file; /* for these URLs; NULL: none */
-    unsigned rights;  /* what others may do with the file: sync_peer_right */
+    char *ca_file;    /* whose certificates are trusted there, as PEM; NULL: those that the system trusts */
+    char *
+        pin; /* SHA-256 of the key of the only certificate that is, in hexadecimal digits; NULL: any that is trusted */
+    char *cert_file; /* TLS for who connects here: the chain and the key, as PEM; NULL: none */
+    char *key_file;
+    unsigned rights; /* what others may do with the file: sync_peer_right */
     bool once;
     bool json;
     bool quiet;
@@ -54,19 +52,8 @@ typedef struct peer_options {
 bool peer_options_read(int argc, char **argv, peer_options *o, int *code);
 void peer_options_free(peer_options *o);
 
-/* Parses a URL into an empty `url`. NULL, or what is wrong with it (a constant). */
-const char *peer_url_read(const char *text, peer_url *url);
-void peer_url_free(peer_url *url);
-
 /* Takes the next name out of a --track list: up to a comma, or in double quotes, of which two stand for one. Owned by the caller; "" where
 ** nothing stands between two commas; NULL at the end. */
 char *peer_track_next(const char **list);
-
-/* [a-z0-9][a-z0-9_-]{0,63} */
-bool peer_room_name_ok(const char *name, size_t bytes);
-
-/* A room name out of a file name: without directory and extension, in lower case, other characters as '-'. NULL if nothing
-** is left; owned by the caller. */
-char *peer_room_name_of(const char *path);
 
 #endif

@@ -67,7 +67,8 @@ bool net_listen(net *n)
 bool net_begin_listening(net *n)
 {
     const peer_options *o = n->options;
-    const char *format = strchr(n->listen_address, ':') != NULL ? "ws://[%s]:%d/%s" : "ws://%s:%d/%s";
+    const char *format = strchr(n->listen_address, ':') != NULL ? "%s://[%s]:%d/%s" : "%s://%s:%d/%s";
+    const char *scheme = o->cert_file != NULL ? "wss" : "ws";
     const char *room = o->room != NULL ? o->room : "";
     lws_sock_file_fd_type fd = {.filefd = n->listen_fd};
     char url[192];
@@ -82,7 +83,7 @@ bool net_begin_listening(net *n)
     n->listen_fd = -1; /* it is the listener's now */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    lws_snprintf(url, sizeof url, format, n->listen_address, n->listen_port, room);
+    lws_snprintf(url, sizeof url, format, scheme, n->listen_address, n->listen_port, room);
 #pragma GCC diagnostic pop
     if (o->config != NULL) {
         peer_notice("serving the rooms of %s below %s", o->config->db_folder, url);
@@ -114,7 +115,12 @@ static bool accept_one(net *n, int listen_fd)
         return errno == EINTR || errno == ECONNABORTED;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (!net_begin_request(n, fd)) {
+    if (n->options->cert_file != NULL) {
+        /* closes it if it fails; what the first line asks for is seen by libwebsockets alone */
+        lws_sock_file_fd_type file = {.sockfd = fd};
+        lws_adopt_descriptor_vhost(n->vhost, LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL, file,
+                                   NULL, NULL);
+    } else if (!net_begin_request(n, fd)) {
         close(fd);
     }
     return true;

@@ -15,7 +15,7 @@ wanted=(
     "library:libwebsockets libwebsockets-dev"
     "library:jansson libjansson-dev"
     "library:libjwt libjwt-dev"
-    "library:libcrypto libssl-dev"
+    "library:openssl libssl-dev"
     "library:cmocka libcmocka-dev"
     "command:sqlite3 sqlite3"
     "command:/usr/bin/python3 python3"

@@ -31,13 +31,14 @@ FILE_SECONDS_MAX = 240  # a file that takes longer hangs
 class Suite:
     """`budget_s` is printed beside the time taken; exceeding it is shown, but fails nothing."""
 
-    def __init__(self, name, budget_s, build, directory, pattern, may_be_empty=False):
+    def __init__(self, name, budget_s, build, directory, pattern, may_be_empty=False, **environment):
         self.name = name
         self.budget_s = budget_s
         self.build = build
         self.directory = directory  # below the build where it is no absolute path
         self.pattern = pattern
         self.may_be_empty = may_be_empty
+        self.environment = environment
 
     def files(self):
         return sorted(f for f in (self.build / self.directory).glob(self.pattern) if f.is_file() and os.access(f, os.R_OK))
@@ -50,6 +51,7 @@ SUITES = [
     Suite("sql", 140, RELEASE, ROOT / "tests" / "sql", "test_*.py"),
     Suite("sql-sanitized", 150, DEV, ROOT / "tests" / "sql", "test_*.py"),
     Suite("e2e", 60, RELEASE, ROOT / "tests" / "e2e", "test_*.py"),
+    Suite("e2e-tls", 90, RELEASE, ROOT / "tests" / "e2e", "test_*.py", SYNC_TLS="1"),
     Suite("e2e-sanitized", 90, DEV, ROOT / "tests" / "e2e", "test_*.py"),
     Suite("package", 40, RELEASE, ROOT / "tests" / "package", "test_*.py"),
     Suite("regress", 150, DEV, ROOT / "tests" / "regress", "test_*.py", may_be_empty=True),
@@ -186,7 +188,7 @@ def host_environment(build):
 
 
 def start(path, suite, scratch, results_path, log):
-    env = dict(os.environ, SYNC_BUILD=str(suite.build), TMPDIR=str(scratch), CMOCKA_MESSAGE_OUTPUT="TAP")
+    env = dict(os.environ, SYNC_BUILD=str(suite.build), TMPDIR=str(scratch), CMOCKA_MESSAGE_OUTPUT="TAP", **suite.environment)
     env.setdefault("ASAN_OPTIONS", "abort_on_error=0:exitcode=99")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     command = [str(path)]

@@ -2,13 +2,13 @@
 import itertools
 import json
 import re
-import socket
 import sys
 import time
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
 from synctest import Case, ask, eventually, patiently, plain  # noqa: E402
@@ -26,7 +26,7 @@ class Admission(Case):
         self.path("secret").write_text(tokens.SECRET + "\n", encoding="utf-8")
 
     def config(self, jwt=None, **auth):
-        whole = {"listen": "127.0.0.1:0", "dbFolder": "db", "limits": {"idleSeconds": 0},
+        whole = {**synctest.tls_config(), "listen": "127.0.0.1:0", "dbFolder": "db", "limits": {"idleSeconds": 0},
                  "auth": {"jwt": {"algorithm": "HS256", "keyFile": "secret", "audience": "sync", **(jwt or {})}, **auth}}
         path = self.path("peer.json")
         path.write_text(json.dumps(whole), encoding="utf-8")
@@ -44,7 +44,7 @@ class Admission(Case):
         if token is not None:
             lines["Authorization"] = "Bearer " + token
         text = f"GET {path} HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items() if v is not None) + "\r\n"
-        with socket.create_connection(("127.0.0.1", port), timeout=synctest.SECONDS_MAX) as s:
+        with rawpeer.connect(port, synctest.SECONDS_MAX) as s:
             s.sendall(text.encode())
             answer = s.recv(4096)
         return int(answer.split()[1]) if answer else 0
@@ -54,7 +54,7 @@ class Admission(Case):
         self.path("token").write_text(token, encoding="utf-8")
         db = self.path(f"{room}-member.db")
         plain(db, NOTES)
-        return db, self.sync(db, f"ws://127.0.0.1:{peer.port}/{room}", "--token-file", self.path("token"))
+        return db, self.sync(db, f"{synctest.SCHEME}://127.0.0.1:{peer.port}/{room}", "--token-file", self.path("token"))
 
 
 class Matrix(Admission):
@@ -84,7 +84,7 @@ class Matrix(Admission):
         hosts = {"named": ("sync.test", True), "address": ("127.0.0.1", True), "in capitals": ("SYNC.TEST", True), "other": ("evil.test", False), "none": (None, False)}
         origins = {"none": (None, True), "listed": ("https://app.test", True), "other": ("https://evil.test", False), "of the host": ("http://sync.test", False),
                    "null": ("null", False), "empty": ("", False)}
-        rooms = {"/red": ("red", 101), "/gone": ("gone", 404), "/red?token=" + good: (None, 404)}
+        rooms = {"/red": ("red", 101), "/gone": ("gone", 404), "/red?token=" + good: ("red", 101) if synctest.TLS else (None, 404)}
         tried = 0
         for (token, host, origin, path) in itertools.product(cases, hosts, origins, rooms):
             header, fits = cases[token]
@@ -211,7 +211,7 @@ class Links(Admission):
 
     def test_without_or_with_a_bad_one(self):
         peer = self.serve_rooms()
-        url, db = f"ws://127.0.0.1:{peer.port}/red", self.path("x.db")
+        url, db = f"{synctest.SCHEME}://127.0.0.1:{peer.port}/red", self.path("x.db")
         status, _, err = self.run_peer("clone", url, db)
         self.assertEqual((status, "does it want a token (--token-file)?" in err), (9, True), err)
         self.path("token").write_text(hs256(claims("blue")), encoding="utf-8")

@@ -173,7 +173,7 @@ class Clone(Case):
         self.c.write_bytes(b"mine")
         err = self.clone(self.serve(self.a).url, status=3)
         self.assertIn("exists already", err)
-        self.assertIn(f"sync-peer sync {self.c} ws://", err)
+        self.assertIn(f"sync-peer sync {self.c} {synctest.SCHEME}://", err)
         self.assertEqual(b"mine", self.c.read_bytes())
 
     def test_nothing_is_left_of_a_clone_that_fails(self):

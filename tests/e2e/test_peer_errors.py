@@ -66,7 +66,7 @@ class Errors(Failing):
     def test_malformed_urls(self):
         for url in ("http://127.0.0.1/room", "127.0.0.1:7420/room", "ws://127.0.0.1:7420", "ws://127.0.0.1:7420/",
                     "ws://127.0.0.1:port/room", "ws:///room", "ws://127.0.0.1/Room", "ws://127.0.0.1/a/b",
-                    "wss://127.0.0.1/room", "ws://[::1/room", "ws://me@127.0.0.1/room", "ws://127.0.0.1:0/room"):
+                    "wsss://127.0.0.1/room", "ws://[::1/room", "ws://me@127.0.0.1/room", "ws://127.0.0.1:0/room"):
             with self.subTest(url):
                 self.one_line(2, "sync", self.path("a.db"), url, says=url)
 
@@ -201,7 +201,7 @@ class Errors(Failing):
     def test_localhost_is_tried_at_all_its_addresses(self):
         a, b = self.make("a.db"), self.make("b.db")
         server = self.serve(a)
-        status, _, err = self.run_peer("sync", b, f"ws://localhost:{server.port}/{server.room}", "--once")
+        status, _, err = self.run_peer("sync", b, f"{synctest.SCHEME}://localhost:{server.port}/{server.room}", "--once")
         self.assertEqual(0, status, err)
 
     def test_address_taken(self):
@@ -252,8 +252,9 @@ class Errors(Failing):
         a, b = self.make("a.db"), self.make("b.db")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            url = f"ws://127.0.0.1:{free.getsockname()[1]}/a"
-        server = self.peer("serve", a, "--listen", url[5:-2], "--follow", url)
+            port = free.getsockname()[1]
+            url = f"{synctest.SCHEME}://127.0.0.1:{port}/a"
+        server = self.peer("serve", a, "--listen", f"127.0.0.1:{port}", "--follow", url)
         server.wait_event("error", code=9, text=f"{url}: both ends of the link are the same file; serving goes on without it")
         self.assertEqual(0, self.run_peer("sync", b, url, "--once")[0])
         self.assertEqual(0, server.stop())
@@ -263,8 +264,9 @@ class Errors(Failing):
         plain(a, "CREATE TABLE n(v)")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            url = f"ws://127.0.0.1:{free.getsockname()[1]}/a"
-        server = self.peer("serve", a, "--listen", url[5:-2], "--follow", url)
+            port = free.getsockname()[1]
+            url = f"{synctest.SCHEME}://127.0.0.1:{port}/a"
+        server = self.peer("serve", a, "--listen", f"127.0.0.1:{port}", "--follow", url)
         server.wait_event("connected", link=url)
         plain(a, "CREATE TABLE t(id TEXT PRIMARY KEY, v)")
         synctest.shell(a, "SELECT sync_track('t')")

@@ -16,7 +16,7 @@ class Resources(Failing):
     def test_an_output_that_cannot_be_written(self):
         with open("/dev/full", "wb") as full:
             def into_full(*arguments):
-                done = subprocess.run([str(synctest.PEER), *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=full, text=True,
+                done = subprocess.run([str(synctest.PEER), *synctest.with_tls(arguments)], stdin=subprocess.DEVNULL, stdout=full, text=True,
                                       stderr=subprocess.PIPE, env=synctest.PEER_ENV, timeout=60, check=False)
                 return done.returncode, done.stderr
             line = "sync-peer: standard output cannot be written: No space left on device\n"

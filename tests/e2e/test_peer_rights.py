@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rawpeer  # noqa: E402
+import synctest  # noqa: E402
 import tokens  # noqa: E402
 from synctest import Case, ask, eventually, patiently, plain  # noqa: E402
 
@@ -156,14 +157,14 @@ class Configured(Rights):
         plain(self.path("db/a.db"), NOTES)
         patiently(self.path("db/a.db"), "INSERT INTO note VALUES('a', 'x')")
         self.path("secret").write_text(tokens.SECRET, encoding="utf-8")
-        whole = {"listen": "127.0.0.1:0", "dbFolder": "db"}
+        whole = {**synctest.tls_config(), "listen": "127.0.0.1:0", "dbFolder": "db"}
         if rights:
             whole["rooms"] = [{"name": "a", "rights": rights}]
         if auth:
             whole["auth"] = {"jwt": {"algorithm": "HS256", "keyFile": "secret", "audience": "sync"}}
         self.path("peer.json").write_text(json.dumps(whole), encoding="utf-8")
         peer = self.peer("serve", "--config", self.path("peer.json"))
-        return f"ws://127.0.0.1:{peer.wait_event('listening')['port']}/a", self.path("db/a.db")
+        return f"{synctest.SCHEME}://127.0.0.1:{peer.wait_event('listening')['port']}/a", self.path("db/a.db")
 
     def test_a_room_that_may_only_be_read(self):
         url, a = self.serve_rooms(["read"])

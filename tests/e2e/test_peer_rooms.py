@@ -1,13 +1,13 @@
 """One process serves the files of a folder, each as a room: opened when somebody joins, made by a script where that is allowed, closed when nobody is left."""
 import json
 import os
-import socket
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 from synctest import Case, ask, eventually, patiently, plain  # noqa: E402
 
@@ -23,7 +23,7 @@ class Rooms(Case):
 
     def config(self, **settings):
         path = self.path("peer.json")
-        whole = {"listen": "127.0.0.1:0", "dbFolder": "db", "schemaFolder": "sql", "create": True, "limits": {"idleSeconds": 0}}
+        whole = {**synctest.tls_config(), "listen": "127.0.0.1:0", "dbFolder": "db", "schemaFolder": "sql", "create": True, "limits": {"idleSeconds": 0}}
         whole.update(settings)
         path.write_text(json.dumps(whole), encoding="utf-8")
         return path
@@ -34,7 +34,7 @@ class Rooms(Case):
         return peer
 
     def url(self, peer, room):
-        return f"ws://127.0.0.1:{peer.port}/{room}"
+        return f"{synctest.SCHEME}://127.0.0.1:{peer.port}/{room}"
 
     def join(self, peer, room, name=None):
         """A new file that follows a room: (file, its peer)."""
@@ -227,14 +227,14 @@ class Trouble(Rooms):
 
     def test_names_that_are_none_touch_no_file(self):
         plain(self.path("outside.db"), NOTES)
-        peer = self.serve_rooms()
+        peer = self.serve_rooms(create=False)
         for path in ("/../outside", "/%2e%2e%2foutside", "/RED", "/red.db", "//red", "/", "/" + "a" * 65, "/red/../red", "/-red", "/r%65d"):
             with self.subTest(path):
                 self.assertEqual(self.upgrade(peer.port, path), 404)
         self.assertEqual(list(self.path("db").iterdir()), [])
 
     def upgrade(self, port, path):
-        with socket.create_connection(("127.0.0.1", port), timeout=synctest.SECONDS_MAX) as s:
+        with rawpeer.connect(port, synctest.SECONDS_MAX) as s:
             s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sync.v1\r\n\r\n".encode())
             return int(s.recv(64).split()[1])

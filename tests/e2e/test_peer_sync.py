@@ -217,7 +217,7 @@ class Sync(Case):
     def shown_on_a_terminal(self, *arguments):
         """What a sync-peer that ends by itself writes to stderr where that is a terminal."""
         leader, follower = pty.openpty()
-        peer = subprocess.Popen([str(synctest.PEER), *map(str, arguments)], stdin=subprocess.DEVNULL,
+        peer = subprocess.Popen([str(synctest.PEER), *synctest.with_tls(arguments)], stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=follower, env=synctest.PEER_ENV)
         os.close(follower)
         text = b""

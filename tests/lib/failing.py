@@ -27,7 +27,7 @@ class Failing(Case):
     def run_peer(self, *arguments, user=None, limit=None):
         if user is None and limit is None:
             return super().run_peer(*arguments)
-        done = subprocess.run([str(synctest.PEER), *map(str, arguments)], stdin=subprocess.DEVNULL, text=True,
+        done = subprocess.run([str(synctest.PEER), *synctest.with_tls(arguments)], stdin=subprocess.DEVNULL, text=True,
                               capture_output=True, env=synctest.PEER_ENV, timeout=60, check=False, user=user,
                               preexec_fn=limit)
         return done.returncode, done.stdout, done.stderr

@@ -3,6 +3,7 @@
 SYNC_BUILD names the build directory (default: build/release). For a sanitized build the hosts of the extension,
 the stock shell and this interpreter, run with the sanitizer's library preloaded; importing this module sees to it.
 """
+import atexit
 import json
 import os
 import queue
@@ -23,6 +24,8 @@ BUILD = Path(os.environ.get("SYNC_BUILD", ROOT / "build" / "release")).resolve()
 EXTENSION = BUILD / "sync_ext.so"
 PEER = BUILD / "sync-peer"
 CHINOOK = ROOT.parent / "shared" / "data" / "chinook.sqlite"
+TLS = bool(os.environ.get("SYNC_TLS"))  # peers talk over TLS
+SCHEME = "wss" if TLS else "ws"
 SECONDS_MAX = 30  # how long to wait for what must happen; only a failure waits that long
 
 # What the manual page says of events: kind -> members.
@@ -66,6 +69,51 @@ PEER_ENV.pop("LD_PRELOAD", None)
 if SANITIZER and os.environ.get("LD_PRELOAD") != HOST_ENV["LD_PRELOAD"]:
     sys.stdout.flush()
     os.execve(sys.executable, sys.orig_argv, HOST_ENV)
+
+
+def certificate(folder, name, *names):
+    """A certificate that signs itself, for these names and addresses: (FOLDER/NAME.pem, FOLDER/NAME.key)."""
+    cert, key = Path(folder) / f"{name}.pem", Path(folder) / f"{name}.key"
+    san = ",".join(("IP:" if re.fullmatch(r"[\d.]+|.*:.*", one) else "DNS:") + one for one in names)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(cert), "-days", "2",
+                    "-subj", f"/CN={names[0]}", "-addext", f"subjectAltName={san}"], check=True, capture_output=True)
+    return cert, key
+
+
+_loopback = None
+
+
+def loopback():
+    """A certificate for loopback, made once: (certificate, key)."""
+    global _loopback
+    if _loopback is None:
+        folder = tempfile.mkdtemp(prefix="sync-tls-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _loopback = certificate(folder, "loopback", "localhost", "127.0.0.1", "::1")
+        for path, mode in ((folder, 0o755), (_loopback[0], 0o644), (_loopback[1], 0o644)):
+            os.chmod(path, mode)  # some tests run peers as somebody else
+    return _loopback
+
+
+def with_tls(arguments):
+    """A command line, with what it needs beside these arguments so that its links use TLS, if that is what is tested."""
+    words = [str(a) for a in arguments]
+    if not TLS or "--ca-file" in words or "--cert-file" in words:
+        return words
+    cert, key = loopback()
+    served = ["--cert-file", str(cert), "--key-file", str(key)] if words[:1] == ["serve"] and "--config" not in words else []
+    trusted = ["--ca-file", str(cert)] if any(w.startswith("wss://") for w in words) else []
+    return words[:1] + served + trusted + words[1:]
+
+
+def without_tls(reason):
+    """For tests that make no sense over TLS."""
+    return unittest.skipIf(TLS, reason)
+
+
+def tls_config():
+    """The same for a configuration."""
+    return {"tls": dict(zip(("certFile", "keyFile"), map(str, loopback())))} if TLS else {}
 
 
 class ShellError(Exception):
@@ -183,7 +231,7 @@ class Peer:
     """One sync-peer process with --json; its stdout is read as one JSON object per line."""
 
     def __init__(self, directory, *arguments):
-        self.arguments = [str(a) for a in arguments]
+        self.arguments = with_tls(arguments)
         self.events = []
         self.killed = False
         self.undocumented = []
@@ -300,7 +348,7 @@ class Case(unittest.TestCase):
         event = peer.wait_event("listening")
         peer.port = event["port"]
         peer.room = event["room"]
-        peer.url = f"ws://127.0.0.1:{event['port']}/{event['room']}"
+        peer.url = f"{SCHEME}://127.0.0.1:{event['port']}/{event['room']}"
         return peer
 
     def sync(self, db, url, *arguments):
@@ -325,7 +373,7 @@ class Case(unittest.TestCase):
 
     def run_peer(self, *arguments):
         """Runs a sync-peer that ends by itself: (status, stdout, stderr)."""
-        done = subprocess.run([str(PEER), *[str(a) for a in arguments]], stdin=subprocess.DEVNULL,
+        done = subprocess.run([str(PEER), *with_tls(arguments)], stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, env=PEER_ENV, timeout=SECONDS_MAX * 2, check=False)
         if done.returncode < 0 or done.returncode == 99 or _SANITIZER_REPORT.search(done.stderr):
             raise AssertionError(f"{arguments} crashed with status {done.returncode}:\n{done.stderr}")
