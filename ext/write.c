@@ -444,7 +444,8 @@ static int write_watched(sync_merging *m, sync_table *t, sync_write how, const s
     if (rc != SYNC_OK) {
         return rc;
     }
-    bool refused = sync_rollbacks_met(m->s, t, how); /* another such conflict would cost the merge again */
+    bool refused =
+        sync_rollbacks_met(m->s, t, (int)how); /* another such conflict would cost the merge again */
     if (!refused) {
         rc = write_once(m, t, how, key, row, respell);
         refused = may_be_triggers(m, t, rc);
@@ -549,7 +550,7 @@ static int check_triggers(sync_merging *m)
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
-    const char *rolled_back = sync_rollbacks_find(m->s, t, key, how, &m->met);
+    const char *rolled_back = sync_rollbacks_find(m->s, t, key, (int)how, &m->met);
     if (check_triggers(m) != SYNC_OK) {
         return m->error->code;
     }
@@ -570,5 +571,5 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
         sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s", rolled_back);
     }
     m->met = false;
-    return rc == SQLITE_ABORT_ROLLBACK ? sync_rollbacks_note(m->s, t, key, how, m->error) : rc;
+    return rc == SQLITE_ABORT_ROLLBACK ? sync_rollbacks_note(m->s, t, key, (int)how, m->error) : rc;
 }
