@@ -403,6 +403,7 @@ static int begin_whole(apply *a, uint32_t h, sync_error *error)
     for (uint32_t i = 0; i < a->head->site_count; i++) {
         uint64_t hlc = sync_matrix_at(&a->head->floor, h, i);
         w->held[a->site[i]] = sync_matrix_at(&a->head->held, h, i);
+        w->news = w->news || !sync_floors_holds(&a->floors, a->tables[h].t, a->site[i], hlc);
         w->latest = hlc > w->latest.hlc ? (sync_stamp){hlc, i, 1} : w->latest;
     }
     if (!take_stamp(a, &w->latest)) {
@@ -418,9 +419,7 @@ static int begin_wholes(apply *a, sync_error *error)
 {
     int rc = SYNC_OK;
     for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
-        if (a->tables[h].t && a->head->tables[h].whole) {
-            rc = begin_whole(a, h, error);
-        }
+        rc = a->tables[h].t && a->head->tables[h].whole ? begin_whole(a, h, error) : SYNC_OK;
     }
     return rc;
 }

@@ -38,12 +38,15 @@ void sync_floors_free(sync_floors *f)
     *f = (sync_floors){0};
 }
 
-/* Has the file held what bears this stamp, or something that supersedes it? */
-static bool covers(const sync_floors *f, const sync_table *t, sync_stamp stamp)
+bool sync_floors_holds(const sync_floors *f, const sync_table *t, uint32_t site, uint64_t hlc)
 {
     uint32_t at = (uint32_t)(t - f->s->tables);
-    return stamp.hlc <= sync_matrix_at(&f->seen, at, stamp.site) ||
-           stamp.hlc <= sync_matrix_at(&f->floor, at, stamp.site);
+    return hlc <= sync_matrix_at(&f->seen, at, site) || hlc <= sync_matrix_at(&f->floor, at, site);
+}
+
+static bool covers(const sync_floors *f, const sync_table *t, sync_stamp stamp)
+{
+    return sync_floors_holds(f, t, stamp.site, stamp.hlc);
 }
 
 void sync_floors_meet(sync_floors *f, const sync_table *t, const sync_row *row)
@@ -87,11 +90,13 @@ int sync_floors_pass(sync_merging *m, sync_table *t, const sync_value *key, cons
     return sync_show(m, t, key, &end, slot, SYNC_MERGE_LIFE);
 }
 
-/* Does the maker of a whole table claim to have seen something of this life that it does not have? */
+/* Does the maker of a whole table claim to have seen something of this life that it does not have? What is told of anew and has not reached it yet
+** brings that along. */
 static bool misses(const sync_whole *w, const sync_row *mine, const sync_row *theirs)
 {
-    bool missing = false;
-    for (uint32_t i = 0; !missing && i < mine->count; i++) {
+    bool missing = false,
+         told = !sync_stamp_is_none(mine->origin) && mine->stamp.hlc > w->held[mine->stamp.site];
+    for (uint32_t i = 0; !told && !missing && i < mine->count; i++) {
         sync_stamp stamp = mine->cells[i].stamp;
         const sync_cell *cell = sync_row_find(theirs, mine->cells[i].col);
         missing = !sync_stamp_is_none(stamp) && stamp.hlc <= w->held[stamp.site] &&

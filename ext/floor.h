@@ -8,6 +8,7 @@
 typedef struct sync_whole {
     int64_t delta;     /* which one it is: local number of its maker << 32 | its own number */
     uint64_t *held;    /* per site of this file: what its maker holds */
+    bool news;         /* its maker has forgotten what this file neither holds nor has forgotten */
     sync_stamp latest; /* the highest of the stamps of deletes that it has forgotten */
 } sync_whole;
 
@@ -28,6 +29,9 @@ void sync_floors_free(sync_floors *f);
 
 /* Notes the stamps of a row (with this file's site numbers) that has come. */
 void sync_floors_meet(sync_floors *f, const sync_table *t, const sync_row *row);
+
+/* Has the file held what this site wrote up to `hlc`, or what supersedes it? */
+bool sync_floors_holds(const sync_floors *f, const sync_table *t, uint32_t site, uint64_t hlc);
 
 /* Is this row, if nothing is known of it here, one that was deleted and forgotten? */
 bool sync_floors_forgot(const sync_floors *f, const sync_table *t, const sync_row *row);

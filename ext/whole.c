@@ -213,6 +213,9 @@ static int end_one(sweep *w, const sync_value *key, sync_stamp born, bool seen, 
     if (rc != SYNC_OK || !sync_row_alive(&w->row)) {
         return rc;
     }
+    if (!seen && !w->w->news) {
+        return SYNC_OK; /* when that was news it was told of */
+    }
     if (!seen) {
         sync_insist(m, &w->row);
         return sync_show(m, w->t, key, &w->row, &slot, SYNC_MERGE_STAMP);

@@ -23,8 +23,8 @@ def zigzag(value):
     return varint(value << 1 if value >= 0 else (-value << 1) - 1)
 
 
-def pack(contents, level=1, window_log=0):
-    """Contents as a changeset: compressed, with its checksum."""
+def pack(contents, level=1, window_log=0, form=1):
+    """Contents as a changeset of that format: compressed, with its checksum."""
     context = _zstd.ZSTD_createCCtx()
     _zstd.ZSTD_CCtx_setParameter(context, _LEVEL, level)
     _zstd.ZSTD_CCtx_setParameter(context, _CHECKSUM, 1)
@@ -36,7 +36,7 @@ def pack(contents, level=1, window_log=0):
     _zstd.ZSTD_freeCCtx(context)
     if size > room:
         raise AssertionError("zstd refuses to compress")
-    return b"SYNC\x01" + frame.raw[:size]
+    return b"SYNC" + bytes([form]) + frame.raw[:size]
 
 
 def table(name, keys=("id",), columns=(), by_row=False, affinity=1):
