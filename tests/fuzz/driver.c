@@ -111,6 +111,17 @@ static size_t change(uint8_t *data, size_t bytes)
     }
 }
 
+#pragma weak LLVMFuzzerCustomMutator
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t bytes, size_t max)
+{
+    FUZZ_CHECK(max == INPUT_BYTES_MAX);
+    for (size_t c = below(CHANGES_MAX) + 1; c > 0; c--) {
+        bytes = change(data, bytes);
+    }
+    return bytes;
+}
+
 /* What is run is a block of exactly its size, so that a sanitizer sees each byte read behind it. */
 static void run(const uint8_t *data, size_t bytes)
 {
@@ -142,9 +153,9 @@ int main(int argc, char **argv)
         const input *one = &inputs[r % input_count];
         size_t bytes = one->bytes;
         memcpy(data, one->data, bytes);
-        for (size_t c = below(CHANGES_MAX) + 1; c > 0; c--) {
-            bytes = change(data, bytes);
-        }
+        bytes = LLVMFuzzerCustomMutator != NULL
+                    ? LLVMFuzzerCustomMutator(data, bytes, sizeof data, (unsigned int)next())
+                    : LLVMFuzzerMutate(data, bytes, sizeof data);
         run(data, bytes);
     }
     printf("%" PRIu64 " executions of %zu inputs\n", done, input_count);

@@ -3,6 +3,7 @@
 
 #include "chance.h"
 #include "fuzz.h"
+#include "history.h"
 
 #include "env.h"
 #include "sync_ext.h"
@@ -142,76 +143,61 @@ int fuzz_run(sqlite3 *db, const char *sql, const void *blob, size_t bytes, int64
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* ---- the two files ---- */
+/* ---- the files ---- */
 
-static const char schema[] =
-    "PRAGMA page_size = 1024;" /* more pages, and less to copy */
-    "CREATE TABLE note(id TEXT PRIMARY KEY, title, body TEXT NOT NULL DEFAULT '', n INTEGER CHECK(n < 100));"
-    "CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT UNIQUE, boss REFERENCES person);"
-    "CREATE TABLE tag(note TEXT COLLATE NOCASE, tag BLOB, person INTEGER REFERENCES person ON DELETE CASCADE,"
-    " weight REAL, PRIMARY KEY(note, tag)) WITHOUT ROWID;";
-
-static const char *const writes[FUZZ_FILES][3] = {
-    {"INSERT INTO note VALUES('g', 'genesis', 'ours', 1), ('x', 'only ours', '', 2);"
-     "INSERT INTO person VALUES(1, 'Ada', NULL), (2, 'Bob', 1);",
-     "INSERT INTO note VALUES('a', 1, 'one', 1), ('b', 1.5, 'two', 2), ('c', x'00ff', 'three', NULL);"
-     "INSERT INTO person VALUES(7, 'Eve', 1), (8, 'Mallory', 7), (9, 'Unique', NULL);"
-     "INSERT INTO tag VALUES('A', x'01', 7, 0.5), ('a', x'02', 8, 1);",
-     "UPDATE note SET title = 'later' WHERE id = 'a'; DELETE FROM note WHERE id = 'b'; UPDATE note SET id = "
-     "'d' "
-     "WHERE id = 'c';"
-     "DELETE FROM tag WHERE person = 8; DELETE FROM person WHERE id = 8; UPDATE person SET id = 17 WHERE id "
-     "= 9; INSERT INTO tag VALUES('B', "
-     "5, "
-     "1, NULL);"},
-    {"INSERT INTO note VALUES('g', 'genesis', 'theirs', 3), ('y', 'only theirs', '', 4);"
-     "INSERT INTO person VALUES(1, 'Ada', NULL), (3, 'Carol', 1);",
-     "ALTER TABLE note ADD COLUMN extra;"
-     "INSERT INTO note VALUES('a', 'text', 'uno', 10, 'extra'), ('e', NULL, hex(zeroblob(80)), 11, 1e300);"
-     "INSERT INTO person VALUES(7, 'Trent', 1), (10, 'Unique', 7); INSERT INTO tag VALUES('c', x'01', 7, "
-     "2.5);",
-     "UPDATE note SET body = 'dos', n = -5 WHERE id = 'a'; DELETE FROM note WHERE id = 'e'; INSERT INTO "
-     "note(id) VALUES('e');"
-     "UPDATE person SET boss = 10 WHERE id = 7; DELETE FROM tag; INSERT INTO tag VALUES('C', 7, 10, 9);"
-     "INSERT INTO person VALUES(12, 'Victor', NULL);"},
-};
-
-/* What `from` has and `to` has not. */
-static void carry(sqlite3 *from, sqlite3 *to)
+static void keep(fuzz_file which, sqlite3 *db)
 {
-    sync_buf seen = {0}, changes = {0};
-    fuzz_blob(to, "SELECT sync_seen()", NULL, &seen);
-    fuzz_blob(from, "SELECT sync_changeset(?1)", &seen, &changes);
-    if (changes.len > 0) {
-        FUZZ_CHECK(fuzz_run(to, "SELECT sync_apply(?1)", changes.data, changes.len, NULL) == SQLITE_OK);
-    }
-    sync_buf_free(&seen);
-    sync_buf_free(&changes);
+    files[which].bytes = sqlite3_serialize(db, "main", &files[which].size, 0);
+    FUZZ_CHECK(files[which].bytes != NULL);
+}
+
+static void keep_early(sqlite3 *db)
+{
+    keep(FUZZ_EARLY, db);
 }
 
 void fuzz_files(void)
 {
-    sqlite3 *db[FUZZ_FILES];
+    history h = {.chance = &chance, .early = keep_early, .forgets = true};
     sync_env_set(&world);
     chance.now_ms = FUZZ_BEGINNING_MS;
-    for (int f = 0; f < FUZZ_FILES; f++) {
-        db[f] = connect_to_nothing();
-        chance.dice = (uint64_t)f + 1;
-        fuzz_extend(db[f]);
-        fuzz_exec(db[f], schema);
-        fuzz_exec(db[f], writes[f][0]);
-        fuzz_exec(db[f], "SELECT sync_track_all();");
-        chance.now_ms += 10;
-        fuzz_exec(db[f], writes[f][1]);
+    for (int f = 0; f < HISTORY_FILES; f++) {
+        h.db[f] = connect_to_nothing();
+        fuzz_extend(h.db[f]);
+        fuzz_exec(h.db[f], "PRAGMA page_size = 1024;"); /* more pages, and less to copy */
     }
-    carry(db[FUZZ_OURS], db[FUZZ_THEIRS]);
-    carry(db[FUZZ_THEIRS], db[FUZZ_OURS]);
-    for (int f = 0; f < FUZZ_FILES; f++) {
-        chance.now_ms += 10;
-        fuzz_exec(db[f], writes[f][2]);
-        fuzz_exec(db[f], "SELECT sync_fold();");
-        files[f].bytes = sqlite3_serialize(db[f], "main", &files[f].size, 0);
-        FUZZ_CHECK(files[f].bytes != NULL);
-        fuzz_close(db[f]);
+    history_run(&h);
+    keep(FUZZ_OURS, h.db[HISTORY_OURS]);
+    keep(FUZZ_THEIRS, h.db[HISTORY_THEIRS]);
+    for (int f = 0; f < HISTORY_FILES; f++) {
+        fuzz_close(h.db[f]);
     }
+}
+
+/* ---- our columns ---- */
+
+enum { COLUMNS_MAX = 256 };
+
+size_t fuzz_columns(const fuzz_column **to)
+{
+    static fuzz_column columns[COLUMNS_MAX];
+    static size_t count;
+    sqlite3_stmt *stmt = NULL;
+    sqlite3 *db = count == 0 ? fuzz_open(FUZZ_OURS) : NULL;
+    if (db != NULL) {
+        FUZZ_CHECK(
+            sqlite3_prepare_v2(db,
+                               "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
+                               " WHERE m.type = 'table' AND m.name GLOB 'sync_*' ORDER BY m.name, c.cid",
+                               -1, &stmt, NULL) == SQLITE_OK);
+        while (sqlite3_step(stmt) == SQLITE_ROW) {
+            FUZZ_CHECK(count < COLUMNS_MAX);
+            columns[count++] = (fuzz_column){sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0)),
+                                             sqlite3_mprintf("%s", sqlite3_column_text(stmt, 1))};
+        }
+        sqlite3_finalize(stmt);
+        fuzz_close(db);
+    }
+    *to = columns;
+    return count;
 }

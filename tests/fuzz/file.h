@@ -6,9 +6,9 @@
 
 #include <sqlite3.h>
 
-/* The two files that fuzz_files makes: tables of every kind, exchanged once, with rows that clash, tombstones, held rows and columns that only
-** one of them has; then written to apart. Each tail is folded. */
-typedef enum fuzz_file { FUZZ_OURS, FUZZ_THEIRS, FUZZ_FILES } fuzz_file;
+/* The files that fuzz_files makes, as history.h has them: both have forgotten deletes. Theirs also as it was before anybody had, and so gives out
+** changesets of the first format. Each tail is folded. */
+typedef enum fuzz_file { FUZZ_OURS, FUZZ_THEIRS, FUZZ_EARLY, FUZZ_FILES } fuzz_file;
 
 /* Replaces the process's environment, and makes the files. Call first. */
 void fuzz_files(void);
@@ -30,5 +30,12 @@ void fuzz_exec(sqlite3 *db, const char *sql);
 /* Runs one statement to its end, reading every column of every row, with `blob` (may be NULL) as its first parameter. The result code. Its first
 ** column of the first row, if that is a number, comes to *number (may be NULL). A statement that takes longer than any here may is a finding. */
 int fuzz_run(sqlite3 *db, const char *sql, const void *blob, size_t bytes, int64_t *number);
+
+/* All columns of our own tables, in an order that is the same every time; their number. */
+typedef struct fuzz_column {
+    const char *table;
+    const char *name;
+} fuzz_column;
+size_t fuzz_columns(const fuzz_column **to);
 
 #endif

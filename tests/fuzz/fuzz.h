@@ -11,6 +11,10 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
+/* A target may have this one: a mutation of its own; with libFuzzer's, or the driver's, of bytes. */
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t max, unsigned int seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t bytes, size_t max);
+
 /* Also where assert() is compiled out: a promise that is broken is a finding. */
 #define FUZZ_CHECK(holds)                                                                                    \
     do {                                                                                                     \

@@ -12,16 +12,11 @@
 
 #include <string.h>
 
-enum { COLUMNS_MAX = 160, ACTIONS = 8, DELETE = 5, INSERT = 6, CALL = 7 };
+enum { ACTIONS = 8, DELETE = 5, INSERT = 6, CALL = 7 };
 
-typedef struct column {
-    char *table;
-    char *name;
-} column;
-
-static column columns[COLUMNS_MAX];
+static const fuzz_column *columns;
 static size_t column_count;
-static sync_buf changeset, seen;
+static sync_buf changeset, seen, theirs;
 
 /* Reading first: what writes may well mend or refuse what the others would have met. */
 static const char *const calls[] = {
@@ -40,6 +35,12 @@ static const char *const calls[] = {
     "DELETE FROM tag",
     "SELECT sync_fold()",
     "SELECT sync_touch('person', 7)",
+    "SELECT * FROM sync_renumbered",
+    "SELECT sync_resolve((SELECT min(id) FROM sync_conflict), 'ours')",
+    "SELECT sync_resolve((SELECT max(id) FROM sync_conflict), 'keep both')",
+    "SELECT sync_heard(?1)",
+    "SELECT sync_compact('{\"age\": 0}')",
+    "SELECT sync_seen()",
     /* what follows is only called by the input: it makes or drops whole tables, and takes long */
     "ALTER TABLE tag ADD COLUMN more",
     "SELECT sync_track('note')",
@@ -47,32 +48,35 @@ static const char *const calls[] = {
     "SELECT sync_untrack('person')",
     "SELECT sync_untrack_all()",
     "SELECT sync_track_all()",
+    "SELECT sync_resolve((SELECT min(id) FROM sync_conflict WHERE held), 'theirs')",
+    "SELECT sync_compact()",
+    "SELECT sync_alter('ALTER TABLE note ADD COLUMN more')",
+    "SELECT sync_alter('ALTER TABLE note RENAME COLUMN title TO heading')",
+    "SELECT sync_alter('ALTER TABLE note DROP COLUMN title')",
+    "SELECT sync_alter('ALTER TABLE entry RENAME TO other; ALTER TABLE other RENAME TO entry')",
+    "SELECT sync_alter('CREATE TABLE made(id INTEGER PRIMARY KEY, v UNIQUE); INSERT INTO made SELECT * FROM "
+    "item;"
+    " DROP TABLE item; ALTER TABLE made RENAME TO item')",
+    "SELECT sync_alter('CREATE TABLE made(person, art, PRIMARY KEY(person, art)); INSERT INTO made SELECT * "
+    "FROM cover;"
+    " DROP TABLE cover; ALTER TABLE made RENAME TO cover')",
+    "SELECT sync_alter('DROP TABLE tag')",
 };
-enum { CALLS = sizeof calls / sizeof calls[0], USUAL_CALLS = 15, TELLING = 6, FOLDING = 9 };
+enum { CALLS = sizeof calls / sizeof calls[0], USUAL_CALLS = 21, TELLING = 6, FOLDING = 9 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    sqlite3_stmt *stmt = NULL;
     (void)argc;
     (void)argv;
     fuzz_files();
+    column_count = fuzz_columns(&columns);
     sqlite3 *db = fuzz_open(FUZZ_OURS);
     fuzz_extend(db);
     fuzz_blob(db, "SELECT sync_seen()", NULL, &seen);
     fuzz_close(db);
     db = fuzz_open(FUZZ_THEIRS);
-    FUZZ_CHECK(
-        sqlite3_prepare_v2(db,
-                           "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c"
-                           " WHERE m.type = 'table' AND m.name GLOB 'sync_*' ORDER BY m.name, c.cid",
-                           -1, &stmt, NULL) == SQLITE_OK);
-    while (sqlite3_step(stmt) == SQLITE_ROW) {
-        FUZZ_CHECK(column_count < COLUMNS_MAX);
-        columns[column_count++] = (column){sqlite3_mprintf("%s", sqlite3_column_text(stmt, 0)),
-                                           sqlite3_mprintf("%s", sqlite3_column_text(stmt, 1))};
-    }
-    sqlite3_finalize(stmt);
     fuzz_extend(db);
+    fuzz_blob(db, "SELECT sync_seen()", NULL, &theirs);
     fuzz_blob(db, "SELECT sync_changeset(?1)", &seen, &changeset);
     fuzz_close(db);
     return 0;
@@ -99,7 +103,7 @@ static void bind(sqlite3_stmt *stmt, const sync_value *value)
 }
 
 /* Constraints of our own tables may refuse it: then nothing has been tampered with. */
-static void tamper(sqlite3 *db, unsigned what, const column *c, unsigned which, const sync_value *value)
+static void tamper(sqlite3 *db, unsigned what, const fuzz_column *c, unsigned which, const sync_value *value)
 {
     sqlite3_stmt *stmt = NULL;
     char *sql = what == INSERT ? sqlite3_mprintf("INSERT INTO \"%w\"(\"%w\") VALUES(?1)", c->table, c->name)
@@ -121,7 +125,8 @@ static void tamper(sqlite3 *db, unsigned what, const column *c, unsigned which, 
 
 static void call(sqlite3 *db, size_t number)
 {
-    fuzz_run(db, calls[number], NULL, 0, NULL);
+    bool asks = strchr(calls[number], '?') != NULL;
+    fuzz_run(db, calls[number], asks ? theirs.data : NULL, theirs.len, NULL);
     FUZZ_CHECK(sqlite3_get_autocommit(db) != 0);
 }
 

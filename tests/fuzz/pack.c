@@ -8,7 +8,7 @@
 #include <zstd.h>
 
 /* The smallest tables that zstd has: what counts here is how fast a context is made ready, not how small the frame gets. */
-enum { WINDOW_LOG = 10, TABLE_LOG = 6, CHECK_BYTES = 4 };
+enum { WINDOW_LOG = 10, TABLE_LOG = 6, CHECK_BYTES = 4, SECOND_FORMAT = 0 };
 
 static ZSTD_CCtx *compressor(void)
 {
@@ -25,11 +25,14 @@ static ZSTD_CCtx *compressor(void)
     return zstd;
 }
 
-static void put_frame(sync_buf *to, const void *contents, size_t bytes)
+static void put_frame(sync_buf *to, const uint8_t *contents, size_t bytes)
 {
+    bool second = bytes > 0 && contents[0] == SECOND_FORMAT;
+    contents += second;
+    bytes -= second;
     size_t room = ZSTD_compressBound(bytes);
     sync_buf_put(to, SYNC_MAGIC_CHANGES, SYNC_MAGIC_BYTES);
-    sync_buf_put_u8(to, SYNC_FORMAT_VERSION);
+    sync_buf_put_u8(to, second ? SYNC_FORMAT_VERSION_WHOLE : SYNC_FORMAT_VERSION);
     FUZZ_CHECK(sync_buf_room(to, room));
     size_t size = ZSTD_compress2(compressor(), to->data + to->len, room, contents, bytes);
     FUZZ_CHECK(!ZSTD_isError(size));
@@ -73,6 +76,9 @@ bool fuzz_unpack(const void *blob, size_t bytes, sync_buf *contents)
 {
     if (!begins(blob, bytes, SYNC_MAGIC_CHANGES)) {
         return false;
+    }
+    if (((const uint8_t *)blob)[SYNC_MAGIC_BYTES] == SYNC_FORMAT_VERSION_WHOLE) {
+        sync_buf_put_u8(contents, SECOND_FORMAT);
     }
     ZSTD_DCtx *zstd = ZSTD_createDCtx();
     ZSTD_inBuffer in = {(const uint8_t *)blob + SYNC_PREAMBLE_BYTES, bytes - SYNC_PREAMBLE_BYTES, 0};

@@ -5,9 +5,11 @@
 #include "fuzz.h"
 #include "pack.h"
 
+#include "clock.h"
 #include "clone.h"
 #include "frame.h"
 #include "sync_ext.h"
+#include "value.h"
 
 #include <errno.h>
 #include <linux/limits.h>
@@ -41,16 +43,30 @@ static void put(const char *target, int first, const void *data, size_t bytes)
     FUZZ_CHECK(fclose(file) == 0);
 }
 
-static void put_changeset(const void *blob, size_t bytes)
+/* contents: as fuzz_unpack has it, behind a byte 00 if it is of the second format. */
+static void put_contents(const sync_buf *contents)
+{
+    size_t second = contents->data[0] == 0;
+    put("codec", -1, contents->data, contents->len);
+    put("head", second ? 2 : 0, contents->data + second, contents->len - second);
+    put("apply", -1, contents->data, contents->len);
+}
+
+/* Adds it to `all`, too. */
+static void put_changeset(const void *blob, size_t bytes, sync_buf *all)
 {
     sync_buf contents = {0};
     FUZZ_CHECK(fuzz_unpack(blob, bytes, &contents));
-    put("codec", -1, contents.data, contents.len);
-    put("head", 0, contents.data, contents.len);
-    put("apply", -1, contents.data, contents.len);
+    put_contents(&contents);
+    if (all->len > 0) {
+        sync_buf_put(all, FUZZ_SPLIT, sizeof FUZZ_SPLIT - 1);
+    }
+    sync_buf_put(all, contents.data, contents.len);
+    FUZZ_CHECK(!all->oom);
     sync_buf_free(&contents);
 }
 
+/* What the file gives out: all of it; what the other lacks; that in parts, each by itself and one after the other. */
 static void put_changesets(sqlite3 *db, const sync_buf *seen)
 {
     sync_stream *stream = NULL;
@@ -58,18 +74,22 @@ static void put_changesets(sqlite3 *db, const sync_buf *seen)
     size_t bytes = 0;
     int last = 0;
     char *error = NULL;
-    sync_buf whole = {0};
+    sync_buf whole = {0}, all = {0};
     fuzz_blob(db, "SELECT sync_changeset()", NULL, &whole);
-    put_changeset(whole.data, whole.len);
+    put_changeset(whole.data, whole.len, &all);
     put("codec", -1, whole.data, whole.len);
     fuzz_blob(db, "SELECT sync_changeset(?1)", seen, &whole);
-    put_changeset(whole.data, whole.len);
-    sync_buf_free(&whole);
+    put_changeset(whole.data, whole.len, &all);
+    put("apply", -1, all.data, all.len);
+    sync_buf_reset(&all);
     FUZZ_CHECK(sync_stream_open(db, seen->data, seen->len, 200, 4, &stream, &error) == SQLITE_OK);
     while (last == 0 && sync_stream_next(stream, &part, &bytes, &last, &error) == SQLITE_ROW) {
-        put_changeset(part, bytes);
+        put_changeset(part, bytes, &all);
     }
+    put("apply", -1, all.data, all.len);
     sync_stream_close(stream);
+    sync_buf_free(&whole);
+    sync_buf_free(&all);
 }
 
 /* The first column of each row. */
@@ -84,14 +104,83 @@ static void put_each(sqlite3 *db, const char *target, int first, const char *sql
     sqlite3_finalize(stmt);
 }
 
-/* A clock, written over one in the file by fuzz_tamper: column `clock` comes among the first of the tables with clocks. */
+/* An input of fuzz_tamper that sets a column of ours, in the row `which`, to each value that sql gives, a blob, and calls a function. */
+static void put_tampering(sqlite3 *db, const char *table, const char *name, const char *sql, int call)
+{
+    const fuzz_column *columns;
+    size_t count = fuzz_columns(&columns), where = 0;
+    sqlite3_stmt *stmt = NULL;
+    sync_buf input = {0};
+    while (where < count &&
+           (strcmp(columns[where].table, table) != 0 || strcmp(columns[where].name, name) != 0)) {
+        where++;
+    }
+    FUZZ_CHECK(where < count && sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK);
+    for (uint8_t which = 0; sqlite3_step(stmt) == SQLITE_ROW; which = (uint8_t)((which + 1) % 3)) {
+        sync_value value = {.type = SYNC_INTEGER, .i = sqlite3_column_int64(stmt, 0)};
+        if (sqlite3_column_type(stmt, 0) == SQLITE_BLOB) {
+            value.type = SYNC_BLOB;
+            value.data = sqlite3_column_blob(stmt, 0);
+            value.bytes = (size_t)sqlite3_column_bytes(stmt, 0);
+        }
+        sync_buf_reset(&input);
+        sync_buf_put_u8(&input, 0);
+        sync_buf_put_u8(&input, (uint8_t)where);
+        sync_buf_put_u8(&input, which);
+        sync_value_put(&input, &value);
+        const uint8_t calling[] = {7, (uint8_t)call, 0};
+        sync_buf_put(&input, calling, sizeof calling);
+        FUZZ_CHECK(!input.oom);
+        put("tamper", which & 1, input.data, input.len);
+    }
+    sqlite3_finalize(stmt);
+    sync_buf_free(&input);
+}
+
 static void put_clocks(sqlite3 *db)
 {
-    put_each(db, "clock", 0, "SELECT DISTINCT clock FROM sync_row_1 UNION SELECT clock FROM sync_row_3");
-    put_each(db, "clock", 1, "SELECT DISTINCT clock FROM sync_row_2 UNION SELECT clock FROM sync_hidden_2");
-    put_each(db, "tamper", 0,
-             "SELECT x'000100' || x'0b' || CAST(char(length(clock)) AS BLOB) || clock FROM sync_row_1");
-    put_each(db, "tamper", 1, "SELECT x'051001' || x'00' || x'071200' || x'00' || x'000b00' || zeroblob(2)");
+    static const char tables[] =
+        "SELECT 'SELECT DISTINCT clock FROM ' || group_concat(m.name, ' UNION SELECT clock FROM ') FROM"
+        " sqlite_schema AS m JOIN sync_table ON m.name IN ('sync_row_' || tid, 'sync_hidden_' || tid)"
+        " WHERE type = 'table' AND identity = ";
+    for (int f = 0; f < 2; f++) {
+        sync_buf sql = {0};
+        char *which = sqlite3_mprintf("%s%Q", tables, f == SYNC_BY_ROW ? "row" : "key");
+        FUZZ_CHECK(which != NULL);
+        fuzz_blob(db, which, NULL, &sql);
+        sync_buf_put_u8(&sql, 0);
+        put_each(db, "clock", f, (const char *)sql.data);
+        sync_buf_free(&sql);
+        sqlite3_free(which);
+    }
+}
+
+/* Rows and hidden rows of each table get a clock of another one; vectors that of another column; numbers others. */
+static void put_tamperings(sqlite3 *db)
+{
+    static const char vectors[] =
+        "SELECT seen FROM sync_meta UNION ALL SELECT cursors FROM sync_meta UNION ALL"
+        " SELECT floor FROM sync_meta UNION ALL SELECT met FROM sync_meta UNION ALL"
+        " SELECT seen FROM sync_peer";
+    static const char *const of_vectors[] = {"seen", "cursors", "floor", "met"};
+    const fuzz_column *columns;
+    size_t count = fuzz_columns(&columns);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(columns[i].name, "clock") == 0) {
+            char *sql = sqlite3_mprintf("SELECT clock FROM %s LIMIT 6 OFFSET 1", columns[i].table);
+            FUZZ_CHECK(sql != NULL);
+            put_tampering(db, columns[i].table, "clock", sql, 0);
+            sqlite3_free(sql);
+        }
+    }
+    for (size_t i = 0; i < sizeof of_vectors / sizeof of_vectors[0]; i++) {
+        put_tampering(db, "sync_meta", of_vectors[i], vectors, (int)i);
+    }
+    put_tampering(db, "sync_peer", "seen", vectors, 0);
+    put_tampering(db, "sync_peer", "site", "SELECT site FROM sync_site", 0);
+    put_tampering(db, "sync_peer", "at", "VALUES(-1), (0), (9223372036854775807)", 0);
+    put_tampering(db, "sync_table", "lives", "VALUES(3), (-2), (9223372036854775806)", 0);
+    put_tampering(db, "sync_site", "own", "VALUES(1), (-1), (9223372036854775807)", 0);
 }
 
 /* One message of each type, with a payload where it may have one. */
@@ -157,7 +246,7 @@ static void put_schema(void)
 
 int main(int argc, char **argv)
 {
-    sync_buf seen[FUZZ_FILES] = {{0}, {0}};
+    sync_buf seen[FUZZ_FILES] = {0};
     if (argc != 2) {
         fprintf(stderr, "usage: fuzz_seeds DIRECTORY\n");
         return 2;
@@ -172,17 +261,19 @@ int main(int argc, char **argv)
         put("codec", -1, seen[f].data, seen[f].len);
         put("head", 1, seen[f].data + 5, seen[f].len - 9); /* without magic and check */
         put_clocks(db);
+        put_tamperings(db);
         fuzz_close(db);
     }
     for (int f = 0; f < FUZZ_FILES; f++) {
         sqlite3 *db = fuzz_open((fuzz_file)f);
         fuzz_extend(db);
-        put_changesets(db, &seen[1 - f]);
+        put_changesets(db, &seen[f == FUZZ_OURS ? FUZZ_THEIRS : FUZZ_OURS]);
         fuzz_close(db);
     }
     put_messages(&seen[0], &seen[1]);
     put_schema();
-    sync_buf_free(&seen[0]);
-    sync_buf_free(&seen[1]);
+    for (int f = 0; f < FUZZ_FILES; f++) {
+        sync_buf_free(&seen[f]);
+    }
     return 0;
 }

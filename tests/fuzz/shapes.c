@@ -3,6 +3,7 @@
 
 #include "chance.h"
 #include "fuzz.h"
+#include "history.h"
 #include "sql.h"
 
 #include "env.h"
@@ -125,90 +126,10 @@ static shape shapes[] = {
     {.name = "folded, pages of 2048, auto_vacuum", .page_bytes = 2048, .vacuum = true},
     {.name = "many rows, a tail, pages of 512", .page_bytes = 512, .tail = true, .rows = 50},
     {.name = "many rows, folded, pages of 1024, WAL", .page_bytes = 1024, .wal = true, .rows = 50},
+    {.name = "forgotten deletes, folded, pages of 512", .page_bytes = 512, .forgets = true},
+    {.name = "forgotten deletes, a tail, pages of 1024", .page_bytes = 1024, .tail = true, .forgets = true},
 };
-enum { SHAPES = sizeof shapes / sizeof shapes[0], OURS = 0, THEIRS = 1, FILES = 2 };
-
-static const char schema[] =
-    "CREATE TABLE note(id TEXT PRIMARY KEY, title, body TEXT NOT NULL DEFAULT '', n INTEGER CHECK(n < 100));"
-    "CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT UNIQUE, boss REFERENCES person);"
-    "CREATE TABLE tag(note TEXT COLLATE NOCASE, tag BLOB, person INTEGER REFERENCES person ON DELETE CASCADE,"
-    " weight REAL, PRIMARY KEY(note, tag)) WITHOUT ROWID;"
-    "CREATE TABLE item(id INTEGER PRIMARY KEY, v);";
-
-static const char track[] = "SELECT sync_track('item', '{\"identity\": \"key\"}'); SELECT sync_track_all();";
-
-/* Before tracking; before the exchange; after it. */
-static const char *const writes[FILES][3] = {
-    {"INSERT INTO note VALUES('g', 'genesis', 'ours', 1), ('x', 'only ours', '', 2);"
-     "INSERT INTO person VALUES(1, 'Ada', NULL), (2, 'Bob', 1); INSERT INTO item VALUES(1, 'one');",
-     "INSERT INTO note VALUES('a', 1, 'one', 1), ('b', 1.5, 'two', 2), ('c', x'00ff', 'three', NULL);"
-     "INSERT INTO person VALUES(7, 'Eve', 1), (8, 'Mallory', 7), (9, 'Unique', NULL);"
-     "INSERT INTO tag VALUES('A', x'01', 7, 0.5), ('a', x'02', 8, 1); INSERT INTO item VALUES(2, 'two');",
-     "UPDATE note SET title = 'later' WHERE id = 'a'; DELETE FROM note WHERE id = 'b';"
-     "UPDATE note SET id = 'd' WHERE id = 'c'; DELETE FROM person WHERE id = 8; INSERT INTO item VALUES(3, "
-     "3);"
-     "UPDATE person SET id = 17 WHERE id = 9; INSERT INTO tag VALUES('B', 5, 1, NULL);"
-     "INSERT OR REPLACE INTO person VALUES(20, 'Bob', 1); DELETE FROM item WHERE id = 2;"},
-    {"INSERT INTO note VALUES('g', 'genesis', 'theirs', 3), ('y', 'only theirs', '', 4);"
-     "INSERT INTO person VALUES(1, 'Ada', NULL), (3, 'Carol', 1); INSERT INTO item VALUES(1, 'uno');",
-     "ALTER TABLE note ADD COLUMN extra;"
-     "INSERT INTO note VALUES('a', 'text', 'uno', 10, 'extra'), ('e', NULL, hex(zeroblob(80)), 11, 1e300);"
-     "INSERT INTO person VALUES(7, 'Trent', 1), (10, 'Unique', 7); INSERT INTO tag VALUES('c', x'01', 7, "
-     "2.5);"
-     "INSERT INTO item VALUES(2, 'dos');",
-     "UPDATE note SET body = 'dos', n = -5 WHERE id = 'a'; DELETE FROM note WHERE id = 'e';"
-     "INSERT INTO note(id) VALUES('e'); UPDATE person SET boss = 10 WHERE id = 7; DELETE FROM tag;"
-     "INSERT INTO tag VALUES('C', 7, 10, 9); INSERT INTO person VALUES(12, 'Victor', NULL);"
-     "UPDATE item SET v = 'drei' WHERE id = 2; INSERT INTO person VALUES(20, 'Zoe', 12);"},
-};
-
-static void must(sqlite3 *db, const char *sql)
-{
-    char *error = NULL;
-    if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK) {
-        fprintf(stderr, "%s: %s\n", sql, error);
-        abort();
-    }
-}
-
-static void more_rows(sqlite3 *db, int rows, int from)
-{
-    static const char *const into[] = {"note(id, title, body, n) SELECT 'k' || i, i, 'body', 5",
-                                       "person SELECT i, 'p' || i, 1", "tag SELECT 'k' || i, i, 1, 0.5",
-                                       "item SELECT i, i"};
-    for (size_t i = 0; rows > 0 && i < sizeof into / sizeof into[0]; i++) {
-        char *sql = sqlite3_mprintf("WITH n(i) AS (VALUES(%d) UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
-                                    " INSERT INTO %s FROM n",
-                                    from, from + rows, into[i]);
-        FUZZ_CHECK(sql != NULL);
-        must(db, sql);
-        sqlite3_free(sql);
-    }
-}
-
-/* What `from` has and `to` has not. */
-static void carry(sqlite3 *from, sqlite3 *to)
-{
-    sqlite3_stmt *stmt = NULL;
-    sync_buf seen = {0}, changes = {0};
-    fuzz_blob(to, "SELECT sync_seen()", NULL, &seen);
-    fuzz_blob(from, "SELECT sync_changeset(?1)", &seen, &changes);
-    FUZZ_CHECK(sqlite3_prepare_v2(to, "SELECT sync_apply(?1)", -1, &stmt, NULL) == SQLITE_OK);
-    sqlite3_bind_blob64(stmt, 1, changes.data, changes.len, SQLITE_STATIC);
-    FUZZ_CHECK(sqlite3_step(stmt) == SQLITE_ROW && sqlite3_finalize(stmt) == SQLITE_OK);
-    sync_buf_free(&seen);
-    sync_buf_free(&changes);
-}
-
-static int64_t number(sqlite3 *db, const char *sql)
-{
-    sqlite3_stmt *stmt = NULL;
-    FUZZ_CHECK(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK);
-    FUZZ_CHECK(sqlite3_step(stmt) == SQLITE_ROW);
-    int64_t found = sqlite3_column_int64(stmt, 0);
-    sqlite3_finalize(stmt);
-    return found;
-}
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
 
 /* Whose the pages are, as far as SQLite can tell: only with dbstat also of those that are no roots. */
 static void find_owners(shape *s, sqlite3 *db)
@@ -237,22 +158,14 @@ static void find_owners(shape *s, sqlite3 *db)
     FUZZ_CHECK(sqlite3_finalize(stmt) == SQLITE_OK && ours > 5);
 }
 
-static void begin(const shape *s, int which, const char *path, sqlite3 **db)
+static void begin(const shape *s, const char *path, sqlite3 **db)
 {
-    chance.dice = (uint64_t)which + 1;
     (void)unlink(path);
     FUZZ_CHECK(shapes_open(path, db) == SQLITE_OK);
     char *sql = sqlite3_mprintf("PRAGMA page_size = %d; PRAGMA auto_vacuum = %d; PRAGMA journal_mode = %s;",
                                 s->page_bytes, s->vacuum, s->wal ? "WAL" : "DELETE");
-    FUZZ_CHECK(sql != NULL);
-    must(*db, sql);
+    FUZZ_CHECK(sql != NULL && sqlite3_exec(*db, sql, NULL, NULL, NULL) == SQLITE_OK);
     sqlite3_free(sql);
-    must(*db, schema);
-    must(*db, writes[which][0]);
-    must(*db, track);
-    chance.now_ms += 10;
-    must(*db, writes[which][1]);
-    more_rows(*db, s->rows, 1000 + 100 * which);
 }
 
 /* Closed first, so that the log of a WAL goes into the file. */
@@ -269,57 +182,50 @@ static uint8_t *read_whole(const char *path, size_t *bytes)
     return to;
 }
 
-static void make(shape *s, char paths[FILES][64])
+/* There is one file, as identity() has it. */
+static void forget_witness(void)
 {
-    sqlite3 *db[FILES];
+    witnessed = false;
+}
+
+static void make(shape *s, char paths[HISTORY_FILES][64])
+{
+    history h = {
+        .chance = &chance, .turn = forget_witness, .forgets = s->forgets, .tail = s->tail, .rows = s->rows};
+    sqlite3 *db = NULL;
     chance.now_ms = FUZZ_BEGINNING_MS;
-    witnessed = false;
-    for (int f = 0; f < FILES; f++) {
-        begin(s, f, paths[f], &db[f]);
-        witnessed = false; /* there is one file, as identity() has it */
+    for (int f = 0; f < HISTORY_FILES; f++) {
+        forget_witness();
+        begin(s, paths[f], &h.db[f]);
     }
-    carry(db[OURS], db[THEIRS]);
-    witnessed = false;
-    carry(db[THEIRS], db[OURS]);
-    for (int f = 0; f < FILES; f++) {
-        chance.now_ms += 10;
-        must(db[f], writes[f][2]);
-        more_rows(db[f], s->rows, 5000 + 100 * f);
-        if (f == THEIRS || !s->tail) {
-            witnessed = false;
-            must(db[f], "SELECT sync_fold()");
-        }
+    history_run(&h);
+    forget_witness();
+    fuzz_blob(h.db[HISTORY_OURS], "SELECT sync_seen()", NULL, &s->seen);
+    forget_witness();
+    fuzz_blob(h.db[HISTORY_THEIRS], "SELECT sync_changeset(?1)", &s->seen, &s->delta);
+    fuzz_blob(h.db[HISTORY_THEIRS], "SELECT sync_changeset()", NULL, &s->full);
+    fuzz_blob(h.db[HISTORY_THEIRS], "SELECT sync_seen()", NULL, &s->seen);
+    for (int f = 0; f < HISTORY_FILES; f++) {
+        FUZZ_CHECK(sqlite3_close(h.db[f]) == SQLITE_OK);
     }
-    witnessed = false;
-    fuzz_blob(db[OURS], "SELECT sync_seen()", NULL, &s->seen);
-    witnessed = false;
-    fuzz_blob(db[THEIRS], "SELECT sync_changeset(?1)", &s->seen, &s->delta);
-    fuzz_blob(db[THEIRS], "SELECT sync_changeset()", NULL, &s->full);
-    fuzz_blob(db[THEIRS], "SELECT sync_seen()", NULL, &s->seen);
-    FUZZ_CHECK(number(db[OURS], "SELECT count(*) FROM sync_conflict WHERE held") > 0);
-    FUZZ_CHECK(number(db[OURS], "SELECT sum(pending) FROM sync_status") > 0);
-    FUZZ_CHECK((number(db[OURS], "SELECT sum(tail) FROM sync_status") > 0) == s->tail);
-    for (int f = 0; f < FILES; f++) {
-        FUZZ_CHECK(sqlite3_close(db[f]) == SQLITE_OK);
-    }
-    s->bytes = read_whole(paths[OURS], &s->size);
-    s->other = read_whole(paths[THEIRS], &s->other_size);
+    s->bytes = read_whole(paths[HISTORY_OURS], &s->size);
+    s->other = read_whole(paths[HISTORY_THEIRS], &s->other_size);
     s->page_count = (uint32_t)(s->size / (size_t)s->page_bytes);
     FUZZ_CHECK(s->page_count <= SHAPE_PAGES_MAX);
-    FUZZ_CHECK(sqlite3_open(paths[OURS], &db[OURS]) == SQLITE_OK);
-    find_owners(s, db[OURS]);
-    FUZZ_CHECK(sqlite3_close(db[OURS]) == SQLITE_OK);
-    for (int f = 0; f < FILES; f++) {
+    FUZZ_CHECK(sqlite3_open(paths[HISTORY_OURS], &db) == SQLITE_OK);
+    find_owners(s, db);
+    FUZZ_CHECK(sqlite3_close(db) == SQLITE_OK);
+    for (int f = 0; f < HISTORY_FILES; f++) {
         (void)unlink(paths[f]);
     }
 }
 
 void shapes_make(const char *directory, int only)
 {
-    char paths[FILES][64];
+    char paths[HISTORY_FILES][64];
     install_vfs();
     sync_env_set(&world);
-    for (int f = 0; f < FILES; f++) {
+    for (int f = 0; f < HISTORY_FILES; f++) {
         FUZZ_CHECK(snprintf(paths[f], sizeof paths[f], "%s/made-%d.db", directory, f) < (int)sizeof paths[f]);
     }
     for (int i = 0; i < SHAPES; i++) {

@@ -14,10 +14,11 @@ typedef enum page_owner { PAGE_OF_NOBODY, PAGE_OF_OURS, PAGE_OF_SCHEMA, PAGE_OF_
 typedef struct shape {
     const char *name;
     int page_bytes;
-    bool wal;    /* in WAL mode; everything is checkpointed */
-    bool tail;   /* part of the journal is not folded */
-    bool vacuum; /* auto_vacuum, so that the file has pages of pointers */
-    int rows;    /* so many more in each table */
+    bool wal;     /* in WAL mode; everything is checkpointed */
+    bool tail;    /* part of the journal is not folded */
+    bool vacuum;  /* auto_vacuum, so that the file has pages of pointers */
+    bool forgets; /* deletes are forgotten, here and elsewhere */
+    int rows;     /* so many more in each table */
     /* What shapes_make fills in. */
     uint8_t *bytes;
     size_t size;
