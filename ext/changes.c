@@ -54,9 +54,9 @@ static int add_refs(sync_changes *c, const sync_table *t, sync_error *error)
         if (rc == SYNC_OK && !sync_stamp_is_none(born)) {
             sync_ref ref = {fk->from_col, birth, on_wire(c, born)};
             rc = sync_row_add_ref(&c->out, ref) == SYNC_OK ? SYNC_OK : sync_fail_nomem(error);
-            /* under which number it is shown is for each file to say */
-            *(cell ? &cell->value.i : &c->key[fk->from_col - SYNC_REF_KEY].i) = birth;
         }
+        /* under which number it is shown is for each file to say */
+        *(cell ? &cell->value.i : &c->key[fk->from_col - SYNC_REF_KEY].i) = birth;
     }
     return rc;
 }

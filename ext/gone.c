@@ -125,10 +125,10 @@ static int take_meaning(pass *p, sync_cell *cell, uint32_t parent_tid)
         return SYNC_OK;
     }
     int rc = sync_meant_number(p->s, parent, SYNC_IN_FILE, cell->value.i, &born, &birth, p->error);
+    cell->value.i = rc == SYNC_OK ? birth : cell->value.i;
     if (rc != SYNC_OK || sync_stamp_is_none(born)) {
         return rc;
     }
-    cell->value.i = birth;
     return sync_row_add_ref(&p->row, (sync_ref){cell->col, birth, born}) == SYNC_OK
                ? SYNC_OK
                : sync_fail_nomem(p->error);

@@ -40,7 +40,7 @@ static int keep_meanings(sync_merging *m, const sync_table *t, const sync_value 
         if (parent) {
             rc = sync_meant_number(m->s, parent, SYNC_IN_FILE, v->i, &born, &birth, m->error);
         }
-        if (rc == SYNC_OK && !sync_stamp_is_none(born)) {
+        if (rc == SYNC_OK && (!sync_stamp_is_none(born) || birth != v->i)) {
             sync_ref ref = {fk->from_col, birth, born};
             rc = sync_row_add_ref(row, ref) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
         }
@@ -307,7 +307,8 @@ static int parent_there(sync_merging *m, sync_fk *fk, const sync_table *parent,
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
-/* Is the row shown that these values mean? A key part cannot follow a parent to another number, so there it must have this one. */
+/* Is the row shown that these values mean? A key part cannot follow a parent to another number, so there it must have this one; without a reference it has the number
+** under which the parent is shown, a cell then has that at birth. */
 static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const sync_value *const *values,
                         const sync_row *row, bool *shown)
 {
@@ -324,44 +325,81 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
     int rc = parent_there(m, fk, parent, values, shown);
     if (rc == SYNC_OK && *shown && fk->to_row && values[0]->type == SYNC_INTEGER) {
         rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, values[0]->i, &born, &number, &known, m->error);
-        *shown = sync_stamp_is_none(born);
+        *shown = sync_stamp_is_none(born) && (fk->from_col >= SYNC_REF_KEY || number == values[0]->i);
     }
     return rc;
 }
 
 void sync_parents_at_birth(sync_row *row)
 {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < row->ref_count; i++) {
-        sync_cell *cell = row->refs[i].col < SYNC_REF_KEY ? sync_row_find(row, row->refs[i].col) : NULL;
-        if (cell && cell->carried && cell->value.type == SYNC_INTEGER) {
-            cell->value.i = row->refs[i].number;
+        const sync_ref ref = row->refs[i];
+        sync_cell *cell = ref.col < SYNC_REF_KEY ? sync_row_find(row, ref.col) : NULL;
+        bool carried = cell && cell->carried && cell->value.type == SYNC_INTEGER;
+        if (carried) {
+            cell->value.i = ref.number;
+        }
+        if (!carried || !sync_stamp_is_none(ref.born)) { /* else the number says it */
+            row->refs[kept++] = ref;
         }
     }
+    row->ref_count = kept;
+}
+
+/* Where is the row shown that a number without a reference means, one from before the tracking? Mostly under that number. */
+static int find_old(sync_merging *m, sync_table *parent, int64_t birth, bool *shown, int64_t *number)
+{
+    const sync_value key = {.type = SYNC_INTEGER, .i = birth};
+    sync_stamp born;
+    bool known;
+    *number = birth;
+    int rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, birth, &born, number, &known, m->error);
+    *shown = known && *number == birth && sync_stamp_is_none(born);
+    if (rc == SYNC_OK && !known && sync_stamp_is_none(born)) {
+        rc = sync_base_exists(m->s, parent, &key, shown, m->error);
+    }
+    return rc == SYNC_OK && !*shown ? sync_find_number(m, parent, birth, SYNC_STAMP_NONE, shown, number) : rc;
+}
+
+/* The number under which the row is shown that a cell means. */
+static int renumber_cell(sync_merging *m, const sync_table *t, const sync_fk *fk, sync_table *parent,
+                         const sync_value *key, sync_row *row, sync_cell *cell)
+{
+    const sync_ref *told = meaning(row, fk);
+    const sync_ref meant = told ? *told : (sync_ref){fk->from_col, cell->value.i, SYNC_STAMP_NONE};
+    const sync_value birth = {.type = SYNC_INTEGER, .i = meant.number};
+    bool shown = false;
+    int64_t number = 0;
+    sync_value room;
+    if (parent == t && meant.number == key->i && sync_stamp_equal(meant.born, row->born)) {
+        cell->value.i = sync_claimed(row, NULL, key, &room)->i; /* it refers to itself */
+        return SYNC_OK;
+    }
+    int rc = told ? sync_find_number(m, parent, meant.number, meant.born, &shown, &number)
+                  : find_old(m, parent, meant.number, &shown, &number);
+    shown = shown || (rc == SYNC_OK && m->claims && /* shown next, both in a circle */
+                      sync_claims_trusts(m->claims, parent, &birth, meant.born, &number));
+    if (rc != SYNC_OK || !shown) {
+        return rc;
+    }
+    if (!told && number != meant.number && sync_row_add_ref(row, meant) != SYNC_OK) {
+        return sync_fail_nomem(m->error);
+    }
+    cell->value.i = number;
+    return SYNC_OK;
 }
 
 int sync_parents_renumber(sync_merging *m, const sync_table *t, const sync_value *key, sync_row *row)
 {
     int rc = SYNC_OK;
-    for (uint32_t i = 0; rc == SYNC_OK && row->ref_count && i < m->s->fk_count; i++) {
+    for (uint32_t i = 0; rc == SYNC_OK && i < m->s->fk_count; i++) {
         const sync_fk *fk = &m->s->fks[i];
-        const sync_ref *meant = fk->child_tid == t->tid ? meaning(row, fk) : NULL;
-        sync_table *parent =
-            meant && fk->from_col < SYNC_REF_KEY ? sync_engine_tid(m->s, fk->parent_tid) : NULL;
+        bool about = fk->child_tid == t->tid && fk->to_row && fk->from_col < SYNC_REF_KEY;
+        sync_table *parent = about ? sync_engine_tid(m->s, fk->parent_tid) : NULL;
         sync_cell *cell = parent ? sync_row_find(row, fk->from_col) : NULL;
-        bool shown = false;
-        int64_t number = 0;
-        sync_value room;
-        if (cell == NULL || !cell->carried || cell->value.type != SYNC_INTEGER) {
-            continue;
-        }
-        if (parent == t && meant->number == key->i && sync_stamp_equal(meant->born, row->born)) {
-            cell->value.i = sync_claimed(row, NULL, key, &room)->i; /* it refers to itself */
-        } else {
-            rc = sync_find_number(m, parent, meant->number, meant->born, &shown, &number);
-            const sync_value birth = {.type = SYNC_INTEGER, .i = meant->number};
-            shown = shown || (rc == SYNC_OK && m->claims && /* shown next, both in a circle */
-                              sync_claims_trusts(m->claims, parent, &birth, meant->born, &number));
-            cell->value.i = shown ? number : cell->value.i;
+        if (cell && cell->carried && cell->value.type == SYNC_INTEGER) {
+            rc = renumber_cell(m, t, fk, parent, key, row, cell);
         }
     }
     return rc;
