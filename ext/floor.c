@@ -53,6 +53,7 @@ void sync_floors_meet(sync_floors *f, const sync_table *t, const sync_row *row)
 {
     uint32_t at = (uint32_t)(t - f->s->tables);
     sync_matrix_raise(&f->met, at, row->born.site, row->born.hlc);
+    sync_matrix_raise(&f->met, at, row->origin.site, row->origin.hlc);
     sync_matrix_raise(&f->met, at, row->stamp.site, row->stamp.hlc);
     for (uint32_t i = 0; i < row->count; i++) {
         sync_matrix_raise(&f->met, at, row->cells[i].stamp.site, row->cells[i].stamp.hlc);

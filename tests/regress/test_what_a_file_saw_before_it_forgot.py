@@ -1,13 +1,18 @@
 """A file that has forgotten a delete says that it has seen the row: under an id that it gave up meanwhile, under the table's name before a detour, and
 whatever else is told of the key since. So the row is not revived by those who still have it."""
+import os
 import struct
 import sys
+import time
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
+import rawchanges  # noqa: E402
+from rawchanges import BORN, CLOSE, EXISTS, MORE, ROW, TABLE, vector, zigzag  # noqa: E402
+from rawpeer import varint  # noqa: E402
 from syncfile import SyncTest, exchange  # noqa: E402
 
 SCHEMA = "CREATE TABLE t(id TEXT PRIMARY KEY, v)"
@@ -122,6 +127,22 @@ class Seen(SyncTest):
         self.assertEqual(self.ids(a), [[]])
         exchange(a, c, d)
         self.assertEqual(self.ids(a, c, d), [[], [], []])
+
+    def test_where_a_row_stood_before_it_was_told_of_anew(self):
+        """Its sender does not hold what that stamp is of: until somebody says so, the row's end is not forgotten."""
+        (a,) = self.files("a", SCHEMA, "t")
+        hlc = int(time.time() * 1000) - 5000 << 16
+        row = (bytes([TABLE, 0, ROW | EXISTS | MORE, BORN, 0x81]) + b"1" + varint(0) + zigzag(hlc) + varint((1 << 1 | 1) + 1) + zigzag(-1) + varint(0))
+        matrix = varint(hlc) + varint(0) + varint(0) + varint(0)  # nothing of the second site
+        contents = (varint(2) + os.urandom(32) + varint(1) + rawchanges.table("t", columns=("v",)) + vector(2) + vector(1) + bytes([0, 0, 0])
+                    + vector(2) + vector(2) + row + bytes([CLOSE]) + varint(1) + matrix + varint(1))
+        blob = rawchanges.pack(contents, form=2)
+        a.apply(blob)
+        self.assertEqual(self.ids(a), [["1"]])
+        a.sql("DELETE FROM t")
+        self.assertEqual(self.forget(a), 0)
+        a.apply(blob)
+        self.assertEqual(self.ids(a), [[]])
 
 
 if __name__ == "__main__":
