@@ -209,7 +209,7 @@ void sync_chunk_hide(sync_db *s, sync_chunk *chunk)
 static void build_bulk(const sync_db *s, const sync_table *t, sqlite3_str *sql)
 {
     (void)s;
-    sqlite3_str_appendf(sql, "INSERT INTO main.sync_row_%u(seq, clock, ", t->tid);
+    sqlite3_str_appendf(sql, "INSERT OR FAIL INTO main.sync_row_%u(seq, clock, ", t->tid);
     sync_str_numbers(sql, t, "k%d", ", ");
     sqlite3_str_appendall(sql, ") SELECT seq, clock, ");
     sync_str_numbers(sql, t, "k%d", ", ");

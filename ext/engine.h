@@ -250,6 +250,7 @@ typedef struct sync_db {
     bool wide;  /* the file stores text as UTF-16 */
     bool unfit; /* the last write of a base row was refused because it does not, see sync_base_fits */
     bool outer_children; /* tables that are not tracked refer to tracked ones: their cascades are SQLite's */
+    bool moves_refused;  /* numbers that nothing can refuse were (moves.c): the file is damaged */
     sync_overlay overlay;
     bool overlay_made;       /* its tables are of this schema ... */
     int64_t overlay_objects; /* ... and TEMP had so many objects when they were made */

@@ -187,7 +187,7 @@ static int move_column(batch *b, const sync_table *t, const char *name)
 {
     return sync_exec(
         b->m->s, b->m->error,
-        "UPDATE main.\"%w\" SET \"%w\" = (SELECT new FROM temp.sync_moves WHERE old = \"%w\") WHERE "
+        "UPDATE OR FAIL main.\"%w\" SET \"%w\" = (SELECT new FROM temp.sync_moves WHERE old = \"%w\") WHERE "
         "\"%w\" IN (SELECT old FROM temp.sync_moves)",
         t->name, name, name, name);
 }
@@ -203,10 +203,11 @@ static int move_key(batch *b, const sync_table *t, uint32_t part)
         "WHERE seq IN (SELECT r.seq FROM main.\"%w\" AS b JOIN main.sync_row_%u AS r ON ",
         part + 1, part + 1, t->name, t->tid);
     sync_str_match_base(sql, t, "b", "r");
-    sqlite3_str_appendf(sql,
-                        " WHERE b.\"%w\" IN (SELECT old FROM temp.sync_moves)); UPDATE main.sync_row_%u SET "
-                        "k%u = (SELECT new FROM temp.sync_moves WHERE old = k%u) WHERE (",
-                        t->key_names[part], t->tid, part + 1, part + 1);
+    sqlite3_str_appendf(
+        sql,
+        " WHERE b.\"%w\" IN (SELECT old FROM temp.sync_moves)); UPDATE OR FAIL main.sync_row_%u SET "
+        "k%u = (SELECT new FROM temp.sync_moves WHERE old = k%u) WHERE (",
+        t->key_names[part], t->tid, part + 1, part + 1);
     sync_str_numbers(sql, t, "k%d", ", ");
     sqlite3_str_appendall(sql, ") IN (SELECT ");
     sync_str_keys(sql, t, "\"%w\"", ", ");
@@ -259,21 +260,23 @@ static int move_part(batch *b)
     rc =
         rc == SYNC_OK ? over(b, &b->clocks, "INSERT INTO temp.sync_moves SELECT k2, k1 FROM sync_chunk") : rc;
     rc = rc == SYNC_OK ? move_base(b) : rc;
-    rc = rc == SYNC_OK ? over(b, &b->clocks,
-                              "INSERT INTO main.sync_journal(seq, tid, op, at, k1) SELECT seq, %u, %u * 0, "
-                              "%lld, k1 FROM sync_chunk")
-                       : rc;
+    rc = rc == SYNC_OK
+             ? over(b, &b->clocks,
+                    "INSERT OR FAIL INTO main.sync_journal(seq, tid, op, at, k1) SELECT seq, %u, %u * 0, "
+                    "%lld, k1 FROM sync_chunk")
+             : rc;
     rc = rc == SYNC_OK ? sync_exec(s, b->m->error,
                                    "DELETE FROM main.sync_journal WHERE seq IN (SELECT seq FROM "
                                    "main.sync_row_%u WHERE k1 IN (SELECT old FROM temp.sync_moves)); DELETE "
                                    "FROM main.sync_row_%u WHERE k1 IN (SELECT old FROM temp.sync_moves)",
                                    b->t->tid, b->t->tid)
                        : rc;
-    rc = rc == SYNC_OK ? over(b, &b->stubs,
-                              "INSERT INTO main.sync_hidden_%u(seq, clock, j, k1) SELECT 0, clock, 1 + "
-                              "coalesce((SELECT max(j) FROM main.sync_hidden_%u AS h WHERE h.k1 = c.k1), 0), "
-                              "k1 FROM sync_chunk AS c")
-                       : rc;
+    rc = rc == SYNC_OK
+             ? over(b, &b->stubs,
+                    "INSERT OR FAIL INTO main.sync_hidden_%u(seq, clock, j, k1) SELECT 0, clock, 1 + "
+                    "coalesce((SELECT max(j) FROM main.sync_hidden_%u AS h WHERE h.k1 = c.k1), 0), "
+                    "k1 FROM sync_chunk AS c")
+             : rc;
     s->chunk_keys = 1;
     rc = rc == SYNC_OK ? sync_chunk_write(s, b->t, &b->clocks, b->m->error) : rc;
     b->clocks.count = b->stubs.count = 0;
@@ -296,16 +299,12 @@ static int hand_out(sync_merging *m, const sync_table *t, int64_t highest)
                : rc;
 }
 
-static int move_table(sync_merging *m, sync_table *t, sync_moving *of)
+static int move_table(sync_merging *m, sync_table *t, sync_moving *of, int64_t highest)
 {
     batch b = {.m = m, .t = t};
-    int64_t highest = 0;
-    int rc = sync_renumber_highest(m, t, &highest);
-    rc = rc == SYNC_OK ? sync_orphans_highest(m, t, &highest) : rc;
-    highest = of->highest > highest ? of->highest : highest;
-    bool room = highest < INT64_MAX - (int64_t)of->count;
+    int rc = SYNC_OK;
     qsort(of->numbers, of->count, sizeof *of->numbers, compare);
-    for (uint32_t i = 0; rc == SYNC_OK && room && i < of->count; i++) {
+    for (uint32_t i = 0; rc == SYNC_OK && i < of->count; i++) {
         if (i == 0 || of->numbers[i] != of->numbers[i - 1]) {
             rc = take(&b, of->numbers[i], ++highest);
         }
@@ -313,7 +312,7 @@ static int move_table(sync_merging *m, sync_table *t, sync_moving *of)
             rc = move_part(&b);
         }
     }
-    rc = rc == SYNC_OK && room ? hand_out(m, t, highest) : rc;
+    rc = rc == SYNC_OK ? hand_out(m, t, highest) : rc;
     sync_chunk_free(&b.clocks);
     sync_chunk_free(&b.stubs);
     sync_arena_free(&b.keys);
@@ -321,29 +320,85 @@ static int move_table(sync_merging *m, sync_table *t, sync_moving *of)
     return rc;
 }
 
-/* One table, all or nothing; with nobody's triggers and actions, since all that they would do is done here. */
-static int move_quietly(sync_merging *m, sync_table *t, sync_moving *of)
+/* Can the declaration of a table refuse a number that nobody has had: by CHECK, or by a UNIQUE index on what is made of it? */
+static int is_strict(sync_merging *m, const sync_table *t, int64_t *strict)
+{
+    for (uint32_t u = 0; u < t->unique_count; u++) {
+        *strict = *strict || !t->uniques[u].plain;
+    }
+    return *strict ? SYNC_OK
+                   : sync_query_int(m->s, strict, 1, m->error,
+                                    "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = %Q COLLATE "
+                                    "NOCASE AND sql LIKE '%%CHECK%%') OR EXISTS (SELECT 1 FROM "
+                                    "pragma_table_xinfo(%Q, 'main') WHERE hidden > 1)",
+                                    t->name, t->name);
+}
+
+/* May a constraint refuse that rows of a table get numbers above that one? Not where nothing mentions those numbers yet, since different rows keep different ones. */
+static int may_be_refused(sync_merging *m, const sync_table *t, int64_t highest, bool *may)
+{
+    sync_db *s = m->s;
+    int64_t strict = 0;
+    int rc = is_strict(m, t, &strict);
+    rc = rc == SYNC_OK && !strict
+             ? sync_query_int(s, &strict, 1, m->error,
+                              "SELECT EXISTS (SELECT 1 FROM main.sync_row_%u WHERE k1 > %lld)", t->tid,
+                              (long long)highest)
+             : rc;
+    for (uint32_t i = 0; rc == SYNC_OK && !strict && i < s->fk_count; i++) {
+        const sync_fk *fk = &s->fks[i];
+        const sync_table *child =
+            fk->parent_tid == t->tid && fk->to_row ? sync_engine_tid(s, fk->child_tid) : NULL;
+        rc = child ? is_strict(m, child, &strict) : SYNC_OK;
+        if (rc == SYNC_OK && child && !strict) {
+            rc = sync_query_int(s, &strict, 1, m->error,
+                                "SELECT EXISTS (SELECT 1 FROM main.\"%w\" WHERE \"%w\" > %lld)", child->name,
+                                fk->from[0], (long long)highest);
+        }
+    }
+    *may = strict != 0;
+    return rc;
+}
+
+/* With nobody's triggers and actions, since all that they would do is done here. */
+static int move_quietly(sync_merging *m, sync_table *t, sync_moving *of, int64_t highest)
 {
     sqlite3 *db = m->s->db;
-    int64_t newest = m->newest;
-    int fired = 0, rc = sync_exec(m->s, m->error, "SAVEPOINT sync_moves");
-    if (rc != SYNC_OK) {
-        return rc;
-    }
+    int fired = 0;
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, -1, &fired); /* asks; cannot fail */
     bool quiet =
         sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL) == SQLITE_OK &&
         (!m->foreign_keys || sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL) == SQLITE_OK);
-    rc = quiet ? move_table(m, t, of) : sync_fail_db(m->s, m->error, "triggers");
+    int rc = quiet ? move_table(m, t, of, highest) : sync_fail_db(m->s, m->error, "triggers");
     /* these set flags; they cannot fail where switching them off did not */
     (void)(fired && sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL));
     (void)(m->foreign_keys && sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL));
-    if ((rc & 0xff) == SQLITE_CONSTRAINT) { /* one by one, then: renumber.h */
+    return rc;
+}
+
+/* One table, all or nothing. A savepoint that sees so many pages change makes SQLite keep what it was in a file, and every statement of the transaction after it does too, for
+** each page that it changes: so there is one only where a constraint may refuse the numbers. Then they are given one by one: renumber.h. */
+static int move_all(sync_merging *m, sync_table *t, sync_moving *of)
+{
+    int64_t highest = 0, newest = m->newest;
+    bool may = true;
+    int rc = sync_renumber_highest(m, t, &highest);
+    rc = rc == SYNC_OK ? sync_orphans_highest(m, t, &highest) : rc;
+    highest = of->highest > highest ? of->highest : highest;
+    if (rc != SYNC_OK || highest >= INT64_MAX - (int64_t)of->count) {
+        return rc;
+    }
+    rc = may_be_refused(m, t, highest, &may);
+    rc = rc == SYNC_OK && may ? sync_exec(m->s, m->error, "SAVEPOINT sync_moves") : rc;
+    rc = rc == SYNC_OK ? move_quietly(m, t, of, highest) : rc;
+    bool refused = (rc & 0xff) == SQLITE_CONSTRAINT;
+    if (refused && may) {
         sync_error_clear(m->error);
         m->newest = newest;
         rc = sync_exec(m->s, m->error, "ROLLBACK TO sync_moves");
     }
-    return rc == SYNC_OK ? sync_exec(m->s, m->error, "RELEASE sync_moves") : rc;
+    m->s->moves_refused = m->s->moves_refused || (refused && !may); /* the file is damaged: not again */
+    return rc == SYNC_OK && may ? sync_exec(m->s, m->error, "RELEASE sync_moves") : rc;
 }
 
 int sync_moves_make(sync_moves *moves)
@@ -352,9 +407,9 @@ int sync_moves_make(sync_moves *moves)
     int64_t temporary = 0;
     int rc = sync_query_int(m->s, &temporary, 0, m->error,
                             "SELECT EXISTS (SELECT 1 FROM temp.sqlite_schema WHERE type = 'trigger')");
-    for (uint32_t i = 0; rc == SYNC_OK && !temporary && moves->tables && i < m->s->table_count; i++) {
-        rc = moves->tables[i].count >= MOVES_MIN ? move_quietly(m, &m->s->tables[i], &moves->tables[i])
-                                                 : SYNC_OK;
+    bool able = !temporary && moves->tables && !m->s->moves_refused;
+    for (uint32_t i = 0; rc == SYNC_OK && able && i < m->s->table_count; i++) {
+        rc = moves->tables[i].count >= MOVES_MIN ? move_all(m, &m->s->tables[i], &moves->tables[i]) : SYNC_OK;
     }
     sync_orphans_forget(m); /* what is listed may be shown under other numbers */
     return rc;
