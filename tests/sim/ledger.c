@@ -455,14 +455,16 @@ static bool is_moved(const sim_event *d)
 }
 
 /* Where the delete has been forgotten, a file may bring along a row that it wrote whole without knowing of it; or, if nobody has met it, one
-** from before its tracking. */
+** from before its tracking; or one that two files stamped as theirs, the other of which is deleted. */
 static bool is_brought_along(const checker *c, const sim_event *d)
 {
     for (size_t i = 0; c->forgets && i < event_count; i++) {
         const sim_event *w = &events[i];
         bool genesis = w->verb == VERB_INSERT && transactions[w->transaction].number == 0 &&
                        transactions[w->transaction].actor != transactions[d->transaction].actor;
-        if (w->table == d->table && w->key == d->key && (genesis || (w->rewrites && !before(w, d)))) {
+        bool apart = w->rewrites && !before(w, d);
+        bool twice = doubled && (w->verb == VERB_INSERT || w->rewrites);
+        if (w->table == d->table && w->key == d->key && (genesis || apart || twice)) {
             return true;
         }
     }
