@@ -156,6 +156,7 @@ static void take(peer_config *c, const json_t *root)
     c->key_file = beside(c->path, text_at(json_object_get(root, "tls"), "keyFile"));
     c->create = json_is_true(json_object_get(root, "create"));
     c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));
+    c->links = (size_t)json_integer_value(json_object_get(limits, "links"));
     c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
     c->rule_count = json_array_size(rooms);
     c->rules = peer_new((c->rule_count + 1) * sizeof *c->rules);

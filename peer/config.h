@@ -31,7 +31,7 @@ struct peer_config {
     bool create;
     char *cert_file, *key_file; /* TLS; NULL: none */
     peer_auth *auth;            /* NULL: anybody */
-    size_t open_rooms;
+    size_t open_rooms, links;
     int64_t idle_us;
     peer_config_rule *rules;
     size_t rule_count;

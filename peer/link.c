@@ -11,6 +11,45 @@ enum { YEAR_S = 365 * 86400 }; /* no link lasts so long */
 
 static void on_tick(lws_sorted_usec_list_t *sul);
 
+size_t net_links_max(const peer_options *o)
+{
+    return o->config != NULL ? o->config->links : PEER_LINKS_MAX;
+}
+
+/* An id for the link that is its place in the table of links too, and is not given again soon. */
+static void register_link(net *n, net_link *l)
+{
+    while (n->free_slot < n->slot_count && n->slots[n->free_slot] != NULL) {
+        n->free_slot++;
+    }
+    if (n->free_slot == n->slot_count) {
+        size_t count = n->slot_count == 0 ? 64 : 2 * n->slot_count;
+        net_link **slots = peer_new(count * sizeof(net_link *));
+        if (n->slot_count > 0) {
+            memcpy(slots, n->slots, n->slot_count * sizeof(net_link *));
+        }
+        free(n->slots);
+        n->slots = slots;
+        n->slot_count = count;
+    }
+    n->slots[n->free_slot] = l;
+    l->id = (uint64_t)++n->last_id << 32 | n->free_slot;
+}
+
+static void unregister_link(net *n, const net_link *l)
+{
+    size_t slot = (size_t)(l->id & UINT32_MAX);
+    n->slots[slot] = NULL;
+    n->free_slot = slot < n->free_slot ? slot : n->free_slot;
+}
+
+static net_link *find_link(const net *n, uint64_t id)
+{
+    size_t slot = (size_t)(id & UINT32_MAX);
+    net_link *l = slot < n->slot_count ? n->slots[slot] : NULL;
+    return l != NULL && l->id == id ? l : NULL;
+}
+
 net_link *net_link_new(net *n, net_follow *follow, const char *name)
 {
     net_link *l = peer_new(sizeof *l);
@@ -18,11 +57,15 @@ net_link *net_link_new(net *n, net_follow *follow, const char *name)
     l->follow = follow;
     l->room = follow != NULL ? follow->room : NULL;
     l->grants = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
-    l->id = ++n->last_id;
+    register_link(n, l);
     l->name = peer_strdup(name);
     l->debt = peer_debt_new();
     l->out_end = &l->out;
     l->next = n->links;
+    l->from = &n->links;
+    if (l->next != NULL) {
+        l->next->from = &l->next;
+    }
     n->links = l;
     n->link_count++;
     return l;
@@ -138,11 +181,11 @@ void net_link_gone(net_link *l)
     net *n = l->net;
     net_follow *follow = l->follow;
     bool was_up = l->up_ms != 0 && peer_now_ms() - l->up_ms >= PEER_PING_MS;
-    net_link **at = &n->links;
-    while (*at != l) {
-        at = &(*at)->next;
+    *l->from = l->next;
+    if (l->next != NULL) {
+        l->next->from = l->from;
     }
-    *at = l->next;
+    unregister_link(n, l);
     n->link_count--;
     leave_room(l, l->text[0] != 0 ? l->text : "the connection was lost");
     lws_sul_cancel(&l->tick);
@@ -347,10 +390,7 @@ static void on_tick(lws_sorted_usec_list_t *sul)
 
 void net_link_deliver(net *n, peer_message *m)
 {
-    net_link *l = n->links;
-    while (l != NULL && l->id != m->link) {
-        l = l->next;
-    }
+    net_link *l = find_link(n, m->link);
     if (l == NULL || l->ending) {
         peer_message_free(m);
         return;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct lws_context *volatile signal_context;
@@ -279,9 +280,27 @@ static void wake(void *context)
     lws_cancel_service(n->context);
 }
 
+/* As many open files as the configuration may need, if that is allowed. */
+static void allow_files(const peer_options *o)
+{
+    struct rlimit limit;
+    size_t rooms = o->config != NULL ? o->config->open_rooms : 1;
+    rlim_t wanted = net_links_max(o) + PEER_STRANGERS_MAX + rooms * PEER_ROOM_FILES_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (o->config != NULL && limit.rlim_cur < wanted) {
+        peer_notice("the limits of %s may need %llu open files, and %llu are allowed (ulimit -n)",
+                    o->config->path, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
+    }
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* then connections are refused one by one */
+}
+
 static bool open_context(net *n)
 {
     struct lws_context_creation_info info = {0};
+    allow_files(n->options);
     char *why = net_tls_wrong(n->options);
     if (why != NULL) {
         n->exit = PEER_EXIT_USAGE;
@@ -299,7 +318,8 @@ static bool open_context(net *n)
     info.pt_serv_buf_size = 65536;
     info.timeout_secs = PEER_HELLO_MS / 1000 + 1; /* ours come first: they know what to say */
     info.connect_timeout_secs = info.timeout_secs;
-    info.fd_limit_per_thread = 1024; /* PEER_LINKS_MAX, and connections that are not yet links */
+    /* links, and connections that are not yet links or wait for their end */
+    info.fd_limit_per_thread = (unsigned)(net_links_max(n->options) + PEER_FOLLOW_MAX + PEER_STRANGERS_MAX);
     net_tls_prepare(n->options, &info);
     n->context = lws_create_context(&info);
     n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;
@@ -382,6 +402,7 @@ int peer_net_run(const peer_options *options)
     if (n->resolving == 0) { /* otherwise a name is still being looked up, and its thread will write there */
         peer_queue_free(n->inbox);
         free(n->listen_address);
+        free(n->slots);
         free(n);
     }
     return exit;

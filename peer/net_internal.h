@@ -41,7 +41,7 @@ typedef struct net_follow {
 
 /* One websocket. Lives from the connection's opening (ours: from the attempt) to lws's last callback about it. */
 struct net_link {
-    net_link *next;
+    net_link *next, **from; /* what points to it */
     net *net;
     net_follow *follow; /* NULL: accepted */
     net_room *room;     /* NULL: not yet known */
@@ -78,8 +78,11 @@ struct net {
     int exit;
     net_link *links;
     size_t link_count;
-    uint64_t last_id;
-    int resolving; /* names being looked up */
+    net_link **slots; /* where they are found by their ids: the low half of an id is its place here */
+    size_t slot_count;
+    size_t free_slot; /* none below is free */
+    uint32_t last_id; /* the high half */
+    int resolving;    /* names being looked up */
     net_follow follows[PEER_FOLLOW_MAX];
     lws_sorted_usec_list_t deadline;
     struct lws *listener;
@@ -100,6 +103,7 @@ void net_pinned_ended(net_room *r, const peer_message *m);
 /* ---- link.c */
 
 net_link *net_link_new(net *n, net_follow *follow, const char *name);
+size_t net_links_max(const peer_options *o);        /* of accepted links */
 void net_link_open(net_link *l, struct lws *wsi);   /* the websocket is open; its room is known */
 void net_link_expire(net_link *l, int64_t until_s); /* at that second the link ends; 0: never */
 void net_link_greet(net_link *l); /* the room is open too: announces us, unless that is done */

@@ -12,9 +12,15 @@
 /* The first line of a request, and what came with it: what libwebsockets takes over at most (its rx buffer of 4.1 has 2048 bytes). */
 #define PEER_REQUEST_BYTES_MAX 2048
 
-/* Links of one process, both kinds together. Each costs at most PEER_LINK_QUEUE_BYTES_MAX on the way in and
+/* Links that a process takes, unless its configuration says otherwise. Each costs at most PEER_LINK_QUEUE_BYTES_MAX on the way in and
 ** PEER_WINDOW_BYTES on the way out. */
 #define PEER_LINKS_MAX 256
+
+/* Connections beside the links: that have not asked for an upgrade yet, or are being refused or closed. */
+#define PEER_STRANGERS_MAX 704
+
+/* Files that a room may have open: each connection three (PEER_READERS_MAX and two more), what wakes it, what watches the file. */
+#define PEER_ROOM_FILES_MAX 40
 
 /* URLs one process follows. */
 #define PEER_FOLLOW_MAX 64

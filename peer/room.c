@@ -228,11 +228,31 @@ static void note_heard(peer_room *r, peer_link *l)
 
 static peer_link *find_link(const peer_room *r, uint64_t id)
 {
-    peer_link *l = r->links;
-    while (l != NULL && l->id != id) {
-        l = l->next;
+    size_t slot = (size_t)(id & UINT32_MAX);
+    peer_link *l = slot < r->slot_count ? r->slots[slot] : NULL;
+    return l != NULL && l->id == id ? l : NULL;
+}
+
+static void register_link(peer_room *r, peer_link *l)
+{
+    size_t slot = (size_t)(l->id & UINT32_MAX);
+    if (slot >= r->slot_count) {
+        size_t count = 2 * (slot + 8);
+        peer_link **slots = peer_new(count * sizeof(peer_link *));
+        if (r->slot_count > 0) {
+            memcpy(slots, r->slots, r->slot_count * sizeof(peer_link *));
+        }
+        free(r->slots);
+        r->slots = slots;
+        r->slot_count = count;
     }
-    return l;
+    r->slots[slot] = l;
+    l->next = r->links;
+    l->from = &r->links;
+    if (l->next != NULL) {
+        l->next->from = &l->next;
+    }
+    r->links = l;
 }
 
 static void link_up(peer_room *r, const peer_message *m)
@@ -240,8 +260,7 @@ static void link_up(peer_room *r, const peer_message *m)
     peer_link *l = peer_new(sizeof *l);
     l->id = m->link;
     l->name = peer_strdup(m->text);
-    l->next = r->links;
-    r->links = l;
+    register_link(r, l);
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
     if (!l->takes && (!l->gives || !r->open)) {
@@ -259,11 +278,11 @@ static void link_up(peer_room *r, const peer_message *m)
 
 static void link_down(peer_room *r, peer_link *l)
 {
-    peer_link **at = &r->links;
-    while (*at != l) {
-        at = &(*at)->next;
+    *l->from = l->next;
+    if (l->next != NULL) {
+        l->next->from = l->from;
     }
-    *at = l->next;
+    r->slots[l->id & UINT32_MAX] = NULL;
     peer_outgoing_end(l);
     peer_incoming_forget(r, l);
     note_heard(r, l);
@@ -572,6 +591,7 @@ void peer_room_join(peer_room *room)
     peer_queue_free(room->inbox);
     sync_buf_free(&room->seen);
     free(room->strangers);
+    free(room->slots);
     close(room->event_fd);
     free(room);
 }

@@ -20,7 +20,7 @@ typedef struct peer_assembly {
 
 /* One link as the worker sees it. Made by PEER_LINK_UP, freed by PEER_LINK_DOWN. */
 typedef struct peer_link {
-    struct peer_link *next;
+    struct peer_link *next, **from; /* what points to it */
     uint64_t id;
     char *name;     /* for people */
     bool closing;   /* the network was asked to close it: nothing more is read or sent */
@@ -109,6 +109,8 @@ struct peer_room {
     peer_database database;
     peer_watch *watch;
     peer_link *links;
+    peer_link **slots; /* where they are found by the low half of their ids */
+    size_t slot_count;
     peer_part *parts; /* in order of arrival */
     peer_part **parts_end;
 

@@ -96,7 +96,7 @@ unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
 {
     const net_room *r = find(n, name);
     const peer_config *config = n->options->config;
-    if (n->stopping || n->link_count >= PEER_LINKS_MAX) {
+    if (n->stopping || n->link_count >= net_links_max(n->options)) {
         lws_snprintf(why, why_bytes, "no more connections are taken just now");
         return HTTP_STATUS_SERVICE_UNAVAILABLE;
     }

@@ -102,6 +102,32 @@ class Serving(Rooms):
         peer.wait_event("closed", room="red")
         self.assertTrue(self.path("green.db").exists())
 
+    def test_no_more_links_than_allowed(self):
+        peer = self.serve_rooms(limits={"links": 2})
+        (_, first), _ = self.join(peer, "red", "one.db"), self.join(peer, "blue", "two.db")
+        status, _, err = self.run_peer("clone", self.url(peer, "red"), self.path("three.db"))
+        self.assertEqual((status, "no more connections just now" in err), (9, True), err)
+        first.stop()
+        eventually(lambda: self.run_peer("clone", self.url(peer, "red"), self.path("three.db"))[0] == 0, "there is room for another")
+
+    def test_many_links(self):
+        """They come and go in any order; what is written reaches those that are there."""
+        peer = self.serve_rooms(limits={"links": 400})
+        links = []
+        for i in range(300):
+            links.append(rawpeer.RawPeer(peer.port, f"/red{i % 3}"))
+            links[-1].send(rawpeer.announce(f"red{i % 3}"))
+        for link in links:
+            link.expect(rawpeer.ANNOUNCE)
+        for link in links[::2] + links[150::3]:
+            link.close()
+        db, _ = self.join(peer, "red0")
+        self.write(db, "one")
+        self.wait_notes(self.path("db/red0.db"), "one")
+        for link in links:
+            link.close()
+        self.assertEqual(peer.stop(), 0)
+
     def test_the_process_ends_with_rooms_open(self):
         peer = self.serve_rooms(limits={"idleSeconds": 3600})
         dbs = [self.join(peer, f"room{i}")[0] for i in range(5)]
@@ -263,7 +289,7 @@ class Configuration(Rooms):
         self.wrong("[]", "c.json: /: it is of type array, and must be object")
         self.wrong('{"dbFolder": 3}', "/dbFolder: it is of type integer, and must be string")
         self.wrong('{"dbFolder": "db", "dbfolder": "db"}', '"dbfolder" is no key here; known are listen, dbFolder,')
-        self.wrong('{"dbFolder": "db", "limits": {"rooms": 1}}', '/limits: "rooms" is no key here; known are openRooms, idleSeconds')
+        self.wrong('{"dbFolder": "db", "limits": {"rooms": 1}}', '/limits: "rooms" is no key here; known are openRooms, links, idleSeconds')
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 0}}', "/limits/openRooms: 0 is below 1")
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 513}}', "/limits/openRooms: 513 is above 512")
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 1.5}}', "/limits/openRooms: it is of type number, and must be integer")
