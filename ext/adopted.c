@@ -83,7 +83,7 @@ static int hold_one(sync_merging *m, const sync_claim *one, const sync_fk *fk)
     if (rc == SYNC_OK && slot.shown) {
         sqlite3_snprintf(sizeof why, why, "%s(%s) refers to a row of %s that is not shown here", one->t->name,
                          fk->from[0], sync_engine_tid(m->s, fk->parent_tid)->name);
-        rc = sync_hold(m, one->t, one->key, &row, &slot, "foreign key", why, NULL);
+        rc = sync_hold(m, one->t, one->key, &row, &slot, "foreign key", why);
     }
     sync_row_free(&row);
     return rc;

@@ -114,9 +114,11 @@ static int load_occupant(sync_merging *m, sync_table *t, const sync_listed *one,
 static int load_delete(sync_merging *m, const sync_missing *missing, sync_row *against)
 {
     sync_slot slot;
-    int rc = missing->parent && missing->has_key
-                 ? sync_find(m, missing->parent, missing->key, missing->born, against, &slot)
-                 : SYNC_OK;
+    bool gone = false;
+    int rc = sync_parents_gone(m, missing, &gone);
+    if (rc == SYNC_OK && gone) {
+        rc = sync_find(m, missing->parent, missing->key, missing->born, against, &slot);
+    }
     if (rc == SYNC_OK && sync_row_alive(against)) {
         sync_row_reset(against);
     }
@@ -146,29 +148,27 @@ static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
     sync_value room;
     sync_missing missing = {.from = 0};
     bool lacks = strcmp(one->reason, "foreign key") == 0;
-    int rc = sync_find(m, t, one->key, one->born, &row, &slot);
+    bool number = strcmp(one->reason, "number") == 0, unique = strcmp(one->reason, "unique") == 0;
+    int rc = (number ? sync_find : sync_find_listed)(m, t, one->key, one->born, &row, &slot);
     if (rc != SYNC_OK || !slot.was_held) { /* it has been settled */
         sync_row_free(&row);
         return rc;
     }
-    bool number = strcmp(one->reason, "number") == 0, unique = strcmp(one->reason, "unique") == 0;
-    if (row.held && (number || unique || lacks)) {
+    if (row.held && number) { /* before its parents are looked for, and whoever has its number is forgotten */
+        rc = load_occupant(m, t, one, &row, &against);
+    }
+    if (rc == SYNC_OK && row.held && (number || unique || lacks)) {
         rc = sync_parents_missing(m, t, sync_claimed(&row, &slot, one->key, &room), &row, &slot, &missing);
     }
     if (rc == SYNC_OK && !lacks && missing.why[0]) { /* it competes for nothing, whatever it was listed for */
         lacks = true;
+        sync_row_reset(&against);
         rc = sync_conflict_restate(m, t, one->key, &row, "foreign key", missing.why);
-    }
-    if (rc == SYNC_OK && row.held && number && !lacks) {
-        /* whoever was shown under its number has been forgotten over its parents */
-        rc = sync_find(m, t, one->key, one->born, &row, &slot);
     }
     if (rc == SYNC_OK && !row.held) {
         rc = load_shown(m, t, sync_lies(&slot, one->key, &room), &row, &against);
     } else if (rc == SYNC_OK && lacks) {
         rc = load_delete(m, &missing, &against);
-    } else if (rc == SYNC_OK && number) {
-        rc = load_occupant(m, t, one, &row, &against);
     } else if (rc == SYNC_OK && unique) {
         rc = load_clashing(m, t, one, &row, &slot, &against);
     }
@@ -178,16 +178,14 @@ static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
     return rc;
 }
 
-int sync_against_complete(sync_merging *m, sync_table *t)
+int sync_against_complete(sync_merging *m, sync_table *t, bool all)
 {
-    sync_listed one = {.id = 0};
-    int rc = t->missing ? SQLITE_DONE : SQLITE_ROW;
-    while (rc == SQLITE_ROW) {
-        rc = sync_conflict_next(m, t, INT64_MAX, true, &one);
-        if (rc == SQLITE_ROW) {
-            rc = complete(m, t, &one);
-            rc = rc == SYNC_OK ? SQLITE_ROW : rc;
-        }
+    sync_listing listing = {.of = all ? SYNC_LISTED_LACKING : SYNC_LISTED_UNTOLD, .upto = INT64_MAX};
+    const sync_listed *one;
+    int rc = t->missing ? SQLITE_DONE : SYNC_OK;
+    while (rc == SYNC_OK && (rc = sync_conflict_next(m, t, &listing, &one)) == SQLITE_ROW) {
+        rc = complete(m, t, one);
     }
+    sync_conflict_end(&listing);
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }

@@ -295,7 +295,7 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key, const sync_
         a->changed += taken;
         return rc;
     }
-    rc = sync_find(m, t, key, a->remote.born, &a->local, &slot);
+    rc = sync_find_arrived(m, t, key, &a->remote, &a->local, &slot);
     if (rc == SYNC_OK && forgot && a->local.cl == 0) {
         return sync_floors_pass(m, t, key, &a->remote, &slot);
     }
@@ -571,7 +571,7 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
         rc = sync_lane_end(&a.lane, &a.m, rc);
         rc =
             rc == SYNC_OK && a.head->wholes && sync_decoder_closing(a.decoder) ? sweep_wholes(&a, error) : rc;
-        rc = rc == SYNC_OK && a.changed ? sync_settle(&a.m) : rc;
+        rc = rc == SYNC_OK ? sync_settle(&a.m) : rc;
         rc = sync_merging_end(&a.m, rc);
         int restored = sync_engine_cache_restore(s, cache, error);
         rc = rc == SYNC_OK ? restored : rc;
@@ -584,7 +584,7 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
         s->folded = a.m.newest;
-        rc = closing ? sync_renumber(s, error) : SYNC_OK;
+        rc = closing ? sync_renumber(s, a.m.stirred || a.head->part > 0, error) : SYNC_OK;
     }
     if (rc == SYNC_OK) {
         rc = sync_parts_note(s, a.head, closing != NULL, error);

@@ -157,10 +157,13 @@ int sync_claims_listed(sync_claims *list, sync_table *t, bool held, const char *
     sync_merging *m = list->m;
     sqlite3_stmt *stmt;
     uint32_t at;
-    int rc =
-        sync_borrow(m->s, &stmt, m->error,
-                    "SELECT raw_key, clock_key, reason = 'foreign key', at FROM main.sync_conflict WHERE "
-                    "tid = ?1 AND held = ?2 AND (?3 IS NULL OR reason = ?3) ORDER BY id");
+    int rc = sync_conflict_flush(m);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_borrow(m->s, &stmt, m->error,
+                     "SELECT raw_key, clock_key, reason = 'foreign key', at FROM main.sync_conflict WHERE "
+                     "tid = ?1 AND held = ?2 AND (?3 IS NULL OR reason = ?3) ORDER BY id");
     if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int(stmt, 2, held) ||
                           sqlite3_bind_text(stmt, 3, reason, -1, SQLITE_STATIC))) {
         rc = sync_fail_db(m->s, m->error, NULL);

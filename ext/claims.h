@@ -22,7 +22,7 @@ typedef struct sync_claim {
     bool left;          /* nothing shown is in its way so far */
     bool stays;         /* see sync_claims_support */
     bool wins;          /* it is to be shown */
-    uint32_t number_to; /* another one, that wins, has its number: index + 1 */
+    bool outdated;      /* another one, that wins, has its number */
     bool refused;       /* it cannot be shown, whoever else is */
     const char *reason; /* and why, as sync_conflict has it; NULL: it is listed with that */
     const char *detail;

@@ -141,23 +141,21 @@ int sync_clash_displaced(sync_merging *m, sync_table *t, const sync_value *key, 
     return rc == SYNC_OK ? undo : rc;
 }
 
-/* Does the row rank above the shown row of that key? If not, `other` is that row's whole content. */
+/* Does the row rank above the shown row of that key, which is `other`? */
 static int outranks(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                     const sync_value *clash, sync_row *other, sync_slot *slot, bool *above)
 {
-    bool exists = false;
     int rc = sync_find_shown(m, t, clash, other, slot);
     if (rc == SYNC_OK) {
         int order =
             sync_stamp_compare(&m->s->sites, sync_clash_rank(m, t, row), sync_clash_rank(m, t, other));
         *above = (order ? order : sync_clash_compare_keys(t, key, clash)) > 0;
-        rc = rc == SYNC_OK ? sync_parents_load(m, t, clash, other, NULL, &exists) : rc;
     }
     return rc;
 }
 
 int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, bool shown,
-                      bool *wins, sync_row *winner)
+                      bool *wins)
 {
     sync_value **list = NULL;
     uint32_t count = 0, others = 0;
@@ -172,11 +170,9 @@ int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, con
                 continue;
             }
             rc = outranks(m, t, key, row, list[i], &other, &slot, wins);
-            if (rc == SYNC_OK && !*wins) {
-                rc = sync_row_copy(winner, &other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
-            } else if (rc == SYNC_OK && holding && slot.shown) {
+            if (rc == SYNC_OK && *wins && holding && slot.shown) {
                 rc = sync_hold(m, t, sync_known_by(&other, &slot, list[i], &room), &other, &slot, "unique",
-                               "another row has the same value under a UNIQUE index", row);
+                               "another row has the same value under a UNIQUE index");
                 others++;
             }
             sync_row_free(&other);

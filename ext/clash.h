@@ -5,10 +5,10 @@
 #include "merging.h"
 
 /* Called when a UNIQUE index refused `row` (every cell carried; key: as it is shown, or claims to be). *wins: all that were in its way ranked lower (highest stamp of the indexed
-** cells, then key) and are held now: the row can be written. Otherwise `winner` is the content of one that ranks higher (or empty).
+** cells, then key) and are held now: the row can be written.
 ** shown: the row is in the base table already, with other values. */
 int sync_clash_settle(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row, bool shown,
-                      bool *wins, sync_row *winner);
+                      bool *wins);
 
 /* What clashing rows are compared by, the highest being shown: stamps of indexed cells, then keys. */
 sync_stamp sync_clash_rank(const sync_merging *m, const sync_table *t, const sync_row *row);

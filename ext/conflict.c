@@ -7,6 +7,18 @@
 
 #include <string.h>
 
+/* Entries are cleared by few: a statement that changes more than 64 KiB of pages, and that a trigger may abort, makes SQLite write its statement journal to a file, also for all that follow. */
+enum { LISTED_AHEAD = 256, CLEARED_MAX = 16 };
+
+/* A write to the list, which nothing else depends on. */
+static int run(sync_merging *m, sqlite3_stmt *stmt)
+{
+    int64_t before = sqlite3_total_changes64(m->s->db);
+    int rc = sync_run(m->s, stmt, m->error);
+    sync_find_apart(m, NULL, before);
+    return rc;
+}
+
 /* One row state, found again whatever its number shows: the key under its collations, and the birth of an identity row. */
 static void state_key(sync_buf *buf, const sync_merging *m, const sync_table *t, const sync_value *key,
                       const sync_row *row)
@@ -73,7 +85,7 @@ static int respell(sync_merging *m, const sync_table *t, const sync_value *key, 
                                   sqlite3_bind_int64(stmt, 2, sqlite3_column_int64(each, 2)))) {
                 rc = sync_fail_db(m->s, m->error, NULL);
             }
-            rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
+            rc = rc == SYNC_OK ? run(m, stmt) : rc;
             sync_return(m->s, stmt);
         }
     }
@@ -201,16 +213,42 @@ static int take_off(sync_merging *m, const sync_table *t, const sync_value *key,
         rc = sqlite3_bind_blob64(stmt, 1, id.data, id.len, SQLITE_STATIC) ||
                      sqlite3_bind_text(stmt, 2, reason, -1, SQLITE_STATIC)
                  ? sync_fail_db(m->s, m->error, NULL)
-                 : sync_run(m->s, stmt, m->error);
+                 : run(m, stmt);
     }
     sync_return(m->s, stmt);
     sync_buf_free(&id);
     return rc;
 }
 
+int sync_conflict_flush(sync_merging *m)
+{
+    sync_db *s = m->s;
+    sqlite3_stmt *stmt;
+    if (m->cleared.count == 0) {
+        return SYNC_OK;
+    }
+    int rc =
+        sync_borrow(s, &stmt, m->error,
+                    "DELETE FROM main.sync_conflict WHERE id IN (SELECT c.id FROM sync_chunk AS x CROSS "
+                    "JOIN main.sync_conflict AS c ON c.tid = x.seq AND c.clock_key = x.clock WHERE c.held)");
+    s->chunk = &m->cleared;
+    rc = rc == SYNC_OK ? run(m, stmt) : rc;
+    sync_return(s, stmt);
+    sync_chunk_hide(s, &m->cleared);
+    return rc;
+}
+
 int sync_conflict_clear(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row)
 {
-    return take_off(m, t, key, row, NULL);
+    static const sync_value none = {.type = SYNC_NULL};
+    sync_chunk *chunk = &m->cleared;
+    if (!t->normal_keys) { /* other rows' entries may come under other spellings meanwhile */
+        return take_off(m, t, key, row, NULL);
+    }
+    int rc = chunk->count == CLEARED_MAX ? sync_conflict_flush(m) : SYNC_OK;
+    size_t before = chunk->clocks.len;
+    state_key(&chunk->clocks, m, t, key, row);
+    return rc == SYNC_OK ? sync_chunk_add(chunk, &none, t->tid, chunk->clocks.len - before, m->error) : rc;
 }
 
 int sync_conflict_unlist(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
@@ -249,13 +287,32 @@ static int64_t new_id(const sync_merging *m)
     return m->newest + (int64_t)m->s->count;
 }
 
-int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
-                      const sync_row *against, bool held, const char *reason, const char *detail)
+/* Bindings of the last time are gone then. */
+static int begin_list(sync_merging *m)
+{
+    int rc = SYNC_OK;
+    if (m->lister == NULL) {
+        rc = sync_borrow(m->s, &m->lister, m->error,
+                         "INSERT INTO main.sync_conflict(tbl, key, reason, detail, held, ours, theirs, "
+                         "our_stamp, their_stamp, our_site, their_site, at, tid, clock_key, raw_key, id)"
+                         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)");
+        rc = rc == SYNC_OK ? sync_query_int(m->s, &m->last_listed, 0, m->error,
+                                            "SELECT max(id) FROM main.sync_conflict")
+                           : rc;
+    }
+    if (rc == SYNC_OK && sqlite3_clear_bindings(m->lister) != SQLITE_OK) {
+        rc = sync_fail_db(m->s, m->error, NULL);
+    }
+    return rc;
+}
+
+/* Both sides may be left to sync_against_complete: told false. */
+static int list(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                const sync_row *against, bool held, bool told, const char *reason, const char *detail)
 {
     sync_buf id = {0}, json = {0}, raw = {0};
-    sqlite3_stmt *stmt = NULL;
     bool own = newest_stamp(m, t, row).site == m->s->own_site;
-    int rc = held ? sync_conflict_clear(m, t, key, row) : SYNC_OK;
+    int rc = sync_conflict_flush(m);
     rc = rc == SYNC_OK ? entry_key(&id, m, t, key, row) : rc;
     rc = rc == SYNC_OK ? put_key(&json, m, t, key, row) : rc;
     for (uint32_t i = 0; i < t->key_count; i++) {
@@ -264,14 +321,10 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
     if (rc == SYNC_OK && (json.oom || raw.oom)) {
         rc = sync_fail_nomem(m->error);
     }
-    rc = rc == SYNC_OK
-             ? sync_borrow(m->s, &stmt, m->error,
-                           "INSERT INTO main.sync_conflict(tbl, key, reason, detail, held, ours, "
-                           "theirs, our_stamp, their_stamp,"
-                           " our_site, their_site, at, tid, clock_key, raw_key, id)"
-                           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-                           " max(?16, 1 + coalesce((SELECT max(id) FROM main.sync_conflict), 0)))")
-             : rc;
+    rc = rc == SYNC_OK ? begin_list(m) : rc;
+    sqlite3_stmt *stmt = m->lister;
+    int64_t next = new_id(m);
+    next = next > m->last_listed ? next : m->last_listed + 1;
     if (rc == SYNC_OK &&
         (sqlite3_bind_text(stmt, 1, t->name, -1, SQLITE_STATIC) || bind_buf(stmt, 2, &json) ||
          sqlite3_bind_text(stmt, 3, reason, -1, SQLITE_STATIC) ||
@@ -279,17 +332,32 @@ int sync_conflict_add(sync_merging *m, const sync_table *t, const sync_value *ke
          sqlite3_bind_int64(stmt, 12, m->now_ms) || sqlite3_bind_int64(stmt, 13, t->tid) ||
          sqlite3_bind_blob64(stmt, 14, id.data, id.len, SQLITE_STATIC) ||
          sqlite3_bind_blob64(stmt, 15, raw.data, raw.len, SQLITE_STATIC) ||
-         sqlite3_bind_int64(stmt, 16, new_id(m)))) {
+         sqlite3_bind_int64(stmt, 16, next))) {
         rc = sync_fail_db(m->s, m->error, NULL);
     }
-    rc = rc == SYNC_OK ? bind_side(m, stmt, 6, t, own ? row : against) : rc;
-    rc = rc == SYNC_OK ? bind_side(m, stmt, 7, t, own ? against : row) : rc;
-    rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
-    sync_return(m->s, stmt);
+    rc = rc == SYNC_OK && told ? bind_side(m, stmt, 6, t, own ? row : against) : rc;
+    rc = rc == SYNC_OK && told ? bind_side(m, stmt, 7, t, own ? against : row) : rc;
+    rc = rc == SYNC_OK ? run(m, stmt) : rc;
+    m->last_listed = rc == SYNC_OK ? next : m->last_listed;
     sync_buf_free(&id);
     sync_buf_free(&json);
     sync_buf_free(&raw);
     return rc;
+}
+
+int sync_conflict_hold(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                       bool fresh, bool told, const char *reason, const char *detail)
+{
+    m->listed[t - m->s->tables] = m->listed[t - m->s->tables] || !told;
+    int rc = fresh ? SYNC_OK : take_off(m, t, key, row, NULL);
+    rc = rc == SYNC_OK ? list(m, t, key, row, NULL, true, told, reason, detail) : rc;
+    return rc;
+}
+
+int sync_conflict_note(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
+                       const sync_row *against, const char *reason, const char *detail)
+{
+    return list(m, t, key, row, against, false, true, reason, detail);
 }
 
 int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value *key, const sync_row *row,
@@ -314,7 +382,7 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
                           sqlite3_bind_text(stmt, 3, detail, -1, SQLITE_STATIC))) {
         rc = sync_fail_db(m->s, m->error, NULL);
     }
-    rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
+    rc = rc == SYNC_OK ? run(m, stmt) : rc;
     sync_return(m->s, stmt);
     sync_buf_free(&id);
     sync_buf_free(&json);
@@ -354,39 +422,84 @@ int sync_conflict_key(sync_merging *m, const sync_table *t, sync_value raw, sync
                : SYNC_OK;
 }
 
-int sync_conflict_next(sync_merging *m, const sync_table *t, int64_t upto, bool lacking, sync_listed *one)
+/* The entry that stmt stands on. */
+static int take_listed(sync_merging *m, const sync_table *t, sync_listing *listing, sqlite3_stmt *stmt)
+{
+    sync_listed *one = &listing->list[listing->count];
+    sync_value key[SYNC_KEY_COLUMNS_MAX];
+    const char *reason = NULL;
+    int rc = sync_column_text(stmt, 1, &reason, m->error);
+    *one = (sync_listed){.id = sqlite3_column_int64(stmt, 0), .at = sqlite3_column_int64(stmt, 4)};
+    sqlite3_snprintf(sizeof one->reason, one->reason, "%s", reason ? reason : "");
+    rc = rc == SYNC_OK ? sync_conflict_key(m, t, sync_column_value(stmt, 2), sync_column_value(stmt, 3), key,
+                                           &one->born)
+                       : rc;
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    one->key = sync_arena_alloc(&listing->arena, t->key_count * sizeof *one->key);
+    for (uint32_t i = 0; one->key && i < t->key_count; i++) {
+        one->key = sync_arena_value(&listing->arena, &key[i], &one->key[i]) ? one->key : NULL;
+    }
+    listing->read = one->id;
+    listing->count++;
+    return one->key ? SYNC_OK : sync_fail_nomem(m->error);
+}
+
+static int read_listed(sync_merging *m, const sync_table *t, sync_listing *listing)
 {
     sqlite3_stmt *stmt;
-    sync_value key[SYNC_KEY_COLUMNS_MAX];
-    sync_arena_reset(&m->arena);
-    int rc = sync_borrow(
+    uint32_t room = listing->one_by_one ? 1 : LISTED_AHEAD;
+    if (listing->list == NULL && (listing->list = sync_alloc(room * sizeof *listing->list)) == NULL) {
+        return sync_fail_nomem(m->error);
+    }
+    sync_arena_reset(&listing->arena);
+    listing->count = listing->at = 0;
+    int rc = sync_conflict_flush(m);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
+    rc = sync_borrow(
         m->s, &stmt, m->error,
-        "SELECT id, reason, raw_key, clock_key FROM main.sync_conflict"
-        " WHERE +tid = ?1 AND id > ?2 AND id <= ?3 AND held AND (NOT ?4 OR reason IN ('number', 'unique')"
+        "SELECT id, reason, raw_key, clock_key, at FROM main.sync_conflict WHERE +tid = ?1 AND id > ?2 AND "
+        "id "
+        "<= ?3 AND held AND CASE ?4 WHEN %d THEN 1 WHEN %d THEN reason IN ('number', 'foreign key') WHEN %d "
+        "THEN coalesce(ours, theirs) IS NULL ELSE reason IN ('number', 'unique')"
         " OR coalesce(ours, theirs) IS NULL"
-        " OR ((ours IS NULL OR theirs IS NULL) AND (our_stamp IS NULL OR their_stamp IS NULL)))"
-        " ORDER BY id LIMIT 1");
-    if (rc == SYNC_OK && (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int64(stmt, 2, one->id) ||
-                          sqlite3_bind_int64(stmt, 3, upto) || sqlite3_bind_int(stmt, 4, lacking))) {
+        " OR ((ours IS NULL OR theirs IS NULL) AND (our_stamp IS NULL OR their_stamp IS NULL)) END"
+        " ORDER BY id LIMIT ?5",
+        SYNC_LISTED_ALL, SYNC_LISTED_NUMBERS, SYNC_LISTED_UNTOLD);
+    if (rc == SYNC_OK &&
+        (sqlite3_bind_int64(stmt, 1, t->tid) || sqlite3_bind_int64(stmt, 2, listing->read) ||
+         sqlite3_bind_int64(stmt, 3, listing->upto) || sqlite3_bind_int(stmt, 4, (int)listing->of) ||
+         sqlite3_bind_int(stmt, 5, (int)room))) {
         rc = sync_fail_db(m->s, m->error, NULL);
     }
-    rc = rc == SYNC_OK ? sync_step(m->s, stmt, m->error) : rc;
-    if (rc == SQLITE_ROW) {
-        const char *reason = NULL;
-        one->id = sqlite3_column_int64(stmt, 0);
-        rc = sync_column_text(stmt, 1, &reason, m->error);
-        sqlite3_snprintf(sizeof one->reason, one->reason, "%s", reason ? reason : "");
-        rc = rc != SYNC_OK ? rc
-                           : sync_conflict_key(m, t, sync_column_value(stmt, 2), sync_column_value(stmt, 3),
-                                               key, &one->born);
-        one->key = rc == SYNC_OK ? sync_arena_alloc(&m->arena, t->key_count * sizeof *one->key) : NULL;
-        for (uint32_t i = 0; one->key && i < t->key_count; i++) {
-            one->key = sync_arena_value(&m->arena, &key[i], &one->key[i]) ? one->key : NULL;
-        }
-        rc = rc != SYNC_OK ? rc : one->key ? SQLITE_ROW : sync_fail_nomem(m->error);
+    while (rc == SYNC_OK && (rc = sync_step(m->s, stmt, m->error)) == SQLITE_ROW) {
+        rc = take_listed(m, t, listing, stmt);
     }
     sync_return(m->s, stmt);
-    return rc;
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+int sync_conflict_next(sync_merging *m, const sync_table *t, sync_listing *listing, const sync_listed **one)
+{
+    int rc = SYNC_OK;
+    sync_arena_reset(&m->arena);
+    if (listing->at == listing->count) {
+        rc = read_listed(m, t, listing);
+    }
+    if (rc == SYNC_OK && listing->count == 0) {
+        return SQLITE_DONE;
+    }
+    *one = &listing->list[listing->at++];
+    return rc == SYNC_OK ? SQLITE_ROW : rc;
+}
+
+void sync_conflict_end(sync_listing *listing)
+{
+    sync_free(listing->list);
+    sync_arena_free(&listing->arena);
 }
 
 int sync_conflict_sides(sync_merging *m, int64_t id, const sync_table *t, const sync_row *row,
@@ -404,7 +517,7 @@ int sync_conflict_sides(sync_merging *m, int64_t id, const sync_table *t, const 
     }
     rc = rc == SYNC_OK ? bind_side(m, stmt, 2, t, own ? row : against) : rc;
     rc = rc == SYNC_OK ? bind_side(m, stmt, 3, t, own ? against : row) : rc;
-    rc = rc == SYNC_OK ? sync_run(m->s, stmt, m->error) : rc;
+    rc = rc == SYNC_OK ? run(m, stmt) : rc;
     sync_return(m->s, stmt);
     return rc;
 }
@@ -455,8 +568,8 @@ int sync_conflict_genesis(sync_merging *m, sync_table *t, const sync_value *key,
     }
     if (rc == SYNC_OK && differs) {
         bool lost = sync_stamp_compare(&m->s->sites, local->stamp, remote->stamp) < 0;
-        rc = sync_conflict_add(m, t, key, lost ? &mine : remote, lost ? remote : &mine, false, "genesis",
-                               "both files had this row before they were tracked, with different content");
+        rc = sync_conflict_note(m, t, key, lost ? &mine : remote, lost ? remote : &mine, "genesis",
+                                "both files had this row before they were tracked, with different content");
     }
     sync_row_free(&mine);
     return rc;

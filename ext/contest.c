@@ -299,15 +299,15 @@ static int leave_to_winners(contest *k)
 {
     int rc = SYNC_OK;
     for (uint32_t first = 0, end; first < k->c->count; first = end) {
-        uint32_t winner = 0;
+        bool taken = false;
         end = end_of_run(k, first);
         for (uint32_t i = first; i < end; i++) {
-            winner = k->c->list[k->by_number[i]].wins ? k->by_number[i] + 1 : winner;
+            taken = taken || k->c->list[k->by_number[i]].wins;
         }
-        for (uint32_t i = first; winner && i < end; i++) {
+        for (uint32_t i = first; taken && i < end; i++) {
             sync_claim *one = &k->c->list[k->by_number[i]];
             one->left = false;
-            one->number_to = one->wins ? 0 : winner;
+            one->outdated = !one->wins;
         }
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < k->c->count; i++) {
@@ -484,7 +484,7 @@ int sync_contest_decide(sync_claims *c, const sync_order *order)
     for (uint32_t i = 0; i < c->count; i++) {
         c->list[i].left = !c->list[i].refused;
         c->list[i].wins = c->list[i].lacks_parent = false;
-        c->list[i].number_to = 0;
+        c->list[i].outdated = false;
     }
     int rc = sync_claims_look(c);
     if (rc != SYNC_OK || !is_contested(c)) {

@@ -288,6 +288,7 @@ typedef struct sync_db {
     bool kept;       /* see keeper.h */
     sync_kept kept_stmts[SYNC_KEPT_STATEMENTS];
     uint64_t kept_uses;
+    uint64_t undone; /* how often sync_exec took changes back (ROLLBACK, ROLLBACK TO) */
     uint32_t rollback_count;
     bool rollback_met; /* of the one that is about to be noted */
     sync_rollback *rollbacks;

@@ -26,7 +26,9 @@ int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int6
 {
     int rc = prepare_enter(m, t);
     rc = rc == SYNC_OK ? sync_clocks_bind_key(m->s, m->enter, t, key, m->error) : rc;
+    int64_t before = sqlite3_total_changes64(m->s->db);
     rc = rc == SYNC_OK ? sync_run(m->s, m->enter, m->error) : rc;
+    sync_find_apart(m, NULL, before);
     if (rc == SYNC_OK) {
         m->newest = *seq = sqlite3_last_insert_rowid(m->s->db);
     }

@@ -3,6 +3,7 @@
 #include "key.h"
 #include "meant.h"
 #include "merging.h"
+#include "site.h"
 
 static void build_find_in(const sync_table *t, sqlite3_str *sql, const char *j, const char *clocks)
 {
@@ -83,6 +84,8 @@ typedef struct sought {
     bool found;
     sync_value forward; /* INTEGER: the clock of the row that was born here lies under this number */
     int64_t stub;       /* j of the entry that says so */
+    bool nobody;        /* only who is shown is asked for */
+    int64_t highest;    /* of the j met under that key */
 } sought;
 
 /* Looks through the clocks of a key that stmt gives. found: row and slot are the state that is sought. */
@@ -96,6 +99,7 @@ static int look_through(sync_merging *m, sync_table *t, sqlite3_stmt *stmt, cons
         if (rc != SYNC_OK) {
             break;
         }
+        what->highest = at_birth && slot->j > what->highest ? slot->j : what->highest;
         bool stub = slot->shown && slot->j > 0, born_so = sync_stamp_equal(row->born, what->born);
         bool born_here = row->moved ? row->birth == what->birth->i : at_birth;
         if (stub) {
@@ -119,7 +123,7 @@ static int look_under(sync_merging *m, sync_table *t, const sync_value *key, sou
     sqlite3_stmt *stmt;
     int rc = sync_table_stmt(m->s, t, SYNC_STMT_CLOCK_FIND, build_find, &stmt, m->error);
     rc = rc == SYNC_OK ? look_through(m, t, stmt, key, what, row, slot) : rc;
-    if (rc == SYNC_OK && t->identity == SYNC_BY_ROW && !what->found) {
+    if (rc == SYNC_OK && t->identity == SYNC_BY_ROW && !what->found && !what->nobody) {
         rc = sync_table_stmt(m->s, t, SYNC_STMT_HIDDEN_FIND, build_find_hidden, &stmt, m->error);
         rc = rc == SYNC_OK ? look_through(m, t, stmt, key, what, row, slot) : rc;
     }
@@ -212,13 +216,11 @@ static int find_meant(sync_merging *m, sync_table *t, const sync_value *key, syn
     return rc;
 }
 
-int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
-              sync_slot *slot)
+/* sync_find of a table that is not t->meant. */
+static int find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, bool nobody,
+                sync_row *row, sync_slot *slot)
 {
-    if (t->meant) {
-        return find_meant(m, t, key, row, slot);
-    }
-    sought what = {.birth = key, .born = born, .forward = {.type = SYNC_INTEGER}};
+    sought what = {.birth = key, .born = born, .forward = {.type = SYNC_INTEGER}, .nobody = nobody};
     bool by_row = t->identity == SYNC_BY_ROW, exists = false;
     m->other_slot = (sync_slot){0};
     int rc = look_under(m, t, key, &what, row, slot);
@@ -229,7 +231,7 @@ int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp 
     }
     if (rc == SYNC_OK && !what.found) {
         sync_row_reset(row);
-        *slot = (sync_slot){0};
+        *slot = (sync_slot){.free_j = by_row && !nobody ? what.highest + 1 : 0};
     }
     if (rc != SYNC_OK || known) {
         return rc;
@@ -244,17 +246,66 @@ int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp 
     return rc;
 }
 
-int sync_find_number(sync_merging *m, sync_table *t, int64_t birth, sync_stamp born, bool *shown,
-                     int64_t *number)
+int sync_find(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
+              sync_slot *slot)
+{
+    return t->meant ? find_meant(m, t, key, row, slot) : find(m, t, key, born, false, row, slot);
+}
+
+int sync_find_listed(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born, sync_row *row,
+                     sync_slot *slot)
+{
+    sought what = {.birth = key, .born = born};
+    sqlite3_stmt *stmt;
+    int rc = SYNC_OK;
+    m->other_slot = (sync_slot){0};
+    if (t->identity == SYNC_BY_ROW) {
+        rc = sync_table_stmt(m->s, t, SYNC_STMT_HIDDEN_FIND, build_find_hidden, &stmt, m->error);
+        rc = rc == SYNC_OK ? look_through(m, t, stmt, key, &what, row, slot) : rc;
+    }
+    return rc != SYNC_OK || what.found ? rc : sync_find(m, t, key, born, row, slot);
+}
+
+int sync_find_arrived(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *remote,
+                      sync_row *row, sync_slot *slot)
+{
+    bool moves = t->identity == SYNC_BY_ROW && remote->moved && remote->number != key->i;
+    int rc = moves ? sync_find_listed(m, t, key, remote->born, row, slot) : SYNC_OK;
+    moves = moves && row->held && sync_stamp_compare(&m->s->sites, row->stamp, remote->stamp) < 0;
+    return rc == SYNC_OK && !moves ? sync_find(m, t, key, remote->born, row, slot) : rc;
+}
+
+int sync_find_number(sync_merging *m, sync_table *t, int64_t birth, sync_stamp born, sync_whereabouts *is)
 {
     sync_value key = {.type = SYNC_INTEGER, .i = birth};
     sync_row row = {0};
     sync_slot slot = {0};
+    int64_t changes = sqlite3_total_changes64(m->s->db);
+    if (m->asked.t == t && m->asked.birth == birth && sync_stamp_equal(m->asked.born, born) &&
+        m->asked.changes == changes && m->asked.undone == m->s->undone) {
+        *is = m->asked.is;
+        return SYNC_OK;
+    }
     int rc = sync_find(m, t, &key, born, &row, &slot);
-    *shown = rc == SYNC_OK && slot.shown;
-    *number = slot.away ? slot.number : birth;
+    *is = (sync_whereabouts){.known = row.cl > 0,
+                             .alive = sync_row_alive(&row),
+                             .shown = rc == SYNC_OK && slot.shown,
+                             .number = slot.away ? slot.number : birth};
+    m->asked.t = rc == SYNC_OK ? t : NULL;
+    m->asked.birth = birth;
+    m->asked.born = born;
+    m->asked.is = *is;
+    m->asked.changes = changes;
+    m->asked.undone = m->s->undone;
     sync_row_free(&row);
     return rc;
+}
+
+void sync_find_apart(sync_merging *m, const sync_table *t, int64_t before)
+{
+    if (m->asked.t != t) {
+        m->asked.changes += sqlite3_total_changes64(m->s->db) - before;
+    }
 }
 
 int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot)
@@ -271,7 +322,7 @@ int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_
         return sync_find(m, t, key, SYNC_STAMP_NONE, row, slot);
     }
     sync_stamp nobody = {UINT64_MAX, 0, 1};
-    int rc = sync_find(m, t, key, nobody, row, slot);
+    int rc = find(m, t, key, nobody, true, row, slot);
     if (rc == SYNC_OK && m->other_slot.away) { /* the entry at its number at birth belongs to it as well */
         sync_value birth = {.type = SYNC_INTEGER, .i = m->other.birth};
         return sync_find(m, t, &birth, m->other.born, row, slot);
@@ -280,6 +331,17 @@ int sync_find_shown(sync_merging *m, sync_table *t, const sync_value *key, sync_
         *slot = m->other_slot;
         rc = sync_row_copy(row, &m->other) == SYNC_OK ? SYNC_OK : sync_fail_nomem(m->error);
     }
+    return rc;
+}
+
+int sync_merging_wrote(sync_merging *m, sync_stamp stamp, bool *ours)
+{
+    int rc = SYNC_OK;
+    if (stamp.written && stamp.site != m->author) {
+        rc = sync_site_own(m->s, stamp.site, &m->wrote, m->error);
+        m->author = rc == SYNC_OK ? stamp.site : 0;
+    }
+    *ours = rc == SYNC_OK && stamp.written && stamp.hlc <= m->wrote;
     return rc;
 }
 
@@ -340,7 +402,9 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
     /* a held row is spelled as its clock is */
     int rc = note_pending(m, t, row);
     bool stub = away && j == 0 && (slot->stub == 0 || slot->number != is->i);
-    if (rc == SYNC_OK && moves) {
+    bool in_its_place = stub && slot->stub == 0 && slot->in_clock && !slot->away && slot->j > 0;
+    int64_t before = sqlite3_total_changes64(m->s->db);
+    if (rc == SYNC_OK && moves && !in_its_place) {
         rc = sync_clocks_delete(m->s, t, SYNC_IN_FILE, was, slot->j, m->error);
     }
     if (rc == SYNC_OK && stub) {
@@ -354,6 +418,7 @@ int sync_put(sync_merging *m, sync_table *t, const sync_value *key, sync_row *ro
     if (rc == SYNC_OK && slot->in_clock && slot->seq != seq && slot->seq != m->newest) {
         rc = sync_clocks_drop_entry(m->s, slot->seq, m->error);
     }
+    sync_find_apart(m, t, before);
     slot->in_clock = true;
     slot->j = j;
     slot->away = away;

@@ -397,7 +397,7 @@ static int apply_nothing(call *c, sync_error *error)
         sqlite3_result_text(c->context, "[]", -1, SQLITE_STATIC);
     } else {
         sqlite3_result_int(c->context, 0);
-        rc = rc == SYNC_OK && c->s->has_meta ? sync_renumber(c->s, error) : rc;
+        rc = rc == SYNC_OK && c->s->has_meta ? sync_renumber(c->s, true, error) : rc;
         rc = rc == SYNC_OK && c->s->has_meta ? sync_engine_save(c->s, error) : rc;
     }
     return rc;

@@ -124,14 +124,11 @@ static void put_real(sync_buf *buf, double r)
                                : "{\"$real\":\"-inf\"}");
         return;
     }
-    snprintf(text, sizeof text, "%.17g", r);
-    for (int precision = 15; precision < 17; precision++) { /* the shortest that reads back the same */
-        char shorter[40];
-        snprintf(shorter, sizeof shorter, "%.*g", precision, r);
-        if (strtod(shorter, NULL) == r) {
-            memcpy(text, shorter, sizeof text);
-            break;
-        }
+    bool same = false;
+    for (int precision = 15; !same && precision <= 17;
+         precision++) { /* the shortest that reads back the same */
+        snprintf(text, sizeof text, "%.*g", precision, r);
+        same = precision == 17 || strtod(text, NULL) == r;
     }
     plain_point(text);
     put_text(buf, text);

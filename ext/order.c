@@ -91,3 +91,47 @@ void sync_order_free(sync_order *o)
     sync_free(o->tables);
     sync_free(o->group);
 }
+
+uint32_t sync_order_end(const sync_order *o, const sync_db *s, uint32_t first)
+{
+    uint32_t end = first;
+    while (end < o->count && o->group[o->tables[end] - s->tables] == o->group[o->tables[first] - s->tables]) {
+        end++;
+    }
+    return end;
+}
+
+bool sync_order_refers_by_value(const sync_order *o, sync_db *s, uint32_t group)
+{
+    bool refers = false;
+    for (uint32_t i = 0; !refers && i < s->fk_count; i++) {
+        const sync_table *child = sync_engine_tid(s, s->fks[i].child_tid),
+                         *parent = sync_engine_tid(s, s->fks[i].parent_tid);
+        refers = !s->fks[i].to_key && child && parent && o->group[child - s->tables] == group &&
+                 o->group[parent - s->tables] == group;
+    }
+    return refers;
+}
+
+int sync_order_circular(sync_db *s, const sync_table *t, bool *circular, sync_error *error)
+{
+    bool *reached = sync_alloc(s->table_count + 1), more = true;
+    if (reached == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(reached, 0, s->table_count + 1);
+    while (more) {
+        more = false;
+        for (uint32_t i = 0; i < s->fk_count; i++) {
+            const sync_table *child = sync_engine_tid(s, s->fks[i].child_tid),
+                             *parent = sync_engine_tid(s, s->fks[i].parent_tid);
+            if (child && parent && (child == t || reached[child - s->tables]) &&
+                !reached[parent - s->tables]) {
+                reached[parent - s->tables] = more = true;
+            }
+        }
+    }
+    *circular = reached[t - s->tables];
+    sync_free(reached);
+    return SYNC_OK;
+}

@@ -435,7 +435,7 @@ static int list_one(sync_merging *m, sync_table *t, const sync_fk *fk, const syn
                          t->name, fk->from[0], parent->name);
         const sync_value *known = sync_known_by(&row, &slot, key, &room);
         rc = sync_conflict_unlist(m, t, known, &row, "foreign key");
-        rc = rc == SYNC_OK ? sync_conflict_add(m, t, known, &row, NULL, false, "foreign key", why) : rc;
+        rc = rc == SYNC_OK ? sync_conflict_note(m, t, known, &row, NULL, "foreign key", why) : rc;
     }
     sync_row_free(&row);
     return rc;

@@ -239,7 +239,7 @@ int sync_hold_children(sync_merging *m, sync_table *parent, const sync_value *ke
                      ? sync_conflict_noted(m, c.rows[i].t, known, &row, "foreign key", &orphan)
                      : SYNC_OK;
             rc = rc == SYNC_OK && !orphan ? sync_hold(m, c.rows[i].t, known, &row, &slot, "foreign key",
-                                                      "the row that it refers to went away", NULL)
+                                                      "the row that it refers to went away")
                                           : rc;
         }
         sync_row_free(&row);
@@ -316,10 +316,11 @@ static int parent_shown(sync_merging *m, sync_fk *fk, sync_table *parent, const 
     sync_stamp born = SYNC_STAMP_NONE;
     int64_t number = 0;
     bool known;
+    sync_whereabouts is;
     if (meant && values[0]->type == SYNC_INTEGER) {
-        int rc = sync_find_number(m, parent, meant->number, meant->born, shown, &number);
-        *shown = *shown && (fk->from_col < SYNC_REF_KEY || number == values[0]->i);
-        const sync_value there = {.type = SYNC_INTEGER, .i = number}, *only = &there;
+        int rc = sync_find_number(m, parent, meant->number, meant->born, &is);
+        *shown = is.shown && (fk->from_col < SYNC_REF_KEY || is.number == values[0]->i);
+        const sync_value there = {.type = SYNC_INTEGER, .i = is.number}, *only = &there;
         return rc == SYNC_OK && *shown ? parent_there(m, fk, parent, &only, shown) : rc;
     }
     int rc = parent_there(m, fk, parent, values, shown);
@@ -348,18 +349,18 @@ void sync_parents_at_birth(sync_row *row)
 }
 
 /* Where is the row shown that a number without a reference means, one from before the tracking? Mostly under that number. */
-static int find_old(sync_merging *m, sync_table *parent, int64_t birth, bool *shown, int64_t *number)
+static int find_old(sync_merging *m, sync_table *parent, int64_t birth, sync_whereabouts *is)
 {
     const sync_value key = {.type = SYNC_INTEGER, .i = birth};
     sync_stamp born;
     bool known;
-    *number = birth;
-    int rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, birth, &born, number, &known, m->error);
-    *shown = known && *number == birth && sync_stamp_is_none(born);
+    *is = (sync_whereabouts){.number = birth};
+    int rc = sync_clocks_shown(m->s, parent, SYNC_IN_FILE, birth, &born, &is->number, &known, m->error);
+    is->shown = known && is->number == birth && sync_stamp_is_none(born);
     if (rc == SYNC_OK && !known && sync_stamp_is_none(born)) {
-        rc = sync_base_exists(m->s, parent, &key, shown, m->error);
+        rc = sync_base_exists(m->s, parent, &key, &is->shown, m->error);
     }
-    return rc == SYNC_OK && !*shown ? sync_find_number(m, parent, birth, SYNC_STAMP_NONE, shown, number) : rc;
+    return rc == SYNC_OK && !is->shown ? sync_find_number(m, parent, birth, SYNC_STAMP_NONE, is) : rc;
 }
 
 /* The number under which the row is shown that a cell means. */
@@ -369,24 +370,23 @@ static int renumber_cell(sync_merging *m, const sync_table *t, const sync_fk *fk
     const sync_ref *told = meaning(row, fk);
     const sync_ref meant = told ? *told : (sync_ref){fk->from_col, cell->value.i, SYNC_STAMP_NONE};
     const sync_value birth = {.type = SYNC_INTEGER, .i = meant.number};
-    bool shown = false;
-    int64_t number = 0;
+    sync_whereabouts is;
     sync_value room;
     if (parent == t && meant.number == key->i && sync_stamp_equal(meant.born, row->born)) {
         cell->value.i = sync_claimed(row, NULL, key, &room)->i; /* it refers to itself */
         return SYNC_OK;
     }
-    int rc = told ? sync_find_number(m, parent, meant.number, meant.born, &shown, &number)
-                  : find_old(m, parent, meant.number, &shown, &number);
-    shown = shown || (rc == SYNC_OK && m->claims && /* shown next, both in a circle */
-                      sync_claims_trusts(m->claims, parent, &birth, meant.born, &number));
+    int rc = told ? sync_find_number(m, parent, meant.number, meant.born, &is)
+                  : find_old(m, parent, meant.number, &is);
+    bool shown = is.shown || (rc == SYNC_OK && m->claims && /* shown next, both in a circle */
+                              sync_claims_trusts(m->claims, parent, &birth, meant.born, &is.number));
     if (rc != SYNC_OK || !shown) {
         return rc;
     }
-    if (!told && number != meant.number && sync_row_add_ref(row, meant) != SYNC_OK) {
+    if (!told && is.number != meant.number && sync_row_add_ref(row, meant) != SYNC_OK) {
         return sync_fail_nomem(m->error);
     }
-    cell->value.i = number;
+    cell->value.i = is.number;
     return SYNC_OK;
 }
 
@@ -411,15 +411,12 @@ static int may_be_without(sync_merging *m, const sync_fk *fk, sync_table *parent
                           bool *may)
 {
     const sync_ref *meant = meaning(row, fk);
+    sync_whereabouts is;
     int rc = SYNC_OK;
     *may = true;
     if (meant) {
-        const sync_value key = {.type = SYNC_INTEGER, .i = meant->number};
-        sync_row known = {0};
-        sync_slot slot;
-        rc = sync_find(m, parent, &key, meant->born, &known, &slot);
-        *may = slot.shown || (known.cl && !sync_row_alive(&known));
-        sync_row_free(&known);
+        rc = sync_find_number(m, parent, meant->number, meant->born, &is);
+        *may = is.shown || (is.known && !is.alive);
     }
     return rc;
 }
@@ -537,5 +534,17 @@ int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, 
     rc = rc == SYNC_OK ? sync_base_load(m->s, t, key, &whole, NULL, &m->arena, &exists, m->error) : rc;
     rc = rc == SYNC_OK ? look_for_parents(m, t, key, row, &whole, slot, missing) : rc;
     sync_row_free(&whole);
+    return rc;
+}
+
+int sync_parents_gone(sync_merging *m, const sync_missing *missing, bool *gone)
+{
+    sync_whereabouts is = {.known = true};
+    int rc = SYNC_OK;
+    *gone = missing->parent && missing->has_key;
+    if (*gone && missing->parent->identity == SYNC_BY_ROW && missing->key[0].type == SYNC_INTEGER) {
+        rc = sync_find_number(m, missing->parent, missing->key[0].i, missing->born, &is);
+        *gone = is.known && !is.alive;
+    }
     return rc;
 }

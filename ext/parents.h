@@ -18,6 +18,9 @@ typedef struct sync_missing {
 int sync_parents_missing(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
                          const sync_slot *slot, sync_missing *missing);
 
+/* *gone: the missing parent may be known here, and be dead. */
+int sync_parents_gone(sync_merging *m, const sync_missing *missing, bool *gone);
+
 /* Makes every cell of a shown row carried (sync_base_load; key: as it is shown), and sets its references to what its foreign keys mean: cells that were carried before keep what
 ** they mean. spelled: may be NULL. */
 int sync_parents_load(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,

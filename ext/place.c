@@ -3,6 +3,7 @@
 #include "clash.h"
 #include "clocks.h"
 #include "key.h"
+#include "order.h"
 #include "orphans.h"
 #include "parents.h"
 #include "references.h"
@@ -27,13 +28,15 @@ static int hidden_j(sync_merging *m, sync_table *t, const sync_value *key, const
     return rc;
 }
 
-int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
-              const char *reason, const char *detail, const sync_row *against)
+/* As sync_hold. idle: it makes no difference to who is shown. told: see sync_conflict_hold. */
+static int hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
+                const char *reason, const char *detail, bool idle, bool told)
 {
     sync_value spelled[SYNC_KEY_COLUMNS_MAX], room;
     const sync_value *lies = sync_lies(slot, key, &room);
     int64_t seq = 0, j = 0;
     bool exists = false, by_key = t->identity == SYNC_BY_KEY, meant = t->meant;
+    bool fresh = !slot->in_clock && !slot->shown;
     int rc = SYNC_OK;
     if (m->retry && !slot->shown && slot->was_held) {
         return sync_conflict_restate(m, t, key, row, reason, detail);
@@ -59,14 +62,17 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
             rc = rc == SYNC_OK ? sync_clocks_drop_entry(m->s, deleted, m->error) : rc;
         }
         if (sync_base_refused(rc)) {
-            return sync_conflict_add(m, t, key, row, NULL, false, reason,
-                                     "it could not be taken out of the table");
+            return sync_conflict_note(m, t, key, row, NULL, reason, "it could not be taken out of the table");
         }
     } else {
         rc = sync_enter(m, t, key, &seq);
-        m->touched[t - m->s->tables] = true; /* it may complete a circle of references */
+        m->touched[t - m->s->tables] = m->touched[t - m->s->tables] || !idle;
     }
-    rc = rc == SYNC_OK ? hidden_j(m, t, key, slot, &j) : rc;
+    if (rc == SYNC_OK && idle && slot->free_j) {
+        j = slot->free_j;
+    } else {
+        rc = rc == SYNC_OK ? hidden_j(m, t, key, slot, &j) : rc;
+    }
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -75,7 +81,35 @@ int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     rc = sync_put(m, t, key, row, slot, j, seq);
     slot->shown = false;
     slot->was_held = true;
-    return rc == SYNC_OK ? sync_conflict_add(m, t, key, row, against, true, reason, detail) : rc;
+    return rc == SYNC_OK ? sync_conflict_hold(m, t, key, row, fresh, told, reason, detail) : rc;
+}
+
+int sync_hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
+              const char *reason, const char *detail)
+{
+    return hold(m, t, key, row, slot, reason, detail, false, false);
+}
+
+/* Does it change nothing for the others that a row is held which nobody knew here? It lost its number to an older claim that is shown, or lacks a parent, and nothing else decides in
+** its table: no UNIQUE value, for which it may rank higher than those it stands back behind, and no circle, in which others wait for it (contest.h). Nor is it
+** for this file to give it another number. */
+static int is_idle(sync_merging *m, const sync_table *t, const sync_row *row, const sync_slot *slot,
+                   bool *idle)
+{
+    int rc = SYNC_OK;
+    bool ours = false;
+    if (m->weighed != t) {
+        bool circular = true;
+        rc = sync_order_circular(m->s, t, &circular, m->error);
+        m->weighed = t;
+        m->plain = !circular && t->unique_count == 0;
+    }
+    *idle = rc == SYNC_OK && m->plain && !m->retry && !slot->in_clock && !slot->shown;
+    if (*idle) {
+        rc = sync_merging_wrote(m, row->stamp, &ours);
+        *idle = !ours;
+    }
+    return rc;
 }
 
 /* ---- showing ---- */
@@ -157,7 +191,7 @@ static int refuse_cells(sync_merging *m, sync_table *t, const sync_value *key, s
     sync_parents_at_birth(row);
     keep_waiting_refs(m->s, t, row);
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, 0, seq) : rc;
-    return rc == SYNC_OK ? sync_conflict_add(m, t, key, row, NULL, true, reason, why) : rc;
+    return rc == SYNC_OK ? sync_conflict_hold(m, t, key, row, false, false, reason, why) : rc;
 }
 
 static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot)
@@ -173,7 +207,7 @@ static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row 
         rc = rc == SYNC_OK && m->orphans ? sync_conflict_unlist(m, t, key, row, "foreign key") : rc;
         rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, why) : rc;
         if (sync_base_refused(rc)) {
-            rc = sync_conflict_add(m, t, key, row, NULL, false, sync_base_reason(rc), why);
+            rc = sync_conflict_note(m, t, key, row, NULL, sync_base_reason(rc), why);
             rc = rc == SYNC_OK ? sync_enter(m, t, key, &seq) : rc;
         } else if (rc == SYNC_OK && (slot->away || t->meant)) { /* the tombstone lies elsewhere */
             int64_t deleted = seq;
@@ -252,7 +286,7 @@ static int write_shown(sync_merging *m, sync_table *t, const sync_value *key, sy
 
 /* A UNIQUE index refused the row: may it push out what is in its way? `missing`: it may, but one of those was its parent. */
 static int make_room(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
-                     const sync_slot *slot, bool *wins, sync_row *winner, sync_missing *missing)
+                     const sync_slot *slot, bool *wins, sync_missing *missing)
 {
     sync_row whole = {0};
     sync_slot asked = *slot;
@@ -266,7 +300,7 @@ static int make_room(sync_merging *m, sync_table *t, const sync_value *key, cons
     }
     rc = rc == SYNC_OK ? sync_parents_renumber(m, t, key, &whole) : rc;
     m->holding = &here; /* the row itself is not to be held as a child of what it pushes out */
-    rc = rc == SYNC_OK ? sync_clash_settle(m, t, at, &whole, slot->shown, wins, winner) : rc;
+    rc = rc == SYNC_OK ? sync_clash_settle(m, t, at, &whole, slot->shown, wins) : rc;
     m->holding = here.outer;
     asked.shown = false; /* look at every foreign key */
     if (rc == SYNC_OK && *wins) {
@@ -283,7 +317,6 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
     char why[SYNC_ERROR_BYTES];
     const char *reason = NULL;
     sync_missing missing = {.from = 0};
-    sync_row winner = {0};
     int64_t seq = 0;
     int refused = 0;
     bool wins = false;
@@ -291,7 +324,7 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
     int rc = slot->shown ? sync_hold_children(m, t, sync_lies(slot, key, &room), row, false) : SYNC_OK;
     rc = rc == SYNC_OK ? write_shown(m, t, key, row, slot, what, &seq, &refused, why) : rc;
     if (rc == SYNC_OK && refused == SQLITE_CONSTRAINT_UNIQUE) {
-        rc = make_room(m, t, key, row, slot, &wins, &winner, &missing);
+        rc = make_room(m, t, key, row, slot, &wins, &missing);
         if (rc == SYNC_OK && wins && !missing.why[0]) {
             rc = write_shown(m, t, key, row, slot, what, &seq, &refused, why);
         }
@@ -304,11 +337,10 @@ static int show_or_hold(sync_merging *m, sync_table *t, const sync_value *key, s
     if (rc == SYNC_OK && !refused) {
         rc = shown_now(m, t, key, row, slot, seq);
     } else if (rc == SYNC_OK && (!slot->shown || refused == SQLITE_CONSTRAINT_UNIQUE)) {
-        rc = sync_hold(m, t, key, row, slot, reason, why, winner.cl ? &winner : NULL);
+        rc = sync_hold(m, t, key, row, slot, reason, why);
     } else if (rc == SYNC_OK) {
         rc = refuse_cells(m, t, key, row, slot, reason, why);
     }
-    sync_row_free(&winner);
     return rc;
 }
 
@@ -325,18 +357,20 @@ int sync_occupant(sync_merging *m, sync_table *t, const sync_value *key, const s
 
 /* sync_show for a live row all of whose parents are shown. Where its number is taken it waits: who has it is decided when all have come (contest.h). */
 static int show_numbered(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row,
-                         sync_slot *slot, sync_merged what, sync_row *other, const sync_slot *other_slot)
+                         sync_slot *slot, sync_merged what, const sync_row *other,
+                         const sync_slot *other_slot)
 {
-    bool exists = false;
-    sync_value room;
     if (t->identity == SYNC_BY_KEY || slot->shown || !other_slot->shown) {
         return show_or_hold(m, t, key, row, slot, what);
     }
-    m->pushed = m->pushed || (other->stamp.site == m->s->own_site && other->stamp.written);
-    int rc = sync_parents_load(m, t, sync_claimed(row, NULL, key, &room), other, NULL, &exists);
-    return rc == SYNC_OK
-               ? sync_hold(m, t, key, row, slot, "number", "another row was given this number earlier", other)
-               : rc;
+    bool idle = false, older = sync_stamp_compare(&m->s->sites, other->moved ? other->since : other->born,
+                                                  row->moved ? row->since : row->born) < 0;
+    m->pushed = m->pushed || (!older && other->stamp.site == m->s->own_site && other->stamp.written);
+    int rc = is_idle(m, t, row, slot, &idle);
+    idle = idle && older;
+    return rc == SYNC_OK ? hold(m, t, key, row, slot, "number", "another row was given this number earlier",
+                                idle, false)
+                         : rc;
 }
 
 /* Is the row shown under another number than it claims now? */
@@ -356,7 +390,7 @@ int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
         return bury(m, t, key, row, slot);
     }
     if (is_renumbered(row, slot, key)) { /* it comes back under its number, and what refers to it with it */
-        return sync_hold(m, t, key, row, slot, "number", "its number changed", NULL);
+        return sync_hold(m, t, key, row, slot, "number", "its number changed");
     }
     sync_row other = {0};
     sync_slot other_slot = {0};
@@ -365,7 +399,10 @@ int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *r
     rc = rc == SYNC_OK ? sync_parents_missing(m, t, sync_claimed(row, slot, key, &room), row, slot, &missing)
                        : rc;
     if (rc == SYNC_OK && missing.why[0]) {
-        rc = sync_hold(m, t, key, row, slot, "foreign key", missing.why, NULL);
+        bool idle = false, gone = true;
+        rc = is_idle(m, t, row, slot, &idle);
+        rc = rc == SYNC_OK && idle ? sync_parents_gone(m, &missing, &gone) : rc;
+        rc = rc == SYNC_OK ? hold(m, t, key, row, slot, "foreign key", missing.why, idle, !gone) : rc;
     } else if (rc == SYNC_OK) {
         rc = show_numbered(m, t, key, row, slot, what, &other, &other_slot);
     }

@@ -4,6 +4,7 @@
 #include "site.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Rows that come under a new number may bring others whose number is taken: lines with their invoice. One pass a level. */
 enum { PASSES_MAX = 64, GAP_MAX = 16 };
@@ -55,7 +56,23 @@ static int64_t gap_of(const sync_row *row)
     return row->moved ? (int64_t)(mixed >> 32) % GAP_MAX : 0;
 }
 
-static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, int64_t *highest, bool *any)
+/* May this file give the row another number? It wrote the last one, or whoever did has been silent for long. */
+static int is_due(sync_merging *m, sync_table *t, const sync_listed *one, sync_row *row, bool *due)
+{
+    sync_slot slot;
+    *due = false;
+    if (one->key->type != SYNC_INTEGER) {
+        return SYNC_OK;
+    }
+    int rc = sync_find_listed(m, t, one->key, one->born, row, &slot);
+    if (rc == SYNC_OK && row->held) {
+        *due = one->at < m->now_ms - SYNC_AUTHOR_SILENT_MS;
+        rc = *due ? SYNC_OK : sync_merging_wrote(m, row->stamp, due);
+    }
+    return rc;
+}
+
+static int renumber_row(sync_merging *m, const sync_claim *one, int64_t *highest, bool *any)
 {
     sync_row row = {0};
     sync_slot slot;
@@ -63,9 +80,7 @@ static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, in
     sync_arena_reset(&m->arena);
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
     int64_t gap = rc == SYNC_OK ? gap_of(&row) : 0;
-    bool ours = whoever;
-    rc = rc == SYNC_OK && !whoever ? sync_site_wrote(m->s, row.stamp, &ours, m->error) : rc;
-    if (rc == SYNC_OK && row.held && ours &&
+    if (rc == SYNC_OK && row.held &&
         *highest < INT64_MAX - 1 - gap) { /* else no number is left: it stays held */
         *highest = (*highest > 0 ? *highest : 0) + 1 + gap;
         row.stamp = row.since = sync_merging_stamp(m);
@@ -82,13 +97,12 @@ static int renumber_row(sync_merging *m, const sync_claim *one, bool whoever, in
 }
 
 /* Was the number of a row that is held for another reason given to an older row that is shown? */
-static int has_lost(sync_merging *m, const sync_claim *one, bool *lost)
+static int has_lost(sync_merging *m, sync_table *t, const sync_listed *one, bool *lost)
 {
     sync_row row = {0}, other = {0};
     sync_slot slot, other_slot = {0};
-    sync_arena_reset(&m->arena);
-    int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
-    rc = rc == SYNC_OK ? sync_occupant(m, one->t, one->key, &row, &other, &other_slot) : rc;
+    int rc = sync_find(m, t, one->key, one->born, &row, &slot);
+    rc = rc == SYNC_OK ? sync_occupant(m, t, one->key, &row, &other, &other_slot) : rc;
     *lost = rc == SYNC_OK && other_slot.shown &&
             sync_stamp_compare(&m->s->sites, other.moved ? other.since : other.born,
                                row.moved ? row.since : row.born) <= 0;
@@ -100,21 +114,23 @@ static int has_lost(sync_merging *m, const sync_claim *one, bool *lost)
 /* Those that are listed for their number; and of those that lack a parent who lost theirs: in a circle each may lack the next. */
 static int list_losers(sync_claims *losers, sync_table *t)
 {
-    sync_claims lacking = {.m = losers->m};
+    sync_merging *m = losers->m;
+    sync_listing listing = {.of = SYNC_LISTED_NUMBERS, .upto = INT64_MAX};
+    const sync_listed *one;
+    sync_row row = {0};
     uint32_t at;
-    int rc = sync_claims_listed(losers, t, true, "number");
-    rc = rc == SYNC_OK ? sync_claims_listed(&lacking, t, true, "foreign key") : rc;
-    for (uint32_t i = 0; rc == SYNC_OK && i < lacking.count; i++) {
-        const sync_claim *one = &lacking.list[i];
-        bool lost = false;
-        rc = one->numbered ? has_lost(losers->m, one, &lost) : SYNC_OK;
-        rc = rc == SYNC_OK && lost ? sync_claims_add(losers, t, one->key, one->born, &at) : rc;
-        if (rc == SYNC_OK && lost) {
-            losers->list[at].listed_at = one->listed_at;
+    int rc = SYNC_OK;
+    while (rc == SYNC_OK && (rc = sync_conflict_next(m, t, &listing, &one)) == SQLITE_ROW) {
+        bool due = false;
+        rc = is_due(m, t, one, &row, &due);
+        if (rc == SYNC_OK && due && strcmp(one->reason, "number") != 0) {
+            rc = has_lost(m, t, one, &due);
         }
+        rc = rc == SYNC_OK && due ? sync_claims_add(losers, t, one->key, one->born, &at) : rc;
     }
-    sync_claims_free(&lacking);
-    return rc;
+    sync_conflict_end(&listing);
+    sync_row_free(&row);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 static int by_number(const void *a, const void *b)
@@ -151,8 +167,7 @@ static int renumber_table(sync_merging *m, sync_table *t, bool *any)
         rc = sync_fail_nomem(m->error);
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < losers.count; i++) {
-        bool silent = list[i]->listed_at < m->now_ms - SYNC_AUTHOR_SILENT_MS;
-        rc = list[i]->numbered ? renumber_row(m, list[i], silent, &highest, any) : SYNC_OK;
+        rc = renumber_row(m, list[i], &highest, any);
     }
     sync_free(list);
     sync_claims_free(&held);
@@ -179,18 +194,19 @@ int sync_renumber_one(sync_merging *m, sync_table *t, const sync_value *key, syn
     rc = rc == SYNC_OK ? highest_number(&held, t, &highest) : rc;
     rc = rc == SYNC_OK ? sync_claims_add(&held, t, key, born, &at) : rc;
     if (rc == SYNC_OK && held.list[at].numbered) {
-        rc = renumber_row(m, &held.list[at], true, &highest, done);
+        rc = renumber_row(m, &held.list[at], &highest, done);
     }
     sync_claims_free(&held);
     return rc;
 }
 
-int sync_renumber(sync_db *s, sync_error *error)
+int sync_renumber(sync_db *s, bool stirred, sync_error *error)
 {
-    int64_t listed = 0;
-    int rc = sync_query_int(s, &listed, 0, error,
-                            "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held AND reason IN "
-                            "('number', 'foreign key'))");
+    const sync_env *env = sync_env_get();
+    int64_t listed = 0, silent = env->now_ms(env->context) - SYNC_AUTHOR_SILENT_MS;
+    int rc = sync_query_bound(s, &listed, 0, stirred ? INT64_MAX : silent, error,
+                              "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held AND reason IN "
+                              "('number', 'foreign key') AND at < ?1)");
     bool any = listed != 0;
     for (int pass = 0; rc == SYNC_OK && any && pass < PASSES_MAX; pass++) {
         sync_merging m = {0};

@@ -37,11 +37,12 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
     const sync_env *env = sync_env_get();
     int64_t on = 0, orphans = 0;
     *m = (sync_merging){.s = s, .error = error, .now_ms = env->now_ms(env->context), .hlc = s->hlc};
-    m->touched = sync_alloc(s->table_count + 1);
+    m->touched = sync_alloc(2 * (s->table_count + 1));
     if (m->touched == NULL) {
         return sync_fail_nomem(error);
     }
-    memset(m->touched, 0, s->table_count + 1);
+    memset(m->touched, 0, 2 * (s->table_count + 1));
+    m->listed = m->touched + s->table_count + 1;
     int rc = close_notes(s, error);
     rc = rc == SYNC_OK ? sync_query_int(s, &on, 0, error, "PRAGMA foreign_keys") : rc;
     m->foreign_keys = on != 0;
@@ -72,7 +73,7 @@ sync_stamp sync_merging_stamp(sync_merging *m)
 int sync_merging_end(sync_merging *m, int result)
 {
     int64_t newest = 0;
-    int rc = result;
+    int rc = result == SYNC_OK ? sync_conflict_flush(m) : result;
     rc = rc == SYNC_OK ? sync_exec(m->s, m->error, "DELETE FROM main.sync_applying") : rc;
     rc = rc == SYNC_OK ? sync_query_int(m->s, &newest, 0, m->error, "SELECT max(seq) FROM main.sync_journal")
                        : rc;
@@ -88,7 +89,13 @@ int sync_merging_end(sync_merging *m, int result)
     sync_orphans_forget(m);
     sync_arena_free(&m->arena);
     sync_row_free(&m->other);
+    for (uint32_t i = 0; m->touched && i < m->s->table_count; i++) {
+        m->stirred = m->stirred || m->touched[i];
+    }
+    sync_return(m->s, m->lister);
+    m->lister = NULL;
     sync_buf_free(&m->clock);
+    sync_chunk_free(&m->cleared);
     sqlite3_finalize(m->enter);
     m->enter = NULL;
     sync_free(m->touched);
@@ -135,24 +142,19 @@ static int hold_losers(sync_claims *c)
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && i < c->count; i++) {
         sync_claim *one = &c->list[i];
-        sync_row row = {0}, successor = {0};
+        sync_row row = {0};
         sync_slot slot = {0};
         if (!one->shown || one->wins) {
             continue;
         }
         sync_arena_reset(&m->arena);
-        if (one->number_to) { /* it resets the arena as well, and the row's own values are to stay */
-            rc = sync_claims_read(c, one->number_to - 1, &successor);
-        }
-        rc = rc == SYNC_OK ? sync_find(m, one->t, one->key, one->born, &row, &slot) : rc;
+        rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
         if (rc == SYNC_OK && slot.shown) { /* not held as a child of another one yet */
-            rc = one->number_to
-                     ? sync_hold(m, one->t, one->key, &row, &slot, "number", number_taken, &successor)
-                     : sync_hold(m, one->t, one->key, &row, &slot, "unique", unique_taken, NULL);
+            rc = one->outdated ? sync_hold(m, one->t, one->key, &row, &slot, "number", number_taken)
+                               : sync_hold(m, one->t, one->key, &row, &slot, "unique", unique_taken);
         }
         one->shown = slot.shown;
         sync_row_free(&row);
-        sync_row_free(&successor);
     }
     return rc;
 }
@@ -252,6 +254,15 @@ static bool is_touched(const sync_merging *m, const sync_table *t)
     return touched;
 }
 
+static bool is_group_touched(const sync_merging *m, const sync_order *order, uint32_t group)
+{
+    bool touched = false;
+    for (uint32_t i = 0; !touched && i < order->count; i++) {
+        touched = order->group[i] == group && is_touched(m, &m->s->tables[i]);
+    }
+    return touched;
+}
+
 /* The held rows of a group of tables; what is shown of the list is tried again. */
 static int list_group(sync_claims *c, sync_table *const *tables, uint32_t count)
 {
@@ -269,20 +280,6 @@ static int list_group(sync_claims *c, sync_table *const *tables, uint32_t count)
         sync_claims_free(&listed);
     }
     return rc;
-}
-
-/* Does a foreign key inside the group refer to other columns than a key? Who is meant is seen only when it is shown, so claims do not tell. */
-static bool refers_by_value(const sync_merging *m, const sync_order *order, uint32_t group)
-{
-    const sync_db *s = m->s;
-    bool refers = false;
-    for (uint32_t i = 0; !refers && i < s->fk_count; i++) {
-        const sync_table *child = sync_engine_tid(m->s, s->fks[i].child_tid),
-                         *parent = sync_engine_tid(m->s, s->fks[i].parent_tid);
-        refers = !s->fks[i].to_key && child && parent && order->group[child - s->tables] == group &&
-                 order->group[parent - s->tables] == group;
-    }
-    return refers;
 }
 
 /* Decides over the held rows of a group. *fewer: some are not held any more. */
@@ -326,7 +323,8 @@ int sync_settle(sync_merging *m)
 {
     sync_order order = {0};
     bool any = false;
-    int rc = sync_conflict_any(m->s, &any, m->error);
+    int rc = sync_conflict_flush(m);
+    rc = rc == SYNC_OK ? sync_conflict_any(m->s, &any, m->error) : rc;
     if (rc != SYNC_OK || !any) {
         return rc;
     }
@@ -334,23 +332,22 @@ int sync_settle(sync_merging *m)
     m->retry = true;
     for (uint32_t first = 0, end; rc == SYNC_OK && first < order.count; first = end) {
         uint32_t group = order.group[order.tables[first] - m->s->tables];
-        bool touched = false;
-        for (end = first; end < order.count && order.group[order.tables[end] - m->s->tables] == group;
-             end++) {
-            touched = touched || is_touched(m, order.tables[end]);
-        }
-        bool settled = touched;
+        bool touched = is_group_touched(m, &order, group);
+        end = sync_order_end(&order, m->s, first);
         for (int pass = 0; rc == SYNC_OK && touched && pass < SETTLE_PASSES_MAX; pass++) {
             rc = settle_group(m, &order, &order.tables[first], end - first, &touched);
-            touched = touched && refers_by_value(m, &order, group);
+            touched = touched && sync_order_refers_by_value(&order, m->s, group);
         }
-        for (uint32_t i = first; rc == SYNC_OK && settled && i < end; i++) {
-            rc = sync_against_complete(m, order.tables[i]);
-        }
+    }
+    for (uint32_t i = 0; rc == SYNC_OK && i < order.count; i++) {
+        uint32_t at = (uint32_t)(order.tables[i] - m->s->tables);
+        bool all = is_group_touched(m, &order, order.group[at]);
+        rc = all || m->listed[at] ? sync_against_complete(m, order.tables[i], all) : SYNC_OK;
     }
     m->retry = false;
     sync_order_free(&order);
-    return rc == SYNC_OK ? review_orphans(m) : rc;
+    rc = rc == SYNC_OK ? review_orphans(m) : rc;
+    return rc == SYNC_OK ? sync_conflict_flush(m) : rc;
 }
 
 /* ---- the local half ---- */

@@ -323,22 +323,16 @@ int sync_site_testify(sync_db *s, const sync_outside *outside, sync_error *error
     return SYNC_OK;
 }
 
-int sync_site_wrote(sync_db *s, sync_stamp stamp, bool *ours, sync_error *error)
+int sync_site_own(sync_db *s, uint32_t sid, uint64_t *upto, sync_error *error)
 {
-    sqlite3_stmt *stmt;
-    *ours = stamp.written && stamp.site == s->own_site;
-    if (*ours || !stamp.written) {
+    int64_t own = 0;
+    *upto = UINT64_MAX;
+    if (sid == s->own_site) {
         return SYNC_OK;
     }
-    int rc = sync_borrow(s, &stmt, error, "SELECT 1 FROM main.sync_site WHERE sid = ?1 AND own >= ?2");
-    if (rc == SYNC_OK &&
-        (sqlite3_bind_int64(stmt, 1, stamp.site) || sqlite3_bind_int64(stmt, 2, (int64_t)stamp.hlc))) {
-        rc = sync_fail_db(s, error, NULL);
-    }
-    rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
-    *ours = rc == SQLITE_ROW;
-    sync_return(s, stmt);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SYNC_OK : rc;
+    int rc = sync_query_bound(s, &own, 0, sid, error, "SELECT own FROM main.sync_site WHERE sid = ?1");
+    *upto = own > 0 ? (uint64_t)own : 0;
+    return rc;
 }
 
 void sync_site_close(sync_db *s)

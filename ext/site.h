@@ -49,8 +49,9 @@ bool sync_site_told(const sync_db *s, int64_t seq);
 /* Local number of the site that stamps a journal entry: this file, or what it was when the entry was told of. */
 uint32_t sync_site_of(const sync_db *s, int64_t seq);
 
-/* Did this file write what bears this stamp, under its id or one that it had before? (A copy counts what it took along as its own too.) Inside a SYNC_WRITE operation. */
-int sync_site_wrote(sync_db *s, sync_stamp stamp, bool *ours, sync_error *error);
+/* Up to which stamp of a site did this file write what bears it, under its id or one that it had before? 0: nothing of it. (A copy counts what it took along as its own too.)
+** Inside a SYNC_WRITE operation. */
+int sync_site_own(sync_db *s, uint32_t sid, uint64_t *upto, sync_error *error);
 
 /* When the connection closes: what was told is on disk now. */
 void sync_site_close(sync_db *s);

@@ -175,6 +175,7 @@ int sync_exec(sync_db *s, sync_error *error, const char *format, ...)
     }
     for (const char *at = sql; rc == SYNC_OK && *at;) {
         sqlite3_stmt *stmt;
+        s->undone += strncmp(at, "ROLLBACK", strlen("ROLLBACK")) == 0;
         rc = borrow(s, &stmt, at, &at, error);
         while (rc == SYNC_OK && stmt && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
             rc = SYNC_OK;

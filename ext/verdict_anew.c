@@ -203,15 +203,17 @@ static int follow_all(sync_verdict_state *v, sync_merging *m)
                        : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < v->s->table_count; i++) {
         sync_table *t = &v->s->tables[i];
-        sync_listed one = {.id = 0};
+        sync_listing listing = {.of = SYNC_LISTED_ALL, .upto = upto, .one_by_one = true};
+        const sync_listed *one;
         bool refers = false;
         for (uint32_t f = 0; f < v->s->fk_count; f++) {
             refers = refers || (v->s->fks[f].child_tid == t->tid && v->s->fks[f].parent_tid == v->t->tid);
         }
         while (rc == SYNC_OK && refers && !t->missing &&
-               (rc = sync_conflict_next(m, t, upto, false, &one)) == SQLITE_ROW) {
-            rc = follow(v, m, t, &one);
+               (rc = sync_conflict_next(m, t, &listing, &one)) == SQLITE_ROW) {
+            rc = follow(v, m, t, one);
         }
+        sync_conflict_end(&listing);
         rc = rc == SQLITE_DONE ? SYNC_OK : rc;
     }
     return rc == SYNC_OK ? sync_verdict_drop(m, v->t, v->key, v->born) : rc;

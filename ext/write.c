@@ -486,7 +486,9 @@ static int write_either_way(sync_merging *m, sync_table *t, sync_write how, cons
     if (is_watched(m, t)) {
         return write_watched(m, t, how, key, row, respell, seq, why);
     }
+    int64_t before = sqlite3_total_changes64(m->s->db);
     int rc = write_once(m, t, how, key, row, respell);
+    sync_find_apart(m, t, before);
     if (rc == SYNC_OK && how != SYNC_WRITE_INSERT && sqlite3_changes(m->s->db) == 0) {
         return sync_enter(m, t, key, seq); /* gone behind the triggers' back: no trigger fired */
     }
