@@ -404,8 +404,10 @@ static const char *choice(int argc, char **argv, int at)
 int main(int argc, char **argv)
 {
     options o = {.seed = 1, .stride = 1};
-    char directory[] = "sweep-XXXXXX";
+    const char *tmp = getenv("TMPDIR");
+    char directory[4096];
     int at = 1;
+    snprintf(directory, sizeof directory, "%s/sweep-XXXXXX", tmp != NULL ? tmp : "/tmp");
     for (; at + 1 < argc && strncmp(argv[at], "--", 2) == 0; at += 2) {
         o.seed = strcmp(argv[at], "--seed") == 0 ? strtoul(argv[at + 1], NULL, 10) : o.seed;
         o.stride = strcmp(argv[at], "--stride") == 0 ? strtol(argv[at + 1], NULL, 10) : o.stride;
@@ -430,7 +432,7 @@ int main(int argc, char **argv)
         }
     }
     remove_files();
-    if (chdir("..") != 0 || rmdir(directory) != 0) {
+    if (chdir("/") != 0 || rmdir(directory) != 0) {
         perror(directory);
     }
     printf("seed %lu, stride %ld: %ld faults, %d states, %ld failures\n", o.seed, o.stride, all_tried,
