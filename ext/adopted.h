@@ -6,7 +6,7 @@
 
 /* Lists rows that lack their parents, since they may be told as meaning nobody from now on. And holds those that came with a reference which this file did not know for one, as long as
 ** it did not track what that refers to: they mean rows of other files. count: so many tables, the last ones, are new; inside the write operation that adopted them, behind its
-** fold. Reads all rows that refer to one of these tables or are in one. */
+** fold. Reads the clocks of tables that refer to one of these, and SYNC_ADOPTED_ROWS_MAX rows of each child at most. */
 int sync_adopted(sync_db *s, uint32_t count, sync_error *error);
 
 #endif

@@ -88,6 +88,9 @@
 /* Rows without parents that one fold, or the adoption of a table, lists for each foreign key: people read them, and each merge that touches their tables looks at them again. */
 #define SYNC_ORPHANS_NOTED_MAX 1000
 
+/* Rows of a table that adopting it, or what it refers to, looks through for those without parents: a millisecond. Adopting takes the same time at any size. */
+#define SYNC_ADOPTED_ROWS_MAX 1000
+
 /* Statements kept by their text on one connection: twice those of a merge or a delta, some kilobytes each. */
 #define SYNC_KEPT_STATEMENTS 64
 

@@ -50,11 +50,12 @@ static void append_written(const sync_table *child, const sync_table *parent, co
     append_lacks(parent, fk, sql);
 }
 
-/* Children that were there when one of the two tables was adopted. */
+/* Children that were there when one of the two tables was adopted; of many the first, since adopting takes no longer where there are more. */
 static void append_there(const sync_table *child, const sync_table *parent, const sync_fk *fk,
                          sqlite3_str *sql)
 {
-    sqlite3_str_appendf(sql, " FROM main.\"%w\" AS c WHERE ?1 = ?1 AND ?2 = ?2 AND ", child->name);
+    sqlite3_str_appendf(sql, " FROM (SELECT * FROM main.\"%w\" LIMIT %d) AS c WHERE ?1 = ?1 AND ?2 = ?2 AND ",
+                        child->name, SYNC_ADOPTED_ROWS_MAX);
     append_lacks(parent, fk, sql);
 }
 

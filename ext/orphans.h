@@ -24,7 +24,7 @@ typedef struct sync_orphans {
 int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, sync_error *error);
 void sync_orphans_free(sync_orphans *o);
 
-/* The same of rows that were there when a table from this number on was adopted, at either end of a foreign key. Reads all rows of the children. */
+/* The same of rows that were there when a table from this number on was adopted, at either end of a foreign key. Reads SYNC_ADOPTED_ROWS_MAX rows of the children at most. */
 int sync_orphans_there(sync_db *s, uint32_t first, sync_orphans *o, sync_error *error);
 
 /* Where a number has passed to a row that was born in what has just been folded (stamps above `hlc`), its children mean that row from now on, since the program
