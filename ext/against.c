@@ -144,7 +144,7 @@ static int load_shown(sync_merging *m, sync_table *t, const sync_value *at, cons
 static int complete(sync_merging *m, sync_table *t, const sync_listed *one)
 {
     sync_row row = {0}, against = {0};
-    sync_slot slot;
+    sync_slot slot = {0};
     sync_value room;
     sync_missing missing = {.from = 0};
     bool lacks = strcmp(one->reason, "foreign key") == 0;

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 from synctest import ROOT, Case  # noqa: E402
 
 NOBODY = 65534
-USED = ["bash", "cc", "cmake", "id", "make", "pkg-config", "sqlite3"]
+USED = ["bash", "cc", "cmake", "id", "make", "openssl", "pkg-config", "sqlite3"]
 
 
 class Deps(Case):

@@ -35,6 +35,8 @@ static void test_urls(void **state)
     check_url("ws://example.org/r", "example.org", 80, "r");
     check_url("ws://[::1]:1/a-b_c9", "::1", 1, "a-b_c9");
     check_url("ws://[fe80::1]/x", "fe80::1", 80, "x");
+    check_url("wss://example.org/r", "example.org", 443, "r");
+    check_url("wss://example.org:8443/r", "example.org", 8443, "r");
     static const char *const bad[] = {"",
                                       "ws:/",
                                       "ws://",
@@ -52,7 +54,8 @@ static void test_urls(void **state)
                                       "ws://[::1/a",
                                       "ws://[::1]x/a",
                                       "ws://[]/a",
-                                      "wss://h/a",
+                                      "wss://h:0/a",
+                                      "wsss://h/a",
                                       "http://h/a"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         peer_url url = {0};
