@@ -185,14 +185,27 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
     return status != 0 ? refuse(wsi, status, text) : 0;
 }
 
+/* A request without an upgrade: is the process there, and does it take connections? Anything else is not served. */
+static int answer(net *n, struct lws *wsi, const char *path)
+{
+    bool health = strcmp(path, "/healthz") == 0, ready = strcmp(path, "/readyz") == 0;
+    unsigned status = !health && !ready      ? 426
+                      : ready && n->stopping ? HTTP_STATUS_SERVICE_UNAVAILABLE
+                                             : HTTP_STATUS_OK;
+    lws_return_http_status(wsi, status,
+                           status == 426              ? "only websockets are served here"
+                           : status == HTTP_STATUS_OK ? "good"
+                                                      : "it is stopping");
+    return -1;
+}
+
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return judge_upgrade(lws_context_user(lws_get_context(wsi)), wsi, in);
     case LWS_CALLBACK_HTTP:
-        lws_return_http_status(wsi, 426, "only websockets are served here");
-        return -1;
+        return answer(lws_context_user(lws_get_context(wsi)), wsi, in);
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* an upgrade to no protocol of ours */
     default:

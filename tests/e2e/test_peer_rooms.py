@@ -139,6 +139,26 @@ class Serving(Rooms):
         self.assertEqual([p.name for p in self.path("db").glob("*-wal")], [])
 
 
+class Health(Rooms):
+    def ask(self, port, path, method="GET"):
+        with rawpeer.connect(port) as s:
+            s.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            answer = s.recv(4096)
+        return int(answer.split()[1]) if answer else 0
+
+    def test_health(self):
+        """For whoever watches over the process: no room, and no token asked for."""
+        peer = self.serve_rooms()
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/red", 426), ("/healthzz", 426)):
+            self.assertEqual(self.ask(peer.port, path), status, path)
+        self.assertEqual(list(self.path("db").iterdir()), [])
+
+    def test_of_a_single_file(self):
+        plain(self.path("one.db"), NOTES)
+        server = self.serve(self.path("one.db"))
+        self.assertEqual((self.ask(server.port, "/healthz"), self.ask(server.port, "/readyz")), (200, 200))
+
+
 class WhichRooms(Rooms):
     def refused(self, peer, room, says):
         status, _, err = self.run_peer("clone", self.url(peer, room), self.path("refused.db"))
