@@ -3,6 +3,7 @@
 #include "config_schema_text.h"
 #include "json_check.h"
 #include "message.h"
+#include "scratch.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -13,7 +14,7 @@
 
 struct peer_config_rule {
     char *name; /* with * in it, perhaps */
-    bool serve, create, keep_journal_mode;
+    bool serve, create, keep_journal_mode, memory;
     char *schema; /* NULL: NAME.sql */
     peer_track track;
     char *track_list;
@@ -87,6 +88,7 @@ static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
                                .serve = json_is_true(json_object_get(object, "serve")),
                                .create = own != NULL ? json_is_true(own) : create,
                                .keep_journal_mode = json_is_true(json_object_get(object, "keepJournalMode")),
+                               .memory = json_is_true(json_object_get(object, "memory")),
                                .schema = peer_strdup(schema)};
     rule->track = track == NULL              ? PEER_TRACK_UNSAID
                   : word == NULL             ? PEER_TRACK_LIST
@@ -242,6 +244,7 @@ void peer_config_free(peer_config *config)
         free(config->rules[i].track_list);
     }
     free(config->rules);
+    peer_scratch_free(config->scratch);
     if (config->auth != NULL) {
         free_texts(&config->auth->hosts);
         free_texts(&config->auth->origins);
@@ -271,7 +274,22 @@ static const peer_config_rule *rule_of(const peer_config *c, const char *name)
 
 static bool may_create(const peer_config *c, const peer_config_rule *rule)
 {
-    return rule != NULL ? rule->create : c->create;
+    return rule != NULL ? rule->create || rule->memory : c->create;
+}
+
+static char *file_of(const peer_config *c, const peer_config_rule *rule, const char *name)
+{
+    return peer_format("%s/%s.db", rule != NULL && rule->memory ? c->scratch : c->db_folder, name);
+}
+
+bool peer_config_begin(peer_config *config, char **why)
+{
+    bool any = false;
+    for (size_t i = 0; i < config->rule_count; i++) {
+        any = any || config->rules[i].memory;
+    }
+    config->scratch = any ? peer_scratch_new(why) : NULL;
+    return config->scratch != NULL || !any;
 }
 
 bool peer_config_has_room(const peer_config *config, const char *name)
@@ -280,7 +298,7 @@ bool peer_config_has_room(const peer_config *config, const char *name)
     if (rule != NULL && !rule->serve) {
         return false;
     }
-    char *file = peer_format("%s/%s.db", config->db_folder, name);
+    char *file = file_of(config, rule, name);
     bool has = may_create(config, rule) || access(file, F_OK) == 0;
     free(file);
     return has;
@@ -312,7 +330,7 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
 {
     const peer_config_rule *rule = rule_of(config, name);
     *options = (peer_options){.command = PEER_SERVE,
-                              .file = peer_format("%s/%s.db", config->db_folder, name),
+                              .file = file_of(config, rule, name),
                               .room = peer_strdup(name),
                               .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,
                               .create = may_create(config, rule),

@@ -28,6 +28,7 @@ struct peer_config {
     char *listen;
     char *db_folder;     /* with the configuration file's folder in front, if it was relative */
     char *schema_folder; /* the same; NULL: none */
+    char *scratch;       /* where rooms in memory are; NULL: none is */
     bool create;
     char *cert_file, *key_file; /* TLS; NULL: none */
     peer_auth *auth;            /* NULL: anybody */
@@ -40,6 +41,9 @@ struct peer_config {
 /* Reads a file. NULL: *why, which the caller frees, says what is wrong and where; *exit is the exit code that deserves. */
 peer_config *peer_config_read(const char *path, char **why, int *exit);
 void peer_config_free(peer_config *config); /* NULL is fine */
+
+/* Before rooms are asked for: makes what they need. False: *why, which the caller frees. */
+bool peer_config_begin(peer_config *config, char **why);
 
 /* The schema that a configuration keeps to, as JSON text. */
 const char *peer_config_schema(void);

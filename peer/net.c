@@ -348,7 +348,13 @@ static void watch_signals(net *n)
 static bool begin(net *n)
 {
     if (n->options->config != NULL) {
-        return net_begin_listening(n);
+        char *why = NULL;
+        bool good = peer_config_begin(n->options->config, &why);
+        if (!good) {
+            peer_error(PEER_EXIT_ERROR, "%s", why);
+            free(why);
+        }
+        return good && net_begin_listening(n);
     }
     net_room *room = net_room_pin(n, n->options);
     for (size_t i = 0; i < n->options->url_count; i++) {

@@ -159,6 +159,40 @@ class Health(Rooms):
         self.assertEqual((self.ask(server.port, "/healthz"), self.ask(server.port, "/readyz")), (200, 200))
 
 
+class Memory(Rooms):
+    def scratch(self, peer):
+        return [p for base in ("/dev/shm", os.environ.get("TMPDIR", "/tmp")) for p in Path(base).glob(f"sync-peer-{peer.process.pid}-*")]
+
+    def test_a_room_in_memory(self):
+        """Its members share it, also one that comes when it has been closed meanwhile; no file stays, and after a restart it is empty."""
+        peer = self.serve_rooms(rooms=[{"name": "tmp-*", "memory": True}], create=False)
+        (one, first), (two, second) = self.join(peer, "tmp-1", "one.db"), self.join(peer, "tmp-1", "two.db")
+        self.write(one, "n")
+        self.wait_notes(two, "n")
+        first.stop(), second.stop()
+        self.assertEqual(peer.wait_event("closed", room="tmp-1")["code"], 0)
+        three, third = self.join(peer, "tmp-1", "three.db")
+        self.wait_notes(three, "n")
+        third.stop()
+        self.assertEqual(list(self.path("db").iterdir()), [])
+        self.assertEqual(len(self.scratch(peer)), 1)
+        self.assertEqual(self.scratch(peer)[0].stat().st_mode & 0o777, 0o700)
+        self.assertEqual(peer.stop(), 0)
+        self.assertEqual(self.scratch(peer), [])
+        again = self.serve_rooms(rooms=[{"name": "tmp-*", "memory": True}], create=False)
+        self.run_peer("clone", self.url(again, "tmp-1"), self.path("empty.db"))
+        self.assertEqual(ask(self.path("empty.db"), "SELECT count(*) FROM note"), 0)
+
+    def test_what_a_killed_process_left(self):
+        peer = self.serve_rooms(rooms=[{"name": "tmp", "memory": True}])
+        self.join(peer, "tmp")
+        left = self.scratch(peer)
+        peer.kill()
+        self.assertTrue(left[0].exists())
+        self.serve_rooms(rooms=[{"name": "tmp", "memory": True}])
+        self.assertFalse(left[0].exists())
+
+
 class WhichRooms(Rooms):
     def refused(self, peer, room, says):
         status, _, err = self.run_peer("clone", self.url(peer, room), self.path("refused.db"))
