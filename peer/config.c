@@ -98,11 +98,15 @@ static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
 
+/* Of an array of texts, or of one. */
 static peer_texts read_texts(const json_t *array)
 {
     peer_texts texts = {.list = peer_new((json_array_size(array) + 1) * sizeof *texts.list)};
     size_t i;
     const json_t *one;
+    if (json_is_string(array)) {
+        texts.list[texts.count++] = peer_strdup(json_string_value(array));
+    }
     json_array_foreach(array, i, one)
     {
         texts.list[texts.count++] = peer_strdup(json_string_value(one));
@@ -151,7 +155,7 @@ static void take(peer_config *c, const json_t *root)
 {
     const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
     size_t i;
-    c->listen = peer_strdup(text_at(root, "listen"));
+    c->listen = read_texts(json_object_get(root, "listen"));
     c->db_folder = beside(c->path, text_at(root, "dbFolder"));
     c->schema_folder = beside(c->path, text_at(root, "schemaFolder"));
     c->cert_file = beside(c->path, text_at(json_object_get(root, "tls"), "certFile"));
@@ -252,7 +256,7 @@ void peer_config_free(peer_config *config)
         free(config->auth);
     }
     free(config->path);
-    free(config->listen);
+    free_texts(&config->listen);
     free(config->db_folder);
     free(config->schema_folder);
     free(config->cert_file);

@@ -24,8 +24,8 @@ typedef struct peer_auth {
 } peer_auth;
 
 struct peer_config {
-    char *path; /* of the configuration file, as given */
-    char *listen;
+    char *path;          /* of the configuration file, as given */
+    peer_texts listen;   /* HOST[:PORT] */
     char *db_folder;     /* with the configuration file's folder in front, if it was relative */
     char *schema_folder; /* the same; NULL: none */
     char *scratch;       /* where rooms in memory are; NULL: none is */

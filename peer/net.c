@@ -56,9 +56,11 @@ void net_stop(net *n, int exit)
     for (size_t i = 0; i < n->options->url_count; i++) {
         lws_sul_cancel(&n->follows[i].retry);
     }
-    if (n->listener != NULL) {
-        lws_set_timeout(n->listener, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-        n->listener = NULL;
+    for (size_t i = 0; i < n->listener_count; i++) {
+        if (n->listeners[i].wsi != NULL) {
+            lws_set_timeout(n->listeners[i].wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+            n->listeners[i].wsi = NULL;
+        }
     }
     net_rooms_stop(n);
     net_check_stopped(n);
@@ -382,7 +384,6 @@ int peer_net_run(const peer_options *options)
 {
     net *n = peer_new(sizeof *n);
     n->options = options;
-    n->listen_fd = -1;
     n->spare_fd = -1;
     n->inbox = peer_queue_new(wake, n);
     if ((options->command != PEER_SERVE || net_listen(n)) && open_context(n)) {
@@ -398,8 +399,11 @@ int peer_net_run(const peer_options *options)
         net_link_gone(n->links);
     }
     net_rooms_free(n);
-    if (n->listen_fd >= 0) {
-        close(n->listen_fd);
+    for (size_t i = 0; i < n->listener_count; i++) {
+        if (n->listeners[i].fd >= 0) {
+            close(n->listeners[i].fd);
+        }
+        free(n->listeners[i].address);
     }
     if (n->spare_fd >= 0) {
         close(n->spare_fd);
@@ -407,7 +411,6 @@ int peer_net_run(const peer_options *options)
     int exit = n->exit;
     if (n->resolving == 0) { /* otherwise a name is still being looked up, and its thread will write there */
         peer_queue_free(n->inbox);
-        free(n->listen_address);
         free(n->slots);
         free(n);
     }

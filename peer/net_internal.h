@@ -65,6 +65,14 @@ struct net_link {
     lws_sorted_usec_list_t expiry; /* of what it was admitted by */
 };
 
+/* An address that is listened on. */
+typedef struct net_listener {
+    int fd; /* until it is libwebsockets'; -1: it is, or was never there */
+    struct lws *wsi;
+    char *address;
+    int port;
+} net_listener;
+
 struct net {
     const peer_options *options;
     struct lws_context *context;
@@ -85,11 +93,9 @@ struct net {
     int resolving;    /* names being looked up */
     net_follow follows[PEER_FOLLOW_MAX];
     lws_sorted_usec_list_t deadline;
-    struct lws *listener;
-    int listen_fd;
+    net_listener listeners[PEER_LISTEN_MAX];
+    size_t listener_count;
     int spare_fd; /* given up for a moment when there are no others, to refuse a connection */
-    char *listen_address;
-    int listen_port;
     uint8_t scratch[LWS_PRE + SYNC_FRAME_BYTES_MAX]; /* lws masks what it sends in place */
 };
 

@@ -119,7 +119,9 @@ void peer_options_free(peer_options *o)
     }
     free(o->file);
     free(o->room);
-    free(o->listen_host);
+    for (size_t i = 0; i < o->listen_count; i++) {
+        free(o->listen[i].host);
+    }
     free(o->track_list);
     free(o->schema);
     free(o->token_file);
@@ -196,28 +198,41 @@ static void set_track(peer_options *o, const char *text)
     o->track_list = peer_strdup(text);
 }
 
-static bool set_listen(peer_options *o, const char *where, const char *text, int *code)
+static bool add_listen(peer_options *o, const char *where, const char *text, int *code)
 {
-    free(o->listen_host);
-    o->listen_host = peer_host_read(text, strlen(text), &o->listen_port);
+    if (o->listen_count == PEER_LISTEN_MAX) {
+        return usage(code, "%s %s is more than the %d addresses that can be listened on", where, text,
+                     PEER_LISTEN_MAX);
+    }
+    peer_address *to = &o->listen[o->listen_count];
+    to->port = PEER_PORT_DEFAULT;
+    to->host = peer_host_read(text, strlen(text), &to->port);
+    if (to->host == NULL) {
+        return usage(code, "%s %s is not HOST[:PORT]", where, text);
+    }
+    o->listen_count++;
     /* A number alone would be taken for an address (7420 is 0.0.28.252), where a port was meant. */
-    bool number = o->listen_host != NULL && strspn(o->listen_host, "0123456789") == strlen(o->listen_host);
-    return (o->listen_host != NULL && !number) || usage(code, "%s %s is not HOST[:PORT]", where, text);
+    bool number = strspn(to->host, "0123456789") == strlen(to->host);
+    return !number || usage(code, "%s %s is not HOST[:PORT]", where, text);
 }
 
 /* A configuration takes the place of the file and of what would be said of it. */
 static bool read_config(peer_options *o, const char *path, int *code)
 {
-    char *why = NULL, *where;
+    char *why = NULL;
     o->config = peer_config_read(path, &why, code);
     if (o->config == NULL) {
         peer_error(*code, "%s", why);
         free(why);
         return false;
     }
-    where = peer_format("%s: /listen:", path);
-    bool good = o->listen_host != NULL || set_listen(o, where, o->config->listen, code);
-    free(where);
+    bool good = true, given = o->listen_count > 0;
+    for (size_t i = 0; good && !given && i < o->config->listen.count; i++) {
+        char *where = o->config->listen.count > 1 ? peer_format("%s: /listen/%zu:", path, i)
+                                                  : peer_format("%s: /listen:", path);
+        good = add_listen(o, where, o->config->listen.list[i], code);
+        free(where);
+    }
     if (o->cert_file == NULL && o->key_file == NULL) {
         o->cert_file = peer_strdup(o->config->cert_file);
         o->key_file = peer_strdup(o->config->key_file);
@@ -308,7 +323,7 @@ static bool take_option(peer_options *o, int option, int *code)
     }
     switch (option) {
     case OPTION_LISTEN:
-        return set_listen(o, "--listen", optarg, code);
+        return add_listen(o, "--listen", optarg, code);
     case OPTION_ROOM:
         return set_room(o, optarg, code);
     case OPTION_FOLLOW:
@@ -383,7 +398,7 @@ static bool check_config(peer_options *o, int left, const char *path, int *code)
         return usage(code, "check-config needs one CONFIG");
     }
     if (read_config(o, path, code)) {
-        peer_notice("%s is good: rooms of %s at %s", path, o->config->db_folder, o->config->listen);
+        peer_notice("%s is good: rooms of %s", path, o->config->db_folder);
         *code = PEER_EXIT_OK;
     }
     return false;
@@ -447,7 +462,6 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
 {
     static const char *const commands[] = {"serve", "sync", "clone", "check-config"};
     *o = (peer_options){.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE};
-    o->listen_port = PEER_PORT_DEFAULT;
     for (int i = 1; i < argc; i++) { /* what is wrong with the command line is an event, too */
         o->json = o->json || strcmp(argv[i], "--json") == 0;
     }
@@ -489,6 +503,8 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     if (!take_arguments(o, argc, argv, code) || !check_tls(o, code)) {
         return false;
     }
-    o->listen_host = o->listen_host != NULL ? o->listen_host : peer_strdup(PEER_HOST_DEFAULT);
+    if (o->listen_count == 0) {
+        o->listen[o->listen_count++] = (peer_address){peer_strdup(PEER_HOST_DEFAULT), PEER_PORT_DEFAULT};
+    }
     return true;
 }

@@ -28,8 +28,8 @@ typedef struct peer_options {
     peer_config *config; /* read from there. NULL: none */
     bool create;         /* the file may be made */
     char *schema;        /* a script that makes its tables then; NULL: none */
-    char *listen_host;
-    int listen_port;
+    peer_address listen[PEER_LISTEN_MAX];
+    size_t listen_count;
     peer_track track;
     char *track_list; /* as given; see peer_track_next() */
     peer_url urls[PEER_FOLLOW_MAX];

@@ -6,6 +6,9 @@
 #define PEER_HOST_DEFAULT "127.0.0.1"
 #define PEER_PORT_DEFAULT 7420
 
+/* Addresses that one process listens on. */
+#define PEER_LISTEN_MAX 8
+
 /* A room's name: a path segment that needs no escaping anywhere. */
 #define PEER_ROOM_NAME_MAX 64
 

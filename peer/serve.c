@@ -31,68 +31,82 @@ static int bind_one(const struct addrinfo *a)
     return fd;
 }
 
-bool net_listen(net *n)
+static bool bind_address(net *n, const peer_address *to, net_listener *l)
 {
-    const peer_options *o = n->options;
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *list = NULL;
     struct sockaddr_storage name;
     socklen_t name_bytes = sizeof name;
     char port[8], host[64];
-    lws_snprintf(port, sizeof port, "%d", o->listen_port);
-    n->listen_fd = -1;
-    int rc = getaddrinfo(o->listen_host, port, &hints, &list);
+    lws_snprintf(port, sizeof port, "%d", to->port);
+    int rc = getaddrinfo(to->host, port, &hints, &list);
     const char *why = rc != 0 ? gai_strerror(rc) : "no address";
-    for (const struct addrinfo *a = list; n->listen_fd < 0 && a != NULL; a = a->ai_next) {
-        n->listen_fd = bind_one(a);
+    for (const struct addrinfo *a = list; l->fd < 0 && a != NULL; a = a->ai_next) {
+        l->fd = bind_one(a);
         why = strerror(errno);
     }
     if (list != NULL) {
         freeaddrinfo(list);
     }
-    if (n->listen_fd < 0 || getsockname(n->listen_fd, (struct sockaddr *)&name, &name_bytes) != 0 ||
+    if (l->fd < 0 || getsockname(l->fd, (struct sockaddr *)&name, &name_bytes) != 0 ||
         getnameinfo((struct sockaddr *)&name, name_bytes, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
         n->exit = PEER_EXIT_NETWORK;
-        peer_error(n->exit, "cannot listen on %s:%d: %s; choose another with --listen", o->listen_host,
-                   o->listen_port, why);
+        peer_error(n->exit, "cannot listen on %s:%d: %s; choose another with --listen", to->host, to->port,
+                   why);
         return false;
     }
-    n->listen_address = peer_strdup(host);
-    n->listen_port = atoi(port);
-    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->address = peer_strdup(host);
+    l->port = atoi(port);
     return true;
 }
 
-bool net_begin_listening(net *n)
+bool net_listen(net *n)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < n->options->listen_count; i++) {
+        n->listeners[i].fd = -1;
+        n->listener_count++;
+        good = bind_address(n, &n->options->listen[i], &n->listeners[i]);
+    }
+    n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return good;
+}
+
+static void say_listening(const net *n, const net_listener *l)
 {
     const peer_options *o = n->options;
-    const char *format = strchr(n->listen_address, ':') != NULL ? "%s://[%s]:%d/%s" : "%s://%s:%d/%s";
-    const char *scheme = o->cert_file != NULL ? "wss" : "ws";
-    const char *room = o->room != NULL ? o->room : "";
-    lws_sock_file_fd_type fd = {.filefd = n->listen_fd};
+    const char *scheme = o->cert_file != NULL ? "wss" : "ws", *room = o->room != NULL ? o->room : "";
+    const char *format = strchr(l->address, ':') != NULL ? "%s://[%s]:%d/%s" : "%s://%s:%d/%s";
     char url[192];
-    if (listen(n->listen_fd, BACKLOG) == 0) {
-        n->listener = lws_adopt_descriptor_vhost(n->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "listen", NULL);
-    }
-    if (n->listener == NULL) {
-        peer_error(PEER_EXIT_NETWORK, "cannot listen on %s:%d: %s", n->listen_address, n->listen_port,
-                   strerror(errno));
-        return false;
-    }
-    n->listen_fd = -1; /* it is the listener's now */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    lws_snprintf(url, sizeof url, format, scheme, n->listen_address, n->listen_port, room);
+    lws_snprintf(url, sizeof url, format, scheme, l->address, l->port, room);
 #pragma GCC diagnostic pop
     if (o->config != NULL) {
         peer_notice("serving the rooms of %s below %s", o->config->db_folder, url);
     } else {
         peer_notice("serving %s as %s", o->file, url);
     }
-    peer_event("listening",
-               (peer_field[]){PEER_TEXT("host", n->listen_address), PEER_NUMBER("port", n->listen_port),
-                              PEER_TEXT("room", room), PEER_TEXT("url", url), PEER_END});
+    peer_event("listening", (peer_field[]){PEER_TEXT("host", l->address), PEER_NUMBER("port", l->port),
+                                           PEER_TEXT("room", room), PEER_TEXT("url", url), PEER_END});
+}
+
+bool net_begin_listening(net *n)
+{
+    for (size_t i = 0; i < n->listener_count; i++) {
+        net_listener *l = &n->listeners[i];
+        lws_sock_file_fd_type fd = {.filefd = l->fd};
+        if (listen(l->fd, BACKLOG) == 0) {
+            l->wsi = lws_adopt_descriptor_vhost(n->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "listen", NULL);
+        }
+        if (l->wsi == NULL) {
+            peer_error(PEER_EXIT_NETWORK, "cannot listen on %s:%d: %s", l->address, l->port, strerror(errno));
+            return false;
+        }
+        l->fd = -1; /* it is libwebsockets' now */
+        say_listening(n, l);
+    }
     return true;
 }
 

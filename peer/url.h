@@ -18,6 +18,12 @@ typedef struct peer_url {
 const char *peer_url_read(const char *text, peer_url *url);
 void peer_url_free(peer_url *url);
 
+/* Where to listen. */
+typedef struct peer_address {
+    char *host; /* owned */
+    int port;
+} peer_address;
+
 /* "host", "host:port", "[v6]", "[v6]:port" in bytes of text: the host, the caller's; *port stays as it was where none is given. NULL: it is malformed. */
 char *peer_host_read(const char *text, size_t bytes, int *port);
 

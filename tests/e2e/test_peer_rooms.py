@@ -128,6 +128,16 @@ class Serving(Rooms):
             link.close()
         self.assertEqual(peer.stop(), 0)
 
+    def test_several_addresses(self):
+        peer = self.peer("serve", "--config", self.config(listen=["127.0.0.1:0", "127.0.0.2:0", "localhost:0"]))
+        ports = [peer.wait_event("listening")["port"] for _ in range(3)]
+        self.assertEqual(len(set(ports)), 3)
+        peer.port = ports[2]
+        db, _ = self.join(peer, "red")
+        self.write(db, "one")
+        self.wait_notes(self.path("db/red.db"), "one")
+        self.assertEqual(peer.stop(), 0)
+
     def test_the_process_ends_with_rooms_open(self):
         peer = self.serve_rooms(limits={"idleSeconds": 3600})
         dbs = [self.join(peer, f"room{i}")[0] for i in range(5)]
@@ -372,6 +382,9 @@ class Configuration(Rooms):
 
     def test_where_to_listen(self):
         self.wrong('{"dbFolder": "db", "listen": "99"}', "/listen: 99 is not HOST[:PORT]")
+        self.wrong('{"dbFolder": "db", "listen": ["localhost:1", "99"]}', "/listen/1: 99 is not HOST[:PORT]")
+        self.wrong(json.dumps({"dbFolder": "db", "listen": ["localhost:0"] * 9}), "/listen/8: localhost:0 is more than the 8 addresses")
+        self.wrong('{"dbFolder": "db", "listen": []}', "/listen: it has fewer than 1 elements")
         self.wrong('{"dbFolder": "db", "listen": "localhost:99999"}', "/listen: localhost:99999 is not HOST[:PORT]")
         status, out, _ = self.run_peer("serve", "--config", self.config(listen="nowhere.invalid:1"))
         self.assertEqual((status, out), (8, ""))

@@ -374,8 +374,9 @@ static void test_serve_is_for_this_machine(void **state)
     peer_options o = {0};
     int code = -1;
     assert_true(peer_options_read(3, argv, &o, &code));
-    assert_string_equal(o.listen_host, "127.0.0.1");
-    assert_int_equal(o.listen_port, 7420);
+    assert_int_equal(o.listen_count, 1);
+    assert_string_equal(o.listen[0].host, "127.0.0.1");
+    assert_int_equal(o.listen[0].port, 7420);
     assert_string_equal(o.room, "a");
     peer_options_free(&o);
 }
