@@ -113,41 +113,18 @@ static int rename_entry(sync_fold *f, const sync_table *t, const sync_value *kno
     return rc;
 }
 
-/* What a number meant to a row from before this tail, if it has passed in it to a row that was born there. *part is that then; NULL: it is not asked for. */
-static int was_meant(sync_fold *f, sync_table *parent, const sync_value *number, sync_stamp existed,
-                     bool *passed, sync_value *part)
-{
-    sync_stamp born = SYNC_STAMP_NONE, last = SYNC_STAMP_NONE;
-    int64_t birth = 0, last_birth = number->i;
-    bool shown = false, deleted = false;
-    *passed = false;
-    if (existed.hlc > f->since) {
-        return SYNC_OK;
-    }
-    int rc = sync_clocks_shown(f->s, parent, f->place, number->i, &born, &birth, &shown, f->error);
-    if (rc != SYNC_OK || !shown || born.hlc <= f->since) {
-        return rc;
-    }
-    *passed = true;
-    if (part) {
-        rc = sync_meant_deleted(f->s, parent, f->place, number->i, &deleted, &last, &last_birth, f->error);
-        rc = rc == SYNC_OK && !sync_meant_part(&f->arena, last_birth, last, part) ? sync_fail_nomem(f->error)
-                                                                                  : rc;
-    }
-    return rc;
-}
-
-/* The same of the whole key; known: what the row is known by now, and becomes what it was known by; or NULL. */
+/* By what a row from before this tail was known, of whose key numbers have passed in it to rows that were born there. known: what it is known by now, and becomes that. */
 static int was_known(sync_fold *f, sync_table *t, const sync_entry *e, sync_stamp existed, bool *passed,
                      sync_value *known)
 {
-    int rc = SYNC_OK;
+    int rc = sync_meant_known(f->s, t, f->place, e->key, known, &f->arena, f->error);
     *passed = false;
-    for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
+    for (uint32_t i = 0; rc == SYNC_OK && existed.hlc <= f->since && i < t->key_count; i++) {
         sync_table *parent = t->key_parents[i] ? sync_engine_tid(f->s, t->key_parents[i]) : NULL;
-        bool its = false;
+        bool its = false, anybody;
         if (parent && !parent->missing && e->key[i].type == SYNC_INTEGER) {
-            rc = was_meant(f, parent, &e->key[i], existed, &its, known ? &known[i] : NULL);
+            rc = sync_meant_before(f->s, parent, f->place, e->key[i].i, &known[i], f->since, &its, &anybody,
+                                   &known[i], &f->arena, f->error);
         }
         *passed = *passed || its;
     }
@@ -156,7 +133,8 @@ static int was_known(sync_fold *f, sync_table *t, const sync_entry *e, sync_stam
 
 int sync_fold_meant_passed(sync_fold *f, sync_table *t, const sync_entry *e, sync_stamp existed, bool *passed)
 {
-    return was_known(f, t, e, existed, passed, NULL);
+    sync_value known[SYNC_KEY_COLUMNS_MAX];
+    return was_known(f, t, e, existed, passed, known);
 }
 
 int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named, sync_stamp existed)
@@ -169,8 +147,7 @@ int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry 
         f->need_real = true;
         return SYNC_OK;
     }
-    int rc = sync_meant_known(f->s, t, f->place, e->key, known, &f->arena, f->error);
-    rc = rc == SYNC_OK ? was_known(f, t, e, existed, &passed, known) : rc;
+    int rc = was_known(f, t, e, existed, &passed, known);
     rc = rc == SYNC_OK ? find_hidden(f, t, known, &seq, &row) : rc;
     if (rc == SYNC_OK && seq) { /* only if a row came behind the triggers' back */
         f->row.cl = row.cl > f->row.cl ? row.cl + (row.cl & 1) : f->row.cl;

@@ -60,8 +60,8 @@ static void build_gone_temp(const sync_db *s, const sync_table *t, sqlite3_str *
                         t->tid, t->tid, t->tid, t->tid);
 }
 
-int sync_meant_deleted(sync_db *s, sync_table *parent, sync_place place, int64_t number, bool *found,
-                       sync_stamp *born, int64_t *birth, sync_error *error)
+int sync_meant_deleted(sync_db *s, sync_table *parent, sync_place place, int64_t number, uint64_t born_by,
+                       bool *found, sync_stamp *born, int64_t *birth, sync_error *error)
 {
     sqlite3_stmt *stmt;
     sync_stamp last = SYNC_STAMP_NONE;
@@ -84,7 +84,8 @@ int sync_meant_deleted(sync_db *s, sync_table *parent, sync_place place, int64_t
             break;
         }
         bool ours = row.stamp.site == s->own_site || row.stamp.site == s->told_before_sid;
-        if (!sync_row_alive(&row) && ours && sync_stamp_compare(&s->sites, row.stamp, last) > 0) {
+        if (!sync_row_alive(&row) && ours && row.born.hlc <= born_by &&
+            sync_stamp_compare(&s->sites, row.stamp, last) > 0) {
             *found = true;
             last = row.stamp;
             *born = row.born;
@@ -105,7 +106,7 @@ int sync_meant_number(sync_db *s, sync_table *parent, sync_place place, int64_t 
     if (rc != SYNC_OK || known || parent->missing) {
         return rc;
     }
-    rc = sync_meant_deleted(s, parent, place, number, &deleted, &last_born, &last_birth, error);
+    rc = sync_meant_deleted(s, parent, place, number, UINT64_MAX, &deleted, &last_born, &last_birth, error);
     if (rc == SYNC_OK && deleted) {
         const sync_value key = {.type = SYNC_INTEGER, .i = number};
         rc = sync_base_exists(s, parent, &key, &exists, error);
@@ -187,6 +188,23 @@ int sync_meant_birth(const sync_db *s, const sync_table *t, const sync_value *kn
         }
     }
     return SYNC_OK;
+}
+
+int sync_meant_before(sync_db *s, sync_table *parent, sync_place place, int64_t number, const sync_value *now,
+                      uint64_t hlc, bool *passed, bool *anybody, sync_value *was, sync_arena *arena,
+                      sync_error *error)
+{
+    sync_stamp born;
+    int64_t birth;
+    *anybody = false;
+    *passed = sync_meant_get(s, now, &birth, &born) && born.hlc > hlc;
+    if (!*passed) {
+        return SYNC_OK;
+    }
+    born = sync_engine_genesis_born(parent);
+    birth = number;
+    int rc = sync_meant_deleted(s, parent, place, number, hlc, anybody, &born, &birth, error);
+    return rc == SYNC_OK && !sync_meant_part(arena, birth, born, was) ? sync_fail_nomem(error) : rc;
 }
 
 void sync_meant_strip(const sync_table *t, sync_row *row)

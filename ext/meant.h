@@ -13,9 +13,15 @@
 int sync_meant_number(sync_db *s, sync_table *parent, sync_place place, int64_t number, sync_stamp *born,
                       int64_t *birth, sync_error *error);
 
-/* The last of the rows that programs of this file deleted under a number. */
-int sync_meant_deleted(sync_db *s, sync_table *parent, sync_place place, int64_t number, bool *found,
-                       sync_stamp *born, int64_t *birth, sync_error *error);
+/* The last of the rows that programs of this file deleted under a number; born_by: of those born up to this stamp (UINT64_MAX: of all). */
+int sync_meant_deleted(sync_db *s, sync_table *parent, sync_place place, int64_t number, uint64_t born_by,
+                       bool *found, sync_stamp *born, int64_t *birth, sync_error *error);
+
+/* Has a number passed to a row that was born after `hlc`? now: the key part as it is known. *passed: so it has, and *was
+** (arena) is how that part was known before; *anybody: then it meant the last older row that was deleted there, else nobody. */
+int sync_meant_before(sync_db *s, sync_table *parent, sync_place place, int64_t number, const sync_value *now,
+                      uint64_t hlc, bool *passed, bool *anybody, sync_value *was, sync_arena *arena,
+                      sync_error *error);
 
 /* A key part as a row is known by it. False when out of memory. */
 bool sync_meant_part(sync_arena *arena, int64_t birth, sync_stamp born, sync_value *part);

@@ -149,74 +149,77 @@ static int name_tables(sync_db *s, int64_t after, bool **named, sync_error *erro
     return rc;
 }
 
-/* The numbers of one table that passed from a row that is gone (or held) to one born since. */
-static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t hlc, int64_t **list,
+/* Adds a number if it means a row now that was born since; clock: that row's, or of one that had the number in between. */
+static int add_reborn(sync_db *s, sync_table *parent, int64_t number, const sync_value *clock, uint64_t hlc,
+                      sync_buf *numbers, sync_error *error)
+{
+    sync_row row = {0};
+    sync_stamp means = SYNC_STAMP_NONE;
+    int64_t birth;
+    int rc = sync_clocks_unpack(s, parent, clock, &row);
+    rc = rc == SYNC_OK ? rc : sync_fail(error, rc, "a clock of %s is damaged", parent->name);
+    if (rc == SYNC_OK && row.born.hlc > hlc) {
+        rc = sync_meant_number(s, parent, SYNC_IN_FILE, number, &means, &birth, error);
+    }
+    if (rc == SYNC_OK && means.hlc > hlc && sync_stamp_equal(means, row.born)) {
+        sync_buf_put(numbers, &number, sizeof number);
+        rc = numbers->oom ? sync_fail_nomem(error) : rc;
+    }
+    sync_row_free(&row);
+    return rc;
+}
+
+/* The numbers of one table that passed from a row that is gone (or held) to one born since, which may be gone as well. *count int64_t in `numbers`, for sync_buf_free in any case. */
+static int list_reborn(sync_db *s, sync_table *parent, int64_t after, uint64_t hlc, sync_buf *numbers,
                        uint32_t *count, sync_error *error)
 {
     sqlite3_stmt *stmt;
-    uint32_t cap = 0;
-    *list = NULL;
     *count = 0;
     sqlite3_str *sql = sqlite3_str_new(s->db);
-    sqlite3_str_appendall(sql, "SELECT j.k1 FROM main.sync_journal AS j WHERE ");
+    sqlite3_str_appendf(
+        sql,
+        "SELECT j.k1, c.clock FROM main.sync_journal AS j CROSS JOIN main.sync_row_%u AS c ON "
+        "c.k1 = j.k1 AND c.seq = j.seq WHERE EXISTS (SELECT 1 FROM main.sync_hidden_%u AS h "
+        "WHERE h.k1 = j.k1) AND ",
+        parent->tid, parent->tid);
     append_entries(parent, sql);
-    sqlite3_str_appendf(sql,
-                        " AND EXISTS (SELECT 1 FROM main.sync_hidden_%u AS h WHERE h.k1 = j.k1) AND EXISTS "
-                        "(SELECT 1 FROM main.sync_row_%u AS c WHERE c.k1 = j.k1 AND c.seq = j.seq)",
-                        parent->tid, parent->tid);
+    sqlite3_str_appendf(
+        sql,
+        " UNION ALL SELECT j.k1, h.clock FROM main.sync_journal AS j CROSS JOIN "
+        "main.sync_hidden_%u AS h ON h.k1 = j.k1 AND h.seq = j.seq WHERE NOT EXISTS (SELECT 1 "
+        "FROM main.sync_row_%u AS c WHERE c.k1 = j.k1) AND ",
+        parent->tid, parent->tid);
+    append_entries(parent, sql);
     int rc = borrow_over(s, after, sqlite3_str_finish(sql), &stmt, error);
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        int64_t number = sqlite3_column_int64(stmt, 0);
-        sync_stamp born = SYNC_STAMP_NONE;
-        int64_t birth;
-        bool known;
-        rc = sync_clocks_shown(s, parent, SYNC_IN_FILE, number, &born, &birth, &known, error);
-        if (rc != SYNC_OK || born.hlc <= hlc || born.site != s->own_site) {
-            continue;
-        }
-        if (*count == cap) {
-            cap = cap ? cap * 2 : 16;
-            int64_t *wider = sync_realloc(*list, cap * sizeof *wider);
-            if (wider == NULL) {
-                rc = sync_fail_nomem(error);
-                break;
-            }
-            *list = wider;
-        }
-        (*list)[(*count)++] = number;
+        sync_value clock = sync_column_value(stmt, 1);
+        rc = add_reborn(s, parent, sqlite3_column_int64(stmt, 0), &clock, hlc, numbers, error);
     }
     sync_return(s, stmt);
+    *count = (uint32_t)(numbers->len / sizeof(int64_t));
     return rc == SQLITE_DONE ? SYNC_OK : rc;
 }
 
 /* Rows whose key refers to one of these numbers. */
-static int find_reborn(sync_db *s, const sync_fk *fk, int64_t after, uint64_t hlc, sync_orphans *o,
-                       sync_error *error)
+static int find_reborn(sync_db *s, const sync_fk *fk, int64_t after, sync_orphans *o, sync_error *error)
 {
     sync_table *child = sync_engine_tid(s, fk->child_tid), *parent = sync_engine_tid(s, fk->parent_tid);
-    int64_t *reborn = NULL;
-    uint32_t count = 0;
-    int rc = list_reborn(s, parent, after, hlc, &reborn, &count, error);
+    sync_buf numbers = {0};
+    uint32_t count = 0, first = o->count;
+    int rc = list_reborn(s, parent, after, o->since, &numbers, &count, error);
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
-        sync_orphan was = {.reborn = true};
-        bool found = false;
-        uint32_t first = o->count;
-        rc = sync_meant_deleted(s, parent, SYNC_IN_FILE, reborn[i], &found, &was.born, &was.birth, error);
-        if (rc == SYNC_OK && found) {
-            sqlite3_str *sql = sqlite3_str_new(s->db);
-            sqlite3_str_appendall(sql, "SELECT ");
-            sync_str_keys(sql, child, "\"%w\"", ", ");
-            sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE \"%w\" = ?1 AND ?2 = ?2", child->name,
-                                fk->from[0]);
-            rc = collect(s, child, fk, reborn[i], sqlite3_str_finish(sql), o, error);
-        }
-        for (uint32_t c = first; c < o->count; c++) {
-            o->list[c].reborn = true;
-            o->list[c].birth = was.birth;
-            o->list[c].born = was.born;
-        }
+        int64_t number;
+        memcpy(&number, numbers.data + i * sizeof number, sizeof number);
+        sqlite3_str *sql = sqlite3_str_new(s->db);
+        sqlite3_str_appendall(sql, "SELECT ");
+        sync_str_keys(sql, child, "\"%w\"", ", ");
+        sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE \"%w\" = ?1 AND ?2 = ?2", child->name, fk->from[0]);
+        rc = collect(s, child, fk, number, sqlite3_str_finish(sql), o, error);
     }
-    sync_free(reborn);
+    for (uint32_t c = first; c < o->count; c++) {
+        o->list[c].reborn = true;
+    }
+    sync_buf_free(&numbers);
     return rc;
 }
 
@@ -226,6 +229,7 @@ int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, 
     if (s->fk_count == 0 || s->folded <= after) {
         return SYNC_OK;
     }
+    o->since = hlc;
     int rc = name_tables(s, after, &named, error);
     for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
         const sync_fk *fk = &s->fks[i];
@@ -236,7 +240,7 @@ int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, 
             continue;
         }
         if (fk->to_row && child->meant && fk->from_col >= SYNC_REF_KEY && named[parent - s->tables]) {
-            rc = find_reborn(s, fk, after, hlc, o, error);
+            rc = find_reborn(s, fk, after, o, error);
         }
         if (rc != SYNC_OK || fk->derived || fk->soft) {
             continue;
@@ -309,7 +313,7 @@ int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count,
     for (uint32_t i = 0; rc == SYNC_OK && i < s->fk_count; i++) {
         const sync_fk *fk = &s->fks[i];
         sync_table *child = sync_engine_tid(s, fk->child_tid), *parent = sync_engine_tid(s, fk->parent_tid);
-        int64_t *reborn = NULL;
+        sync_buf reborn = {0};
         uint32_t reborn_count = 0;
         if (!fk->to_row || fk->from_col >= SYNC_REF_KEY || !child || !parent || child->missing ||
             parent->missing || !named[parent - s->tables]) {
@@ -317,9 +321,11 @@ int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count,
         }
         rc = list_reborn(s, parent, after, hlc, &reborn, &reborn_count, error);
         for (uint32_t r = 0; rc == SYNC_OK && r < reborn_count; r++) {
-            rc = follow(s, child, fk, reborn[r], count, error);
+            int64_t number;
+            memcpy(&number, reborn.data + r * sizeof number, sizeof number);
+            rc = follow(s, child, fk, number, count, error);
         }
-        sync_free(reborn);
+        sync_buf_free(&reborn);
     }
     sync_free(named);
     return rc;
@@ -379,37 +385,30 @@ static int begin_anew(sync_merging *m, sync_table *t, const sync_value *shown, c
     return rc == SYNC_OK ? sync_put(m, t, slot->known, row, slot, 0, seq) : rc;
 }
 
-/* Whoever inserted the row after the number had passed on meant the new row from the beginning. */
-static bool is_younger(const sync_merging *m, const sync_row *row, const sync_value *part)
+/* A row from before what was folded is known by what its numbers meant then; one that was written in it, by what they meant at that moment. What meant nobody is listed. */
+static int mean_anew(sync_merging *m, const sync_orphans *o, const sync_orphan *one)
 {
-    sync_stamp born = SYNC_STAMP_NONE;
-    int64_t birth;
-    return sync_meant_get(m->s, part, &birth, &born) && row->stamp.hlc > born.hlc;
-}
-
-static int mean_anew(sync_merging *m, const sync_orphans *o, uint32_t at)
-{
-    const sync_orphan *one = &o->list[at];
+    const sync_table *t = one->t;
     sync_value was[SYNC_KEY_COLUMNS_MAX];
     sync_row row = {0};
     sync_slot slot;
     bool changed = false;
     sync_arena_reset(&m->arena);
     int rc = sync_find_shown(m, one->t, one->key, &row, &slot);
-    for (uint32_t k = 0; rc == SYNC_OK && slot.shown && k < one->t->key_count; k++) {
+    uint64_t at = row.stamp.hlc > o->since ? row.stamp.hlc : o->since;
+    for (uint32_t k = 0; rc == SYNC_OK && slot.shown && k < t->key_count; k++) {
+        sync_table *parent = t->key_parents[k] ? sync_engine_tid(m->s, t->key_parents[k]) : NULL;
+        bool passed = false, anybody = false;
+        sync_value before;
         was[k] = slot.known[k];
-    }
-    for (uint32_t i = at; rc == SYNC_OK && slot.shown && i < o->count;
-         i++) { /* two numbers of one key may have passed on */
-        const sync_orphan *other = &o->list[i];
-        uint32_t k = other->fk->from_col - SYNC_REF_KEY;
-        if (!other->reborn || other->t != one->t || (i > at && other->fk == one->fk) ||
-            !sync_key_same(one->t, other->key, one->key) || is_younger(m, &row, &slot.known[k])) {
-            continue;
+        if (parent && !parent->missing && one->key[k].type == SYNC_INTEGER) {
+            rc = sync_meant_before(m->s, parent, SYNC_IN_FILE, one->key[k].i, &slot.known[k], at, &passed,
+                                   &anybody, &before, &m->arena, m->error);
         }
-        changed = true;
-        rc = sync_meant_part(&m->arena, other->birth, other->born, &was[k]) ? SYNC_OK
-                                                                            : sync_fail_nomem(m->error);
+        if (rc == SYNC_OK && passed && anybody) {
+            was[k] = before;
+            changed = true;
+        }
     }
     if (rc == SYNC_OK && changed) {
         rc = begin_anew(m, one->t, one->key, was, &row, &slot);
@@ -448,7 +447,7 @@ int sync_orphans_note(sync_merging *m, const sync_orphans *o)
     for (uint32_t i = 0; rc == SYNC_OK && i < o->count; i++) {
         const sync_orphan *one = &o->list[i];
         sync_arena_reset(&m->arena);
-        rc = one->reborn ? mean_anew(m, o, i) : list_one(m, one->t, one->fk, one->key);
+        rc = one->reborn ? mean_anew(m, o, one) : list_one(m, one->t, one->fk, one->key);
     }
     return rc;
 }

@@ -8,19 +8,18 @@ typedef struct sync_orphan {
     sync_table *t;
     const sync_fk *fk;
     sync_value *key;
-    bool reborn; /* it has a parent, but not the one that its key meant, which was: */
-    int64_t birth;
-    sync_stamp born;
+    bool reborn; /* a number in its key has passed to a row that has been born since, and may be gone again */
 } sync_orphan;
 
 typedef struct sync_orphans {
     uint32_t count, cap;
     sync_orphan *list;
+    uint64_t since; /* the clock before what was folded */
     sync_arena arena;
 } sync_orphans;
 
 /* Collects those among the rows that have just been folded (live journal entries above `after`, stamps above `hlc`), and rows whose key has got another meaning, since a
-** number in it has passed to a row that was born there. Zero-initialise; sync_orphans_free in any case. */
+** number in it has passed to a row that was born there, and perhaps deleted again. Zero-initialise; sync_orphans_free in any case. */
 int sync_orphans_find(sync_db *s, int64_t after, uint64_t hlc, sync_orphans *o, sync_error *error);
 void sync_orphans_free(sync_orphans *o);
 
@@ -28,7 +27,7 @@ void sync_orphans_free(sync_orphans *o);
 int sync_orphans_there(sync_db *s, uint32_t first, sync_orphans *o, sync_error *error);
 
 /* Where a number has passed to a row that was born in what has just been folded (stamps above `hlc`), its children mean that row from now on, since the program
-** sees them so: they are journaled as written. *count: how many entries that are still to be folded. */
+** sees them so, or would if it had not deleted that one, too: they are journaled as written. *count: how many entries that are still to be folded. */
 int sync_orphans_follow(sync_db *s, int64_t after, uint64_t hlc, int64_t *count, sync_error *error);
 
 /* Lists what was found, as rows that are not held. Rows whose key has got another meaning are written as new rows of that, and end as what they were. */
