@@ -238,6 +238,7 @@ static int take_run(sync_fold *f, const sync_table *t, sqlite3_stmt *stmt, int k
         }
         *hlc = sync_hlc_next(*hlc, at, ahead ? f->now_ms : at);
         f->told_hlc = sync_site_of(f->s, seq) != f->s->own_site ? *hlc : f->told_hlc;
+        f->since = sync_site_told(f->s, seq) ? *hlc : f->since;
         sync_entry *e = &f->entries[f->count++];
         *e = (sync_entry){.seq = seq,
                           .tid = group,

@@ -44,7 +44,8 @@ typedef struct sync_fold {
     sync_error *error;
     sync_place place;
     bool need_real;
-    uint64_t since; /* the file's clock before the fold: what is stamped above it is of this tail */
+    /* the clock where the file was last folded, if only virtually, or told of: what numbers in keys meant then is what others may have heard */
+    uint64_t since;
     int64_t now_ms;
     uint32_t run_max;
     int64_t newest; /* never deleted: seq must not go backwards */
@@ -95,9 +96,13 @@ void sync_fold_claims_free(sync_number_claims *c);
 ** and its clock and entry are gone. A virtual fold cannot take it away: then f->need_real. */
 int sync_fold_meant_revive(sync_fold *f, sync_table *t, const sync_entry *e, bool *found);
 
-/* *passed: a number in the key of a row from before this tail has passed in it to another row. existed: the stamp of its existence. */
+/* *passed: a number in the key of a row that others have heard of has passed since to another row (f->since). existed: the stamp of its existence. */
 int sync_fold_meant_passed(sync_fold *f, sync_table *t, const sync_entry *e, sync_stamp existed,
                            bool *passed);
+
+/* Has a number passed in what the overlay has got above `after`, while a row refers to it in its key that was there before? *passed: then that row would be told of as meaning two rows, one
+** after the other, and a real fold has to write first which it means. */
+int sync_fold_meant_passing(sync_db *s, int64_t after, bool *passed, sync_error *error);
 
 /* The state in f->row, which has ended, becomes the tombstone of what the row was known by that the entry is about; `named` is its journal entry from now on. */
 int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *named, sync_stamp existed);

@@ -113,7 +113,7 @@ static int rename_entry(sync_fold *f, const sync_table *t, const sync_value *kno
     return rc;
 }
 
-/* By what a row from before this tail was known, of whose key numbers have passed in it to rows that were born there. known: what it is known by now, and becomes that. */
+/* By what a row that others have heard of was known to them, of whose key numbers have passed since to rows that were born then. known: what it is known by now, and becomes that. */
 static int was_known(sync_fold *f, sync_table *t, const sync_entry *e, sync_stamp existed, bool *passed,
                      sync_value *known)
 {
@@ -161,4 +161,78 @@ int sync_fold_meant_bury(sync_fold *f, sync_table *t, sync_entry *e, sync_entry 
                        : rc;
     named->kept = true;
     return rc == SYNC_OK ? rename_entry(f, t, known, named->seq) : rc;
+}
+
+/* Do rows refer to a number that are older than `born`? A row without a clock in the overlay is older than the tail. */
+static int any_older(sync_db *s, const sync_table *child, const sync_fk *fk, int64_t number, uint64_t born,
+                     bool *any, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    sync_row row = {0};
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    sqlite3_str_appendf(sql, "SELECT o.clock FROM main.\"%w\" AS c LEFT JOIN temp.sync_row_%u AS o ON ",
+                        child->name, child->tid);
+    sync_str_match_base(sql, child, "c", "o");
+    sqlite3_str_appendf(sql, " WHERE c.\"%w\" = ?1", fk->from[0]);
+    char *text = sqlite3_str_finish(sql);
+    int rc = text ? sync_borrow(s, &stmt, error, "%s", text) : sync_fail_nomem(error);
+    sqlite3_free(text);
+    if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, number)) {
+        rc = sync_fail_db(s, error, NULL);
+    }
+    while (rc == SYNC_OK && !*any && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        sync_value clock = sync_column_value(stmt, 0);
+        rc = clock.type == SYNC_NULL ? SYNC_OK : sync_clocks_unpack(s, child, &clock, &row);
+        rc = rc == SYNC_OK ? rc : sync_fail(error, rc, "sync_row_%u: a clock is damaged", child->tid);
+        *any = rc == SYNC_OK && (clock.type == SYNC_NULL || row.stamp.hlc < born);
+    }
+    sync_return(s, stmt);
+    sync_row_free(&row);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+/* Numbers of the parent that somebody has, or had last, who came in the tail; where nobody had one before, only rows that are listed can refer to it. */
+static int any_passed(sync_db *s, const sync_fk *fk, const sync_table *child, const sync_table *parent,
+                      int64_t after, bool *passed, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    sync_row row = {0};
+    int rc = sync_borrow(
+        s, &stmt, error,
+        "SELECT c.k1, c.clock FROM temp.sync_row_%u AS c WHERE c.seq > ?1 AND (EXISTS (SELECT 1 FROM "
+        "temp.sync_hidden_%u AS h WHERE h.k1 = c.k1) OR EXISTS (SELECT 1 FROM main.sync_conflict WHERE tid = "
+        "%u AND NOT held AND reason = 'foreign key')) UNION ALL SELECT h.k1, h.clock FROM "
+        "temp.sync_hidden_%u "
+        "AS h WHERE h.seq > ?1 AND NOT EXISTS (SELECT 1 FROM temp.sync_row_%u AS c WHERE c.k1 = h.k1)",
+        parent->tid, parent->tid, child->tid, parent->tid, parent->tid);
+    if (rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, after)) {
+        rc = sync_fail_db(s, error, NULL);
+    }
+    while (rc == SYNC_OK && !*passed && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+        sync_value clock = sync_column_value(stmt, 1);
+        rc = sync_clocks_unpack(s, parent, &clock, &row);
+        rc = rc == SYNC_OK ? rc : sync_fail(error, rc, "a clock of %s is damaged", parent->name);
+        if (rc == SYNC_OK && row.born.hlc > s->hlc) {
+            rc = any_older(s, child, fk, sqlite3_column_int64(stmt, 0), row.born.hlc, passed, error);
+        }
+    }
+    sync_return(s, stmt);
+    sync_row_free(&row);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
+int sync_fold_meant_passing(sync_db *s, int64_t after, bool *passed, sync_error *error)
+{
+    int rc = SYNC_OK;
+    *passed = false;
+    for (uint32_t i = 0; rc == SYNC_OK && !*passed && i < s->fk_count; i++) {
+        const sync_fk *fk = &s->fks[i];
+        const sync_table *child = sync_engine_tid(s, fk->child_tid),
+                         *parent = sync_engine_tid(s, fk->parent_tid);
+        if (fk->to_row && fk->from_col >= SYNC_REF_KEY && child && parent && child->meant &&
+            !child->missing && !parent->missing && parent->in_overlay) {
+            rc = any_passed(s, fk, child, parent, after, passed, error);
+        }
+    }
+    return rc;
 }

@@ -160,10 +160,15 @@ static int fold_virtual(sync_db *s, bool *need_real, sync_error *error)
         o->valid = false;
         return rc == SYNC_OK ? SYNC_NOMEM : rc;
     }
-    rc = sync_fold_entries(f, o->folded, INT64_MAX, &o->hlc, &end, &entries);
+    int64_t after = o->folded;
+    f->since = o->hlc;
+    rc = sync_fold_entries(f, after, INT64_MAX, &o->hlc, &end, &entries);
     *need_real = f->need_real;
     sync_fold_free(f);
     rc = rc == SYNC_OK ? review_doubts(s, need_real, error) : rc;
+    if (rc == SYNC_OK && !*need_real) {
+        rc = sync_fold_meant_passing(s, after, need_real, error);
+    }
     o->folded = end;
     o->entries += entries;
     o->valid = rc == SYNC_OK && !*need_real;
@@ -256,6 +261,7 @@ int sync_fold_adopt(sync_fold *f, int64_t *after, uint64_t *hlc, int64_t *entrie
     while (rc == SYNC_OK && sync_span_left(&superseded) > 0) {
         rc = sync_fold_drop_entry(f, (int64_t)sync_span_u64(&superseded));
     }
+    f->since = s->overlay.hlc;
     *after = s->overlay.folded;
     *hlc = s->overlay.hlc;
     *entries = s->overlay.entries;

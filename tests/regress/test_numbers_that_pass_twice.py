@@ -86,14 +86,31 @@ class Passing(SyncTest):
                 "DELETE FROM cover; DELETE FROM entry; INSERT INTO cover VALUES(2, 'red'); INSERT INTO entry VALUES(2, 'Hey')")
         for at, end in enumerate(ends):
             for passes, script in PASSES.items():
-                for told in ("merged",):
+                for told in ("merged", "read", "read, and folded here"):
                     with self.subTest(end=end, passes=passes, told=told):
                         a, b, c = self.files([f"{name}{at}{passes}{told}" for name in "abc"], SCHEMA, *TABLES)
                         a.script("PRAGMA foreign_keys = off; INSERT INTO list VALUES(2, 'first');" + CHILDREN.format(2))
                         exchange(a, b) if told == "merged" else b.pull(a)
                         tick()
                         a.script(script.format(2) + end)
+                        if told != "read":
+                            a.fold()
                         self.agree_to_the_end(a, b, c)
+
+    def test_told_of_before_and_after_and_deleted_then(self):
+        """Each of two files has heard of another row."""
+        for passes, script in PASSES.items():
+            for first in ("INSERT INTO list VALUES(2, 'first');", ""):
+                with self.subTest(passes=passes, first=first):
+                    a, b, c, d = self.files([f"{name}{passes}{len(first)}" for name in "abcd"], SCHEMA, *TABLES)
+                    a.script("PRAGMA foreign_keys = off;" + first + CHILDREN.format(2))
+                    b.pull(a)
+                    tick()
+                    a.script(script.format(2) if first else "INSERT INTO list VALUES(2, 'first')")
+                    c.pull(a)
+                    tick()
+                    a.script("DELETE FROM cover; DELETE FROM entry")
+                    self.agree_to_the_end(a, b, c, d)
 
 
 if __name__ == "__main__":
