@@ -68,11 +68,6 @@ static void write_leftover(peer_room *r, const sync_buf *sql)
 void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema)
 {
     sync_error error = {0};
-    if (r->open || r->options->command != PEER_CLONE) {
-        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
-                             "a Schema that nobody asked for");
-        return;
-    }
     if (!peer_database_create(&r->database, r->options, &r->stopping, &r->failure)) {
         return;
     }

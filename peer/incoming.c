@@ -182,11 +182,6 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
         peer_schema_receive(r, l, payload);
         break;
     case SYNC_FRAME_CHANGES:
-        if (!l->takes) {
-            peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED,
-                                 "nothing may be written to this room over this link");
-            break;
-        }
         if (note_part(r, l, &frame->changes)) {
             queue_part(r, l, m, whole);
             return;
@@ -203,11 +198,25 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
     peer_message_free(m);
 }
 
+/* May it not come at all? Then the link ends, before anything of it is kept. */
+static bool refuse(peer_room *r, peer_link *l, sync_frame_type type)
+{
+    if (type == SYNC_FRAME_CHANGES && !l->takes) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED,
+                             "nothing may be written to this room over this link");
+    } else if (type == SYNC_FRAME_SCHEMA && (r->open || r->options->command != PEER_CLONE)) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "a Schema that nobody asked for");
+    }
+    return l->closing;
+}
+
 void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
 {
     const sync_frame *frame = &m->frame;
     bool early = frame->type == SYNC_FRAME_START || frame->type == SYNC_FRAME_SCHEMA;
-    if (l->closing || (!r->open && !early)) { /* a clone has no file yet */
+    if (l->closing || (!r->open && !early) || /* a clone has no file yet */
+        refuse(r, l, frame->type)) {
         peer_message_free(m);
         return;
     }

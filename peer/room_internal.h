@@ -186,7 +186,7 @@ bool peer_room_adopt(peer_room *r);
 /* ---- cloning.c: a room's schema, for the other side and from it */
 
 void peer_schema_send(peer_room *r, peer_link *l);
-void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /* makes the file */
+void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /* of a clone: makes the file */
 bool peer_schema_may_clone(const peer_options *o, peer_failure *f); /* false: something is there already */
 void peer_schema_undo(peer_room *r); /* removes the file of a clone that did not come to its end */
 

@@ -137,6 +137,13 @@ class Hostile(Rights):
         self.ends(peer, "nothing may be written to this room over this link")
         self.assertEqual(self.notes(a), "a")
 
+    def test_a_piece_of_changes_from_who_may_only_read(self):
+        """It is refused as it is: put together they would take more than a gigabyte."""
+        a, = self.make("a.db")
+        peer = self.meet(self.serve(a, "--send-only"))
+        peer.send(rawpeer.changes(1, 0, rawpeer.PART, b"x" * 1000, flags=1))
+        self.ends(peer, "nothing may be written to this room over this link")
+
     def test_questions_from_who_may_only_write(self):
         a, = self.make("a.db")
         server = self.serve(a, "--receive-only")
