@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 enum { STATUS_UPGRADED = 101, STATUS_REDIRECT_MIN = 300, STATUS_REDIRECT_MAX = 399 };
 
 static void on_retry(lws_sorted_usec_list_t *sul)
@@ -130,8 +132,8 @@ int net_follow_headers(net_follow *f, struct lws *wsi, unsigned char **at, unsig
     int bytes = lws_snprintf(value, sizeof value, "Bearer %s", f->token);
     int rc = lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, (unsigned char *)value, bytes,
                                           at, end);
-    memset(value, 0, sizeof value);
-    memset(f->token, 0, sizeof f->token);
+    OPENSSL_cleanse(value, sizeof value);
+    OPENSSL_cleanse(f->token, sizeof f->token);
     return rc;
 }
 
