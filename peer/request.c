@@ -75,5 +75,8 @@ int net_on_request(struct lws *wsi, enum lws_callback_reasons reason, void *user
 {
     (void)in;
     (void)len;
+    if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
+        return -1; /* a websocket that asks for this by its name */
+    }
     return reason == LWS_CALLBACK_RAW_RX_FILE ? receive(wsi, user) : 0;
 }

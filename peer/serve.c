@@ -145,6 +145,9 @@ int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *use
     (void)user;
     (void)in;
     (void)len;
+    if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
+        return -1; /* a websocket that asks for this by its name */
+    }
     if (reason == LWS_CALLBACK_RAW_RX_FILE) {
         net *n = lws_context_user(lws_get_context(wsi));
         while (accept_one(n, lws_get_socket_fd(wsi))) {

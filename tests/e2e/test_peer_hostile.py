@@ -84,6 +84,14 @@ class Hostile(Case):
         self.refused(400, protocol=None)
         self.undisturbed()
 
+    def test_what_is_no_subprotocol_of_ours_is_not_opened(self):
+        """Whatever the listening side has names for itself: such a websocket would be no link, with nothing that ends it."""
+        for name in ("listen", "request", "http"):
+            self.refused(0, protocol=f"{name}, sync.v1")
+            self.refused(0, protocol=f"{name},sync.v1")
+        RawPeer(self.server.port, "/" + self.server.room, protocol="unknown, sync.v1").close()
+        self.undisturbed()
+
     @synctest.without_tls("libwebsockets reads it alone, and takes //a for /a")
     def test_a_path_is_the_room_as_it_is_written(self):
         """... and nothing that URLs would let stand for it."""
@@ -239,6 +247,12 @@ class Hostile(Case):
         peer, _ = self.met()
         peer.send(rawpeer.frame(rawpeer.SCHEMA, payload=b"DROP TABLE t"))
         self.closed(peer, 1002, "asked")
+
+    def test_a_piece_of_a_schema_nobody_asked_for(self):
+        """It is not put together first."""
+        peer, _ = self.met()
+        peer.send(rawpeer.frame(rawpeer.SCHEMA, payload=b"x" * 1000, flags=1))
+        self.closed(peer, 1002, "a Schema that nobody asked for")
 
     # ---- contents
 
