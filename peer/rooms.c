@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char text_full[] = "too many rooms are open just now";
+
 static void on_idle(lws_sorted_usec_list_t *sul);
 
 static net_room *find(const net *n, const char *name)
@@ -92,6 +94,17 @@ static bool is_full(const net *n)
     return n->workers >= n->options->config->open_rooms && find_idle(n) == NULL;
 }
 
+/* Opens one; where as many are open as may be, one that nobody uses makes way. */
+static bool open_room(net_room *r)
+{
+    net *n = r->net;
+    net_room *idle = n->workers >= n->options->config->open_rooms ? find_idle(n) : NULL;
+    if (idle != NULL) {
+        stop(idle);
+    }
+    return start(r);
+}
+
 unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
 {
     const net_room *r = find(n, name);
@@ -108,7 +121,7 @@ unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
         return HTTP_STATUS_NOT_FOUND;
     }
     if (is_full(n)) {
-        lws_snprintf(why, why_bytes, "too many rooms are open just now");
+        lws_strncpy(why, text_full, why_bytes);
         return HTTP_STATUS_SERVICE_UNAVAILABLE;
     }
     return 0;
@@ -121,17 +134,11 @@ net_room *net_room_join(net *n, const char *name)
         r = add(n, name);
         peer_config_room(n->options->config, name, &r->options);
     }
-    if (r->worker == NULL) {
-        net_room *idle = n->workers >= n->options->config->open_rooms ? find_idle(n) : NULL;
-        if (idle != NULL) {
-            stop(idle);
+    if (r->worker == NULL && !open_room(r)) {
+        if (r->links == 0) {
+            drop(r);
         }
-        if (!start(r)) {
-            if (r->links == 0) {
-                drop(r);
-            }
-            return NULL;
-        }
+        return NULL;
     }
     lws_sul_cancel(&r->idle);
     r->links++;
@@ -197,27 +204,35 @@ static void reap(net_room *r)
     r->net->workers--;
 }
 
-/* A room of a folder is closed: as it was told, or since something is wrong with it. Who came meanwhile finds it opened again. */
+/* Who is in a room that will not be opened again for them. */
+static void turn_away(net *n, const net_room *r, const char *why)
+{
+    for (net_link *l = n->links, *next; l != NULL; l = next) {
+        next = l->next;
+        if (l->room == r) {
+            net_link_end(l, SYNC_PEER_ERROR_INTERNAL, LWS_CLOSE_STATUS_UNEXPECTED_CONDITION, why);
+        }
+    }
+}
+
+/* A room of a folder is closed: as it was told, or since something is wrong with it. Who came meanwhile finds it opened again, if it may be. */
 static void closed(net *n, net_room *r, const peer_message *m)
 {
-    static const char text[] =
+    static const char broken[] =
         "the room cannot be used just now; the log of the peer that serves it says why";
     bool failed = m->exit != PEER_EXIT_OK;
     if (failed) {
         peer_notice("room %s: %s", r->name, m->text);
     }
     peer_event("closed", (peer_field[]){PEER_TEXT("room", r->name), PEER_NUMBER("code", m->exit), PEER_END});
-    for (net_link *l = n->links, *next; failed && l != NULL; l = next) {
-        next = l->next;
-        if (l->room == r) {
-            net_link_end(l, SYNC_PEER_ERROR_INTERNAL, LWS_CLOSE_STATUS_UNEXPECTED_CONDITION, text);
-        }
-    }
-    if (!failed && r->links > 0 && !n->stopping && start(r)) {
-        return;
-    }
     if (r->links == 0) {
         drop(r);
+    } else if (!failed && n->stopping) {
+        ; /* its links end with all others */
+    } else if (!failed && is_full(n)) {
+        turn_away(n, r, text_full);
+    } else if (failed || !open_room(r)) {
+        turn_away(n, r, broken);
     }
 }
 

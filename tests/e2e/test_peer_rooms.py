@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
@@ -101,6 +102,38 @@ class Serving(Rooms):
         self.run_peer("clone", self.url(peer, "green"), self.path("green.db"))
         peer.wait_event("closed", room="red")
         self.assertTrue(self.path("green.db").exists())
+
+    def test_who_comes_back_while_it_closes_does_not_open_one_more(self):
+        """A room that makes way for another one, and that somebody joins before it is closed: it was opened again, whatever the limit."""
+        peer = self.serve_rooms(limits={"openRooms": 1, "idleSeconds": 3600})
+        with ThreadPoolExecutor(2) as pool:
+            for _ in range(100):
+                eventually(lambda: self.come(peer, "red", []), "the room is free again").close()
+                fates = []
+                for link in [one.result() for one in [pool.submit(self.come, peer, room, fates) for room in ("blue", "red")]]:
+                    if link:
+                        link.close()
+                self.assertNotEqual(fates, ["greeted", "greeted"])
+                if "too many rooms are open just now" in fates:
+                    break
+            else:
+                self.fail("nobody came back in time")
+
+    def come(self, peer, room, fates):
+        """Joins, and notes what becomes of that; the link, where it is one."""
+        try:
+            link = rawpeer.RawPeer(peer.port, f"/{room}")
+        except rawpeer.Refused:
+            fates.append("refused")
+            return None
+        try:
+            link.expect(rawpeer.ANNOUNCE)
+            fates.append("greeted")
+            return link
+        except rawpeer.Closed as closed:
+            fates.append(closed.reason)
+            link.close()
+            return None
 
     def test_no_more_links_than_allowed(self):
         peer = self.serve_rooms(limits={"links": 2})
