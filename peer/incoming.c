@@ -155,6 +155,20 @@ void peer_incoming_forget(peer_room *r, peer_link *l)
 
 /* ---- messages */
 
+/* Once: it takes work and may be large, and nobody needs it again. */
+static void give_schema(peer_room *r, peer_link *l)
+{
+    if (!l->gives) {
+        peer_outgoing_refuse(r, l);
+    } else if (l->told_schema) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "it asked for the schema again");
+    } else {
+        l->told_schema = true;
+        peer_schema_send(r, l);
+    }
+}
+
 /* A complete message; `whole` holds its payload unless it is all in m. Takes both. */
 static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whole)
 {
@@ -172,11 +186,7 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
         peer_outgoing_ack(r, l, frame);
         break;
     case SYNC_FRAME_SCHEMA_REQUEST:
-        if (l->gives) {
-            peer_schema_send(r, l);
-        } else {
-            peer_outgoing_refuse(r, l);
-        }
+        give_schema(r, l);
         break;
     case SYNC_FRAME_SCHEMA:
         peer_schema_receive(r, l, payload);

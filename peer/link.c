@@ -81,12 +81,32 @@ static void leave_room(net_link *l, const char *why)
     }
 }
 
+static size_t cost_of(const peer_message *m)
+{
+    return m->bytes->buf.len + sizeof *m;
+}
+
 static void queue_out(net_link *l, peer_message *m)
 {
+    if (l->out == NULL) {
+        l->out_ms = peer_now_ms();
+    }
     m->next = NULL;
     *l->out_end = m;
     l->out_end = &m->next;
+    l->out_bytes += cost_of(m);
     lws_callback_on_writable(l->wsi);
+}
+
+static void drop_out(net_link *l)
+{
+    for (peer_message *m = l->out, *next; m != NULL; m = next) {
+        next = m->next;
+        peer_message_free(m);
+    }
+    l->out = NULL;
+    l->out_end = &l->out;
+    l->out_bytes = 0;
 }
 
 /* Encodes and queues one of the small messages. */
@@ -171,6 +191,7 @@ void net_link_end(net_link *l, int code, int status, const char *text)
     lws_sul_cancel(&l->expiry);
     if (l->open) {
         lws_callback_on_writable(l->wsi);
+        lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_OK, PEER_READ_MS / 1000); /* it may not take the end */
     } else if (l->wsi != NULL) {
         lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
     }
@@ -190,10 +211,7 @@ void net_link_gone(net_link *l)
     leave_room(l, l->text[0] != 0 ? l->text : "the connection was lost");
     lws_sul_cancel(&l->tick);
     lws_sul_cancel(&l->expiry);
-    for (peer_message *m = l->out, *next; m != NULL; m = next) {
-        next = m->next;
-        peer_message_free(m);
-    }
+    drop_out(l);
     sync_buf_free(&l->incoming);
     peer_debt_drop(l->debt);
     if (follow == NULL && l->room != NULL) {
@@ -247,6 +265,23 @@ static void blame(net_link *l, int exit, const char *text)
     }
 }
 
+/* It does not read what it is sent, so it will not read why either. */
+static void let_go(net_link *l)
+{
+    static const char text[] = "it does not read what it is sent";
+    blame(l, PEER_EXIT_NETWORK, text);
+    net_link_end(l, 0, LWS_CLOSE_STATUS_POLICY_VIOLATION, text);
+    drop_out(l);
+    lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_OK, 1);
+}
+
+static void check_out(net_link *l)
+{
+    if (l->out_bytes > PEER_LINK_OUT_BYTES_MAX) {
+        let_go(l);
+    }
+}
+
 static void deliver(net_link *l, const sync_frame *frame, peer_bytes *bytes)
 {
     peer_message *m = peer_message_new(PEER_FRAME_IN, l->id);
@@ -293,6 +328,7 @@ static void take_incoming(net_link *l)
         break;
     case PEER_ANSWER:
         send_frame(l, &move.reply);
+        check_out(l);
         break;
     case PEER_DELIVER:
         if (frame.type == SYNC_FRAME_ERROR) {
@@ -360,6 +396,8 @@ int net_link_write(net_link *l)
     memcpy(to, buf->data, buf->len);
     int written = lws_write(l->wsi, to, buf->len, LWS_WRITE_BINARY);
     bool good = written >= (int)buf->len;
+    l->out_bytes -= cost_of(m);
+    l->out_ms = peer_now_ms();
     l->out = m->next;
     l->out_end = l->out != NULL ? l->out_end : &l->out;
     peer_message_free(m);
@@ -381,6 +419,10 @@ static void on_tick(lws_sorted_usec_list_t *sul)
         lws_set_timeout(l->wsi, PENDING_TIMEOUT_USER_OK, 1); /* nobody may be there to answer the close */
         return;
     }
+    if (l->out != NULL && now - l->out_ms >= PEER_READ_MS) {
+        let_go(l);
+        return;
+    }
     if (move.verdict == PEER_ANSWER) {
         send_frame(l, &move.reply);
     }
@@ -399,6 +441,7 @@ void net_link_deliver(net *n, peer_message *m)
     case PEER_FRAME_OUT:
         if (peer_session_may_send(&l->session, (sync_frame_type)m->bytes->buf.data[0])) {
             queue_out(l, m);
+            check_out(l);
             return;
         }
         break;

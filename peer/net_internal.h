@@ -58,7 +58,9 @@ struct net_link {
     peer_debt *debt;
     peer_message *out; /* frames to be sent */
     peer_message **out_end;
-    bool ending; /* after `out`: close with status and text */
+    size_t out_bytes;
+    int64_t out_ms; /* when the last of them was taken, or the first one came */
+    bool ending;    /* after `out`: close with status and text */
     int status;
     char text[124]; /* RFC 6455: at most 123 bytes */
     lws_sorted_usec_list_t tick;

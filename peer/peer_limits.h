@@ -39,6 +39,13 @@
 ** largest size, and small ones. More is the other side's fault. */
 #define PEER_LINK_QUEUE_BYTES_MAX (8u << 20)
 
+/* Messages of one link that wait to be sent: the window, the largest schema, and what each side says it holds, several times. More has been
+** asked for without reading the answers. */
+#define PEER_LINK_OUT_BYTES_MAX (32u << 20)
+
+/* Without one message taken for this long a link is let go: 256 KiB in that time is less than any line that is worth the name. */
+#define PEER_READ_MS 30000
+
 /* A part of a delta ends at the row that reaches either. Parts are merged whole, so they are the grain of PEER_MERGE_US; fewer than 100 rows
 ** compress worse (50: a fifth more bytes). */
 #define PEER_PART_BYTES (64u << 10)

@@ -28,6 +28,7 @@ typedef struct peer_link {
     bool takes;     /* changes of theirs: they may write here, and we read there */
     bool gives;     /* the other way round */
     bool told_seen; /* StartStreaming was sent */
+    bool told_schema;
 
     /* incoming */
     peer_assembly changes; /* its pieces come as the window allows, other messages in between */

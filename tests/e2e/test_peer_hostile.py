@@ -1,10 +1,12 @@
 """Nonsense closes its own link with a reason, changes nothing, and disturbs nobody else."""
+import contextlib
 import os
 import socket
 import ssl
 import sqlite3
 import sys
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -319,7 +321,7 @@ class Hostile(Case):
         self.closed(peer, 1002, "middle")
         peer, _ = self.met()
         peer.send(rawpeer.frame(rawpeer.START, payload=b"abc", flags=1))
-        peer.send(rawpeer.frame(rawpeer.SCHEMA, payload=b"def"))
+        peer.send(rawpeer.frame(rawpeer.REJECT, rawpeer.varint(1) + rawpeer.varint(1) + rawpeer.text("no"), b"def"))
         self.closed(peer, 1002, "middle")
 
     def test_parts_out_of_order(self):
@@ -366,6 +368,52 @@ class Hostile(Case):
         self.assertLess(got, 2 << 20)
         self.assertGreater(got, 100_000)
         self.wait_same(self.a, self.b)
+
+    def test_answers_that_nobody_reads(self):
+        """They are not kept without end."""
+        peer, _ = self.met()
+        ping = rawpeer.frame(rawpeer.PING, rawpeer.varint(1))
+        with self.assertRaises(OSError):
+            for _ in range(1500):
+                peer.socket.sendall((bytes([0x82, 0x80 | len(ping)]) + bytes(4) + ping) * 1000)
+        with open(f"/proc/{self.server.process.pid}/status", encoding="utf-8") as status:
+            most, = (int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        self.assertLess(most, 400_000 if synctest.SANITIZER else 150_000)
+        self.undisturbed()
+
+    def test_a_schema_is_given_once(self):
+        peer, _ = self.met()
+        for _ in range(2):
+            peer.send(rawpeer.frame(rawpeer.SCHEMA_REQUEST))
+        peer.expect(rawpeer.SCHEMA)
+        self.closed(peer, 1002, "it asked for the schema again")
+
+    def test_who_reads_nothing_is_let_go(self):
+        """In half a minute, whatever it sends meanwhile: also one that is only waited for to take what it was told at the end."""
+        for i in range(8):  # more of a schema than the system takes for who does not read
+            plain(self.a, f"CREATE VIEW v{i} AS SELECT 1 AS c /* {'x' * 900_000} */;")
+        self.before = dump(self.a)
+        before = self.connections()
+        alive, ended = (self.met()[0] for _ in range(2))
+        for peer in (alive, ended):
+            peer.send(rawpeer.frame(rawpeer.SCHEMA_REQUEST))
+            peer.socket.recv(1)
+        time.sleep(1)  # now all of it waits
+        self.assertEqual(self.connections(), before + 2)
+        ended.send_ws(1, b"text")
+        def gone(by=time.monotonic() + 50):
+            with contextlib.suppress(OSError):
+                alive.send(rawpeer.frame(rawpeer.PING, rawpeer.varint(1)))
+            time.sleep(1)
+            return self.connections() == before or time.monotonic() > by
+        eventually(gone, "they are gone", 100)
+        self.assertEqual(self.connections(), before)
+        self.undisturbed()
+
+    def connections(self):
+        with contextlib.suppress(FileNotFoundError):
+            return sum(os.readlink(entry).startswith("socket:") for entry in Path(f"/proc/{self.server.process.pid}/fd").iterdir())
+        return -1
 
     def test_a_client_meets_a_hostile_server(self):
         """The same care when we are the client: a server that talks nonsense is left, with a reason."""
