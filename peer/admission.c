@@ -17,6 +17,13 @@ static bool has_header(struct lws *wsi, enum lws_token_indexes header)
            lws_hdr_copy_fragment(wsi, empty, sizeof empty, header, 0) == 0;
 }
 
+/* A header as text. False: there is none, or it is empty, too long, or has a NUL in it, behind which it would say something else to others. */
+static bool read_header(struct lws *wsi, enum lws_token_indexes header, char *text, size_t bytes)
+{
+    int got = lws_hdr_copy(wsi, text, (int)bytes, header);
+    return got > 0 && strlen(text) == (size_t)got;
+}
+
 static bool is_among(const peer_texts *texts, const char *text)
 {
     bool found = false;
@@ -28,7 +35,7 @@ static bool is_among(const peer_texts *texts, const char *text)
 
 static const char *judge_host(const peer_auth *auth, struct lws *wsi, char *host, size_t host_bytes)
 {
-    if (lws_hdr_copy(wsi, host, (int)host_bytes, WSI_TOKEN_HOST) <= 0) {
+    if (!read_header(wsi, WSI_TOKEN_HOST, host, host_bytes)) {
         return "the request has no Host";
     }
     return auth->hosts.count == 0 || is_among(&auth->hosts, host) ? NULL : "this host is not served here";
@@ -41,7 +48,7 @@ static const char *judge_origin(const peer_auth *auth, struct lws *wsi, const ch
     if (!has_header(wsi, WSI_TOKEN_ORIGIN) && !has_header(wsi, WSI_TOKEN_SWORIGIN)) {
         return NULL; /* no browser: the token has to do */
     }
-    if (lws_hdr_copy(wsi, origin, sizeof origin, WSI_TOKEN_ORIGIN) <= 0) {
+    if (!read_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof origin)) {
         return "the page's Origin is malformed";
     }
     const char *slashes = strstr(origin, "://");
@@ -59,8 +66,7 @@ static char *behind(char *text, const char *word)
 /* The token, in `text`; NULL: there is none. */
 static const char *find_token(struct lws *wsi, char *text, size_t bytes)
 {
-    return lws_hdr_copy(wsi, text, (int)bytes, WSI_TOKEN_HTTP_AUTHORIZATION) > 0 ? behind(text, "Bearer ")
-                                                                                 : NULL;
+    return read_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, bytes) ? behind(text, "Bearer ") : NULL;
 }
 
 unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)

@@ -60,7 +60,8 @@ static json_t *verify(const peer_keys *keys, const char *token)
     const char *first = strchr(token, '.'), *second = first != NULL ? strchr(first + 1, '.') : NULL;
     json_t *header = second != NULL ? part_of(token, (size_t)(first - token)) : NULL, *claims = NULL;
     const char *id = json_string_value(json_object_get(header, "kid"));
-    for (size_t i = 0; header != NULL && claims == NULL && i < keys->count; i++) {
+    const bool known = header != NULL && json_object_get(header, "crit") == NULL; /* RFC 7515: we know none */
+    for (size_t i = 0; known && claims == NULL && i < keys->count; i++) {
         const peer_key *key = &keys->list[i];
         jwt_t *jwt = NULL;
         if (id != NULL && key->id != NULL && strcmp(id, key->id) != 0) {

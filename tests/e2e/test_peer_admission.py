@@ -75,15 +75,17 @@ class Matrix(Admission):
             "no signature": ("Bearer " + head + "." + payload + ".", False),
             "none as algorithm": ("Bearer " + tokens.unsigned({"alg": "none"}, claims("red")) + ".", False),
             "another algorithm": ("Bearer " + hs256(claims("red"), header={"alg": "HS512"}), False),
+            "with what must be understood": ("Bearer " + hs256(claims("red"), header={"alg": "HS256", "crit": ["b64"], "b64": False}), False),
+            "a NUL behind it": ("Bearer " + good + "\0.x", False), "two in one": ("Bearer " + good + ",Bearer " + good, False),
             "changed": ("Bearer " + head + "." + tokens.b64(json.dumps(claims("*")).encode()) + "." + signature, False),
             "nonsense": ("Bearer x.y.z", False), "no text": ("Bearer \x01\x02", False), "long": ("Bearer " + "x" * 2500, False),
             "an array": ("Bearer " + hs256([1, 2]), False),
             **{f"without {name}": ("Bearer " + hs256(claims("red", **{name: None})), False) for name in ("exp", "nbf", "aud", "sub", "room", "rights")},
             "exp as text": ("Bearer " + hs256(claims("red", exp=str(now + 60))), False),
         }
-        hosts = {"named": ("sync.test", True), "address": ("127.0.0.1", True), "in capitals": ("SYNC.TEST", True), "other": ("evil.test", False), "none": (None, False)}
+        hosts = {"named": ("sync.test", True), "address": ("127.0.0.1", True), "in capitals": ("SYNC.TEST", True), "other": ("evil.test", False), "none": (None, False), "with a NUL": ("sync.test\0.evil.test", False)}
         origins = {"none": (None, True), "listed": ("https://app.test", True), "other": ("https://evil.test", False), "of the host": ("http://sync.test", False),
-                   "null": ("null", False), "empty": ("", False)}
+                   "null": ("null", False), "empty": ("", False), "with a NUL": ("https://app.test\0.evil.test", False)}
         rooms = {"/red": ("red", 101), "/gone": ("gone", 404), "/red?token=" + good: ("red", 101) if synctest.TLS else (None, 404)}
         tried = 0
         for (token, host, origin, path) in itertools.product(cases, hosts, origins, rooms):
