@@ -108,8 +108,9 @@ static bool take_key(peer_keys *keys, const char *path, const char *id, EVP_PKEY
 
 static bool read_pem(peer_keys *keys, const char *path, const char *text, size_t bytes, char **why)
 {
+    static char none[] = ""; /* no passphrase is asked for */
     BIO *memory = BIO_new_mem_buf(text, (int)bytes);
-    EVP_PKEY *key = memory != NULL ? PEM_read_bio_PUBKEY(memory, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = memory != NULL ? PEM_read_bio_PUBKEY(memory, NULL, NULL, none) : NULL;
     bool good = key != NULL && take_key(keys, path, NULL, key, why);
     if (key == NULL) {
         *why = peer_format("%s is neither a public key (PEM) nor JWKS", path);

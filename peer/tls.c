@@ -58,7 +58,11 @@ char *net_tls_wrong(const peer_options *o)
             return cannot;
         }
     }
+    static char none[] = ""; /* the passphrase of a key that has one: OpenSSL would ask for it, and wait */
     SSL_CTX *context = SSL_CTX_new(TLS_method());
+    if (context != NULL) {
+        SSL_CTX_set_default_passwd_cb_userdata(context, none);
+    }
     char *why = context != NULL ? try_files(o, context) : reason("TLS", "OpenSSL");
     SSL_CTX_free(context);
     return why;

@@ -150,6 +150,19 @@ class Tls(Case):
         self.assertTrue(event["url"].startswith("wss://"))
         self.once(event["port"], "--ca-file", self.cert)
 
+    def test_a_key_with_a_passphrase(self):
+        """Nobody is asked for it: the process would stand still until somebody answers, also at SIGHUP."""
+        locked = self.path("locked.key")
+        subprocess.run(["openssl", "pkey", "-in", str(self.key), "-aes128", "-passout", "pass:word", "-out", str(locked)], check=True, capture_output=True)
+        status, _, err = self.run_peer("serve", self.a, "--listen", "127.0.0.1:0", "--cert-file", self.cert, "--key-file", locked)
+        self.assertEqual((status, "locked.key: the key: " in err, "Enter" in err), (2, True, False), err)
+        peer = self.serve_tls()
+        self.key.write_bytes(locked.read_bytes())
+        peer.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "the certificate stays as it was" in peer.stderr, lambda: peer.stderr)
+        self.assertNotIn("Enter", peer.stderr)
+        self.once(peer.port, "--ca-file", self.cert)
+
     def test_files_and_options_that_are_wrong(self):
         _, other_key = certificate(self.dir, "other", "localhost")
         for options, words in ((["--cert-file", self.cert], "--cert-file and --key-file need each other"),
