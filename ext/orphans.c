@@ -54,8 +54,16 @@ static void append_written(const sync_table *child, const sync_table *parent, co
 static void append_there(const sync_table *child, const sync_table *parent, const sync_fk *fk,
                          sqlite3_str *sql)
 {
-    sqlite3_str_appendf(sql, " FROM (SELECT * FROM main.\"%w\" LIMIT %d) AS c WHERE ?1 = ?1 AND ?2 = ?2 AND ",
-                        child->name, SYNC_ADOPTED_ROWS_MAX);
+    sqlite3_str_appendall(sql,
+                          " FROM (SELECT "); /* each by its name: what * calls them is the host's to say */
+    for (uint32_t i = 0; i < child->key_count; i++) {
+        sqlite3_str_appendf(sql, "\"%w\" AS \"%w\", ", child->key_names[i], child->key_names[i]);
+    }
+    for (uint32_t i = 0; i < fk->count; i++) {
+        sqlite3_str_appendf(sql, "%s\"%w\" AS \"%w\"", i ? ", " : "", fk->from[i], fk->from[i]);
+    }
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" LIMIT %d) AS c WHERE ?1 = ?1 AND ?2 = ?2 AND ", child->name,
+                        SYNC_ADOPTED_ROWS_MAX);
     append_lacks(parent, fk, sql);
 }
 
