@@ -6,6 +6,9 @@
 #define PEER_HOST_DEFAULT "127.0.0.1"
 #define PEER_PORT_DEFAULT 7420
 
+/* The host of a wss:// URL: libwebsockets compares no more of it with a certificate (its buffer has 128 bytes). */
+#define PEER_TLS_HOST_BYTES_MAX 127
+
 /* Addresses that one process listens on. */
 #define PEER_LISTEN_MAX 8
 

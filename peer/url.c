@@ -116,6 +116,10 @@ const char *peer_url_read(const char *text, peer_url *url)
         peer_url_free(url);
         return "its host or port is malformed";
     }
+    if (tls && strlen(url->host) > PEER_TLS_HOST_BYTES_MAX) {
+        peer_url_free(url);
+        return "its host name is too long to be compared with a certificate";
+    }
     url->text = peer_strdup(text);
     url->room = peer_strdup(slash + 1);
     return NULL;

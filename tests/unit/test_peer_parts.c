@@ -28,6 +28,20 @@ static void check_url(const char *text, const char *host, int port, const char *
     peer_url_free(&url);
 }
 
+/* At the bound, and one byte beyond it; without TLS there is none here. */
+static void check_long_hosts(void)
+{
+    char text[200];
+    for (int bytes = PEER_TLS_HOST_BYTES_MAX; bytes <= PEER_TLS_HOST_BYTES_MAX + 1; bytes++) {
+        for (int tls = 0; tls < 2; tls++) {
+            peer_url url = {0};
+            snprintf(text, sizeof text, "%s://%0*d.x/r", tls ? "wss" : "ws", bytes - 2, 1);
+            assert_int_equal(peer_url_read(text, &url) == NULL, !tls || bytes == PEER_TLS_HOST_BYTES_MAX);
+            peer_url_free(&url);
+        }
+    }
+}
+
 static void test_urls(void **state)
 {
     (void)state;
@@ -57,6 +71,7 @@ static void test_urls(void **state)
                                       "wss://h:0/a",
                                       "wsss://h/a",
                                       "http://h/a"};
+    check_long_hosts();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         peer_url url = {0};
         assert_non_null(peer_url_read(bad[i], &url));
