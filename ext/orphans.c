@@ -407,7 +407,7 @@ static int mean_anew(sync_merging *m, const sync_orphans *o, const sync_orphan *
     for (uint32_t k = 0; rc == SYNC_OK && slot.shown && k < t->key_count; k++) {
         sync_table *parent = t->key_parents[k] ? sync_engine_tid(m->s, t->key_parents[k]) : NULL;
         bool passed = false, anybody = false;
-        sync_value before;
+        sync_value before = {.type = SYNC_NULL};
         was[k] = slot.known[k];
         if (parent && !parent->missing && one->key[k].type == SYNC_INTEGER) {
             rc = sync_meant_before(m->s, parent, SYNC_IN_FILE, one->key[k].i, &slot.known[k], at, &passed,
