@@ -121,13 +121,7 @@ int sync_adopted(sync_db *s, uint32_t count, sync_error *error)
     rc = rc == SYNC_OK && any ? sync_settle(&m) : rc;
     rc = rc == SYNC_OK ? sync_orphans_there(s, first, &orphans, error) : rc;
     rc = rc == SYNC_OK ? sync_orphans_note(&m, &orphans) : rc;
-    int64_t newest = m.newest;
-    rc = sync_merging_end(&m, rc);
-    if (rc == SYNC_OK && newest != s->folded) {
-        s->hlc = m.hlc > s->hlc ? m.hlc : s->hlc;
-        s->folded = newest;
-        rc = sync_engine_save(s, error);
-    }
+    rc = sync_merging_end_local(&m, rc);
     sync_orphans_free(&orphans);
     return rc;
 }

@@ -119,6 +119,9 @@ static inline const sync_value *sync_known_by(const sync_row *row, const sync_sl
 int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error);
 int sync_merging_end(sync_merging *m, int result);
 
+/* The end of a merging of no frame, only of what the file already held: also notes how far it wrote, if it wrote. */
+int sync_merging_end_local(sync_merging *m, int result);
+
 /* A stamp for what this file itself writes while it merges: above all that it has met. */
 sync_stamp sync_merging_stamp(sync_merging *m);
 

@@ -103,6 +103,17 @@ int sync_merging_end(sync_merging *m, int result)
     return rc;
 }
 
+int sync_merging_end_local(sync_merging *m, int result)
+{
+    int rc = sync_merging_end(m, result);
+    if (rc == SYNC_OK && m->newest != m->s->folded) {
+        m->s->hlc = m->hlc > m->s->hlc ? m->hlc : m->s->hlc;
+        m->s->folded = m->newest;
+        rc = sync_engine_save(m->s, m->error);
+    }
+    return rc;
+}
+
 /* ---- rows on the list ---- */
 
 /* A row on the list. Where it is held, it becomes a claim. Where it is shown, it was settled meanwhile, or some cells wait, which are tried again: then *tried. */
@@ -512,14 +523,7 @@ static int show_held(sync_db *s, const bool *touched, const sync_learned *learne
         }
     }
     rc = rc == SYNC_OK ? sync_settle(&m) : rc;
-    int64_t newest = m.newest;
-    rc = sync_merging_end(&m, rc);
-    if (rc == SYNC_OK && newest != s->folded) {
-        s->hlc = m.hlc > s->hlc ? m.hlc : s->hlc;
-        s->folded = newest;
-        rc = sync_engine_save(s, error);
-    }
-    return rc;
+    return sync_merging_end_local(&m, rc);
 }
 
 int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)

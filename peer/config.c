@@ -125,14 +125,13 @@ static void free_texts(peer_texts *texts)
 /* Who may join: with the keys, which are read now. False: *why. */
 static bool read_auth(peer_config *c, const json_t *auth, char **why)
 {
-    static const char *const names[] = {"HS256", "RS256", "ES256"};
     const json_t *jwt = json_object_get(auth, "jwt");
     if (auth == NULL) {
         return true;
     }
-    size_t i = 0;
-    while (strcmp(names[i], text_at(jwt, "algorithm")) != 0) {
-        i++; /* it is one of them: the schema says so */
+    peer_algorithm algorithm = PEER_HS256;
+    while (strcmp(peer_algorithm_name(algorithm), text_at(jwt, "algorithm")) != 0) {
+        algorithm++; /* it is one of them: the schema says so */
     }
     c->auth = peer_new(sizeof *c->auth);
     c->auth->hosts = read_texts(json_object_get(auth, "hosts"));
@@ -142,7 +141,7 @@ static bool read_auth(peer_config *c, const json_t *auth, char **why)
                            .issuer = peer_strdup(text_at(jwt, "issuer")),
                            .leeway_s = json_integer_value(json_object_get(jwt, "leewaySeconds"))};
     char *file = beside(c->path, text_at(jwt, "keyFile")), *wrong = NULL;
-    bool good = peer_keys_read(&c->auth->tokens.keys, (peer_algorithm)i, file, &wrong);
+    bool good = peer_keys_read(&c->auth->tokens.keys, algorithm, file, &wrong);
     if (!good) {
         *why = peer_format("%s: /auth/jwt/keyFile: %s", c->path, wrong);
     }

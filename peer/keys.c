@@ -21,6 +21,34 @@
 
 enum { SECRET_BYTES_MIN = 32, RSA_BITS_MIN = 2048, P256_BYTES = 32 };
 
+const char *peer_algorithm_name(peer_algorithm algorithm)
+{
+    static const char *const names[] = {"HS256", "RS256", "ES256"};
+    return names[algorithm];
+}
+
+unsigned char *peer_base64url(const char *text, size_t length, size_t *bytes)
+{
+    if (length == 0 || length % 4 == 1) {
+        return NULL;
+    }
+    char *plain = peer_new(length + 4);
+    for (size_t i = 0; i < length; i++) {
+        plain[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+    }
+    size_t padding = (4 - length % 4) % 4;
+    memset(plain + length, '=', padding);
+    unsigned char *data = peer_new(length + 4);
+    int got = EVP_DecodeBlock(data, (unsigned char *)plain, (int)(length + padding));
+    free(plain);
+    if (got < (int)padding) {
+        free(data);
+        return NULL;
+    }
+    *bytes = (size_t)got - padding;
+    return data;
+}
+
 /* ---- files */
 
 static char *read_file(const char *path, size_t *bytes, char **why)
@@ -127,25 +155,7 @@ static unsigned char *decode(const json_t *jwk, const char *member, size_t *byte
 {
     const char *text = json_string_value(json_object_get(jwk, member));
     size_t length = text != NULL ? strlen(text) : 0;
-    if (length == 0 || length > PEER_KEY_FILE_BYTES_MAX || length % 4 == 1) {
-        return NULL;
-    }
-    char *plain = peer_new(length + 4);
-    memcpy(plain, text, length);
-    for (char *c = plain; *c; c++) {
-        *c = *c == '-' ? '+' : *c == '_' ? '/' : *c;
-    }
-    size_t padding = (4 - length % 4) % 4;
-    memset(plain + length, '=', padding);
-    unsigned char *data = peer_new(length + 4);
-    int got = EVP_DecodeBlock(data, (unsigned char *)plain, (int)(length + padding));
-    free(plain);
-    if (got < 0) {
-        free(data);
-        return NULL;
-    }
-    *bytes = (size_t)got - padding;
-    return data;
+    return length <= PEER_KEY_FILE_BYTES_MAX ? peer_base64url(text, length, bytes) : NULL;
 }
 
 static bool push_rsa(OSSL_PARAM_BLD *to, const json_t *jwk, BIGNUM *numbers[2])
@@ -208,12 +218,12 @@ static EVP_PKEY *build(const json_t *jwk, peer_algorithm algorithm)
 /* Is it meant for signing such tokens? */
 static bool is_ours(const json_t *jwk, peer_algorithm algorithm)
 {
-    static const char *const names[] = {"HS256", "RS256", "ES256"};
     const char *kind = json_string_value(json_object_get(jwk, "kty")),
                *use = json_string_value(json_object_get(jwk, "use")),
                *name = json_string_value(json_object_get(jwk, "alg"));
     return kind != NULL && strcmp(kind, kind_of(algorithm)) == 0 &&
-           (use == NULL || strcmp(use, "sig") == 0) && (name == NULL || strcmp(name, names[algorithm]) == 0);
+           (use == NULL || strcmp(use, "sig") == 0) &&
+           (name == NULL || strcmp(name, peer_algorithm_name(algorithm)) == 0);
 }
 
 static bool read_jwks(peer_keys *keys, const char *path, const json_t *root, char **why)

@@ -19,6 +19,12 @@ typedef struct peer_keys {
     size_t count;
 } peer_keys;
 
+/* The name of an algorithm in tokens and keys (RFC 7518, 3.1). */
+const char *peer_algorithm_name(peer_algorithm algorithm);
+
+/* The bytes behind base64url without padding (RFC 7515, appendix C), the caller's to free; NULL, with *bytes untouched: it is empty or malformed. */
+unsigned char *peer_base64url(const char *text, size_t length, size_t *bytes);
+
 /* Reads a file: for HS256 the secret, without a line end behind it, of at least 32 bytes; else PEM, or JWKS, of which keys of other kinds and uses are passed over.
 ** False: *why, which the caller frees, says what is wrong, without a word of the key, and nothing is kept. */
 bool peer_keys_read(peer_keys *keys, peer_algorithm algorithm, const char *path, char **why);

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
 static const jwt_alg_t algorithms[] = {JWT_ALG_HS256, JWT_ALG_RS256, JWT_ALG_ES256};
 
 bool peer_room_fits(const char *pattern, const char *room)
@@ -38,18 +36,9 @@ bool peer_room_fits(const char *pattern, const char *room)
 static json_t *part_of(const char *from, size_t length)
 {
     json_error_t error;
-    char *plain = peer_new(length + 4);
-    unsigned char *data = peer_new(length + 4);
-    for (size_t i = 0; i < length; i++) {
-        plain[i] = from[i] == '-' ? '+' : from[i] == '_' ? '/' : from[i];
-    }
-    size_t padding = (4 - length % 4) % 4;
-    memset(plain + length, '=', padding);
-    int got = length % 4 != 1 ? EVP_DecodeBlock(data, (unsigned char *)plain, (int)(length + padding)) : -1;
-    json_t *value = got >= (int)padding
-                        ? json_loadb((char *)data, (size_t)got - padding, JSON_REJECT_DUPLICATES, &error)
-                        : NULL;
-    free(plain);
+    size_t bytes = 0;
+    unsigned char *data = peer_base64url(from, length, &bytes);
+    json_t *value = data != NULL ? json_loadb((char *)data, bytes, JSON_REJECT_DUPLICATES, &error) : NULL;
     free(data);
     return value;
 }
