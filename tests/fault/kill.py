@@ -261,8 +261,15 @@ class Run:
             probe.bind(("127.0.0.1", 0))
             return probe.getsockname()[1]
 
+    @staticmethod
+    def tracked(db):
+        return int(plain(db, "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'num'")) > 0
+
     def kill_some(self, kills):
-        for victim in self.victims:
+        for peer in self.peers:
+            peer.start()
+        eventually(lambda: all(map(self.tracked, self.files)), "all files tracked", REST_S)  # rows from before it are one row where numbers agree
+        for victim in [*self.writers, *self.others]:
             victim.start()
         for kill in range(kills):
             time.sleep(self.dice.random() * 2 * BETWEEN_KILLS_S)
