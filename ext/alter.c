@@ -328,21 +328,19 @@ static int note_made(alter *a)
 /* A dropped table is out of the way under a name of its own, so that one that is made under its name is let alone until all is done. */
 static int note_gone(alter *a)
 {
+    int rc;
     if (a->dropped_tid != UINT32_MAX && a->dropped_cid != UINT32_MAX) {
         find_known(a, a->dropped_tid)->adjusted = true;
-        return sync_exec(a->s, a->error,
-                         "UPDATE main.sync_column SET present = %d WHERE tid = %u AND cid = %u;"
-                         "UPDATE main.sync_meta SET generation = generation + 1",
-                         SYNC_COLUMN_LEFT, a->dropped_tid, a->dropped_cid);
-    }
-    if (a->dropped_tid != UINT32_MAX && a->ddl.kind == SYNC_DDL_DROP_TABLE) {
+        rc = sync_exec(a->s, a->error, "UPDATE main.sync_column SET present = %d WHERE tid = %u AND cid = %u",
+                       SYNC_COLUMN_LEFT, a->dropped_tid, a->dropped_cid);
+    } else if (a->dropped_tid != UINT32_MAX && a->ddl.kind == SYNC_DDL_DROP_TABLE) {
         find_known(a, a->dropped_tid)->dropped = true;
-        return sync_exec(a->s, a->error,
-                         "UPDATE main.sync_table SET name = 'sync_dropped_%u' WHERE tid = %u;"
-                         "UPDATE main.sync_meta SET generation = generation + 1",
-                         a->dropped_tid, a->dropped_tid);
+        rc = sync_exec(a->s, a->error, "UPDATE main.sync_table SET name = 'sync_dropped_%u' WHERE tid = %u",
+                       a->dropped_tid, a->dropped_tid);
+    } else {
+        return SYNC_OK;
     }
-    return SYNC_OK;
+    return rc == SYNC_OK ? sync_engine_changed(a->s, false, a->error) : rc;
 }
 
 /* Names, columns and triggers as they are now. */
@@ -455,11 +453,10 @@ static int adopt_anew(alter *a, known *k, const char *name)
     int rc = t ? sync_declared_of(a->s, t, &references, a->error) : SYNC_OK;
     sync_wish wish = {name, by_key ? SYNC_BY_KEY : -1, own ? 1 : -1, references};
     sqlite3_snprintf(sizeof placeholder, placeholder, "sync_dropped_%u", k->tid);
-    rc = rc == SYNC_OK ? sync_exec(a->s, a->error,
-                                   "UPDATE main.sync_table SET name = %Q WHERE tid = %u;"
-                                   " UPDATE main.sync_meta SET generation = generation + 1",
+    rc = rc == SYNC_OK ? sync_exec(a->s, a->error, "UPDATE main.sync_table SET name = %Q WHERE tid = %u",
                                    placeholder, k->tid)
                        : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(a->s, false, a->error) : rc;
     rc = rc == SYNC_OK ? sync_engine_refresh(a->s, a->error) : rc;
     rc = rc == SYNC_OK ? sync_capture_track(a->s, &wish, 1, &adopted, a->error) : rc;
     sqlite3_free(references);
@@ -489,8 +486,7 @@ static int compare(alter *a, known *k)
         rc = sync_exec(a->s, a->error, "UPDATE main.sync_column SET present = %d WHERE tid = %u AND cid = %u",
                        SYNC_COLUMN_LEFT, k->tid, gone[i]);
     }
-    rc = rc == SYNC_OK ? sync_exec(a->s, a->error, "UPDATE main.sync_meta SET generation = generation + 1")
-                       : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(a->s, false, a->error) : rc;
     rc = rc == SYNC_OK ? sync_capture_learn(a->s, a->error) : rc;
     t = rc == SYNC_OK ? sync_engine_tid(a->s, k->tid) : NULL;
     return t ? sync_rebuild_compare(a->s, t, k->cids, k->count, a->error) : rc;
@@ -505,11 +501,8 @@ static int settle_dropped(alter *a, known *k)
     if (rc == SYNC_OK && name == NULL) {
         rc = sync_capture_untrack(a->s, placeholder, a->error);
     } else if (rc == SYNC_OK) {
-        rc = sync_exec(
-            a->s, a->error,
-            "UPDATE main.sync_table SET name = %Q WHERE tid = %u; UPDATE main.sync_meta SET generation ="
-            " generation + 1",
-            name, k->tid);
+        rc = sync_exec(a->s, a->error, "UPDATE main.sync_table SET name = %Q WHERE tid = %u", name, k->tid);
+        rc = rc == SYNC_OK ? sync_engine_changed(a->s, false, a->error) : rc;
         rc = rc == SYNC_OK ? sync_engine_refresh(a->s, a->error) : rc;
         const sync_table *t = rc == SYNC_OK ? sync_engine_tid(a->s, k->tid) : NULL;
         if (t && (t->missing || !k->kept)) {

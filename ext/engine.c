@@ -61,6 +61,7 @@ void sync_engine_forget(sync_db *s)
     s->schema_version = -1;
     s->overlay.valid = false;
     s->overlay_made = false;
+    s->unsettled = s->stale = false;
 }
 
 void sync_engine_free(void *engine)
@@ -380,10 +381,11 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
     if (rc != SYNC_OK) {
         return rc;
     }
-    if (version == s->schema_version && !s->has_meta) {
+    bool same = version == s->schema_version && !s->stale;
+    if (same && !s->has_meta) {
         return SYNC_OK;
     }
-    if (version == s->schema_version) {
+    if (same) {
         rc = read_meta(s, &generation, error);
         if (rc != SYNC_OK || generation == s->generation) {
             return rc == SYNC_OK ? check_own_site(s, error) : rc;
@@ -407,6 +409,10 @@ int sync_engine_refresh(sync_db *s, sync_error *error)
         }
         rc = rc == SYNC_OK ? sync_references_load(s, error) : rc;
         rc = rc == SYNC_OK ? check_own_site(s, error) : rc;
+    }
+    if (rc == SYNC_OK && sqlite3_txn_state(s->db, "main") == SQLITE_TXN_WRITE) {
+        rc = sync_keeper_join(s, error);
+        s->unsettled = true;
     }
     if (rc != SYNC_OK) {
         sync_engine_forget(s);

@@ -231,6 +231,8 @@ typedef struct sync_db {
     bool try_held; /* the next real fold tries all of it */
     bool deciding; /* an entry is being settled by hand: nothing but the tail is tried before */
     int64_t generation;
+    bool unsettled; /* what was loaded may be of the open transaction's making ... */
+    bool stale;     /* ... and was taken back: both numbers may come again, for something else */
     /* sync_meta's row, as of the operation's start */
     uint32_t own_site;
     uint64_t hlc;
@@ -408,6 +410,13 @@ uint32_t sync_engine_find_site(const sync_db *s, const uint8_t id[SYNC_SITE_BYTE
 
 /* The same, adding it to the file if it is new (write operation). 0 on error. */
 uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_error *error);
+
+/* Sites, tables or columns have changed (write operation): every connection reads them anew before its next operation; this one does not if
+** `followed`, because the change was made in memory, too, unless it is rolled back. */
+int sync_engine_changed(sync_db *s, bool followed, sync_error *error);
+
+/* Rows of the table carry values of columns that are not here (write operation). */
+int sync_engine_set_pending(sync_db *s, sync_table *t, sync_error *error);
 
 /* Writes hlc, folded, count+1 back. */
 int sync_engine_save(sync_db *s, sync_error *error);

@@ -372,10 +372,9 @@ static int leave_stub(sync_merging *m, sync_table *t, const sync_value *key, con
 static int note_pending(sync_merging *m, sync_table *t, const sync_row *row)
 {
     int rc = SYNC_OK;
-    for (uint32_t i = 0; i < row->count && !t->pending; i++) {
+    for (uint32_t i = 0; i < row->count && !t->pending && rc == SYNC_OK; i++) {
         if (row->cells[i].carried && !t->cols[row->cells[i].col].present) {
-            t->pending = 1;
-            rc = sync_exec(m->s, m->error, "UPDATE main.sync_table SET pending = 1 WHERE tid = %u", t->tid);
+            rc = sync_engine_set_pending(m->s, t, m->error);
         }
     }
     return rc;

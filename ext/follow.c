@@ -118,7 +118,6 @@ int sync_follow_all(sync_db *s, sync_error *error)
             any = true;
         }
     }
-    rc = rc == SYNC_OK && any ? sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1")
-                              : rc;
+    rc = rc == SYNC_OK && any ? sync_engine_changed(s, false, error) : rc;
     return rc == SYNC_OK && any ? sync_engine_refresh(s, error) : rc;
 }

@@ -185,11 +185,7 @@ static int put_state(pass *p, sqlite3_stmt *stmt)
 /* The journal goes on, and is folded up to there. */
 static int end_pass(pass *p)
 {
-    int rc = SYNC_OK;
-    if (p->carries && !p->t->pending) {
-        p->t->pending = 1;
-        rc = sync_exec(p->s, p->error, "UPDATE main.sync_table SET pending = 1 WHERE tid = %u", p->t->tid);
-    }
+    int rc = p->carries ? sync_engine_set_pending(p->s, p->t, p->error) : SYNC_OK;
     if (rc == SYNC_OK && p->entries) {
         rc = sync_clocks_drop_stale(p->s, p->error);
         rc = rc == SYNC_OK

@@ -111,13 +111,17 @@ static int keeper_sync(sqlite3_vtab *vtab)
 
 static int keeper_commit(sqlite3_vtab *vtab)
 {
-    sync_rollbacks_clear(sync_vtab_engine(vtab));
+    sync_db *s = sync_vtab_engine(vtab);
+    sync_rollbacks_clear(s);
+    s->unsettled = false;
     return SQLITE_OK;
 }
 
 static int keeper_rollback(sqlite3_vtab *vtab)
 {
-    sync_vtab_engine(vtab)->left = SYNC_LEFT_NOTHING;
+    sync_db *s = sync_vtab_engine(vtab);
+    s->left = SYNC_LEFT_NOTHING;
+    s->stale = s->stale || s->unsettled;
     return SQLITE_OK;
 }
 
@@ -140,6 +144,7 @@ static int keeper_rollback_to(sqlite3_vtab *vtab, int depth)
         s->left = SYNC_LEFT_NOTHING;
     }
     s->depth = depth;
+    s->stale = s->stale || s->unsettled;
     return SQLITE_OK;
 }
 

@@ -103,7 +103,7 @@ int sync_capture_learn(sync_db *s, sync_error *error)
             rc = t->late ? learn_table(s, t, error) : SYNC_OK;
         }
     }
-    rc = rc == SYNC_OK ? sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1") : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(s, false, error) : rc;
     rc = rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < count; i++) {
         const sync_table *t = sync_engine_tid(s, tids[i]);

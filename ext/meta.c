@@ -84,10 +84,22 @@ int sync_engine_save(sync_db *s, sync_error *error)
     return sync_run(s, s->save_stmt, error);
 }
 
-static int bump_generation(sync_db *s, sync_error *error)
+int sync_engine_changed(sync_db *s, bool followed, sync_error *error)
 {
-    s->generation++; /* one more there as well, not the same number: what this connection has not read yet stays unread */
+    s->unsettled = true;
+    s->generation += followed; /* not the same number: what this connection has not read yet stays unread */
     return sync_exec(s, error, "UPDATE main.sync_meta SET generation = generation + 1");
+}
+
+int sync_engine_set_pending(sync_db *s, sync_table *t, sync_error *error)
+{
+    int rc = SYNC_OK;
+    if (!t->pending) {
+        rc = sync_exec(s, error, "UPDATE main.sync_table SET pending = 1 WHERE tid = %u", t->tid);
+        rc = rc == SYNC_OK ? sync_engine_changed(s, true, error) : rc;
+        t->pending = rc == SYNC_OK;
+    }
+    return rc;
 }
 
 uint32_t sync_engine_find_site(const sync_db *s, const uint8_t id[SYNC_SITE_BYTES])
@@ -159,7 +171,7 @@ uint32_t sync_engine_site(sync_db *s, const uint8_t id[SYNC_SITE_BYTES], sync_er
         }
     }
     sqlite3_finalize(stmt);
-    rc = rc == SYNC_OK ? bump_generation(s, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(s, true, error) : rc;
     if (rc != SYNC_OK) {
         return 0;
     }
@@ -181,7 +193,7 @@ int sync_engine_add_column(sync_db *s, sync_table *t, const char *name, uint32_t
     int rc =
         sync_exec(s, error, "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, 0)",
                   t->tid, t->col_count, name);
-    rc = rc == SYNC_OK ? bump_generation(s, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(s, true, error) : rc;
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -347,7 +359,7 @@ int sync_engine_set_lives(sync_db *s, sync_table *t, uint64_t lives, sync_error 
 {
     int rc = sync_exec(s, error, "UPDATE main.sync_table SET lives = %lld WHERE tid = %u", (long long)lives,
                        t->tid);
-    rc = rc == SYNC_OK ? bump_generation(s, error) : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(s, true, error) : rc;
     t->lives = rc == SYNC_OK ? lives : t->lives;
     return rc;
 }

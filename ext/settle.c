@@ -590,9 +590,9 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
         rc = sync_exec(
             s, error,
             "UPDATE main.sync_column SET present = 1 WHERE present = 2;"
-            "UPDATE main.sync_column SET present = iif(present > -%d, 0, -present) WHERE present < 0;"
-            "UPDATE main.sync_meta SET generation = generation + 1",
+            "UPDATE main.sync_column SET present = iif(present > -%d, 0, -present) WHERE present < 0",
             SYNC_SAME_COLUMN);
+        rc = rc == SYNC_OK ? sync_engine_changed(s, false, error) : rc;
     }
     sync_free(learned);
     sync_free(touched);

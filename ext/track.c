@@ -373,7 +373,7 @@ static int adopt(adoption *a)
         rc = write_table(s, &a->list[i], now, a->error);
     }
     rc = rc == SYNC_OK ? sync_engine_save(s, a->error) : rc;
-    rc = rc == SYNC_OK ? sync_exec(s, a->error, "UPDATE main.sync_meta SET generation = generation + 1") : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(s, false, a->error) : rc;
     for (uint32_t i = 0; rc == SYNC_OK && i < a->count; i++) {
         rc = sync_capture_triggers(s, &a->list[i].t, a->error);
     }
@@ -460,10 +460,10 @@ int sync_capture_untrack(sync_db *s, const char *name, sync_error *error)
                    "DELETE FROM main.sync_conflict WHERE tid = %u;"
                    "DELETE FROM main.sync_applying;"
                    "DELETE FROM main.sync_column WHERE tid = %u; DELETE FROM main.sync_table WHERE tid = %u;"
-                   "DELETE FROM main.sync_peer;"
-                   "UPDATE main.sync_meta SET generation = generation + 1",
+                   "DELETE FROM main.sync_peer",
                    SYNC_TID_MASK, tid, tid, tid, tid)
              : rc;
+    rc = rc == SYNC_OK ? sync_engine_changed(s, false, error) : rc;
     sync_engine_forget(s); /* its statements would keep the tables locked */
     rc = rc == SYNC_OK ? drop_clocks(s, tid, by_row, error) : rc;
     return rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
