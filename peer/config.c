@@ -19,6 +19,7 @@ struct peer_config_rule {
     peer_track track;
     char *track_list;
     unsigned rights;
+    peer_migrate migrate;
 };
 
 const char *peer_config_schema(void)
@@ -80,13 +81,23 @@ static unsigned read_rights(const json_t *names)
     return rights;
 }
 
-static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
+/* `fallback`: where the object does not say. */
+static peer_migrate read_migrate(const json_t *object, peer_migrate fallback)
+{
+    const char *word = text_at(object, "migrate");
+    return word == NULL                       ? fallback
+           : strcmp(word, "additive") == 0    ? PEER_MIGRATE_ADDITIVE
+           : strcmp(word, "destructive") == 0 ? PEER_MIGRATE_DESTRUCTIVE
+                                              : PEER_MIGRATE_NONE;
+}
+
+static void read_rule(const json_t *object, const peer_config *c, peer_config_rule *rule)
 {
     const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
     const char *word = json_string_value(track), *schema = text_at(object, "schema");
     *rule = (peer_config_rule){.name = peer_strdup(text_at(object, "name")),
                                .serve = json_is_true(json_object_get(object, "serve")),
-                               .create = own != NULL ? json_is_true(own) : create,
+                               .create = own != NULL ? json_is_true(own) : c->create,
                                .keep_journal_mode = json_is_true(json_object_get(object, "keepJournalMode")),
                                .memory = json_is_true(json_object_get(object, "memory")),
                                .schema = peer_strdup(schema)};
@@ -95,6 +106,7 @@ static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
                   : strcmp(word, "all") == 0 ? PEER_TRACK_ALL
                                              : PEER_TRACK_NONE;
     rule->rights = read_rights(json_object_get(object, "rights"));
+    rule->migrate = read_migrate(object, c->migrate);
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
 
@@ -160,6 +172,7 @@ static void take(peer_config *c, const json_t *root)
     c->cert_file = beside(c->path, text_at(json_object_get(root, "tls"), "certFile"));
     c->key_file = beside(c->path, text_at(json_object_get(root, "tls"), "keyFile"));
     c->create = json_is_true(json_object_get(root, "create"));
+    c->migrate = read_migrate(root, PEER_MIGRATE_ADDITIVE);
     c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));
     c->links = (size_t)json_integer_value(json_object_get(limits, "links"));
     c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
@@ -167,7 +180,7 @@ static void take(peer_config *c, const json_t *root)
     c->rules = peer_new((c->rule_count + 1) * sizeof *c->rules);
     json_array_foreach(rooms, i, one)
     {
-        read_rule(one, c->create, &c->rules[i]);
+        read_rule(one, c, &c->rules[i]);
     }
 }
 
@@ -307,26 +320,11 @@ bool peer_config_has_room(const peer_config *config, const char *name)
     return has;
 }
 
-/* The script that makes the tables of a new file; NULL: there is none. */
-static char *schema_of(const peer_config *c, const peer_config_rule *rule, const char *name)
+static char *script_of(const peer_config *c, const peer_config_rule *rule, const char *name)
 {
-    if (c->schema_folder == NULL) {
-        return NULL;
-    }
-    if (rule != NULL && rule->schema != NULL) {
-        return peer_format("%s/%s", c->schema_folder, rule->schema);
-    }
-    char *own = peer_format("%s/%s.sql", c->schema_folder, name);
-    if (access(own, F_OK) == 0) {
-        return own;
-    }
-    free(own);
-    char *common = peer_format("%s/default.sql", c->schema_folder);
-    if (access(common, F_OK) == 0) {
-        return common;
-    }
-    free(common);
-    return NULL;
+    return c->schema_folder == NULL               ? NULL
+           : rule != NULL && rule->schema != NULL ? peer_format("%s/%s", c->schema_folder, rule->schema)
+                                                  : peer_format("%s/%s.sql", c->schema_folder, name);
 }
 
 void peer_config_room(const peer_config *config, const char *name, peer_options *options)
@@ -337,7 +335,11 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
                               .room = peer_strdup(name),
                               .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,
                               .create = may_create(config, rule),
-                              .schema = schema_of(config, rule, name)};
+                              .schema = script_of(config, rule, name),
+                              .migrate = rule != NULL ? rule->migrate : config->migrate};
+    if (config->schema_folder != NULL && (rule == NULL || rule->schema == NULL)) {
+        options->schema_common = peer_format("%s/default.sql", config->schema_folder);
+    }
     if (rule != NULL) {
         options->track = rule->track;
         options->track_list = peer_strdup(rule->track_list);

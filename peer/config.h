@@ -30,6 +30,7 @@ struct peer_config {
     char *schema_folder; /* the same; NULL: none */
     char *scratch;       /* where rooms in memory are; NULL: none is */
     bool create;
+    peer_migrate migrate;
     char *cert_file, *key_file; /* TLS; NULL: none */
     peer_auth *auth;            /* NULL: anybody */
     size_t open_rooms, links;

@@ -2,76 +2,15 @@
 
 #include "log.h"
 #include "message.h"
-#include "peer_limits.h"
+#include "script.h"
 #include "sync_ext.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define UNFINISHED ".new"
-
-/* The script's text; NULL, with a failure. */
-static char *read_script(const char *path, peer_failure *f)
-{
-    FILE *from = fopen(path, "re");
-    char *text = NULL;
-    if (from == NULL) {
-        peer_fail(f, PEER_EXIT_MISSING, "%s: %s%s", path, strerror(errno), peer_remedy(errno));
-        return NULL;
-    }
-    text = peer_new(PEER_SCRIPT_BYTES_MAX + 1);
-    size_t bytes = fread(text, 1, PEER_SCRIPT_BYTES_MAX + 1, from);
-    if (ferror(from) != 0) {
-        peer_fail(f, PEER_EXIT_ERROR, "%s: %s", path, strerror(errno));
-    } else if (bytes > PEER_SCRIPT_BYTES_MAX) {
-        peer_fail(f, PEER_EXIT_ERROR, "%s is larger than %u KiB", path, PEER_SCRIPT_BYTES_MAX >> 10);
-    } else if (memchr(text, 0, bytes) != NULL) {
-        peer_fail(f, PEER_EXIT_ERROR, "%s has a NUL byte in it: it is no SQL", path);
-    } else {
-        text[bytes] = 0;
-        fclose(from);
-        return text;
-    }
-    fclose(from);
-    free(text);
-    return NULL;
-}
-
-static int line_of(const char *script, const char *at)
-{
-    int line = 1;
-    for (; script < at; script++) {
-        line += *script == '\n';
-    }
-    return line;
-}
-
-/* Every statement of the script, until one fails: that is named by its line. */
-static bool run_script(sqlite3 *db, const char *path, const char *script, peer_failure *f)
-{
-    const char *at = script;
-    int rc = SQLITE_OK, offset = 0;
-    while (rc == SQLITE_OK && *at != 0) {
-        sqlite3_stmt *stmt = NULL;
-        const char *next = at;
-        rc = sqlite3_prepare_v2(db, at, -1, &stmt, &next);
-        offset = rc == SQLITE_OK ? 0 : sqlite3_error_offset(db);
-        while (rc == SQLITE_OK && stmt != NULL && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-            rc = SQLITE_OK;
-        }
-        rc = rc == SQLITE_DONE ? SQLITE_OK : rc;
-        if (rc != SQLITE_OK) {
-            at += strspn(at, " \t\r\n") + (size_t)(offset > 0 ? offset : 0);
-            peer_fail(f, PEER_EXIT_SCHEMA, "%s:%d: %s", path, line_of(script, at), sqlite3_errmsg(db));
-        }
-        sqlite3_finalize(stmt);
-        at = next;
-    }
-    return rc == SQLITE_OK;
-}
 
 static bool step(sqlite3 *db, const char *file, const char *sql, peer_failure *f)
 {
@@ -83,8 +22,9 @@ static bool step(sqlite3 *db, const char *file, const char *sql, peer_failure *f
 static bool fill(const peer_options *o, const char *file, peer_failure *f)
 {
     sqlite3 *db = NULL;
-    char *error = NULL, *script = o->schema != NULL ? read_script(o->schema, f) : NULL;
-    if (o->schema != NULL && script == NULL) {
+    const char *path = peer_script_path(o);
+    char *error = NULL, *script = path != NULL ? peer_script_read(path, f) : NULL;
+    if (path != NULL && script == NULL) {
         return false;
     }
     int rc =
@@ -93,7 +33,7 @@ static bool fill(const peer_options *o, const char *file, peer_failure *f)
     bool good = rc == SQLITE_OK || peer_fail(f, peer_exit_of(rc), "%s cannot be made: %s", o->file,
                                              error != NULL ? error : sqlite3_errmsg(db));
     good = good && step(db, o->file, "PRAGMA journal_mode=DELETE; BEGIN IMMEDIATE", f) &&
-           (script == NULL || run_script(db, o->schema, script, f)) && step(db, o->file, "COMMIT", f);
+           (script == NULL || peer_script_run(db, path, script, f)) && step(db, o->file, "COMMIT", f);
     sqlite3_free(error);
     if (sqlite3_close(db) != SQLITE_OK && good) {
         good = peer_fail(f, PEER_EXIT_ERROR, "%s: a statement is still open", o->file);

@@ -18,6 +18,13 @@ typedef enum peer_track {
     PEER_TRACK_LIST
 } peer_track;
 
+/* What becomes of a room's tables when its script changes. */
+typedef enum peer_migrate {
+    PEER_MIGRATE_ADDITIVE,
+    PEER_MIGRATE_DESTRUCTIVE, /* also what loses values */
+    PEER_MIGRATE_NONE
+} peer_migrate;
+
 typedef struct peer_config peer_config;
 
 typedef struct peer_options {
@@ -27,7 +34,9 @@ typedef struct peer_options {
     bool configured;     /* --config: `file` is the configuration */
     peer_config *config; /* read from there. NULL: none */
     bool create;         /* the file may be made */
-    char *schema;        /* a script that makes its tables then; NULL: none */
+    char *schema;        /* a script that makes its tables then, and that they follow; NULL: none */
+    char *schema_common; /* ... if that is not there; NULL: it must be */
+    peer_migrate migrate;
     peer_address listen[PEER_LISTEN_MAX];
     size_t listen_count;
     peer_track track;

@@ -97,6 +97,9 @@
 /* The script that makes a room's tables: what people write by hand is far smaller. */
 #define PEER_SCRIPT_BYTES_MAX (1u << 20)
 
+/* A script is followed when nobody has written to it for so long: editors and copies are done with a file of that size in less. */
+#define PEER_SCRIPT_SETTLE_MS 1000
+
 /* A part on the wire: one row may hold a value of SQLite's default length limit, 10^9 bytes. Memory grows with what
 ** has arrived, not with this. */
 #define PEER_PART_BYTES_MAX (1100u << 20)

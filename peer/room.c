@@ -332,17 +332,6 @@ static void take_messages(peer_room *r)
 
 /* ---- changes by other programs */
 
-/* The schema moved: new tables to adopt, or another set of tracked tables. */
-static void schema_changed(peer_room *r)
-{
-    r->seen_fresh = false;
-    if (r->options->track == PEER_TRACK_ALL) {
-        peer_database_track(&r->database, PEER_TRACK_ALL, NULL, &r->failure);
-    }
-    r->schema_version = peer_database_schema_version(&r->database);
-    (void)peer_room_seen(r); /* tells the other sides */
-}
-
 /* Another program has committed. */
 static void note_foreign(peer_room *r, int64_t now_ms)
 {
@@ -366,7 +355,7 @@ static void check_foreign(peer_room *r, int64_t now_us)
         note_foreign(r, now_us / 1000);
         r->unfolded = true;
         if (peer_database_schema_version(&r->database) != r->schema_version) {
-            schema_changed(r);
+            peer_room_schema_changed(r);
         }
         r->seen_fresh = false;
         peer_outgoing_dirty(r);
@@ -391,7 +380,9 @@ static void check_again(peer_room *r, int64_t now_us)
     if (r->doubt_sum >= PEER_DOUBT_US_SUM || r->doubt_us == 0) {
         r->doubt_us = 0;
     }
-    r->check_us = now_us + (r->doubt_us > 0 ? r->doubt_us : PEER_SLOW_POLL_MS * 1000);
+    r->check_us = now_us + (r->doubt_us > 0              ? r->doubt_us
+                            : peer_room_follow_script(r) ? PEER_SLOW_POLL_MS * 1000
+                                                         : PEER_SCRIPT_SETTLE_MS * 1000);
 }
 
 /* ---- quiet moments */
@@ -423,6 +414,9 @@ static bool begin(peer_room *r)
         peer_notice("%s cannot be watched (%s); other programs' changes are looked for every %d s",
                     r->database.path, strerror(errno), PEER_SLOW_POLL_MS / 1000);
     }
+    if (r->options->schema != NULL) {
+        peer_watch_folder_of(r->watch, r->options->schema);
+    }
     bool more = true;
     while (more && !atomic_load(&r->stopping)) {
         (void)peer_database_fold(&r->database, &more); /* what fails is folded by the next merge */
@@ -433,8 +427,9 @@ static bool begin(peer_room *r)
     for (int i = 0; i < PEER_STEADY_COMMITS - 1; i++) {
         r->foreign_before_ms[i] = -PEER_NEIGHBOUR_MS;
     }
-    r->check_us = peer_now_us() + PEER_SLOW_POLL_MS * 1000;
-    return peer_room_seen(r);
+    r->check_us =
+        peer_now_us() + (peer_room_follow_script(r) ? PEER_SLOW_POLL_MS : PEER_SCRIPT_SETTLE_MS) * 1000;
+    return r->failure.code == PEER_EXIT_OK && peer_room_seen(r);
 }
 
 bool peer_room_adopt(peer_room *r)

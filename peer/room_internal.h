@@ -92,6 +92,15 @@ typedef struct peer_part {
     char *error;            /* sqlite3_malloc'd */
 } peer_part;
 
+/* A script as it was when it was last followed. */
+typedef struct peer_script_stamp {
+    dev_t device;
+    ino_t inode;
+    off_t bytes;
+    time_t s; /* since 1970, when it was written */
+    long ns;
+} peer_script_stamp;
+
 struct peer_room {
     const peer_options *options;
     peer_queue *network;
@@ -120,6 +129,7 @@ struct peer_room {
     char *strangers; /* the last notice about tables that only one side tracks; NULL: none */
     int64_t data_version;
     int64_t schema_version;
+    peer_script_stamp script;
     int64_t doubt_us;                                   /* distance to the next check; 0: no doubt */
     int64_t doubt_sum;                                  /* of the distances since the last hint */
     int64_t check_us;                                   /* when that check is due */
@@ -149,6 +159,12 @@ void peer_room_progress(peer_room *r, bool done);
 /* The current sync_seen() in r->seen. Where the file holds less than before, or tracks other tables, every link hears it. False: the room has
 ** failed. */
 bool peer_room_seen(peer_room *r);
+
+/* The schema moved: new tables to adopt, or another set of tracked tables. */
+void peer_room_schema_changed(peer_room *r);
+
+/* Brings the tables to what the room's script says, if it has changed (evolve.c). What cannot be done is said once. False: to be tried again soon. */
+bool peer_room_follow_script(peer_room *r);
 
 /* --once: tells the network if this link has nothing left to do. */
 void peer_room_check_done(peer_room *r, peer_link *l);

@@ -11,6 +11,9 @@ typedef struct peer_watch peer_watch;
 peer_watch *peer_watch_new(const char *path);
 void peer_watch_free(peer_watch *w); /* NULL is fine */
 
+/* Hears of everything in the folder of that path, too, as far as the system allows it: where scripts are. w NULL is fine. */
+void peer_watch_folder_of(peer_watch *w, const char *path);
+
 /* Readable when there is something to read; -1 if w is NULL. */
 int peer_watch_fd(const peer_watch *w);
 
