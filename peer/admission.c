@@ -71,7 +71,7 @@ static const char *find_token(struct lws *wsi, char *text, size_t bytes)
 
 unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)
 {
-    const peer_auth *auth = n->options->config != NULL ? n->options->config->auth : NULL;
+    const peer_auth *auth = n->config != NULL ? n->config->auth : NULL;
     char host[300], text[HEADER_BYTES_MAX];
     *grant = (peer_grant){.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE};
     if (auth == NULL) { /* as long as nobody says which pages are welcome, none is */

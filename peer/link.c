@@ -11,11 +11,6 @@ enum { YEAR_S = 365 * 86400 }; /* no link lasts so long */
 
 static void on_tick(lws_sorted_usec_list_t *sul);
 
-size_t net_links_max(const peer_options *o)
-{
-    return o->config != NULL ? o->config->links : PEER_LINKS_MAX;
-}
-
 /* An id for the link that is its place in the table of links too, and is not given again soon. */
 static void register_link(net *n, net_link *l)
 {

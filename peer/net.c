@@ -98,29 +98,13 @@ void net_pinned_ended(net_room *r, const peer_message *m)
     net_stop(n, m->exit);
 }
 
-/* SIGHUP: what can be read again while the process runs. */
-static void reload(net *n)
-{
-    if (n->options->cert_file == NULL) {
-        peer_notice("SIGHUP: there is nothing to be read again");
-        return;
-    }
-    char *why = net_tls_reload(n->options, n->context);
-    if (why != NULL) {
-        peer_notice("SIGHUP: %s; the certificate stays as it was", why);
-    } else {
-        peer_notice("SIGHUP: the certificate was read again");
-    }
-    free(why);
-}
-
 /* SIGTERM or SIGINT. Who asked for an end that both sides hold the same at must not take this for it. */
 static void take_signal(net *n)
 {
     const bool again = signal_came == SIGHUP;
     signal_came = 0;
     if (again) {
-        reload(n);
+        net_reload(n);
         return;
     }
     if (n->options->once && !n->stopping) {
@@ -283,11 +267,12 @@ static void wake(void *context)
 }
 
 /* As many open files as the configuration may need, if that is allowed. */
-static void allow_files(const peer_options *o)
+static void allow_files(const net *n)
 {
+    const peer_options *o = n->options;
     struct rlimit limit;
     size_t rooms = o->config != NULL ? o->config->open_rooms : 1;
-    rlim_t wanted = net_links_max(o) + PEER_STRANGERS_MAX + rooms * PEER_ROOM_FILES_MAX;
+    rlim_t wanted = n->links_max + PEER_STRANGERS_MAX + rooms * PEER_ROOM_FILES_MAX;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
     }
@@ -302,7 +287,7 @@ static void allow_files(const peer_options *o)
 static bool open_context(net *n)
 {
     struct lws_context_creation_info info = {0};
-    allow_files(n->options);
+    allow_files(n);
     char *why = net_tls_wrong(n->options);
     if (why != NULL) {
         n->exit = PEER_EXIT_USAGE;
@@ -321,7 +306,7 @@ static bool open_context(net *n)
     info.timeout_secs = PEER_HELLO_MS / 1000 + 1; /* ours come first: they know what to say */
     info.connect_timeout_secs = info.timeout_secs;
     /* links, and connections that are not yet links or wait for their end */
-    info.fd_limit_per_thread = (unsigned)(net_links_max(n->options) + PEER_FOLLOW_MAX + PEER_STRANGERS_MAX);
+    info.fd_limit_per_thread = (unsigned)(n->links_max + PEER_FOLLOW_MAX + PEER_STRANGERS_MAX);
     net_tls_prepare(n->options, &info);
     n->context = lws_create_context(&info);
     n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;
@@ -349,9 +334,9 @@ static void watch_signals(net *n)
 /* The file of the command line, or a folder of them. */
 static bool begin(net *n)
 {
-    if (n->options->config != NULL) {
+    if (n->config != NULL) {
         char *why = NULL;
-        bool good = peer_config_begin(n->options->config, &why);
+        bool good = peer_config_begin(n->config, &why);
         if (!good) {
             peer_error(PEER_EXIT_ERROR, "%s", why);
             free(why);
@@ -380,10 +365,12 @@ static void run(net *n)
     net_rooms_join(n);
 }
 
-int peer_net_run(const peer_options *options)
+int peer_net_run(peer_options *options)
 {
     net *n = peer_new(sizeof *n);
     n->options = options;
+    n->config = options->config;
+    n->links_max = n->config != NULL ? n->config->links : PEER_LINKS_MAX;
     n->spare_fd = -1;
     n->inbox = peer_queue_new(wake, n);
     if ((options->command != PEER_SERVE || net_listen(n)) && open_context(n)) {
@@ -409,6 +396,7 @@ int peer_net_run(const peer_options *options)
         close(n->spare_fd);
     }
     int exit = n->exit;
+    options->config = n->config;
     if (n->resolving == 0) { /* otherwise a name is still being looked up, and its thread will write there */
         peer_queue_free(n->inbox);
         free(n->slots);

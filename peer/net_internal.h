@@ -77,6 +77,8 @@ typedef struct net_listener {
 
 struct net {
     const peer_options *options;
+    peer_config *config; /* as it was read last; NULL: none */
+    size_t links_max;    /* of accepted ones: what was allowed at the start */
     struct lws_context *context;
     struct lws_vhost *vhost;
     peer_queue *inbox;
@@ -111,7 +113,6 @@ void net_pinned_ended(net_room *r, const peer_message *m);
 /* ---- link.c */
 
 net_link *net_link_new(net *n, net_follow *follow, const char *name);
-size_t net_links_max(const peer_options *o);        /* of accepted links */
 void net_link_open(net_link *l, struct lws *wsi);   /* the websocket is open; its room is known */
 void net_link_expire(net_link *l, int64_t until_s); /* at that second the link ends; 0: never */
 void net_link_greet(net_link *l); /* the room is open too: announces us, unless that is done */
@@ -134,6 +135,10 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
 /* May who asks for this upgrade join the room, as far as Host, Origin and token say? 0, and *grant says what it may do there; or the HTTP status and *why, a constant. Does not ask
 ** whether there is such a room: who may not enter learns nothing of that. */
 unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why);
+
+/* ---- reload.c */
+
+void net_reload(net *n); /* SIGHUP: reads the configuration, the keys and the certificate again */
 
 /* ---- request.c */
 

@@ -1,6 +1,6 @@
 #include "rooms.h"
 
-#include "config.h"
+#include "config_change.h"
 #include "log.h"
 #include "net_internal.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char text_gone[] = "this room is not served any more";
 static const char text_full[] = "too many rooms are open just now";
 
 static void on_idle(lws_sorted_usec_list_t *sul);
@@ -91,14 +92,18 @@ static net_room *find_idle(const net *n)
 
 static bool is_full(const net *n)
 {
-    return n->workers >= n->options->config->open_rooms && find_idle(n) == NULL;
+    return n->workers >= n->config->open_rooms && find_idle(n) == NULL;
 }
 
 /* Opens one; where as many are open as may be, one that nobody uses makes way. */
 static bool open_room(net_room *r)
 {
     net *n = r->net;
-    net_room *idle = n->workers >= n->options->config->open_rooms ? find_idle(n) : NULL;
+    if (!r->pinned) { /* the configuration may have been read again */
+        peer_options_free(&r->options);
+        peer_config_room(n->config, r->name, &r->options);
+    }
+    net_room *idle = n->workers >= n->config->open_rooms ? find_idle(n) : NULL;
     if (idle != NULL) {
         stop(idle);
     }
@@ -108,8 +113,8 @@ static bool open_room(net_room *r)
 unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
 {
     const net_room *r = find(n, name);
-    const peer_config *config = n->options->config;
-    if (n->stopping || n->link_count >= net_links_max(n->options)) {
+    const peer_config *config = n->config;
+    if (n->stopping || n->link_count >= (config != NULL ? config->links : n->links_max)) {
         lws_snprintf(why, why_bytes, "no more connections are taken just now");
         return HTTP_STATUS_SERVICE_UNAVAILABLE;
     }
@@ -130,10 +135,7 @@ unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
 net_room *net_room_join(net *n, const char *name)
 {
     net_room *r = find(n, name);
-    if (r == NULL) {
-        r = add(n, name);
-        peer_config_room(n->options->config, name, &r->options);
-    }
+    r = r != NULL ? r : add(n, name);
     if (r->worker == NULL && !open_room(r)) {
         if (r->links == 0) {
             drop(r);
@@ -150,7 +152,7 @@ void net_room_leave(net_room *r)
     r->links--;
     if (r->links == 0 && !r->pinned && !r->net->stopping) {
         r->left_ms = peer_now_ms();
-        lws_sul_schedule(r->net->context, 0, &r->idle, on_idle, r->net->options->config->idle_us);
+        lws_sul_schedule(r->net->context, 0, &r->idle, on_idle, r->net->config->idle_us);
     }
 }
 
@@ -229,6 +231,8 @@ static void closed(net *n, net_room *r, const peer_message *m)
         drop(r);
     } else if (!failed && n->stopping) {
         ; /* its links end with all others */
+    } else if (!failed && !peer_config_has_room(n->config, r->name)) {
+        turn_away(n, r, text_gone);
     } else if (!failed && is_full(n)) {
         turn_away(n, r, text_full);
     } else if (failed || !open_room(r)) {
@@ -256,6 +260,35 @@ void net_room_deliver(net *n, const peer_message *m)
         net_check_stopped(n);
         break;
     }
+}
+
+/* Those who are in it come back, if it is still there, and find it as it is to be. */
+static void change(net *n, net_room *r, bool stays)
+{
+    for (net_link *l = n->links, *next; l != NULL; l = next) {
+        next = l->next;
+        if (l->room == r) {
+            net_link_end(l, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY,
+                         stays ? "the room has been configured anew: connect again" : text_gone);
+        }
+    }
+    stop(r);
+}
+
+size_t net_rooms_follow(net *n)
+{
+    size_t count = 0;
+    for (net_room *r = n->rooms; r != NULL; r = r->next) {
+        peer_options fresh = {0};
+        bool stays = peer_config_has_room(n->config, r->name);
+        peer_config_room(n->config, r->name, &fresh);
+        if (r->worker != NULL && !r->ending && !(stays && peer_options_same_room(&r->options, &fresh))) {
+            change(n, r, stays);
+            count++;
+        }
+        peer_options_free(&fresh);
+    }
+    return count;
 }
 
 void net_rooms_stop(net *n)

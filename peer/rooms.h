@@ -43,6 +43,9 @@ void net_room_post(net_room *r, peer_message *m);
 /* PEER_ROOM_READY, PEER_ROOM_SITE and PEER_ROOM_ENDED, whose `about` is the room. */
 void net_room_deliver(struct net *n, const peer_message *m);
 
+/* The configuration has been read again: rooms that it has otherwise now, or has no more, are closed, with everybody in them. How many. */
+size_t net_rooms_follow(struct net *n);
+
 /* The process is to end: every worker finishes its batch and ends. */
 void net_rooms_stop(struct net *n);
 

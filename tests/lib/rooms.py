@@ -30,11 +30,11 @@ class Rooms(Case):
     def url(self, peer, room):
         return f"{synctest.SCHEME}://127.0.0.1:{peer.port}/{room}"
 
-    def join(self, peer, room, name=None):
+    def join(self, peer, room, name=None, options=()):
         """A new file that follows a room: (file, its peer)."""
         db = self.path(name or f"{room}-member.db")
         plain(db, NOTES)
-        follower = self.sync(db, self.url(peer, room))
+        follower = self.sync(db, self.url(peer, room), *options)
         follower.wait_event("connected")
         return db, follower
 

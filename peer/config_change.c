@@ -1,0 +1,88 @@
+#include "config_change.h"
+
+#include "message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_texts(const peer_texts *a, const peer_texts *b)
+{
+    bool alike = a->count == b->count;
+    for (size_t i = 0; alike && i < a->count; i++) {
+        alike = same(a->list[i], b->list[i]);
+    }
+    return alike;
+}
+
+/* ---- what stays */
+
+/* Adds a name to the list. */
+static void name(char **list, const char *key, bool changed)
+{
+    if (changed) {
+        char *longer = *list != NULL ? peer_format("%s, %s", *list, key) : peer_strdup(key);
+        free(*list);
+        *list = longer;
+    }
+}
+
+static void swap(char **a, char **b)
+{
+    char *c = *a;
+    *a = *b;
+    *b = c;
+}
+
+char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
+{
+    char *list = NULL;
+    name(&list, "listen", !same_texts(&fresh->listen, &old->listen));
+    name(&list, "dbFolder", !same(fresh->db_folder, old->db_folder));
+    name(&list, "tls", !same(fresh->cert_file, old->cert_file) || !same(fresh->key_file, old->key_file));
+    name(&list, "limits.links", fresh->links > links_max);
+    peer_texts listen = fresh->listen;
+    fresh->listen = old->listen;
+    old->listen = listen;
+    swap(&fresh->db_folder, &old->db_folder);
+    swap(&fresh->cert_file, &old->cert_file);
+    swap(&fresh->key_file, &old->key_file);
+    swap(&fresh->scratch, &old->scratch);
+    fresh->links = fresh->links > links_max ? links_max : fresh->links;
+    return list;
+}
+
+/* ---- what changes */
+
+static bool same_keys(const peer_keys *a, const peer_keys *b)
+{
+    bool alike = a->algorithm == b->algorithm && a->count == b->count;
+    for (size_t i = 0; alike && i < a->count; i++) {
+        alike = same(a->list[i].id, b->list[i].id) && a->list[i].bytes == b->list[i].bytes &&
+                memcmp(a->list[i].text, b->list[i].text, a->list[i].bytes) == 0;
+    }
+    return alike;
+}
+
+bool peer_config_same_auth(const peer_config *a, const peer_config *b)
+{
+    const peer_auth *x = a->auth, *y = b->auth;
+    if (x == NULL || y == NULL) {
+        return x == y;
+    }
+    return same_texts(&x->hosts, &y->hosts) && same_texts(&x->origins, &y->origins) &&
+           same(x->tokens.audience, y->tokens.audience) && same(x->tokens.issuer, y->tokens.issuer) &&
+           x->tokens.leeway_s == y->tokens.leeway_s && same_keys(&x->tokens.keys, &y->tokens.keys);
+}
+
+bool peer_options_same_room(const peer_options *a, const peer_options *b)
+{
+    return same(a->file, b->file) && a->create == b->create && same(a->schema, b->schema) &&
+           same(a->schema_common, b->schema_common) && a->migrate == b->migrate && a->track == b->track &&
+           same(a->track_list, b->track_list) && a->rights == b->rights &&
+           a->keep_journal_mode == b->keep_journal_mode;
+}

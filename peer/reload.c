@@ -1,0 +1,98 @@
+/* SIGHUP: what can be read again while the process runs. */
+#include "config_change.h"
+#include "log.h"
+#include "net_internal.h"
+
+#include <stdlib.h>
+
+static void say(int code, const char *text)
+{
+    peer_notice("SIGHUP: %s", text);
+    peer_event("reloaded", (peer_field[]){PEER_NUMBER("code", code), PEER_TEXT("text", text), PEER_END});
+}
+
+static void say_and_free(int code, char *text)
+{
+    say(code, text);
+    free(text);
+}
+
+static void reload_certificate(net *n)
+{
+    char *why = net_tls_reload(n->options, n->context);
+    if (why != NULL) {
+        say_and_free(PEER_EXIT_USAGE, peer_format("%s; the certificate stays as it was", why));
+    } else {
+        say(PEER_EXIT_OK, "the certificate was read again");
+    }
+    free(why);
+}
+
+/* Those who are there were admitted by what does not count any more. */
+static void end_links(net *n)
+{
+    for (net_link *l = n->links, *next; l != NULL; l = next) {
+        next = l->next;
+        if (l->follow == NULL) {
+            net_link_end(l, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY,
+                         "who may join has been changed: connect again");
+        }
+    }
+}
+
+/* The new configuration counts from here on. */
+static void replace(net *n, peer_config *fresh)
+{
+    peer_config *old = n->config;
+    char *kept = peer_config_keep(fresh, old, n->links_max);
+    const bool again = !peer_config_same_auth(old, fresh);
+    n->config = fresh;
+    if (again) {
+        end_links(n);
+    }
+    size_t rooms = net_rooms_follow(n);
+    say_and_free(PEER_EXIT_OK,
+                 peer_format("%s was read again; rooms that are opened anew: %zu%s%s%s", fresh->path, rooms,
+                             again ? "; everybody has to show himself again" : "",
+                             kept != NULL ? "; until the next start stay as they were: " : "",
+                             kept != NULL ? kept : ""));
+    free(kept);
+    peer_config_free(old);
+}
+
+static void reload_config(net *n)
+{
+    char *why = NULL;
+    int code = PEER_EXIT_OK;
+    peer_config *fresh = peer_config_read(n->config->path, &why, &code);
+    if (fresh != NULL && n->config->scratch == NULL && !peer_config_begin(fresh, &why)) {
+        code = PEER_EXIT_ERROR;
+        peer_config_free(fresh);
+        fresh = NULL;
+    }
+    if (fresh == NULL) {
+        say_and_free(code, peer_format("%s; the configuration stays as it was", why));
+        free(why);
+        return;
+    }
+    if (n->config->scratch == NULL) {
+        n->config->scratch = fresh->scratch; /* which stays from now on */
+        fresh->scratch = NULL;
+    }
+    replace(n, fresh);
+}
+
+void net_reload(net *n)
+{
+    if (n->stopping) {
+        return;
+    }
+    if (n->config != NULL) {
+        reload_config(n);
+    }
+    if (n->options->cert_file != NULL) {
+        reload_certificate(n);
+    } else if (n->config == NULL) {
+        say(PEER_EXIT_OK, "there is nothing to be read again");
+    }
+}
