@@ -5,6 +5,7 @@
 #include "message.h"
 #include "scratch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -20,6 +21,15 @@ struct peer_config_rule {
     char *track_list;
     unsigned rights;
     peer_migrate migrate;
+};
+
+/* Rooms that are kept in step with others elsewhere. */
+struct peer_config_link {
+    char *rooms; /* with * in it, perhaps */
+    char *url;   /* ends with /NAME, or with slash and *: as the room is called */
+    char *token_file, *pin;
+    unsigned rights;
+    bool open;
 };
 
 const char *peer_config_schema(void)
@@ -162,6 +172,42 @@ static bool read_auth(peer_config *c, const json_t *auth, char **why)
     return good;
 }
 
+/* Where a room is elsewhere; the caller frees it. */
+static char *url_for(const char *url, const char *name)
+{
+    size_t bytes = strlen(url);
+    return bytes > 1 && strcmp(url + bytes - 2, "/*") == 0 ? peer_format("%.*s%s", (int)bytes - 1, url, name)
+                                                           : peer_strdup(url);
+}
+
+/* False: *why. */
+static bool read_links(peer_config *c, const json_t *links, char **why)
+{
+    size_t i;
+    const json_t *one;
+    c->upstreams = peer_new((json_array_size(links) + 1) * sizeof *c->upstreams);
+    json_array_foreach(links, i, one)
+    {
+        peer_url url = {0};
+        char *sample = url_for(text_at(one, "url"), "a");
+        const char *wrong = peer_url_read(sample, &url);
+        free(sample);
+        peer_url_free(&url);
+        if (wrong != NULL) {
+            *why = peer_format("%s: /links/%zu/url: %s", c->path, i, wrong);
+            return false;
+        }
+        c->upstreams[c->upstream_count++] =
+            (peer_config_link){.rooms = peer_strdup(text_at(one, "rooms")),
+                               .url = peer_strdup(text_at(one, "url")),
+                               .token_file = beside(c->path, text_at(one, "tokenFile")),
+                               .pin = peer_strdup(text_at(one, "pin")),
+                               .rights = read_rights(json_object_get(one, "rights")),
+                               .open = json_is_true(json_object_get(one, "open"))};
+    }
+    return true;
+}
+
 static void take(peer_config *c, const json_t *root)
 {
     const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
@@ -171,6 +217,7 @@ static void take(peer_config *c, const json_t *root)
     c->schema_folder = beside(c->path, text_at(root, "schemaFolder"));
     c->cert_file = beside(c->path, text_at(json_object_get(root, "tls"), "certFile"));
     c->key_file = beside(c->path, text_at(json_object_get(root, "tls"), "keyFile"));
+    c->ca_file = beside(c->path, text_at(root, "caFile"));
     c->create = json_is_true(json_object_get(root, "create"));
     c->migrate = read_migrate(root, PEER_MIGRATE_ADDITIVE);
     c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));
@@ -237,6 +284,11 @@ peer_config *peer_config_read(const char *path, char **why, int *exit)
     c = peer_new(sizeof *c);
     c->path = peer_strdup(path);
     take(c, root);
+    if (!read_links(c, json_object_get(root, "links"), why)) {
+        peer_config_free(c);
+        c = NULL;
+        goto done;
+    }
     *why = check_folders(c);
     if (*why != NULL || !read_auth(c, json_object_get(root, "auth"), why)) {
         *exit = PEER_EXIT_MISSING;
@@ -259,6 +311,14 @@ void peer_config_free(peer_config *config)
         free(config->rules[i].schema);
         free(config->rules[i].track_list);
     }
+    for (size_t i = 0; i < config->upstream_count; i++) {
+        free(config->upstreams[i].rooms);
+        free(config->upstreams[i].url);
+        free(config->upstreams[i].token_file);
+        free(config->upstreams[i].pin);
+    }
+    free(config->upstreams);
+    free(config->ca_file);
     free(config->rules);
     peer_scratch_free(config->scratch);
     if (config->auth != NULL) {
@@ -327,6 +387,22 @@ static char *script_of(const peer_config *c, const peer_config_rule *rule, const
                                                   : peer_format("%s/%s.sql", c->schema_folder, name);
 }
 
+/* The rooms elsewhere that this one is kept in step with. */
+static void add_upstreams(const peer_config *c, const char *name, peer_options *options)
+{
+    options->upstreams = peer_new((c->upstream_count + 1) * sizeof *options->upstreams);
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        const peer_config_link *link = &c->upstreams[i];
+        if (peer_room_fits(link->rooms, name)) {
+            options->upstreams[options->upstream_count++] =
+                (peer_upstream){.url = url_for(link->url, name),
+                                .token_file = peer_strdup(link->token_file),
+                                .pin = peer_strdup(link->pin),
+                                .rights = link->rights};
+        }
+    }
+}
+
 void peer_config_room(const peer_config *config, const char *name, peer_options *options)
 {
     const peer_config_rule *rule = rule_of(config, name);
@@ -345,4 +421,48 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
         options->track_list = peer_strdup(rule->track_list);
         options->keep_journal_mode = rule->keep_journal_mode;
     }
+    add_upstreams(config, name, options);
+}
+
+bool peer_config_keeps(const peer_config *config, const char *name)
+{
+    bool keeps = false;
+    for (size_t i = 0; !keeps && i < config->upstream_count; i++) {
+        keeps = config->upstreams[i].open && peer_room_fits(config->upstreams[i].rooms, name);
+    }
+    return keeps;
+}
+
+/* The rooms of the folder's files. */
+static void each_file(const peer_config *config, void (*one)(const char *name, void *context), void *context)
+{
+    DIR *folder = opendir(config->db_folder);
+    if (folder == NULL) {
+        return; /* whoever joins is told */
+    }
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        char name[PEER_ROOM_NAME_MAX + 1] = "";
+        size_t bytes = strlen(entry->d_name);
+        if (bytes > 3 && bytes - 3 < sizeof name && strcmp(entry->d_name + bytes - 3, ".db") == 0) {
+            memcpy(name, entry->d_name, bytes - 3);
+        }
+        if (peer_room_name_ok(name, strlen(name)) && peer_config_keeps(config, name) &&
+            peer_config_has_room(config, name)) {
+            one(name, context);
+        }
+    }
+    closedir(folder);
+}
+
+void peer_config_each_kept(const peer_config *config, void (*one)(const char *name, void *context),
+                           void *context)
+{
+    for (size_t i = 0; i < config->upstream_count; i++) { /* by their names: these may be made */
+        const peer_config_link *link = &config->upstreams[i];
+        if (link->open && peer_room_name_ok(link->rooms, strlen(link->rooms)) &&
+            peer_config_has_room(config, link->rooms)) {
+            one(link->rooms, context);
+        }
+    }
+    each_file(config, one, context);
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 typedef struct peer_config_rule peer_config_rule;
+typedef struct peer_config_link peer_config_link;
 
 /* Several texts. */
 typedef struct peer_texts {
@@ -32,11 +33,14 @@ struct peer_config {
     bool create;
     peer_migrate migrate;
     char *cert_file, *key_file; /* TLS; NULL: none */
-    peer_auth *auth;            /* NULL: anybody */
+    char *ca_file;   /* whose certificates are trusted at wss:// links; NULL: those that the system trusts */
+    peer_auth *auth; /* NULL: anybody */
     size_t open_rooms, links;
     int64_t idle_us;
     peer_config_rule *rules;
     size_t rule_count;
+    peer_config_link *upstreams;
+    size_t upstream_count;
 };
 
 /* Reads a file. NULL: *why, which the caller frees, says what is wrong and where; *exit is the exit code that deserves. */
@@ -54,5 +58,12 @@ bool peer_config_has_room(const peer_config *config, const char *name);
 
 /* What the worker of that room is started with. The caller frees it by peer_options_free. */
 void peer_config_room(const peer_config *config, const char *name, peer_options *options);
+
+/* Is the room to be open also while nobody has joined it? */
+bool peer_config_keeps(const peer_config *config, const char *name);
+
+/* Calls for each room that has a file and is to be kept open. Looks at the folder. */
+void peer_config_each_kept(const peer_config *config, void (*one)(const char *name, void *context),
+                           void *context);
 
 #endif

@@ -44,6 +44,7 @@ char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
     name(&list, "listen", !same_texts(&fresh->listen, &old->listen));
     name(&list, "dbFolder", !same(fresh->db_folder, old->db_folder));
     name(&list, "tls", !same(fresh->cert_file, old->cert_file) || !same(fresh->key_file, old->key_file));
+    name(&list, "caFile", !same(fresh->ca_file, old->ca_file));
     name(&list, "limits.links", fresh->links > links_max);
     peer_texts listen = fresh->listen;
     fresh->listen = old->listen;
@@ -51,6 +52,7 @@ char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
     swap(&fresh->db_folder, &old->db_folder);
     swap(&fresh->cert_file, &old->cert_file);
     swap(&fresh->key_file, &old->key_file);
+    swap(&fresh->ca_file, &old->ca_file);
     swap(&fresh->scratch, &old->scratch);
     fresh->links = fresh->links > links_max ? links_max : fresh->links;
     return list;
@@ -79,10 +81,21 @@ bool peer_config_same_auth(const peer_config *a, const peer_config *b)
            x->tokens.leeway_s == y->tokens.leeway_s && same_keys(&x->tokens.keys, &y->tokens.keys);
 }
 
+static bool same_upstreams(const peer_options *a, const peer_options *b)
+{
+    bool alike = a->upstream_count == b->upstream_count;
+    for (size_t i = 0; alike && i < a->upstream_count; i++) {
+        const peer_upstream *x = &a->upstreams[i], *y = &b->upstreams[i];
+        alike = same(x->url, y->url) && same(x->token_file, y->token_file) && same(x->pin, y->pin) &&
+                x->rights == y->rights;
+    }
+    return alike;
+}
+
 bool peer_options_same_room(const peer_options *a, const peer_options *b)
 {
     return same(a->file, b->file) && a->create == b->create && same(a->schema, b->schema) &&
            same(a->schema_common, b->schema_common) && a->migrate == b->migrate && a->track == b->track &&
            same(a->track_list, b->track_list) && a->rights == b->rights &&
-           a->keep_journal_mode == b->keep_journal_mode;
+           a->keep_journal_mode == b->keep_journal_mode && same_upstreams(a, b);
 }

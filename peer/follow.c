@@ -30,12 +30,80 @@ void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why)
 
 static bool all_finished(const net *n)
 {
-    for (size_t i = 0; i < n->options->url_count; i++) {
-        if (!n->follows[i].finished) {
-            return false;
+    const net_follow *f = n->follows;
+    while (f != NULL && f->finished) {
+        f = f->next;
+    }
+    return f == NULL;
+}
+
+static void free_follow(net_follow *f)
+{
+    net_follow **at = &f->net->follows;
+    while (*at != f) {
+        at = &(*at)->next;
+    }
+    *at = f->next;
+    lws_sul_cancel(&f->retry);
+    peer_url_free(&f->url);
+    free(f->token_file);
+    free(f->pin);
+    free(f);
+}
+
+net_follow *net_follow_add(net_room *room, const char *url, const char *token_file, const char *pin,
+                           unsigned rights, bool patient)
+{
+    net *n = room->net;
+    net_follow *f = peer_new(sizeof *f), **at = &n->follows;
+    f->net = n;
+    f->id = ++n->last_follow_id;
+    f->room = room;
+    f->token_file = peer_strdup(token_file);
+    f->pin = peer_strdup(pin);
+    f->rights = rights;
+    f->patient = patient;
+    (void)peer_url_read(url, &f->url); /* it is one */
+    while (*at != NULL) {              /* in the order in which they were given */
+        at = &(*at)->next;
+    }
+    *at = f;
+    return f;
+}
+
+void net_follows_begin(net_room *room)
+{
+    for (net_follow *f = room->net->follows; f != NULL; f = f->next) {
+        if (f->room == room) {
+            net_follow_begin(f);
         }
     }
-    return true;
+}
+
+void net_follows_end(net_room *room)
+{
+    for (net_follow *f = room->net->follows, *next; f != NULL; f = next) {
+        next = f->next;
+        if (f->room != room) {
+            continue;
+        }
+        f->finished = true;
+        lws_sul_cancel(&f->retry);
+        if (f->link == NULL) {
+            free_follow(f);
+        } else {
+            net_link_end(f->link, SYNC_PEER_ERROR_STOPPING, LWS_CLOSE_STATUS_GOINGAWAY,
+                         "the room is closed here");
+            f->link->room = f->room = NULL;
+        }
+    }
+}
+
+void net_follows_free(net *n)
+{
+    while (n->follows != NULL) {
+        free_follow(n->follows);
+    }
 }
 
 static void finish(net_follow *f, int exit)
@@ -57,9 +125,9 @@ void net_follow_done(net_follow *f, const peer_message *m)
 {
     f->net->held = m->held;
     peer_event("done",
-               (peer_field[]){PEER_TEXT("link", f->url->text), PEER_NUMBER("held", m->held), PEER_END});
+               (peer_field[]){PEER_TEXT("link", f->url.text), PEER_NUMBER("held", m->held), PEER_END});
     if (m->exit != PEER_EXIT_OK) {
-        peer_error(m->exit, "%s: %s", f->url->text, m->text);
+        peer_error(m->exit, "%s: %s", f->url.text, m->text);
     }
     finish(f, m->exit);
 }
@@ -68,6 +136,10 @@ void net_follow_lost(net_follow *f, bool was_up)
 {
     net *n = f->net;
     uint32_t random = 0;
+    if (f->room == NULL) {
+        free_follow(f);
+        return;
+    }
     if (n->stopping || f->finished) {
         return;
     }
@@ -76,15 +148,15 @@ void net_follow_lost(net_follow *f, bool was_up)
     }
     net_follow_blame(f, PEER_EXIT_NETWORK, false, "the connection was lost");
     bool serves = n->options->command == PEER_SERVE;
-    if (f->permanent ||
+    if ((f->permanent && !f->patient) ||
         (n->options->once && (!f->ever_up || f->backoff.failures >= PEER_ONCE_FAILURES_MAX))) {
-        peer_error(f->exit, "%s: %s%s", f->url->text, f->why, serves ? "; serving goes on without it" : "");
+        peer_error(f->exit, "%s: %s%s", f->url.text, f->why, serves ? "; serving goes on without it" : "");
         finish(f, serves ? PEER_EXIT_OK : f->exit);
         return;
     }
     if (!f->complained) {
         f->complained = true;
-        peer_notice("%s: %s; trying again", f->url->text, f->why);
+        peer_notice("%s: %s; trying again", f->url.text, f->why);
     }
     lws_get_random(n->context, &random, sizeof random);
     lws_sul_schedule(n->context, 0, &f->retry, on_retry,
@@ -94,7 +166,7 @@ void net_follow_lost(net_follow *f, bool was_up)
 /* The token for the next attempt: whoever renews it writes it there. False: it cannot be read. */
 static bool read_token(net_follow *f)
 {
-    const char *path = f->net->options->token_file;
+    const char *path = f->token_file;
     char text[SYNC_ERROR_BYTES];
     f->token[0] = 0;
     if (path == NULL) {
@@ -121,9 +193,9 @@ static bool read_token(net_follow *f)
 int net_follow_headers(net_follow *f, struct lws *wsi, unsigned char **at, unsigned char *end)
 {
     char value[PEER_TOKEN_BYTES_MAX + 8];
-    if (f->url->tls && !net_tls_pinned(f->net->options, wsi)) {
+    if (f->url.tls && !net_tls_pinned(f->pin, wsi)) {
         net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up,
-                         "its certificate has another key than --pin says");
+                         "its certificate has another key than was asked for (--pin)");
         return -1;
     }
     if (f->token[0] == 0) {
@@ -151,7 +223,7 @@ static void on_mute(lws_sorted_usec_list_t *sul)
 static void connect_next(net_follow *f)
 {
     net *n = f->net;
-    const peer_url *url = f->url;
+    const peer_url *url = &f->url;
     struct lws_client_connect_info info = {0};
     char path[PEER_ROOM_NAME_MAX + 2], host[280];
     const char *address = f->addresses.text[f->next_address++];
@@ -196,9 +268,9 @@ void net_follow_begin(net_follow *f)
     f->permanent = false;
     f->why[0] = 0;
     f->next_address = 0;
-    if (peer_resolve_numeric(f->url->host, &f->addresses)) {
+    if (peer_resolve_numeric(f->url.host, &f->addresses)) {
         connect_next(f);
-    } else if (!peer_resolve_start(f->url->host, (uint64_t)(f - n->follows), n->inbox)) {
+    } else if (!peer_resolve_start(f->url.host, f->id, n->inbox)) {
         net_follow_blame(f, PEER_EXIT_ERROR, false, "no thread to look the name up");
         net_follow_lost(f, false);
     } else {
@@ -209,10 +281,15 @@ void net_follow_begin(net_follow *f)
 void net_follow_resolved(net *n, peer_message *m)
 {
     peer_resolution *resolution = m->about;
-    net_follow *f = &n->follows[resolution->asker];
+    net_follow *f = n->follows;
+    while (f != NULL && f->id != resolution->asker) {
+        f = f->next;
+    }
     n->resolving--;
-    f->addresses = resolution->addresses;
-    if (n->stopping || f->finished) {
+    if (f != NULL) {
+        f->addresses = resolution->addresses;
+    }
+    if (f == NULL || n->stopping || f->finished) {
         ;
     } else if (f->addresses.count > 0) {
         connect_next(f);
@@ -253,7 +330,7 @@ static bool judge_upgrade(net_follow *f, struct lws *wsi)
 
 void net_follow_distrusted(net_follow *f, struct lws *wsi)
 {
-    const char *why = f->url->tls && f->http_status == 0 ? net_tls_distrust(wsi) : NULL;
+    const char *why = f->url.tls && f->http_status == 0 ? net_tls_distrust(wsi) : NULL;
     char text[SYNC_ERROR_BYTES];
     if (why != NULL) {
         lws_snprintf(text, sizeof text, "its certificate is not trusted: %s", why);
@@ -296,7 +373,7 @@ void net_follow_failed(net_follow *f, const char *why)
         break;
     case HTTP_STATUS_UNAUTHORIZED:
         net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up,
-                         f->net->options->token_file != NULL
+                         f->token_file != NULL
                              ? "it does not accept the token"
                              : "it refused with HTTP status 401; does it want a token (--token-file)?");
         break;
@@ -304,7 +381,7 @@ void net_follow_failed(net_follow *f, const char *why)
         net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, "it does not admit this connection");
         break;
     case HTTP_STATUS_NOT_FOUND:
-        lws_snprintf(text, sizeof text, "there is no room %s", f->url->room);
+        lws_snprintf(text, sizeof text, "there is no room %s", f->url.room);
         net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, text);
         break;
     case HTTP_STATUS_SERVICE_UNAVAILABLE:

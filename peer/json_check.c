@@ -162,12 +162,16 @@ static char *check_number(const json_t *schema, const json_t *value, const place
 
 static char *check_array(const json_t *schema, json_t *value, const place *at)
 {
-    const json_t *least = json_object_get(schema, "minItems"), *items = json_object_get(schema, "items");
+    const json_t *least = json_object_get(schema, "minItems"), *most = json_object_get(schema, "maxItems"),
+                 *items = json_object_get(schema, "items");
     char *why = NULL;
     size_t i;
     json_t *one;
     if (least != NULL && json_array_size(value) < (size_t)json_integer_value(least)) {
         return wrong(at, "it has fewer than %lld elements", (long long)json_integer_value(least));
+    }
+    if (most != NULL && json_array_size(value) > (size_t)json_integer_value(most)) {
+        return wrong(at, "it has more than %lld elements", (long long)json_integer_value(most));
     }
     json_array_foreach(value, i, one)
     {
@@ -266,12 +270,12 @@ char *peer_json_check(const json_t *schema, json_t *value)
 
 const char *peer_json_schema_unknown(const json_t *schema)
 {
-    static const char *const known[] = {"type",      "properties",  "additionalProperties",
-                                        "required",  "items",       "minItems",
-                                        "minimum",   "maximum",     "minLength",
-                                        "maxLength", "pattern",     "enum",
-                                        "default",   "description", "title",
-                                        "$schema"};
+    static const char *const known[] = {"type",      "properties", "additionalProperties",
+                                        "required",  "items",      "minItems",
+                                        "maxItems",  "minimum",    "maximum",
+                                        "minLength", "maxLength",  "pattern",
+                                        "enum",      "default",    "description",
+                                        "title",     "$schema"};
     const char *key, *unknown = NULL;
     json_t *value;
     json_object_foreach((json_t *)schema, key, value)

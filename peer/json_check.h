@@ -1,6 +1,6 @@
 /* JSON against a schema: the part of JSON Schema (2020-12) that a configuration needs. Pure: no file, no socket.
 **
-** Known: type (also several), properties, additionalProperties: false, required, items, minItems, minimum, maximum, minLength, maxLength, pattern (a
+** Known: type (also several), properties, additionalProperties: false, required, items, minItems, maxItems, minimum, maximum, minLength, maxLength, pattern (a
 ** POSIX extended expression), enum (of strings; of other types than the value's it says nothing), default, description, title, $schema. */
 #ifndef PEER_JSON_CHECK_H
 #define PEER_JSON_CHECK_H

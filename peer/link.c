@@ -116,12 +116,18 @@ static void send_frame(net_link *l, const sync_frame *frame)
     sync_buf_free(&buf);
 }
 
+/* What the other side may do here. */
+static unsigned rights_of(const net_link *l)
+{
+    return l->follow != NULL ? l->follow->rights : l->grants & l->room->options.rights;
+}
+
 void net_link_greet(net_link *l)
 {
     if (!l->open || l->greeted || l->ending) {
         return;
     }
-    const char *room = l->follow != NULL ? l->follow->url->room : l->room->name;
+    const char *room = l->follow != NULL ? l->follow->url.room : l->room->name;
     l->greeted = true;
     peer_session_open(&l->session, room, &l->room->site, peer_now_ms());
     sync_frame hello = {.type = SYNC_FRAME_ANNOUNCE};
@@ -129,7 +135,7 @@ void net_link_greet(net_link *l)
     hello.announce.site = l->room->site;
     hello.announce.room = sync_frame_text_of(room);
     hello.announce.software = sync_frame_text_of("sync-peer " SYNC_PROGRAM_VERSION);
-    hello.announce.rights = l->grants & l->room->options.rights;
+    hello.announce.rights = rights_of(l);
     send_frame(l, &hello);
     lws_rx_flow_control(l->wsi, 1);
     on_tick(&l->tick);
@@ -297,7 +303,7 @@ static void link_up(net_link *l)
 {
     peer_message *m = peer_message_new(PEER_LINK_UP, l->id);
     m->text = peer_strdup(l->name);
-    m->grants = l->grants & l->room->options.rights;
+    m->grants = rights_of(l);
     m->granted = l->session.granted;
     l->up_ms = peer_now_ms();
     l->told_room = true;

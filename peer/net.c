@@ -53,8 +53,8 @@ void net_stop(net *n, int exit)
         return;
     }
     n->stopping = true;
-    for (size_t i = 0; i < n->options->url_count; i++) {
-        lws_sul_cancel(&n->follows[i].retry);
+    for (net_follow *f = n->follows; f != NULL; f = f->next) {
+        lws_sul_cancel(&f->retry);
     }
     for (size_t i = 0; i < n->listener_count; i++) {
         if (n->listeners[i].wsi != NULL) {
@@ -83,9 +83,7 @@ void net_pinned_ready(net_room *r)
     if (n->options->command != PEER_SERVE) {
         peer_event("ready", (peer_field[]){PEER_TEXT("file", n->options->file), PEER_END});
     }
-    for (size_t i = 0; i < n->options->url_count; i++) {
-        net_follow_begin(&n->follows[i]);
-    }
+    net_follows_begin(r);
 }
 
 void net_pinned_ended(net_room *r, const peer_message *m)
@@ -266,13 +264,20 @@ static void wake(void *context)
     lws_cancel_service(n->context);
 }
 
+/* Of links that this process makes itself. */
+static size_t upstreams_max(const net *n)
+{
+    size_t count = n->config != NULL ? n->config->open_rooms * n->config->upstream_count : PEER_FOLLOW_MAX;
+    return count < PEER_UPSTREAMS_MAX ? count : PEER_UPSTREAMS_MAX;
+}
+
 /* As many open files as the configuration may need, if that is allowed. */
 static void allow_files(const net *n)
 {
     const peer_options *o = n->options;
     struct rlimit limit;
     size_t rooms = o->config != NULL ? o->config->open_rooms : 1;
-    rlim_t wanted = n->links_max + PEER_STRANGERS_MAX + rooms * PEER_ROOM_FILES_MAX;
+    rlim_t wanted = n->links_max + upstreams_max(n) + PEER_STRANGERS_MAX + rooms * PEER_ROOM_FILES_MAX;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
         return;
     }
@@ -306,7 +311,7 @@ static bool open_context(net *n)
     info.timeout_secs = PEER_HELLO_MS / 1000 + 1; /* ours come first: they know what to say */
     info.connect_timeout_secs = info.timeout_secs;
     /* links, and connections that are not yet links or wait for their end */
-    info.fd_limit_per_thread = (unsigned)(n->links_max + PEER_FOLLOW_MAX + PEER_STRANGERS_MAX);
+    info.fd_limit_per_thread = (unsigned)(n->links_max + upstreams_max(n) + PEER_STRANGERS_MAX);
     net_tls_prepare(n->options, &info);
     n->context = lws_create_context(&info);
     n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;
@@ -341,11 +346,16 @@ static bool begin(net *n)
             peer_error(PEER_EXIT_ERROR, "%s", why);
             free(why);
         }
-        return good && net_begin_listening(n);
+        good = good && net_begin_listening(n);
+        if (good) {
+            net_rooms_keep(n);
+        }
+        return good;
     }
-    net_room *room = net_room_pin(n, n->options);
-    for (size_t i = 0; i < n->options->url_count; i++) {
-        n->follows[i] = (net_follow){.net = n, .room = room, .url = &n->options->urls[i]};
+    const peer_options *o = n->options;
+    net_room *room = net_room_pin(n, o);
+    for (size_t i = 0; room != NULL && i < o->url_count; i++) {
+        net_follow_add(room, o->urls[i].text, o->token_file, o->pin, o->rights, false);
     }
     return room != NULL;
 }
@@ -385,6 +395,7 @@ int peer_net_run(peer_options *options)
     while (n->links != NULL) { /* libwebsockets says nothing of a connection that it was still making */
         net_link_gone(n->links);
     }
+    net_follows_free(n);
     net_rooms_free(n);
     for (size_t i = 0; i < n->listener_count; i++) {
         if (n->listeners[i].fd >= 0) {

@@ -21,9 +21,14 @@ typedef struct net_link net_link;
 
 /* A URL that is followed: it has a link, or waits for the next attempt, or is finished. */
 typedef struct net_follow {
+    struct net_follow *next;
+    uint64_t id;
     net *net;
-    net_room *room; /* that is kept in step with it */
-    const peer_url *url;
+    net_room *room; /* that is kept in step with it; NULL: closed, and this goes with its link */
+    peer_url url;
+    char *token_file, *pin; /* NULL: none */
+    unsigned rights;        /* what the other side may do here: sync_peer_right */
+    bool patient;           /* it never gives up */
     peer_backoff backoff;
     lws_sorted_usec_list_t retry;
     net_link *link;                       /* NULL: none now */
@@ -95,7 +100,8 @@ struct net {
     size_t free_slot; /* none below is free */
     uint32_t last_id; /* the high half */
     int resolving;    /* names being looked up */
-    net_follow follows[PEER_FOLLOW_MAX];
+    net_follow *follows;
+    uint64_t last_follow_id;
     lws_sorted_usec_list_t deadline;
     net_listener listeners[PEER_LISTEN_MAX];
     size_t listener_count;
@@ -153,7 +159,13 @@ int net_on_request(struct lws *wsi, enum lws_callback_reasons reason, void *user
 
 /* ---- follow.c */
 
+/* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. */
+net_follow *net_follow_add(net_room *room, const char *url, const char *token_file, const char *pin,
+                           unsigned rights, bool patient);
 void net_follow_begin(net_follow *f);
+void net_follows_begin(net_room *room); /* all of the room's */
+void net_follows_end(net_room *room);   /* the room is closed: its links end, nothing is attempted any more */
+void net_follows_free(net *n);          /* when no link is left */
 void net_follow_resolved(net *n, peer_message *m);
 void net_follow_blame(net_follow *f, int exit, bool permanent, const char *why); /* the first reason stays */
 void net_follow_lost(net_follow *f, bool was_up);                                /* its link is gone */

@@ -117,6 +117,12 @@ void peer_options_free(peer_options *o)
     for (size_t i = 0; i < o->url_count; i++) {
         peer_url_free(&o->urls[i]);
     }
+    for (size_t i = 0; i < o->upstream_count; i++) {
+        free(o->upstreams[i].url);
+        free(o->upstreams[i].token_file);
+        free(o->upstreams[i].pin);
+    }
+    free(o->upstreams);
     free(o->file);
     free(o->room);
     for (size_t i = 0; i < o->listen_count; i++) {
@@ -238,6 +244,7 @@ static bool read_config(peer_options *o, const char *path, int *code)
         o->cert_file = peer_strdup(o->config->cert_file);
         o->key_file = peer_strdup(o->config->key_file);
     }
+    o->ca_file = o->ca_file != NULL ? o->ca_file : peer_strdup(o->config->ca_file);
     return good;
 }
 
@@ -414,7 +421,7 @@ static bool check_tls(const peer_options *o, int *code)
     if ((o->cert_file == NULL) != (o->key_file == NULL)) {
         return usage(code, "--cert-file and --key-file need each other");
     }
-    return any || (o->ca_file == NULL && o->pin == NULL) ||
+    return any || o->config != NULL || (o->ca_file == NULL && o->pin == NULL) ||
            usage(code, "--ca-file and --pin are for wss:// URLs, of which there is none");
 }
 

@@ -27,6 +27,13 @@ typedef enum peer_migrate {
 
 typedef struct peer_config peer_config;
 
+/* A room elsewhere that a room of a configuration is kept in step with. Owned strings. */
+typedef struct peer_upstream {
+    char *url;
+    char *token_file, *pin; /* as those of peer_options */
+    unsigned rights;        /* what the other side may do here: sync_peer_right */
+} peer_upstream;
+
 typedef struct peer_options {
     peer_command command;
     char *file;
@@ -43,6 +50,8 @@ typedef struct peer_options {
     char *track_list; /* as given; see peer_track_next() */
     peer_url urls[PEER_FOLLOW_MAX];
     size_t url_count;
+    peer_upstream *upstreams; /* of a configuration's room, in place of URLs */
+    size_t upstream_count;
     char *token_file; /* for these URLs; NULL: none */
     char *ca_file;    /* whose certificates are trusted there, as PEM; NULL: those that the system trusts */
     char *

@@ -31,6 +31,9 @@
 /* URLs one process follows. */
 #define PEER_FOLLOW_MAX 64
 
+/* Links that a process makes because of its configuration: one for each open room would be few more. */
+#define PEER_UPSTREAMS_MAX 1024
+
 /* Payload of Changes that may be on its way unacknowledged in one direction of one link: enough to keep a 100 Mbit line
 ** with 80 ms of round trip full, little enough for 256 links. */
 #define PEER_WINDOW_BYTES (1u << 20)

@@ -5,25 +5,29 @@
 
 #include <stdlib.h>
 
-static void say(int code, const char *text)
-{
-    peer_notice("SIGHUP: %s", text);
-    peer_event("reloaded", (peer_field[]){PEER_NUMBER("code", code), PEER_TEXT("text", text), PEER_END});
-}
+/* What came of it, for people. */
+typedef struct outcome {
+    int code; /* the first that is not 0 stays */
+    char *text;
+} outcome;
 
-static void say_and_free(int code, char *text)
+/* Takes over the text. */
+static void note(outcome *o, int code, char *text)
 {
-    say(code, text);
+    char *both = o->text != NULL ? peer_format("%s; %s", o->text, text) : peer_strdup(text);
+    free(o->text);
     free(text);
+    o->text = both;
+    o->code = o->code == PEER_EXIT_OK ? code : o->code;
 }
 
-static void reload_certificate(net *n)
+static void reload_certificate(net *n, outcome *o)
 {
     char *why = net_tls_reload(n->options, n->context);
     if (why != NULL) {
-        say_and_free(PEER_EXIT_USAGE, peer_format("%s; the certificate stays as it was", why));
+        note(o, PEER_EXIT_USAGE, peer_format("%s; the certificate stays as it was", why));
     } else {
-        say(PEER_EXIT_OK, "the certificate was read again");
+        note(o, PEER_EXIT_OK, peer_strdup("the certificate was read again"));
     }
     free(why);
 }
@@ -41,7 +45,7 @@ static void end_links(net *n)
 }
 
 /* The new configuration counts from here on. */
-static void replace(net *n, peer_config *fresh)
+static void replace(net *n, peer_config *fresh, outcome *o)
 {
     peer_config *old = n->config;
     char *kept = peer_config_keep(fresh, old, n->links_max);
@@ -51,16 +55,16 @@ static void replace(net *n, peer_config *fresh)
         end_links(n);
     }
     size_t rooms = net_rooms_follow(n);
-    say_and_free(PEER_EXIT_OK,
-                 peer_format("%s was read again; rooms that are opened anew: %zu%s%s%s", fresh->path, rooms,
-                             again ? "; everybody has to show himself again" : "",
-                             kept != NULL ? "; until the next start stay as they were: " : "",
-                             kept != NULL ? kept : ""));
+    note(o, PEER_EXIT_OK,
+         peer_format("%s was read again; rooms that are opened anew: %zu%s%s%s", fresh->path, rooms,
+                     again ? "; everybody has to show himself again" : "",
+                     kept != NULL ? "; until the next start stay as they were: " : "",
+                     kept != NULL ? kept : ""));
     free(kept);
     peer_config_free(old);
 }
 
-static void reload_config(net *n)
+static void reload_config(net *n, outcome *o)
 {
     char *why = NULL;
     int code = PEER_EXIT_OK;
@@ -71,7 +75,7 @@ static void reload_config(net *n)
         fresh = NULL;
     }
     if (fresh == NULL) {
-        say_and_free(code, peer_format("%s; the configuration stays as it was", why));
+        note(o, code, peer_format("%s; the configuration stays as it was", why));
         free(why);
         return;
     }
@@ -79,20 +83,25 @@ static void reload_config(net *n)
         n->config->scratch = fresh->scratch; /* which stays from now on */
         fresh->scratch = NULL;
     }
-    replace(n, fresh);
+    replace(n, fresh, o);
 }
 
 void net_reload(net *n)
 {
+    outcome o = {.code = PEER_EXIT_OK};
     if (n->stopping) {
         return;
     }
     if (n->config != NULL) {
-        reload_config(n);
+        reload_config(n, &o);
     }
     if (n->options->cert_file != NULL) {
-        reload_certificate(n);
-    } else if (n->config == NULL) {
-        say(PEER_EXIT_OK, "there is nothing to be read again");
+        reload_certificate(n, &o);
     }
+    if (o.text == NULL) {
+        o.text = peer_strdup("there is nothing to be read again");
+    }
+    peer_notice("SIGHUP: %s", o.text);
+    peer_event("reloaded", (peer_field[]){PEER_NUMBER("code", o.code), PEER_TEXT("text", o.text), PEER_END});
+    free(o.text);
 }

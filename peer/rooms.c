@@ -60,6 +60,9 @@ static void stop(net_room *r)
     if (r->worker != NULL && !r->ending) {
         r->ending = true;
         r->ready = false;
+        if (!r->pinned) {
+            net_follows_end(r);
+        }
         peer_room_post(r->worker, peer_message_new(PEER_STOP, 0));
         peer_room_hurry(r->worker);
     }
@@ -84,7 +87,7 @@ static net_room *find_idle(const net *n)
 {
     net_room *best = NULL;
     for (net_room *r = n->rooms; r != NULL; r = r->next) {
-        bool idle = r->worker != NULL && !r->ending && !r->pinned && r->links == 0;
+        bool idle = r->worker != NULL && !r->ending && !r->pinned && !r->kept && r->links == 0;
         best = idle && (best == NULL || r->left_ms < best->left_ms) ? r : best;
     }
     return best;
@@ -102,6 +105,11 @@ static bool open_room(net_room *r)
     if (!r->pinned) { /* the configuration may have been read again */
         peer_options_free(&r->options);
         peer_config_room(n->config, r->name, &r->options);
+        r->kept = peer_config_keeps(n->config, r->name);
+        for (size_t i = 0; i < r->options.upstream_count; i++) {
+            const peer_upstream *u = &r->options.upstreams[i];
+            net_follow_add(r, u->url, u->token_file, u->pin, u->rights, true);
+        }
     }
     net_room *idle = n->workers >= n->config->open_rooms ? find_idle(n) : NULL;
     if (idle != NULL) {
@@ -150,7 +158,7 @@ net_room *net_room_join(net *n, const char *name)
 void net_room_leave(net_room *r)
 {
     r->links--;
-    if (r->links == 0 && !r->pinned && !r->net->stopping) {
+    if (r->links == 0 && !r->pinned && !r->kept && !r->net->stopping) {
         r->left_ms = peer_now_ms();
         lws_sul_schedule(r->net->context, 0, &r->idle, on_idle, r->net->config->idle_us);
     }
@@ -194,6 +202,7 @@ static void ready(net *n, net_room *r, const peer_message *m)
     } else {
         peer_event("opened",
                    (peer_field[]){PEER_TEXT("room", r->name), PEER_TEXT("file", r->options.file), PEER_END});
+        net_follows_begin(r);
     }
 }
 
@@ -217,6 +226,13 @@ static void turn_away(net *n, const net_room *r, const char *why)
     }
 }
 
+/* One that is kept and has been closed for another reason than a failure. */
+static bool is_wanted(const net *n, const net_room *r)
+{
+    return r->kept && !n->stopping && peer_config_keeps(n->config, r->name) &&
+           peer_config_has_room(n->config, r->name);
+}
+
 /* A room of a folder is closed: as it was told, or since something is wrong with it. Who came meanwhile finds it opened again, if it may be. */
 static void closed(net *n, net_room *r, const peer_message *m)
 {
@@ -227,7 +243,10 @@ static void closed(net *n, net_room *r, const peer_message *m)
         peer_notice("room %s: %s", r->name, m->text);
     }
     peer_event("closed", (peer_field[]){PEER_TEXT("room", r->name), PEER_NUMBER("code", m->exit), PEER_END});
-    if (r->links == 0) {
+    if (failed) {
+        net_follows_end(r);
+    }
+    if (r->links == 0 && (failed || !is_wanted(n, r))) {
         drop(r);
     } else if (!failed && n->stopping) {
         ; /* its links end with all others */
@@ -275,6 +294,29 @@ static void change(net *n, net_room *r, bool stays)
     stop(r);
 }
 
+static void keep(const char *name, void *context)
+{
+    net *n = context;
+    net_room *r = find(n, name);
+    if (r != NULL && r->worker != NULL) {
+        r->kept = true;
+        lws_sul_cancel(&r->idle);
+    } else if (r == NULL && !is_full(n)) {
+        r = add(n, name);
+        if (!open_room(r)) {
+            drop(r);
+        }
+    } else if (r == NULL) {
+        peer_notice("room %s is to be kept open, and as many rooms are open as limits.openRooms allows",
+                    name);
+    }
+}
+
+void net_rooms_keep(net *n)
+{
+    peer_config_each_kept(n->config, keep, n);
+}
+
 size_t net_rooms_follow(net *n)
 {
     size_t count = 0;
@@ -287,7 +329,13 @@ size_t net_rooms_follow(net *n)
             count++;
         }
         peer_options_free(&fresh);
+        if (r->kept && !peer_config_keeps(n->config, r->name)) {
+            r->kept = false;
+            r->links++; /* as if somebody left */
+            net_room_leave(r);
+        }
     }
+    net_rooms_keep(n);
     return count;
 }
 

@@ -22,6 +22,7 @@ typedef struct net_room {
     sync_frame_site site; /* while ready */
     bool ready;           /* the file is open */
     bool ending;          /* the worker has been told to end */
+    bool kept;            /* open also while nobody has joined */
     size_t links;         /* that have joined */
     int64_t left_ms;      /* since when there are none */
     lws_sorted_usec_list_t idle;
@@ -45,6 +46,9 @@ void net_room_deliver(struct net *n, const peer_message *m);
 
 /* The configuration has been read again: rooms that it has otherwise now, or has no more, are closed, with everybody in them. How many. */
 size_t net_rooms_follow(struct net *n);
+
+/* Opens the rooms of the configuration that are to be open also while nobody has joined, as far as they have files and may be open. */
+void net_rooms_keep(struct net *n);
 
 /* The process is to end: every worker finishes its batch and ends. */
 void net_rooms_stop(struct net *n);

@@ -90,10 +90,10 @@ int net_tls_client_flags(void)
     return LCCSCF_USE_SSL;
 }
 
-bool net_tls_pinned(const peer_options *o, struct lws *wsi)
+bool net_tls_pinned(const char *pin, struct lws *wsi)
 {
     SSL *ssl = lws_get_ssl(wsi);
-    X509 *certificate = o->pin != NULL && ssl != NULL ? SSL_get1_peer_certificate(ssl) : NULL;
+    X509 *certificate = pin != NULL && ssl != NULL ? SSL_get1_peer_certificate(ssl) : NULL;
     unsigned char digest[EVP_MAX_MD_SIZE], *key = NULL;
     char text[2 * EVP_MAX_MD_SIZE + 1] = "";
     unsigned bytes = 0;
@@ -105,7 +105,7 @@ bool net_tls_pinned(const peer_options *o, struct lws *wsi)
     }
     OPENSSL_free(key);
     X509_free(certificate);
-    return o->pin == NULL || strcasecmp(o->pin, text) == 0;
+    return pin == NULL || strcasecmp(pin, text) == 0;
 }
 
 const char *net_tls_distrust(struct lws *wsi)

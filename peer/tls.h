@@ -15,8 +15,8 @@ void net_tls_prepare(const peer_options *o, struct lws_context_creation_info *in
 /* Flags of a client connection that uses TLS. */
 int net_tls_client_flags(void);
 
-/* Behind the handshake, before anything is sent: has the other side the key that was asked for? Where none was, it has. */
-bool net_tls_pinned(const peer_options *o, struct lws *wsi);
+/* Behind the handshake, before anything is sent: has the other side the key that was asked for, as --pin has it? Where none was (NULL), it has. */
+bool net_tls_pinned(const char *pin, struct lws *wsi);
 
 /* A connection that did not come about: why its certificate is not trusted; NULL: that is not the reason. A constant. */
 const char *net_tls_distrust(struct lws *wsi);

@@ -74,7 +74,7 @@ class Tls(Case):
         self.once(peer.port, "--ca-file", self.cert, "--pin", pin_of(self.cert))
         self.once(peer.port, "--ca-file", self.cert, "--pin", pin_of(self.cert).upper())
         other, _ = certificate(self.dir, "other", "localhost")
-        self.once(peer.port, "--ca-file", self.cert, "--pin", pin_of(other), status=9, says="its certificate has another key than --pin says")
+        self.once(peer.port, "--ca-file", self.cert, "--pin", pin_of(other), status=9, says="its certificate has another key than was asked for (--pin)")
         self.once(peer.port, "--pin", pin_of(self.cert), status=9, says="not trusted")  # a pin makes nobody trusted
 
     def test_nothing_is_said_to_who_has_another_key(self):

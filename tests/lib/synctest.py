@@ -113,7 +113,7 @@ def without_tls(reason):
 
 def tls_config():
     """The same for a configuration."""
-    return {"tls": dict(zip(("certFile", "keyFile"), map(str, loopback())))} if TLS else {}
+    return {"tls": dict(zip(("certFile", "keyFile"), map(str, loopback()))), "caFile": str(loopback()[0])} if TLS else {}
 
 
 class ShellError(Exception):

@@ -75,11 +75,12 @@ static void strings(void **state)
 
 static void arrays(void **state)
 {
-    static const char list[] =
-        "{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}";
+    static const char list[] = "{\"type\":\"array\",\"minItems\":1,\"maxItems\":2,\"items\":{\"type\":"
+                               "\"array\",\"items\":{\"type\":\"string\"}}}";
     (void)state;
     expect(list, "[[\"a\"],[]]", NULL);
     expect(list, "[]", "/: it has fewer than 1 elements");
+    expect(list, "[[],[],[]]", "/: it has more than 2 elements");
     expect(list, "[[\"a\"],[\"a\",7]]", "/1/1: it is of type integer, and must be string");
 }
 
