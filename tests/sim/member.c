@@ -48,6 +48,18 @@ int member_open(sim_member *m)
     return rc == SQLITE_OK ? open_one(m, false, &m->app) : rc;
 }
 
+sqlite3 *member_either(sim_member *m, sim_dice *dice)
+{
+    if (dice_percent(dice, 50)) {
+        return m->engine;
+    }
+    if (m->second == NULL && open_one(m, true, &m->second) != SQLITE_OK) {
+        (void)sqlite3_close(m->second);
+        m->second = NULL;
+    }
+    return m->second;
+}
+
 void member_schema_changed(sim_member *m)
 {
     for (int i = 0; i < 2; i++) {
@@ -64,7 +76,8 @@ void member_close(sim_member *m)
     member_schema_changed(m);
     (void)sqlite3_close(m->app);
     (void)sqlite3_close(m->engine);
-    m->app = m->engine = NULL;
+    (void)sqlite3_close(m->second);
+    m->app = m->engine = m->second = NULL;
 }
 
 void save_free(sim_save *s)

@@ -31,6 +31,7 @@ typedef struct sim_member {
     bool full; /* synchronous=FULL */
     bool foreign_keys, recursive;
     sqlite3 *engine; /* has the extension */
+    sqlite3 *second; /* has it, too, since it was first needed: what one of them has loaded the other may change */
     sqlite3 *app;    /* has not */
     sqlite3_stmt *dump[2][SIM_TABLES];
     bool late[SIM_TABLES][SIM_COLUMNS];
@@ -46,8 +47,10 @@ typedef struct sim_member {
     sim_save backup;
 } sim_member;
 
-/* Both connections. SQLITE_OK, or why not. */
+/* Both connections, without the second one with the extension. SQLITE_OK, or why not. */
 int member_open(sim_member *m);
+/* One of the two with the extension; NULL: it cannot be opened now. */
+sqlite3 *member_either(sim_member *m, sim_dice *dice);
 void member_close(sim_member *m);
 void member_free(sim_member *m);
 

@@ -290,27 +290,34 @@ void traffic_by_sql(int receiver, int sender)
         traffic_away(sender)) {
         return;
     }
+    sqlite3 *to = member_either(r, world.dice), *from = member_either(s, world.dice);
+    if (to == NULL || from == NULL) {
+        return; /* as where files cannot be opened: whoever asked comes back */
+    }
     sim_vector knew = s->knows;
     void *seen = seen_of(r, &size);
     sqlite3_stmt *cut = NULL, *apply = NULL;
+    bool back = false;
     sim_here = s->machine;
-    int rc = seen ? sqlite3_prepare_v2(s->engine, "SELECT sync_changeset(?1)", -1, &cut, NULL) : SQLITE_BUSY;
+    int rc = seen ? sqlite3_prepare_v2(from, "SELECT sync_changeset(?1)", -1, &cut, NULL) : SQLITE_BUSY;
     rc = rc == SQLITE_OK ? sqlite3_bind_blob(cut, 1, seen, (int)size, SQLITE_STATIC) : rc;
     rc = rc == SQLITE_OK ? sqlite3_step(cut) : rc;
     if (rc != SQLITE_ROW) {
-        (void)world_may_fail(s, rc, "sync_changeset", sqlite3_errmsg(s->engine));
+        (void)world_may_fail(s, rc, "sync_changeset", sqlite3_errmsg(from));
     } else if (sqlite3_column_type(cut, 0) == SQLITE_BLOB) {
-        bool inside = dice_percent(world.dice, 50), back = inside && dice_percent(world.dice, 40);
+        bool inside = dice_percent(world.dice, 50);
+        back = inside && dice_percent(world.dice, 40);
         sim_here = r->machine;
-        rc = inside ? member_sql(r->engine, "BEGIN") : SQLITE_OK;
-        rc = rc == SQLITE_OK ? sqlite3_prepare_v2(r->engine, "SELECT sync_apply(?1)", -1, &apply, NULL) : rc;
+        rc = inside ? member_sql(to, "BEGIN") : SQLITE_OK;
+        rc = rc == SQLITE_OK ? sqlite3_prepare_v2(to, "SELECT sync_apply(?1)", -1, &apply, NULL) : rc;
         rc = rc == SQLITE_OK ? sqlite3_bind_value(apply, 1, sqlite3_column_value(cut, 0)) : rc;
         rc = rc == SQLITE_OK ? sqlite3_step(apply) : rc;
-        world_say("%d merges by SQL from %d%s: %d%s%s", receiver, sender, back ? ", and rolls back" : "", rc,
-                  rc == SQLITE_ROW ? "" : " -- ", rc == SQLITE_ROW ? "" : sqlite3_errmsg(r->engine));
+        world_say("%d%s merges by SQL from %d%s: %d%s%s", receiver, to == r->second ? " (second)" : "",
+                  sender, back ? ", and rolls back" : "", rc, rc == SQLITE_ROW ? "" : " -- ",
+                  rc == SQLITE_ROW ? "" : sqlite3_errmsg(to));
         bool good = rc == SQLITE_ROW;
         /* the extension's own codes come as SQLITE_ERROR here */
-        const char *text = sqlite3_errmsg(r->engine);
+        const char *text = sqlite3_errmsg(to);
         if (!good && rc != SQLITE_ERROR) {
             (void)world_may_fail(r, rc, "sync_apply", text);
         } else if (!good && !r->machine->dead && !world.plan.errors && !strstr(text, "sync_seen") &&
@@ -318,11 +325,11 @@ void traffic_by_sql(int receiver, int sender)
             world_fail("sync_apply on %d: %s", receiver, text);
         }
         sqlite3_finalize(apply);
-        if (inside && !sqlite3_get_autocommit(r->engine)) {
-            rc = member_sql(r->engine, good && !back ? "COMMIT" : "ROLLBACK");
+        if (inside && !sqlite3_get_autocommit(to)) {
+            rc = member_sql(to, good && !back ? "COMMIT" : "ROLLBACK");
             if (rc != SQLITE_OK) {
-                (void)world_may_fail(r, rc, "COMMIT of a merge", sqlite3_errmsg(r->engine));
-                (void)member_sql(r->engine, "ROLLBACK");
+                (void)world_may_fail(r, rc, "COMMIT of a merge", sqlite3_errmsg(to));
+                (void)member_sql(to, "ROLLBACK");
             }
             good = good && rc == SQLITE_OK;
         }
@@ -335,4 +342,8 @@ void traffic_by_sql(int receiver, int sender)
     }
     sqlite3_finalize(cut);
     free(seen);
+    if (back && dice_percent(world.dice, 50)) {
+        traffic_by_sql(receiver,
+                       dice_below(world.dice, world.count)); /* what was loaded is not what is there */
+    }
 }
