@@ -208,6 +208,23 @@ static bool read_links(peer_config *c, const json_t *links, char **why)
     return true;
 }
 
+/* Whether metrics are served, and where. False: *why. */
+static bool read_metrics(peer_config *c, const json_t *metrics, char **why)
+{
+    const char *where = text_at(metrics, "listen");
+    c->metrics = json_is_true(metrics) || json_is_object(metrics);
+    c->metrics_listen.port = -1; /* one must be given */
+    if (where == NULL) {
+        return true;
+    }
+    c->metrics_listen.host = peer_host_read(where, strlen(where), &c->metrics_listen.port);
+    if (c->metrics_listen.host == NULL) {
+        *why = peer_format("%s: /metrics/listen: %s is not HOST:PORT", c->path, where);
+        return false;
+    }
+    return true;
+}
+
 static void take(peer_config *c, const json_t *root)
 {
     const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
@@ -284,7 +301,8 @@ peer_config *peer_config_read(const char *path, char **why, int *exit)
     c = peer_new(sizeof *c);
     c->path = peer_strdup(path);
     take(c, root);
-    if (!read_links(c, json_object_get(root, "links"), why)) {
+    if (!read_links(c, json_object_get(root, "links"), why) ||
+        !read_metrics(c, json_object_get(root, "metrics"), why)) {
         peer_config_free(c);
         c = NULL;
         goto done;
@@ -333,6 +351,7 @@ void peer_config_free(peer_config *config)
     free(config->schema_folder);
     free(config->cert_file);
     free(config->key_file);
+    free(config->metrics_listen.host);
     free(config);
 }
 

@@ -55,6 +55,7 @@ net_link *net_link_new(net *n, net_follow *follow, const char *name)
     register_link(n, l);
     l->name = peer_strdup(name);
     l->debt = peer_debt_new();
+    l->lag = peer_lag_new();
     l->out_end = &l->out;
     l->next = n->links;
     l->from = &n->links;
@@ -215,6 +216,7 @@ void net_link_gone(net_link *l)
     drop_out(l);
     sync_buf_free(&l->incoming);
     peer_debt_drop(l->debt);
+    peer_lag_drop(l->lag);
     if (follow == NULL && l->room != NULL) {
         net_room_leave(l->room);
     }
@@ -305,6 +307,7 @@ static void link_up(net_link *l)
     m->text = peer_strdup(l->name);
     m->grants = rights_of(l);
     m->granted = l->session.granted;
+    m->lag = peer_lag_share(l->lag);
     l->up_ms = peer_now_ms();
     l->told_room = true;
     if (l->follow != NULL) {
@@ -322,6 +325,7 @@ static void take_incoming(net_link *l)
 {
     sync_frame frame;
     peer_move move;
+    net_count_frame(l->net->counts.frames_in, l->incoming.data, l->incoming.len);
     peer_session_receive(&l->session, l->incoming.data, l->incoming.len, peer_now_ms(), &frame, &move);
     switch (move.verdict) {
     case PEER_MEET:
@@ -361,6 +365,7 @@ static void end_stranger(net_link *l, int status, const char *what)
 
 int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes)
 {
+    l->net->counts.bytes_in += bytes;
     if (l->ending) {
         return 0;
     }
@@ -397,6 +402,10 @@ int net_link_write(net_link *l)
     memcpy(to, buf->data, buf->len);
     int written = lws_write(l->wsi, to, buf->len, LWS_WRITE_BINARY);
     bool good = written >= (int)buf->len;
+    if (good) {
+        l->net->counts.bytes_out += buf->len;
+        net_count_frame(l->net->counts.frames_out, buf->data, buf->len);
+    }
     l->out_bytes -= cost_of(m);
     l->out_ms = peer_now_ms();
     l->out = m->next;

@@ -52,6 +52,7 @@ static void refuse(peer_room *r, peer_link *l, const peer_part *p, sync_reject_r
     l->refused = p->stream;
     l->in_delta = false;
     l->caught_up = false;
+    peer_metrics_count(r->metrics, reason == SYNC_REJECT_EARLY ? PEER_REFUSED_EARLY : PEER_REFUSED_BEHIND, 1);
     peer_room_send(r, l, &frame);
     l->ack_due = true;
 }
@@ -359,6 +360,7 @@ static void conclude_part(peer_room *r, peer_part *p)
     l->in_most = p->part == 0 || p->left > l->in_most ? p->left : l->in_most;
     l->told = l->told && p->kind == SYNC_CHANGES_PART;
     r->received_rows += p->incoming.changed;
+    peer_metrics_count(r->metrics, PEER_ROWS_MERGED, (uint64_t)p->incoming.changed);
     r->seen_fresh = false;
     if (p->kind != SYNC_CHANGES_HOLLOW) {
         peer_event("merged", (peer_field[]){PEER_TEXT("link", l->name),
@@ -459,7 +461,7 @@ static int64_t next_merge_ms(const peer_room *r, int64_t took_us)
 }
 
 /* Does what it can of the folding that a merge begins with before the merge, without the write lock. *is_long: the tail is too long for
-** that, and for a merge; peer_database_fold is to be called first. */
+** that, and for a merge; peer_counting_fold is to be called first. */
 static void fold_ahead(peer_database *d, bool *is_long)
 {
     int64_t entries = 0;
@@ -478,7 +480,7 @@ static int fold_before(peer_room *r, bool *folding)
     if (r->unfolded) {
         fold_ahead(&r->database, &is_long);
     }
-    return is_long ? peer_database_fold(&r->database, folding) : SQLITE_OK;
+    return is_long ? peer_counting_fold(r, folding) : SQLITE_OK;
 }
 
 /* Merges the first `count` parts, which have so many rows. False: not now, or it failed. */
@@ -503,6 +505,7 @@ static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
         return peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);
     }
     int64_t took_us = peer_now_us() - began_us;
+    peer_metrics_time(r->metrics, PEER_MERGES, took_us);
     if (waits == r->database.waits) {
         peer_pace_learn(&r->pace, rows, took_us);
     }

@@ -115,6 +115,7 @@ void peer_message_free(peer_message *m)
             peer_debt_drop(m->debt);
         }
         peer_bytes_drop(m->bytes);
+        peer_lag_drop(m->lag);
         free(m->text);
         free(m);
     }

@@ -3,6 +3,7 @@
 #define PEER_MESSAGE_H
 
 #include "frame.h"
+#include "metrics.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -57,7 +58,9 @@ typedef struct peer_message {
     sync_frame_site site;
     int code;
     int exit;
-    int64_t held;             /* what this file holds, in rows */
+    int64_t held; /* what this file holds, in rows */
+    peer_lag
+        *lag; /* LINK_UP: where the worker says how far they are behind; a reference of the message's own */
     unsigned grants, granted; /* LINK_UP: what they may do here, and we there: sync_peer_right */
     char *text;               /* owned; NULL: none */
     void *about;              /* RESOLVED: the request; ROOM_...: what the worker was started with */

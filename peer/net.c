@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct lws_context *volatile signal_context;
@@ -154,6 +155,7 @@ static int accepted(net *n, struct lws *wsi)
         return -1;
     }
     net_link *l = net_link_new(n, NULL, peer);
+    n->counts.accepted++;
     l->room = room;
     l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
     lws_set_opaque_user_data(wsi, l);
@@ -252,7 +254,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
 }
 
 static const struct lws_protocols protocols[] = {
-    {.name = "http", .callback = net_on_http},
+    {.name = "http", .callback = net_on_http, .per_session_data_size = sizeof(net_scrape)},
     {.name = PEER_PROTOCOL_NAME, .callback = on_sync, .rx_buffer_size = 65536},
     {.name = "listen", .callback = net_on_listener},
     {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(net_request)},
@@ -315,7 +317,7 @@ static bool open_context(net *n)
     net_tls_prepare(n->options, &info);
     n->context = lws_create_context(&info);
     n->vhost = n->context != NULL ? lws_create_vhost(n->context, &info) : NULL;
-    if (n->vhost == NULL) {
+    if (n->vhost == NULL || !net_scrape_open(n)) {
         n->exit = PEER_EXIT_ERROR;
         peer_error(n->exit, "the network cannot be set up: %s%s", strerror(errno), peer_remedy(errno));
         return false;
@@ -382,6 +384,7 @@ int peer_net_run(peer_options *options)
     n->config = options->config;
     n->links_max = n->config != NULL ? n->config->links : PEER_LINKS_MAX;
     n->spare_fd = -1;
+    n->counts.began_s = (int64_t)time(NULL);
     n->inbox = peer_queue_new(wake, n);
     if ((options->command != PEER_SERVE || net_listen(n)) && open_context(n)) {
         watch_signals(n);

@@ -4,6 +4,7 @@
 
 #include "backoff.h"
 #include "config.h"
+#include "exposition.h"
 #include "message.h"
 #include "net.h"
 #include "resolve.h"
@@ -61,6 +62,7 @@ struct net_link {
     bool told_room;    /* PEER_LINK_UP was posted, PEER_LINK_DOWN not yet */
     sync_buf incoming; /* a message that is coming in */
     peer_debt *debt;
+    peer_lag *lag;     /* what the worker says of how far they are behind */
     peer_message *out; /* frames to be sent */
     peer_message **out_end;
     size_t out_bytes;
@@ -78,7 +80,36 @@ typedef struct net_listener {
     struct lws *wsi;
     char *address;
     int port;
+    bool scrape; /* for who watches over the process alone: see scrape.c */
 } net_listener;
+
+/* Why a request got no websocket. */
+#define NET_REFUSALS(X)                                                                                      \
+    X(NO_UPGRADE, 426, "no_upgrade")     /* and asked for nothing else that is here */                       \
+    X(NO_WEBSOCKET, 400, "no_websocket") /* another upgrade */                                               \
+    X(SUBPROTOCOL, 400, "subprotocol")                                                                       \
+    X(PATH, 404, "path")           /* it is no room's name */                                                \
+    X(FORBIDDEN, 403, "forbidden") /* Host, Origin, or no right */                                           \
+    X(TOKEN, 401, "token")                                                                                   \
+    X(ROOM, 404, "room")                                                                                     \
+    X(FULL, 503, "full") /* or stopping */
+
+typedef enum net_refusal {
+#define NET_X(NAME, status, reason) NET_REFUSED_##NAME,
+    NET_REFUSALS(NET_X)
+#undef NET_X
+        NET_REFUSALS_END
+} net_refusal;
+
+/* What the network thread counts, see observe.c. Frames by their type, those that are of none at 0. */
+typedef struct net_counts {
+    int64_t began_s; /* Unix time */
+    uint64_t accepted;
+    uint64_t refused[NET_REFUSALS_END];
+    uint64_t bytes_in, bytes_out;
+    uint64_t frames_in[SYNC_FRAME_TYPES], frames_out[SYNC_FRAME_TYPES];
+    peer_totals gone; /* of rooms that are no more */
+} net_counts;
 
 struct net {
     const peer_options *options;
@@ -86,6 +117,8 @@ struct net {
     size_t links_max;    /* of accepted ones: what was allowed at the start */
     struct lws_context *context;
     struct lws_vhost *vhost;
+    struct lws_vhost *scrape_vhost; /* of the listener for metrics; NULL: there is none */
+    size_t scrapes;                 /* answers with metrics that are not sent whole */
     peer_queue *inbox;
     net_room *rooms;
     size_t workers; /* that run */
@@ -103,8 +136,9 @@ struct net {
     net_follow *follows;
     uint64_t last_follow_id;
     lws_sorted_usec_list_t deadline;
-    net_listener listeners[PEER_LISTEN_MAX];
+    net_listener listeners[PEER_LISTEN_MAX + 1]; /* and the one for metrics */
     size_t listener_count;
+    net_counts counts;
     int spare_fd; /* given up for a moment when there are no others, to refuse a connection */
     uint8_t scratch[LWS_PRE + SYNC_FRAME_BYTES_MAX]; /* lws masks what it sends in place */
 };
@@ -133,6 +167,8 @@ void net_link_deliver(net *n, peer_message *m); /* a worker's message about a li
 
 bool net_listen(net *n); /* binds; false: it has been said why, and n->exit is set */
 bool net_begin_listening(net *n);
+/* Whether the process is there (/healthz), and takes connections (/readyz). False: the path is neither. */
+bool net_answer_health(const net *n, struct lws *wsi, const char *path);
 int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
 
@@ -154,8 +190,38 @@ typedef struct net_request {
     char data[PEER_REQUEST_BYTES_MAX];
 } net_request;
 
-bool net_begin_request(net *n, int fd); /* an accepted connection; false: it is still the caller's */
+/* An accepted connection, whose request goes to that vhost; false: it is still the caller's. */
+bool net_begin_request(struct lws_vhost *vhost, int fd);
 int net_on_request(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len);
+
+/* ---- scrape.c: metrics over HTTP */
+
+/* An answer with metrics that is on its way: the session data of protocol "http". Zeroed: there is none. */
+typedef struct net_scrape {
+    bool counted; /* in net.scrapes */
+    sync_buf body;
+    size_t sent;
+} net_scrape;
+
+/* Makes the vhost of the listener for metrics, if the configuration has one. False: it cannot be made (errno). */
+bool net_scrape_open(net *n);
+
+/* Begins to answer a GET of /metrics; net_scrape_end is due in any case. For lws: 0, or -1 closes. */
+int net_scrape_begin(net *n, struct lws *wsi, net_scrape *scrape);
+
+/* Sends the next piece. For lws: 0, or -1 closes. */
+int net_scrape_write(net *n, struct lws *wsi, net_scrape *scrape);
+
+/* The connection is done with it; any number of times, and with NULL. */
+void net_scrape_end(net *n, net_scrape *scrape);
+
+/* ---- observe.c */
+
+/* A whole message of the protocol came or went; `frames` is frames_in or frames_out of net_counts. */
+void net_count_frame(uint64_t *frames, const void *data, size_t bytes);
+
+/* Appends all that is counted, as Prometheus reads it; the caller asks for to->oom. */
+void net_observe(const net *n, sync_buf *to);
 
 /* ---- follow.c */
 

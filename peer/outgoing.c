@@ -168,7 +168,9 @@ void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, c
         return;
     }
     begin_anew(l);
-    if (frame->reject.reason == SYNC_REJECT_EARLY) {
+    const bool early = frame->reject.reason == SYNC_REJECT_EARLY;
+    peer_metrics_count(r->metrics, early ? PEER_GOT_REFUSED_EARLY : PEER_GOT_REFUSED_BEHIND, 1);
+    if (early) {
         l->retry_ms = peer_now_ms() + PEER_EARLY_RETRY_MS;
         if (r->options->once) {
             peer_room_close_link(r, l, SYNC_PEER_ERROR_STOPPING, PEER_EXIT_ERROR,
@@ -197,6 +199,7 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
     }
     l->out_weight_acked = ack->bytes;
     l->heard_ms = peer_now_ms();
+    l->out_acked = current ? ack->parts : l->out_acked;
     if (current && ack->parts == l->out_parts && l->stream == NULL) {
         sync_buf swap = l->theirs;
         l->theirs = l->implied;
@@ -204,6 +207,7 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
         l->unheard = true;
         sync_buf_reset(&l->implied);
         l->out_delta = false;
+        l->out_began_ms = 0;
         l->rejects = 0;
     }
 }
@@ -274,6 +278,9 @@ static void begin_delta(peer_link *l, int64_t now_ms)
     l->out_delta = true;
     l->out_stream++;
     l->out_parts = 0;
+    l->out_acked = 0;
+    l->out_rows = 0;
+    l->out_began_ms = l->out_began_ms != 0 ? l->out_began_ms : now_ms;
     l->out_most = l->out_left;
     l->heard_ms = now_ms;
 }
@@ -354,6 +361,7 @@ static bool send_piece(peer_room *r, peer_link *l)
     if (l->part_at == l->part_bytes) {
         l->part = NULL;
         l->out_parts++;
+        peer_counting_rows_sent(r, l);
         peer_room_progress(r, false);
         if (l->part_last) {
             peer_outgoing_end(l);
@@ -387,6 +395,7 @@ static void share_part(peer_room *r, peer_link *from, int64_t now_ms)
         frame.changes.stream = l->out_stream;
         frame.changes.kind = kind_of(from);
         l->out_parts = 1;
+        peer_metrics_count(r->metrics, PEER_ROWS_SENT, sync_stream_rows(from->stream));
         peer_room_send(r, l, &frame);
         tell(r, l);
     }
@@ -427,6 +436,7 @@ bool peer_outgoing_pump(peer_room *r, int64_t now_ms)
         if (!l->closing) {
             more = pump_link(r, l, now_ms) || more;
         }
+        peer_counting_lag(l);
     }
     return more;
 }

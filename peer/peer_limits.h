@@ -157,6 +157,13 @@
 /* Tables named in one line for people: as many as one reads. */
 #define PEER_NAMES_MAX 20
 
+/* Links that metrics tell of one by one; of more, only rooms and the process are told of. A series for each of 20000 links, which come and go, is more than
+** who stores them wants. */
+#define PEER_METRICS_LINKS_MAX 100
+
+/* Answers with metrics that are on their way at once: each is held whole, about 300 KiB where 512 rooms are open, and who asks needs one. */
+#define PEER_SCRAPES_MAX 4
+
 /* Time for closing handshakes when the process ends. */
 #define PEER_CLOSE_MS 1000
 

@@ -33,10 +33,9 @@ static bool settle_target(net_request *r)
 /* libwebsockets takes a socket over with what was read from it, as long as nobody else has it: so it gets a copy. */
 static void hand_over(struct lws *wsi, const net_request *r)
 {
-    const net *n = lws_context_user(lws_get_context(wsi));
     int fd = fcntl(lws_get_socket_fd(wsi), F_DUPFD_CLOEXEC, 0);
     if (fd >= 0) {
-        lws_adopt_socket_vhost_readbuf(n->vhost, fd, r->data, r->bytes); /* closes it if it fails */
+        lws_adopt_socket_vhost_readbuf(lws_get_vhost(wsi), fd, r->data, r->bytes); /* closes it if it fails */
     }
 }
 
@@ -61,10 +60,10 @@ static int receive(struct lws *wsi, net_request *r)
     }
 }
 
-bool net_begin_request(net *n, int fd)
+bool net_begin_request(struct lws_vhost *vhost, int fd)
 {
     lws_sock_file_fd_type file = {.filefd = fd};
-    struct lws *wsi = lws_adopt_descriptor_vhost(n->vhost, LWS_ADOPT_RAW_FILE_DESC, file, "request", NULL);
+    struct lws *wsi = lws_adopt_descriptor_vhost(vhost, LWS_ADOPT_RAW_FILE_DESC, file, "request", NULL);
     if (wsi != NULL) {
         lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, PEER_HELLO_MS / 1000);
     }

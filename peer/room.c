@@ -260,6 +260,7 @@ static void link_up(peer_room *r, const peer_message *m)
     peer_link *l = peer_new(sizeof *l);
     l->id = m->link;
     l->name = peer_strdup(m->text);
+    l->lag = peer_lag_share(m->lag);
     register_link(r, l);
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
@@ -288,6 +289,7 @@ static void link_down(peer_room *r, peer_link *l)
     note_heard(r, l);
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
+    peer_lag_drop(l->lag);
     free(l->name);
     free(l);
 }
@@ -389,9 +391,8 @@ static void check_again(peer_room *r, int64_t now_us)
 
 static void use_quiet(peer_room *r, int64_t now_ms)
 {
-    peer_database *d = &r->database;
     if (r->unfolded && now_ms - r->foreign_ms >= PEER_QUIET_MS) {
-        (void)peer_database_fold(d, &r->unfolded); /* what fails is folded by the next merge */
+        (void)peer_counting_fold(r, &r->unfolded); /* what fails is folded by the next merge */
         r->seen_fresh = false;
         for (peer_link *l = r->links; l != NULL; l = l->next) {
             note_heard(r, l);
@@ -400,7 +401,7 @@ static void use_quiet(peer_room *r, int64_t now_ms)
             peer_merging_aside(r);
         }
     }
-    peer_database_checkpoint(d);
+    peer_counting_checkpoint(r);
 }
 
 /* ---- the thread */
@@ -419,7 +420,7 @@ static bool begin(peer_room *r)
     }
     bool more = true;
     while (more && !atomic_load(&r->stopping)) {
-        (void)peer_database_fold(&r->database, &more); /* what fails is folded by the next merge */
+        (void)peer_counting_fold(r, &more); /* what fails is folded by the next merge */
     }
     r->schema_version = peer_database_schema_version(&r->database);
     r->data_version = peer_database_data_version(&r->database);
@@ -542,13 +543,15 @@ static void wake(void *context)
     (void)written; /* full means that it is awake */
 }
 
-peer_room *peer_room_start(const peer_options *options, peer_queue *network, void *about)
+peer_room *peer_room_start(const peer_options *options, peer_queue *network, void *about,
+                           peer_metrics *metrics)
 {
     peer_room *r = peer_new(sizeof *r);
     sigset_t all, before;
     r->options = options;
     r->network = network;
     r->about = about;
+    r->metrics = metrics;
     r->parts_end = &r->parts;
     atomic_init(&r->stopping, false);
     r->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

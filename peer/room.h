@@ -8,8 +8,10 @@
 typedef struct peer_room peer_room;
 
 /* Starts the worker. It opens the file and sends PEER_ROOM_READY, or PEER_ROOM_ENDED; the latter comes once in any case, last.
-** `options` must outlive the room; messages to the network go to `network`, those about the room itself with `about` in them. */
-peer_room *peer_room_start(const peer_options *options, peer_queue *network, void *about);
+** `options` and `metrics`, into which it counts, must outlive the room; messages to the network go to `network`, those about the room itself with `about` in
+** them. NULL: no thread can be started, which has been said. */
+peer_room *peer_room_start(const peer_options *options, peer_queue *network, void *about,
+                           peer_metrics *metrics);
 
 /* Hands a message over. Any thread. */
 void peer_room_post(peer_room *room, peer_message *m);

@@ -61,6 +61,10 @@ typedef struct peer_link {
     bool out_delta;   /* a delta is being sent, or not wholly merged over there */
     uint64_t out_stream;
     uint64_t out_parts;          /* sent */
+    uint64_t out_acked;          /* ... and acknowledged */
+    uint64_t out_rows;           /* sent, of the open stream */
+    int64_t out_began_ms;        /* when what is not acknowledged yet was first sent; 0: nothing is */
+    peer_lag *lag;               /* what others may know of that; shared with the network */
     uint64_t out_left, out_most; /* as in_left */
     peer_reader *reader;         /* of the open stream */
     sync_stream *stream;
@@ -104,7 +108,8 @@ typedef struct peer_script_stamp {
 struct peer_room {
     const peer_options *options;
     peer_queue *network;
-    void *about; /* the network's, in messages about the room */
+    void *about;           /* the network's, in messages about the room */
+    peer_metrics *metrics; /* borrowed */
     peer_queue *inbox;
     int event_fd;
     _Atomic bool stopping;
@@ -199,6 +204,20 @@ void peer_outgoing_end(peer_link *l); /* lets go of the stream */
 
 /* The file of a clone is there: opens up the room. False: the room has failed. */
 bool peer_room_adopt(peer_room *r);
+
+/* ---- counting.c */
+
+/* peer_database_fold, timed. */
+int peer_counting_fold(peer_room *r, bool *more);
+
+/* peer_database_checkpoint; how long the log is then is noted. */
+void peer_counting_checkpoint(peer_room *r);
+
+/* A part of the open stream has been sent whole. */
+void peer_counting_rows_sent(peer_room *r, peer_link *l);
+
+/* Notes how far the other side is behind, as the link's fields stand. */
+void peer_counting_lag(peer_link *l);
 
 /* ---- cloning.c: a room's schema, for the other side and from it */
 

@@ -40,6 +40,7 @@ static void drop(net_room *r)
     }
     *at = r->next;
     lws_sul_cancel(&r->idle);
+    peer_metrics_add(&r->metrics, &r->net->counts.gone);
     if (!r->pinned) {
         peer_options_free(&r->options);
     }
@@ -50,7 +51,7 @@ static void drop(net_room *r)
 static bool start(net_room *r)
 {
     r->ready = r->ending = false;
-    r->worker = peer_room_start(&r->options, r->net->inbox, r);
+    r->worker = peer_room_start(&r->options, r->net->inbox, r, &r->metrics);
     r->net->workers += r->worker != NULL;
     return r->worker != NULL;
 }

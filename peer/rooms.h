@@ -24,6 +24,9 @@ typedef struct net_room {
     bool ending;          /* the worker has been told to end */
     bool kept;            /* open also while nobody has joined */
     size_t links;         /* that have joined */
+    peer_metrics metrics; /* its worker's */
+    int64_t lag_ms;       /* the largest of its links, and ... */
+    uint64_t parts;       /* ... the sum of what is outstanding there, while observe.c looks */
     int64_t left_ms;      /* since when there are none */
     lws_sorted_usec_list_t idle;
 } net_room;

@@ -69,8 +69,25 @@ bool net_listen(net *n)
         n->listener_count++;
         good = bind_address(n, &n->options->listen[i], &n->listeners[i]);
     }
+    const peer_config *config = n->options->config;
+    if (good && config != NULL && config->metrics_listen.host != NULL) {
+        net_listener *l = &n->listeners[n->listener_count++];
+        *l = (net_listener){.fd = -1, .scrape = true};
+        good = bind_address(n, &config->metrics_listen, l);
+    }
     n->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return good;
+}
+
+static void say_scraped(const net_listener *l)
+{
+    char url[192];
+    lws_snprintf(url, sizeof url,
+                 strchr(l->address, ':') != NULL ? "http://[%s]:%d/metrics" : "http://%s:%d/metrics",
+                 l->address, l->port);
+    peer_notice("metrics are at %s", url);
+    peer_event("metrics", (peer_field[]){PEER_TEXT("host", l->address), PEER_NUMBER("port", l->port),
+                                         PEER_TEXT("url", url), PEER_END});
 }
 
 static void say_listening(const net *n, const net_listener *l)
@@ -98,20 +115,25 @@ bool net_begin_listening(net *n)
         net_listener *l = &n->listeners[i];
         lws_sock_file_fd_type fd = {.filefd = l->fd};
         if (listen(l->fd, BACKLOG) == 0) {
-            l->wsi = lws_adopt_descriptor_vhost(n->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "listen", NULL);
+            struct lws_vhost *vhost = l->scrape ? n->scrape_vhost : n->vhost;
+            l->wsi = lws_adopt_descriptor_vhost(vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "listen", NULL);
         }
         if (l->wsi == NULL) {
             peer_error(PEER_EXIT_NETWORK, "cannot listen on %s:%d: %s", l->address, l->port, strerror(errno));
             return false;
         }
         l->fd = -1; /* it is libwebsockets' now */
-        say_listening(n, l);
+        if (l->scrape) {
+            say_scraped(l);
+        } else {
+            say_listening(n, l);
+        }
     }
     return true;
 }
 
 /* Takes one connection. False: there is none (for now). */
-static bool accept_one(net *n, int listen_fd)
+static bool accept_one(net *n, struct lws_vhost *vhost, int listen_fd)
 {
     const int one = 1;
     int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -129,12 +151,12 @@ static bool accept_one(net *n, int listen_fd)
         return errno == EINTR || errno == ECONNABORTED;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (n->options->cert_file != NULL) {
+    if (n->options->cert_file != NULL && vhost == n->vhost) {
         /* closes it if it fails; what the first line asks for is seen by libwebsockets alone */
         lws_sock_file_fd_type file = {.sockfd = fd};
         lws_adopt_descriptor_vhost(n->vhost, LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL, file,
                                    NULL, NULL);
-    } else if (!net_begin_request(n, fd)) {
+    } else if (!net_begin_request(vhost, fd)) {
         close(fd);
     }
     return true;
@@ -150,7 +172,7 @@ int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
     if (reason == LWS_CALLBACK_RAW_RX_FILE) {
         net *n = lws_context_user(lws_get_context(wsi));
-        while (accept_one(n, lws_get_socket_fd(wsi))) {
+        while (accept_one(n, lws_get_vhost(wsi), lws_get_socket_fd(wsi))) {
         }
     }
     return 0;
@@ -158,8 +180,16 @@ int net_on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* ---- before the upgrade */
 
-static int refuse(struct lws *wsi, unsigned status, const char *text)
+/* With the status that belongs to the kind of refusal. */
+static int refuse(net *n, struct lws *wsi, net_refusal kind, const char *text)
 {
+    static const unsigned statuses[NET_REFUSALS_END] = {
+#define NET_X(NAME, status, reason) status,
+        NET_REFUSALS(NET_X)
+#undef NET_X
+    };
+    const unsigned status = statuses[kind];
+    n->counts.refused[kind]++;
     return lws_return_http_status(wsi, status, text) != 0 ? -1 : 1;
 }
 
@@ -184,35 +214,49 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
     const char *why;
     peer_grant grant;
     if (strcasecmp(to, "websocket") != 0) {
-        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "only websockets are served here");
+        return refuse(n, wsi, NET_REFUSED_NO_WEBSOCKET, "only websockets are served here");
     }
     if (lws_hdr_copy(wsi, protocols, sizeof protocols, WSI_TOKEN_PROTOCOL) <= 0 ||
         !offers(protocols, PEER_PROTOCOL_NAME)) {
-        return refuse(wsi, HTTP_STATUS_BAD_REQUEST, "this peer speaks " PEER_PROTOCOL_NAME);
+        return refuse(n, wsi, NET_REFUSED_SUBPROTOCOL, "this peer speaks " PEER_PROTOCOL_NAME);
     }
     if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 1 || path[0] != '/' ||
         !peer_room_name_ok(path + 1, strlen(path + 1))) {
-        return refuse(wsi, HTTP_STATUS_NOT_FOUND, "the path is not the name of a room");
+        return refuse(n, wsi, NET_REFUSED_PATH, "the path is not the name of a room");
     }
     unsigned status = net_admit(n, wsi, path + 1, &grant, &why);
     if (status != 0) {
-        return refuse(wsi, status, why);
+        return refuse(n, wsi, status == HTTP_STATUS_UNAUTHORIZED ? NET_REFUSED_TOKEN : NET_REFUSED_FORBIDDEN,
+                      why);
     }
     status = net_room_refuses(n, path + 1, text, sizeof text);
-    return status != 0 ? refuse(wsi, status, text) : 0;
+    return status == 0
+               ? 0
+               : refuse(n, wsi, status == HTTP_STATUS_NOT_FOUND ? NET_REFUSED_ROOM : NET_REFUSED_FULL, text);
 }
 
-/* A request without an upgrade: is the process there, and does it take connections? Anything else is not served. */
-static int answer(net *n, struct lws *wsi, const char *path)
+bool net_answer_health(const net *n, struct lws *wsi, const char *path)
 {
     bool health = strcmp(path, "/healthz") == 0, ready = strcmp(path, "/readyz") == 0;
-    unsigned status = !health && !ready      ? 426
-                      : ready && n->stopping ? HTTP_STATUS_SERVICE_UNAVAILABLE
-                                             : HTTP_STATUS_OK;
-    lws_return_http_status(wsi, status,
-                           status == 426              ? "only websockets are served here"
-                           : status == HTTP_STATUS_OK ? "good"
-                                                      : "it is stopping");
+    if (ready && n->stopping) {
+        lws_return_http_status(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "it is stopping");
+    } else if (health || ready) {
+        lws_return_http_status(wsi, HTTP_STATUS_OK, "good");
+    }
+    return health || ready;
+}
+
+/* A request without an upgrade. For lws: 0, or -1 closes. */
+static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
+{
+    const peer_config *config = n->options->config;
+    if (config != NULL && config->metrics && config->metrics_listen.host == NULL &&
+        strcmp(path, "/metrics") == 0) {
+        return net_scrape_begin(n, wsi, scrape);
+    }
+    if (!net_answer_health(n, wsi, path)) {
+        (void)refuse(n, wsi, NET_REFUSED_NO_UPGRADE, "only websockets are served here");
+    }
     return -1;
 }
 
@@ -222,7 +266,13 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return judge_upgrade(lws_context_user(lws_get_context(wsi)), wsi, in);
     case LWS_CALLBACK_HTTP:
-        return answer(lws_context_user(lws_get_context(wsi)), wsi, in);
+        return answer(lws_context_user(lws_get_context(wsi)), wsi, in, user);
+    case LWS_CALLBACK_HTTP_WRITEABLE:
+        return net_scrape_write(lws_context_user(lws_get_context(wsi)), wsi, user);
+    case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+    case LWS_CALLBACK_CLOSED_HTTP:
+        net_scrape_end(lws_context_user(lws_get_context(wsi)), user);
+        return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* an upgrade to no protocol of ours */
     default:
