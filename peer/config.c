@@ -208,6 +208,21 @@ static bool read_links(peer_config *c, const json_t *links, char **why)
     return true;
 }
 
+static peer_log_rules read_log(const json_t *log)
+{
+    const char *format = text_at(log, "format"), *level = text_at(log, "level");
+    if (log == NULL) {
+        return (peer_log_rules){0};
+    }
+    return (peer_log_rules){.given = true,
+                            .format = strcmp(format, "json") == 0     ? PEER_LOG_JSON
+                                      : strcmp(format, "logfmt") == 0 ? PEER_LOG_LOGFMT
+                                                                      : PEER_LOG_TEXT,
+                            .level = strcmp(level, "error") == 0   ? PEER_LOG_ERROR
+                                     : strcmp(level, "event") == 0 ? PEER_LOG_EVENT
+                                                                   : PEER_LOG_NOTICE};
+}
+
 /* Whether metrics are served, and where. False: *why. */
 static bool read_metrics(peer_config *c, const json_t *metrics, char **why)
 {
@@ -235,6 +250,7 @@ static void take(peer_config *c, const json_t *root)
     c->cert_file = beside(c->path, text_at(json_object_get(root, "tls"), "certFile"));
     c->key_file = beside(c->path, text_at(json_object_get(root, "tls"), "keyFile"));
     c->ca_file = beside(c->path, text_at(root, "caFile"));
+    c->log = read_log(json_object_get(root, "log"));
     c->create = json_is_true(json_object_get(root, "create"));
     c->migrate = read_migrate(root, PEER_MIGRATE_ADDITIVE);
     c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));

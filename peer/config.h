@@ -2,6 +2,7 @@
 #ifndef PEER_CONFIG_H
 #define PEER_CONFIG_H
 
+#include "log.h"
 #include "options.h"
 #include "token.h"
 
@@ -37,6 +38,7 @@ struct peer_config {
     peer_auth *auth; /* NULL: anybody */
     bool metrics;                /* they are served */
     peer_address metrics_listen; /* there, and nowhere else; host NULL: where rooms are */
+    peer_log_rules log;
     size_t open_rooms, links;
     int64_t idle_us;
     peer_config_rule *rules;

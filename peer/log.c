@@ -1,16 +1,18 @@
 /* Lines for people, events for programs. */
 #include "log.h"
 
+#include "escape.h"
 #include "exits.h"
-#include "json.h"
+#include "logline.h"
 #include "message.h"
+#include "rate.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BAR_CELLS = 24, PROGRESS_US = 100000, LINE_BYTES = 1024 };
@@ -19,49 +21,26 @@ static struct {
     pthread_mutex_t mutex;
     bool json;
     bool quiet;
-    bool mute; /* stdout could not be written: a line may be half there, so nothing follows it */
-    bool bar;  /* a progress line is on the screen */
+    peer_log_rules rules;
+    peer_rate rate;
+    sync_buf line; /* being written */
+    bool mute;     /* stdout could not be written: a line may be half there, so nothing follows it */
+    bool bar;      /* a progress line is on the screen */
     int64_t bar_at_us;
-} state = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .rules = {.level = PEER_LOG_NOTICE}};
 
 void peer_log_init(bool json, bool quiet)
 {
     state.json = json;
     state.quiet = quiet;
+    state.rules = (peer_log_rules){.level = quiet ? PEER_LOG_ERROR : PEER_LOG_NOTICE};
     setvbuf(stdout, NULL, _IOLBF, 0);
 }
 
-/* Bytes of the UTF-8 character that `text` begins with; 0: it begins with none. */
-static size_t character(const char *text)
+void peer_log_shape(const peer_log_rules *rules)
 {
-    for (size_t bytes = 1; bytes <= 4 && text[bytes - 1] != 0; bytes++) {
-        if (sync_is_text(text, bytes)) {
-            return bytes;
-        }
-    }
-    return 0;
-}
-
-/* Names of files and what the other side says may be any bytes; JSON is UTF-8. */
-static void put_json(FILE *to, const char *text)
-{
-    fputc('"', to);
-    for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-        size_t bytes = character((const char *)c);
-        if (bytes == 0) {
-            fputs("\\ufffd", to);
-        } else if (bytes > 1) {
-            fwrite(c, 1, bytes, to);
-            c += bytes - 1;
-        } else if (*c == '"' || *c == '\\') {
-            fprintf(to, "\\%c", *c);
-        } else if (*c < 0x20 || *c == 0x7f) {
-            fprintf(to, "\\u%04x", *c);
-        } else {
-            fputc(*c, to);
-        }
-    }
-    fputc('"', to);
+    state.rules = *rules;
+    state.rules.level = state.quiet ? PEER_LOG_ERROR : rules->level;
 }
 
 static void clear_bar(void)
@@ -86,32 +65,70 @@ static void put_line(const char *text)
     fwrite(line, 1, (size_t)bytes + 1, stderr); /* at once: lines of several processes may share a terminal */
 }
 
+/* A line of the log, from its texts. */
+static void say(peer_log_level level, const char *event, const peer_field *fields)
+{
+    struct timespec now;
+    if (level > state.rules.level) {
+        return;
+    }
+    sync_buf_reset(&state.line);
+    if (state.rules.format == PEER_LOG_TEXT) {
+        if (level == PEER_LOG_EVENT) {
+            peer_logline_words(&state.line, event, fields);
+        } else {
+            peer_escape_nothing(&state.line, fields[0].text);
+        }
+        sync_buf_put_u8(&state.line, 0);
+    } else {
+        clock_gettime(CLOCK_REALTIME, &now);
+        peer_logline(&state.line, state.rules.format, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+                     level, event, fields);
+    }
+    if (state.line.oom) {
+        peer_out_of_memory();
+    }
+    if (state.rules.format == PEER_LOG_TEXT) {
+        put_line((const char *)state.line.data);
+    } else {
+        fwrite(state.line.data, 1, state.line.len, stderr); /* at once, as in put_line */
+    }
+}
+
+/* What was left out of notices whose minute is over at that time. */
+static void settle(int64_t now_ms)
+{
+    const char *sample;
+    char text[LINE_BYTES];
+    for (unsigned count; (count = peer_rate_left_out(&state.rate, now_ms, &sample)) > 0;) {
+        snprintf(text, sizeof text, "%u more notices like this were left out: %s", count, sample);
+        say(PEER_LOG_NOTICE, "omitted",
+            (peer_field[]){PEER_TEXT("text", text), PEER_NUMBER("count", count), PEER_END});
+    }
+}
+
 static void write_out(void)
 {
     if (!state.mute && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
         char text[LINE_BYTES];
         snprintf(text, sizeof text, "standard output cannot be written: %s", strerror(errno));
         state.mute = true;
-        put_line(text);
+        say(PEER_LOG_ERROR, "error", (peer_field[]){PEER_TEXT("text", text), PEER_END});
     }
 }
 
+/* With --json, on stdout. */
 static void put_event(const char *name, const peer_field *fields)
 {
-    if (state.mute) {
+    if (state.mute || !state.json) {
         return;
     }
-    fputs("{\"event\":", stdout);
-    put_json(stdout, name);
-    for (const peer_field *f = fields; f->kind != PEER_FIELD_END; f++) {
-        fprintf(stdout, ",\"%s\":", f->name);
-        if (f->kind == PEER_FIELD_NUMBER) {
-            fprintf(stdout, "%lld", (long long)f->number);
-        } else {
-            put_json(stdout, f->text != NULL ? f->text : "");
-        }
+    sync_buf_reset(&state.line);
+    peer_logline_event(&state.line, name, fields);
+    if (state.line.oom) {
+        peer_out_of_memory();
     }
-    fputs("}\n", stdout);
+    fwrite(state.line.data, 1, state.line.len, stdout);
     write_out();
 }
 
@@ -122,13 +139,15 @@ void peer_notice(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    const peer_field fields[] = {PEER_TEXT("text", text), PEER_END};
+    const int64_t now_ms = peer_now_ms();
     pthread_mutex_lock(&state.mutex);
-    if (!state.quiet) {
-        put_line(text);
+    settle(now_ms);
+    if (state.rules.level >= PEER_LOG_NOTICE &&
+        (!state.rules.given || peer_rate_admits(&state.rate, format, text, now_ms))) {
+        say(PEER_LOG_NOTICE, "notice", fields);
     }
-    if (state.json) {
-        put_event("notice", (peer_field[]){PEER_TEXT("text", text), PEER_END});
-    }
+    put_event("notice", fields);
     pthread_mutex_unlock(&state.mutex);
 }
 
@@ -140,10 +159,9 @@ void peer_error(int code, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     pthread_mutex_lock(&state.mutex);
-    put_line(text);
-    if (state.json) {
-        put_event("error", (peer_field[]){PEER_NUMBER("code", code), PEER_TEXT("text", text), PEER_END});
-    }
+    say(PEER_LOG_ERROR, "error",
+        (peer_field[]){PEER_TEXT("text", text), PEER_NUMBER("code", code), PEER_END});
+    put_event("error", (peer_field[]){PEER_NUMBER("code", code), PEER_TEXT("text", text), PEER_END});
     pthread_mutex_unlock(&state.mutex);
 }
 
@@ -156,18 +174,31 @@ const char *peer_remedy(int error)
 
 void peer_event(const char *name, const peer_field *fields)
 {
-    if (!state.json) {
+    if (!state.json && state.rules.level < PEER_LOG_EVENT) {
         return;
     }
     pthread_mutex_lock(&state.mutex);
+    say(PEER_LOG_EVENT, name, fields);
     put_event(name, fields);
+    pthread_mutex_unlock(&state.mutex);
+}
+
+void peer_log_settle(void)
+{
+    pthread_mutex_lock(&state.mutex);
+    settle(peer_now_ms());
     pthread_mutex_unlock(&state.mutex);
 }
 
 int peer_log_end(int code)
 {
+    pthread_mutex_lock(&state.mutex); /* a thread that looks up a name may still be there */
+    settle(INT64_MAX);
     write_out();
-    return code == PEER_EXIT_OK && state.mute ? PEER_EXIT_ERROR : code;
+    sync_buf_free(&state.line);
+    bool failed = state.mute;
+    pthread_mutex_unlock(&state.mutex);
+    return code == PEER_EXIT_OK && failed ? PEER_EXIT_ERROR : code;
 }
 
 void peer_progress(int percent, int64_t received_bytes, int64_t received_rows, int64_t sent_bytes, bool done)

@@ -1,4 +1,5 @@
 /* sync-peer: keeps SQLite files in step over websockets. */
+#include "config.h"
 #include "log.h"
 #include "net.h"
 
@@ -8,6 +9,9 @@ int main(int argc, char **argv)
     int code;
     if (peer_options_read(argc, argv, &options, &code)) {
         peer_log_init(options.json, options.quiet);
+        if (options.config != NULL && options.config->log.given) {
+            peer_log_shape(&options.config->log);
+        }
         code = peer_net_run(&options);
     }
     peer_options_free(&options);

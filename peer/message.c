@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void out_of_memory(void)
+void peer_out_of_memory(void)
 {
     static const char text[] = "sync-peer: out of memory\n";
     ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
@@ -21,7 +21,7 @@ void *peer_new(size_t bytes)
 {
     void *block = calloc(1, bytes);
     if (block == NULL) {
-        out_of_memory();
+        peer_out_of_memory();
     }
     return block;
 }
@@ -33,7 +33,7 @@ char *peer_strdup(const char *text)
     }
     char *copy = strdup(text);
     if (copy == NULL) {
-        out_of_memory();
+        peer_out_of_memory();
     }
     return copy;
 }
@@ -44,7 +44,7 @@ char *peer_format(const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0) {
-        out_of_memory();
+        peer_out_of_memory();
     }
     va_end(arguments);
     return text;
@@ -140,7 +140,7 @@ peer_queue *peer_queue_new(void (*wake)(void *context), void *context)
 {
     peer_queue *q = peer_new(sizeof *q);
     if (pthread_mutex_init(&q->mutex, NULL) != 0) {
-        out_of_memory();
+        peer_out_of_memory();
     }
     q->end = &q->first;
     q->wake = wake;

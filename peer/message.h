@@ -82,6 +82,9 @@ void peer_queue_free(peer_queue *q); /* with everything in it */
 void peer_queue_put(peer_queue *q, peer_message *m);
 peer_message *peer_queue_take_all(peer_queue *q); /* a list in order, or NULL; the caller owns it */
 
+/* Says that there is no memory, and ends the process at once. Any thread. */
+_Noreturn void peer_out_of_memory(void);
+
 /* Zeroed memory; says so and ends the process when there is none. For small things of fixed size only: what the other side
 ** sizes is allocated with checks. */
 void *peer_new(size_t bytes);

@@ -338,11 +338,21 @@ static void watch_signals(net *n)
     sigaction(SIGXFSZ, &action, NULL); /* a write beyond a file size limit is an error like a full disk */
 }
 
+static void on_minute(lws_sorted_usec_list_t *sul)
+{
+    net *n = lws_container_of(sul, net, minute);
+    peer_log_settle();
+    lws_sul_schedule(n->context, 0, &n->minute, on_minute, PEER_LOG_SAME_MS * LWS_US_PER_MS);
+}
+
 /* The file of the command line, or a folder of them. */
 static bool begin(net *n)
 {
     if (n->config != NULL) {
         char *why = NULL;
+        if (n->config->log.given) {
+            on_minute(&n->minute);
+        }
         bool good = peer_config_begin(n->config, &why);
         if (!good) {
             peer_error(PEER_EXIT_ERROR, "%s", why);

@@ -136,6 +136,7 @@ struct net {
     net_follow *follows;
     uint64_t last_follow_id;
     lws_sorted_usec_list_t deadline;
+    lws_sorted_usec_list_t minute;               /* from time to time the log is settled */
     net_listener listeners[PEER_LISTEN_MAX + 1]; /* and the one for metrics */
     size_t listener_count;
     net_counts counts;

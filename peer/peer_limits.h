@@ -164,6 +164,17 @@
 /* Answers with metrics that are on their way at once: each is held whole, about 300 KiB where 512 rooms are open, and who asks needs one. */
 #define PEER_SCRAPES_MAX 4
 
+/* The same notice on stderr where a configuration has `log`: so many times within so long. Who knocks a thousand times a second fills no disk, and twenty show what
+** it is about. */
+#define PEER_LOG_SAME_MAX 20
+#define PEER_LOG_SAME_MS  60000
+
+/* Notices that are told apart for that: there are some thirty in the sources. */
+#define PEER_LOG_KINDS_MAX 64
+
+/* What is shown of one that was left out: a line on a terminal. */
+#define PEER_LOG_SAMPLE_BYTES 160
+
 /* Time for closing handshakes when the process ends. */
 #define PEER_CLOSE_MS 1000
 
