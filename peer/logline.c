@@ -69,9 +69,9 @@ void peer_logline(sync_buf *to, peer_log_format format, int64_t unix_ms, peer_lo
     const bool json = format == PEER_LOG_JSON;
     const time_t seconds = (time_t)(unix_ms / 1000);
     struct tm utc = {0};
-    char head[128], day[32] = "";
+    char head[128], day[32];
     (void)gmtime_r(&seconds, &utc); /* it fails beyond the years that an int holds */
-    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
+    day[strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc)] = 0;
     snprintf(head, sizeof head,
              json ? "{\"time\":\"%s.%03dZ\",\"level\":\"%s\",\"event\":\"%s\""
                   : "time=%s.%03dZ level=%s event=%s",

@@ -303,20 +303,26 @@ class Numbers(Metrics):
 
 class Hostile(Metrics):
     def test_who_asks_and_does_not_read(self):
-        """It holds up nobody: neither the rooms nor who asks after it."""
-        peer = self.serve_rooms(metrics={"listen": "127.0.0.1:0"})
-        held = []
-        for _ in range(40):
-            s = socket.socket()
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            s.connect(("127.0.0.1", peer.scrape_port))
-            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            held.append(s)
+        """A few answers are held at once, not more; meanwhile the rooms go on, and afterwards it answers again."""
+        peer = self.serve_rooms(metrics={"listen": "127.0.0.1:0"}, limits={"openRooms": 100})
+        links = [rawpeer.RawPeer(peer.port, "/" + f"{i}-".ljust(64, "x")) for i in range(90)]
+        held = [self.ask_and_wait(peer.scrape_port) for _ in range(4)]
+        eventually(lambda: self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/metrics")[0] == 503, "as many are held as may be")
+        self.assertEqual(self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/healthz")[0], 200)
         self.join(peer, "red")
         for s in held:
             s.close()
         eventually(lambda: self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/metrics")[0] == 200, "it answers again")
+        for link in links:
+            link.close()
         self.assertEqual(peer.stop(), 0)
+
+    def ask_and_wait(self, port):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        s.connect(("127.0.0.1", port))
+        s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        return s
 
 
 if __name__ == "__main__":
