@@ -36,7 +36,7 @@ struct peer_config {
     char *cert_file, *key_file; /* TLS; NULL: none */
     char *ca_file;   /* whose certificates are trusted at wss:// links; NULL: those that the system trusts */
     peer_auth *auth; /* NULL: anybody */
-    bool metrics;                /* they are served */
+    bool metrics;    /* they are served */
     peer_address metrics_listen; /* there, and nowhere else; host NULL: where rooms are */
     peer_log_rules log;
     size_t open_rooms, links;

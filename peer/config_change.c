@@ -45,6 +45,12 @@ char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
     name(&list, "dbFolder", !same(fresh->db_folder, old->db_folder));
     name(&list, "tls", !same(fresh->cert_file, old->cert_file) || !same(fresh->key_file, old->key_file));
     name(&list, "caFile", !same(fresh->ca_file, old->ca_file));
+    name(&list, "metrics",
+         fresh->metrics != old->metrics || !same(fresh->metrics_listen.host, old->metrics_listen.host) ||
+             fresh->metrics_listen.port != old->metrics_listen.port);
+    name(&list, "log",
+         fresh->log.given != old->log.given || fresh->log.format != old->log.format ||
+             fresh->log.level != old->log.level);
     name(&list, "limits.links", fresh->links > links_max);
     peer_texts listen = fresh->listen;
     fresh->listen = old->listen;
@@ -54,6 +60,10 @@ char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
     swap(&fresh->key_file, &old->key_file);
     swap(&fresh->ca_file, &old->ca_file);
     swap(&fresh->scratch, &old->scratch);
+    swap(&fresh->metrics_listen.host, &old->metrics_listen.host);
+    fresh->metrics_listen.port = old->metrics_listen.port;
+    fresh->metrics = old->metrics;
+    fresh->log = old->log;
     fresh->links = fresh->links > links_max ? links_max : fresh->links;
     return list;
 }

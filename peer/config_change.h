@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-/* Gives `fresh` what stays as long as the process does: addresses, folders, files of TLS, how many links there are at most, rooms in memory. The names
+/* Gives `fresh` what stays as long as the process does: addresses, folders, files of TLS, the log, metrics, how many links there are at most, rooms in memory. The names
 ** of what it would have otherwise, with commas between; NULL: nothing. The caller frees them. `old` is for peer_config_free then. */
 char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max);
 

@@ -96,7 +96,7 @@ static const struct lws_protocols protocols[] = {
 
 bool net_scrape_open(net *n)
 {
-    const peer_config *config = n->options->config;
+    const peer_config *config = n->config;
     struct lws_context_creation_info info = {.vhost_name = "metrics"};
     if (config == NULL || config->metrics_listen.host == NULL) {
         return true;

@@ -69,7 +69,7 @@ bool net_listen(net *n)
         n->listener_count++;
         good = bind_address(n, &n->options->listen[i], &n->listeners[i]);
     }
-    const peer_config *config = n->options->config;
+    const peer_config *config = n->config;
     if (good && config != NULL && config->metrics_listen.host != NULL) {
         net_listener *l = &n->listeners[n->listener_count++];
         *l = (net_listener){.fd = -1, .scrape = true};
@@ -249,7 +249,7 @@ bool net_answer_health(const net *n, struct lws *wsi, const char *path)
 /* A request without an upgrade. For lws: 0, or -1 closes. */
 static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
 {
-    const peer_config *config = n->options->config;
+    const peer_config *config = n->config;
     if (config != NULL && config->metrics && config->metrics_listen.host == NULL &&
         strcmp(path, "/metrics") == 0) {
         return net_scrape_begin(n, wsi, scrape);

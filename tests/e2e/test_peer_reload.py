@@ -121,8 +121,8 @@ class Reload(Rooms):
     def test_what_stays_until_the_next_start_is_named(self):
         peer = self.serve_rooms()
         self.path("elsewhere").mkdir()
-        said = self.reload(peer, dbFolder="elsewhere", listen="127.0.0.1:1", limits={"links": 300, "idleSeconds": 0})
-        self.assertIn("until the next start stay as they were: listen, dbFolder, limits.links", said["text"])
+        said = self.reload(peer, dbFolder="elsewhere", listen="127.0.0.1:1", limits={"links": 300, "idleSeconds": 0}, metrics=True, log={"format": "json"})
+        self.assertIn("until the next start stay as they were: listen, dbFolder, metrics, log, limits.links", said["text"])
         db, _ = self.join(peer, "red")
         self.write(db, "one")
         self.wait_notes(self.path("db/red.db"), "one")

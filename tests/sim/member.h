@@ -31,8 +31,9 @@ typedef struct sim_member {
     bool full; /* synchronous=FULL */
     bool foreign_keys, recursive;
     sqlite3 *engine; /* has the extension */
-    sqlite3 *second; /* has it, too, since it was first needed: what one of them has loaded the other may change */
-    sqlite3 *app;    /* has not */
+    sqlite3 *
+        second; /* has it, too, since it was first needed: what one of them has loaded the other may change */
+    sqlite3 *app; /* has not */
     sqlite3_stmt *dump[2][SIM_TABLES];
     bool late[SIM_TABLES][SIM_COLUMNS];
     bool tracked[SIM_TABLES];
