@@ -255,6 +255,9 @@ static void take(peer_config *c, const json_t *root)
     c->migrate = read_migrate(root, PEER_MIGRATE_ADDITIVE);
     c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));
     c->links = (size_t)json_integer_value(json_object_get(limits, "links"));
+    c->visitors.links = (size_t)json_integer_value(json_object_get(limits, "linksPerAddress"));
+    c->visitors.upgrades_per_minute =
+        (size_t)json_integer_value(json_object_get(limits, "upgradesPerMinute"));
     c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
     c->rule_count = json_array_size(rooms);
     c->rules = peer_new((c->rule_count + 1) * sizeof *c->rules);

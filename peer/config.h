@@ -5,6 +5,7 @@
 #include "log.h"
 #include "options.h"
 #include "token.h"
+#include "visitors.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +41,7 @@ struct peer_config {
     peer_address metrics_listen; /* there, and nowhere else; host NULL: where rooms are */
     peer_log_rules log;
     size_t open_rooms, links;
+    peer_visitor_limits visitors;
     int64_t idle_us;
     peer_config_rule *rules;
     size_t rule_count;

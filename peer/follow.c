@@ -12,7 +12,7 @@
 
 #include <openssl/crypto.h>
 
-enum { STATUS_UPGRADED = 101, STATUS_REDIRECT_MIN = 300, STATUS_REDIRECT_MAX = 399 };
+enum { STATUS_UPGRADED = 101, STATUS_REDIRECT_MIN = 300, STATUS_REDIRECT_MAX = 399, STATUS_TOO_OFTEN = 429 };
 
 static void on_retry(lws_sorted_usec_list_t *sul)
 {
@@ -383,6 +383,9 @@ void net_follow_failed(net_follow *f, const char *why)
     case HTTP_STATUS_NOT_FOUND:
         lws_snprintf(text, sizeof text, "there is no room %s", f->url.room);
         net_follow_blame(f, PEER_EXIT_REFUSED, !f->ever_up, text);
+        break;
+    case STATUS_TOO_OFTEN:
+        net_follow_blame(f, PEER_EXIT_REFUSED, false, "it takes no more connections from here just now");
         break;
     case HTTP_STATUS_SERVICE_UNAVAILABLE:
         net_follow_blame(f, PEER_EXIT_REFUSED, false, "it takes no more connections just now");

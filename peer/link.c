@@ -218,6 +218,7 @@ void net_link_gone(net_link *l)
     peer_debt_drop(l->debt);
     peer_lag_drop(l->lag);
     if (follow == NULL && l->room != NULL) {
+        peer_visitors_leave(n->visitors, l->name);
         net_room_leave(l->room);
     }
     free(l->name);

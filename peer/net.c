@@ -157,6 +157,7 @@ static int accepted(net *n, struct lws *wsi)
     net_link *l = net_link_new(n, NULL, peer);
     n->counts.accepted++;
     l->room = room;
+    peer_visitors_join(n->visitors, peer, peer_now_ms());
     l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
     lws_set_opaque_user_data(wsi, l);
     net_link_expire(l, grant.until_s);
@@ -392,6 +393,7 @@ int peer_net_run(peer_options *options)
     net *n = peer_new(sizeof *n);
     n->options = options;
     n->config = options->config;
+    n->visitors = peer_visitors_new();
     n->links_max = n->config != NULL ? n->config->links : PEER_LINKS_MAX;
     n->spare_fd = -1;
     n->counts.began_s = (int64_t)time(NULL);
@@ -408,6 +410,7 @@ int peer_net_run(peer_options *options)
     while (n->links != NULL) { /* libwebsockets says nothing of a connection that it was still making */
         net_link_gone(n->links);
     }
+    peer_visitors_free(n->visitors);
     net_follows_free(n);
     net_rooms_free(n);
     for (size_t i = 0; i < n->listener_count; i++) {

@@ -11,6 +11,7 @@
 #include "rooms.h"
 #include "session.h"
 #include "tls.h"
+#include "visitors.h"
 
 #include <libwebsockets.h>
 #include <signal.h>
@@ -92,7 +93,8 @@ typedef struct net_listener {
     X(FORBIDDEN, 403, "forbidden") /* Host, Origin, or no right */                                           \
     X(TOKEN, 401, "token")                                                                                   \
     X(ROOM, 404, "room")                                                                                     \
-    X(FULL, 503, "full") /* or stopping */
+    X(OFTEN, 429, "address") /* too often, or too many from there */                                         \
+    X(FULL, 503, "full")     /* or stopping */
 
 typedef enum net_refusal {
 #define NET_X(NAME, status, reason) NET_REFUSED_##NAME,
@@ -128,6 +130,7 @@ struct net {
     int exit;
     net_link *links;
     size_t link_count;
+    peer_visitors *visitors;
     net_link **slots; /* where they are found by their ids: the low half of an id is its place here */
     size_t slot_count;
     size_t free_slot; /* none below is free */

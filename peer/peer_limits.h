@@ -34,6 +34,9 @@
 /* Links that a process makes because of its configuration: one for each open room would be few more. */
 #define PEER_UPSTREAMS_MAX 1024
 
+/* Addresses that links and upgrades are counted of: as many as may have links at the same time fit, and what it takes stays about 1 MiB. */
+#define PEER_VISITORS_MAX 20480
+
 /* Payload of Changes that may be on its way unacknowledged in one direction of one link: enough to keep a 100 Mbit line
 ** with 80 ms of round trip full, little enough for 256 links. */
 #define PEER_WINDOW_BYTES (1u << 20)

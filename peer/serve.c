@@ -208,6 +208,25 @@ static bool offers(const char *header, const char *name)
     return false;
 }
 
+/* Before anything is looked at that costs something: is this more than one address may ask for? */
+static bool asks_too_much(net *n, struct lws *wsi, const char **why)
+{
+    char peer[64] = "?";
+    const peer_visitor_limits none = {0};
+    lws_get_peer_simple(wsi, peer, sizeof peer);
+    switch (peer_visitors_judge(n->visitors, n->config != NULL ? &n->config->visitors : &none, peer,
+                                peer_now_ms())) {
+    case PEER_VISIT_TOO_MANY:
+        *why = "this address has as many connections as it may have";
+        return true;
+    case PEER_VISIT_TOO_OFTEN:
+        *why = "this address connects too often: try again in a minute";
+        return true;
+    default:
+        return false;
+    }
+}
+
 static int judge_upgrade(net *n, struct lws *wsi, const char *to)
 {
     char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 32];
@@ -223,6 +242,9 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
     if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 1 || path[0] != '/' ||
         !peer_room_name_ok(path + 1, strlen(path + 1))) {
         return refuse(n, wsi, NET_REFUSED_PATH, "the path is not the name of a room");
+    }
+    if (asks_too_much(n, wsi, &why)) {
+        return refuse(n, wsi, NET_REFUSED_OFTEN, why);
     }
     unsigned status = net_admit(n, wsi, path + 1, &grant, &why);
     if (status != 0) {

@@ -63,6 +63,20 @@ class Serving(Rooms):
         peer.wait_event("closed", room="red")
         self.assertTrue(self.path("green.db").exists())
 
+    def test_no_more_links_from_one_address_than_allowed(self):
+        peer = self.serve_rooms(limits={"linksPerAddress": 2, "idleSeconds": 0})
+        (_, red), _ = self.join(peer, "red"), self.join(peer, "blue")
+        status, _, err = self.run_peer("clone", self.url(peer, "green"), self.path("green.db"))
+        self.assertEqual(status, 9)
+        self.assertIn("it takes no more connections from here just now", err)
+        red.stop()
+        eventually(lambda: self.run_peer("clone", self.url(peer, "green"), self.path("green.db"))[0] == 0, "room for another one")
+
+    def test_no_more_upgrades_in_a_minute_than_allowed(self):
+        peer = self.serve_rooms(limits={"upgradesPerMinute": 3, "idleSeconds": 0})
+        codes = [self.run_peer("clone", self.url(peer, "red"), self.path(f"c{i}.db"))[0] for i in range(5)]
+        self.assertEqual(codes, [0, 0, 0, 9, 9])
+
     def test_who_comes_back_while_it_closes_does_not_open_one_more(self):
         """A room that makes way for another one, and that somebody joins before it is closed: it was opened again, whatever the limit."""
         peer = self.serve_rooms(limits={"openRooms": 1, "idleSeconds": 3600})
@@ -346,7 +360,7 @@ class Configuration(Rooms):
         self.wrong("[]", "c.json: /: it is of type array, and must be object")
         self.wrong('{"dbFolder": 3}', "/dbFolder: it is of type integer, and must be string")
         self.wrong('{"dbFolder": "db", "dbfolder": "db"}', '"dbfolder" is no key here; known are listen, dbFolder,')
-        self.wrong('{"dbFolder": "db", "limits": {"rooms": 1}}', '/limits: "rooms" is no key here; known are openRooms, links, idleSeconds')
+        self.wrong('{"dbFolder": "db", "limits": {"rooms": 1}}', '/limits: "rooms" is no key here; known are openRooms, links,')
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 0}}', "/limits/openRooms: 0 is below 1")
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 513}}', "/limits/openRooms: 513 is above 512")
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 1.5}}', "/limits/openRooms: it is of type number, and must be integer")
