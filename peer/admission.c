@@ -1,4 +1,4 @@
-/* Who is let in, before the upgrade: by Host, Origin and token. */
+/* Who is let in, before the upgrade: by Host, Origin, and token or certificate. */
 #include "net_internal.h"
 
 #include <string.h>
@@ -69,6 +69,26 @@ static const char *find_token(struct lws *wsi, char *text, size_t bytes)
     return read_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, bytes) ? behind(text, "Bearer ") : NULL;
 }
 
+/* Who shows a certificate may what the first entry says that fits him and the room. */
+static bool has_certificate(const peer_auth *auth, struct lws *wsi, const char *room, peer_grant *grant,
+                            const char **why)
+{
+    int64_t until_s;
+    if (!net_tls_member(wsi, grant->user, sizeof grant->user, &until_s)) {
+        return false;
+    }
+    for (size_t i = 0; i < auth->member_count; i++) {
+        const peer_cert_member *member = &auth->members[i];
+        if (peer_room_fits(member->name, grant->user) && peer_room_fits(member->rooms, room)) {
+            grant->rights = member->rights;
+            grant->until_s = until_s;
+            return true;
+        }
+    }
+    *why = "the certificate is not for this room";
+    return false;
+}
+
 unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)
 {
     const peer_auth *auth = n->config != NULL ? n->config->auth : NULL;
@@ -84,14 +104,20 @@ unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant,
         (*why = judge_origin(auth, wsi, host)) != NULL) {
         return HTTP_STATUS_FORBIDDEN;
     }
-    const char *token = find_token(wsi, text, sizeof text);
-    *why = "a token is needed: Authorization: Bearer TOKEN";
-    bool good =
-        token != NULL && peer_token_check(&auth->tokens, token, room, (int64_t)time(NULL), grant, why);
+    const char *token = auth->jwt ? find_token(wsi, text, sizeof text) : NULL;
+    bool good = false;
+    if (token != NULL) {
+        good = peer_token_check(&auth->tokens, token, room, (int64_t)time(NULL), grant, why);
+    } else {
+        *why = !auth->jwt              ? "a certificate is needed"
+               : auth->members != NULL ? "a certificate or a token is needed: Authorization: Bearer TOKEN"
+                                       : "a token is needed: Authorization: Bearer TOKEN";
+        good = auth->members != NULL && has_certificate(auth, wsi, room, grant, why);
+    }
     OPENSSL_cleanse(text, sizeof text); /* a compiler leaves memset() out where nobody reads it */
     if (!good) {
         return HTTP_STATUS_UNAUTHORIZED;
     }
-    *why = "the token gives no right to read or to write";
+    *why = "neither to read nor to write is allowed here";
     return (grant->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE)) != 0 ? 0 : HTTP_STATUS_FORBIDDEN;
 }

@@ -144,20 +144,14 @@ static void free_texts(peer_texts *texts)
     free(texts->list);
 }
 
-/* Who may join: with the keys, which are read now. False: *why. */
-static bool read_auth(peer_config *c, const json_t *auth, char **why)
+/* Tokens: with the keys, which are read now. False: *why. */
+static bool read_jwt(peer_config *c, const json_t *jwt, char **why)
 {
-    const json_t *jwt = json_object_get(auth, "jwt");
-    if (auth == NULL) {
-        return true;
-    }
     peer_algorithm algorithm = PEER_HS256;
     while (strcmp(peer_algorithm_name(algorithm), text_at(jwt, "algorithm")) != 0) {
         algorithm++; /* it is one of them: the schema says so */
     }
-    c->auth = peer_new(sizeof *c->auth);
-    c->auth->hosts = read_texts(json_object_get(auth, "hosts"));
-    c->auth->origins = read_texts(json_object_get(auth, "origins"));
+    c->auth->jwt = true;
     c->auth->tokens =
         (peer_token_rules){.audience = peer_strdup(text_at(jwt, "audience")),
                            .issuer = peer_strdup(text_at(jwt, "issuer")),
@@ -170,6 +164,47 @@ static bool read_auth(peer_config *c, const json_t *auth, char **why)
     free(wrong);
     free(file);
     return good;
+}
+
+/* False: *why. */
+static bool read_certificates(peer_config *c, const json_t *certificates, char **why)
+{
+    const json_t *members = json_object_get(certificates, "members"), *one;
+    size_t i;
+    if (c->cert_file == NULL) {
+        *why = peer_format("%s: /auth/certificates: they are shown over TLS alone, and there is no \"tls\"",
+                           c->path);
+        return false;
+    }
+    c->auth->ca_file = beside(c->path, text_at(certificates, "caFile"));
+    c->auth->members = peer_new((json_array_size(members) + 1) * sizeof *c->auth->members);
+    json_array_foreach(members, i, one)
+    {
+        c->auth->members[c->auth->member_count++] =
+            (peer_cert_member){.name = peer_strdup(text_at(one, "name")),
+                               .rooms = peer_strdup(text_at(one, "rooms")),
+                               .rights = read_rights(json_object_get(one, "rights"))};
+    }
+    return true;
+}
+
+/* Who may join. False: *why. */
+static bool read_auth(peer_config *c, const json_t *auth, char **why)
+{
+    const json_t *jwt = json_object_get(auth, "jwt"), *certificates = json_object_get(auth, "certificates");
+    if (auth == NULL) {
+        return true;
+    }
+    c->auth = peer_new(sizeof *c->auth);
+    c->auth->hosts = read_texts(json_object_get(auth, "hosts"));
+    c->auth->origins = read_texts(json_object_get(auth, "origins"));
+    if (jwt == NULL && certificates == NULL) {
+        *why = peer_format("%s: /auth: it has neither \"jwt\" nor \"certificates\", so nobody could join",
+                           c->path);
+        return false;
+    }
+    return (jwt == NULL || read_jwt(c, jwt, why)) &&
+           (certificates == NULL || read_certificates(c, certificates, why));
 }
 
 /* Where a room is elsewhere; the caller frees it. */
@@ -249,6 +284,8 @@ static void take(peer_config *c, const json_t *root)
     c->schema_folder = beside(c->path, text_at(root, "schemaFolder"));
     c->cert_file = beside(c->path, text_at(json_object_get(root, "tls"), "certFile"));
     c->key_file = beside(c->path, text_at(json_object_get(root, "tls"), "keyFile"));
+    c->client_cert_file = beside(c->path, text_at(root, "clientCertFile"));
+    c->client_key_file = beside(c->path, text_at(root, "clientKeyFile"));
     c->ca_file = beside(c->path, text_at(root, "caFile"));
     c->log = read_log(json_object_get(root, "log"));
     c->create = json_is_true(json_object_get(root, "create"));
@@ -356,12 +393,20 @@ void peer_config_free(peer_config *config)
     }
     free(config->upstreams);
     free(config->ca_file);
+    free(config->client_cert_file);
+    free(config->client_key_file);
     free(config->rules);
     peer_scratch_free(config->scratch);
     if (config->auth != NULL) {
         free_texts(&config->auth->hosts);
         free_texts(&config->auth->origins);
         peer_token_rules_free(&config->auth->tokens);
+        for (size_t i = 0; i < config->auth->member_count; i++) {
+            free(config->auth->members[i].name);
+            free(config->auth->members[i].rooms);
+        }
+        free(config->auth->members);
+        free(config->auth->ca_file);
         free(config->auth);
     }
     free(config->path);

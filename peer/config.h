@@ -20,10 +20,20 @@ typedef struct peer_texts {
     size_t count;
 } peer_texts;
 
+/* Whose certificate lets him in, where. */
+typedef struct peer_cert_member {
+    char *name, *rooms; /* the certificate's common name; both with * in it, perhaps */
+    unsigned rights;    /* sync_peer_right */
+} peer_cert_member;
+
 /* Who may join. */
 typedef struct peer_auth {
     peer_texts hosts, origins; /* none: not given */
+    bool jwt;
     peer_token_rules tokens;
+    char *ca_file; /* of certificates of who connects; NULL: none is asked for */
+    peer_cert_member *members;
+    size_t member_count;
 } peer_auth;
 
 struct peer_config {
@@ -34,7 +44,8 @@ struct peer_config {
     char *scratch;       /* where rooms in memory are; NULL: none is */
     bool create;
     peer_migrate migrate;
-    char *cert_file, *key_file; /* TLS; NULL: none */
+    char *cert_file, *key_file;               /* TLS; NULL: none */
+    char *client_cert_file, *client_key_file; /* what is shown at wss:// links; NULL: nothing */
     char *ca_file;   /* whose certificates are trusted at wss:// links; NULL: those that the system trusts */
     peer_auth *auth; /* NULL: anybody */
     bool metrics;    /* they are served */

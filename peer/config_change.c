@@ -38,6 +38,12 @@ static void swap(char **a, char **b)
     *b = c;
 }
 
+/* Whose certificates those who connect are asked for. */
+static const char *ca_of(const peer_config *c)
+{
+    return c->auth != NULL ? c->auth->ca_file : NULL;
+}
+
 char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
 {
     char *list = NULL;
@@ -45,6 +51,10 @@ char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
     name(&list, "dbFolder", !same(fresh->db_folder, old->db_folder));
     name(&list, "tls", !same(fresh->cert_file, old->cert_file) || !same(fresh->key_file, old->key_file));
     name(&list, "caFile", !same(fresh->ca_file, old->ca_file));
+    name(&list, "clientCertFile",
+         !same(fresh->client_cert_file, old->client_cert_file) ||
+             !same(fresh->client_key_file, old->client_key_file));
+    name(&list, "auth.certificates.caFile", !same(ca_of(fresh), ca_of(old)));
     name(&list, "metrics",
          fresh->metrics != old->metrics || !same(fresh->metrics_listen.host, old->metrics_listen.host) ||
              fresh->metrics_listen.port != old->metrics_listen.port);
@@ -59,6 +69,8 @@ char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
     swap(&fresh->cert_file, &old->cert_file);
     swap(&fresh->key_file, &old->key_file);
     swap(&fresh->ca_file, &old->ca_file);
+    swap(&fresh->client_cert_file, &old->client_cert_file);
+    swap(&fresh->client_key_file, &old->client_key_file);
     swap(&fresh->scratch, &old->scratch);
     swap(&fresh->metrics_listen.host, &old->metrics_listen.host);
     fresh->metrics_listen.port = old->metrics_listen.port;
@@ -86,9 +98,15 @@ bool peer_config_same_auth(const peer_config *a, const peer_config *b)
     if (x == NULL || y == NULL) {
         return x == y;
     }
-    return same_texts(&x->hosts, &y->hosts) && same_texts(&x->origins, &y->origins) &&
-           same(x->tokens.audience, y->tokens.audience) && same(x->tokens.issuer, y->tokens.issuer) &&
-           x->tokens.leeway_s == y->tokens.leeway_s && same_keys(&x->tokens.keys, &y->tokens.keys);
+    bool alike = x->member_count == y->member_count;
+    for (size_t i = 0; alike && i < x->member_count; i++) {
+        const peer_cert_member *p = &x->members[i], *q = &y->members[i];
+        alike = same(p->name, q->name) && same(p->rooms, q->rooms) && p->rights == q->rights;
+    }
+    return alike && x->jwt == y->jwt && same_texts(&x->hosts, &y->hosts) &&
+           same_texts(&x->origins, &y->origins) && same(x->tokens.audience, y->tokens.audience) &&
+           same(x->tokens.issuer, y->tokens.issuer) && x->tokens.leeway_s == y->tokens.leeway_s &&
+           same_keys(&x->tokens.keys, &y->tokens.keys);
 }
 
 static bool same_upstreams(const peer_options *a, const peer_options *b)

@@ -23,6 +23,8 @@ enum {
     OPTION_PIN,
     OPTION_CERT_FILE,
     OPTION_KEY_FILE,
+    OPTION_CLIENT_CERT_FILE,
+    OPTION_CLIENT_KEY_FILE,
     OPTION_RECEIVE_ONLY,
     OPTION_SEND_ONLY,
     OPTION_SCHEMA,
@@ -46,6 +48,8 @@ static const struct option known[] = {{"listen", required_argument, NULL, OPTION
                                       {"pin", required_argument, NULL, OPTION_PIN},
                                       {"cert-file", required_argument, NULL, OPTION_CERT_FILE},
                                       {"key-file", required_argument, NULL, OPTION_KEY_FILE},
+                                      {"client-cert-file", required_argument, NULL, OPTION_CLIENT_CERT_FILE},
+                                      {"client-key-file", required_argument, NULL, OPTION_CLIENT_KEY_FILE},
                                       {"receive-only", no_argument, NULL, OPTION_RECEIVE_ONLY},
                                       {"send-only", no_argument, NULL, OPTION_SEND_ONLY},
                                       {"schema", no_argument, NULL, OPTION_SCHEMA},
@@ -80,6 +84,7 @@ static const char help[] =
     "  --ca-file F    trust these certificates at wss:// URLs, in place of the system's\n"
     "  --pin SHA256   and of all that are trusted only the one with this key (64 hexadecimal digits)\n"
     "  --cert-file F, --key-file F  serve with TLS: the certificate with its chain, and its key\n"
+    "  --client-cert-file F, --client-key-file F  show this certificate where a wss:// URL asks for one\n"
     "  --follow URL   also keep in step with that room; may be repeated\n"
     "  --receive-only take what others write, and give nothing\n"
     "  --send-only    give what is written here, and take nothing\n"
@@ -136,6 +141,9 @@ void peer_options_free(peer_options *o)
     free(o->pin);
     free(o->cert_file);
     free(o->key_file);
+    free(o->client_ca_file);
+    free(o->client_cert_file);
+    free(o->client_key_file);
     peer_config_free(o->config);
     *o = (peer_options){0};
 }
@@ -245,6 +253,11 @@ static bool read_config(peer_options *o, const char *path, int *code)
         o->key_file = peer_strdup(o->config->key_file);
     }
     o->ca_file = o->ca_file != NULL ? o->ca_file : peer_strdup(o->config->ca_file);
+    if (o->client_cert_file == NULL && o->client_key_file == NULL) {
+        o->client_cert_file = peer_strdup(o->config->client_cert_file);
+        o->client_key_file = peer_strdup(o->config->client_key_file);
+    }
+    o->client_ca_file = o->config->auth != NULL ? peer_strdup(o->config->auth->ca_file) : NULL;
     return good;
 }
 
@@ -351,6 +364,10 @@ static bool take_option(peer_options *o, int option, int *code)
         return set_text(&o->cert_file, optarg);
     case OPTION_KEY_FILE:
         return set_text(&o->key_file, optarg);
+    case OPTION_CLIENT_CERT_FILE:
+        return set_text(&o->client_cert_file, optarg);
+    case OPTION_CLIENT_KEY_FILE:
+        return set_text(&o->client_key_file, optarg);
     case OPTION_RECEIVE_ONLY:
         o->rights &= ~(unsigned)SYNC_RIGHT_READ;
         return true;
@@ -421,8 +438,12 @@ static bool check_tls(const peer_options *o, int *code)
     if ((o->cert_file == NULL) != (o->key_file == NULL)) {
         return usage(code, "--cert-file and --key-file need each other");
     }
-    return any || o->config != NULL || (o->ca_file == NULL && o->pin == NULL) ||
-           usage(code, "--ca-file and --pin are for wss:// URLs, of which there is none");
+    if ((o->client_cert_file == NULL) != (o->client_key_file == NULL)) {
+        return usage(code, "--client-cert-file and --client-key-file need each other");
+    }
+    return any || o->config != NULL ||
+           (o->ca_file == NULL && o->pin == NULL && o->client_cert_file == NULL) ||
+           usage(code, "--ca-file, --pin and --client-cert-file are for wss:// URLs, of which there is none");
 }
 
 static bool take_arguments(peer_options *o, int argc, char **argv, int *code)

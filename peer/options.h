@@ -58,7 +58,9 @@ typedef struct peer_options {
         pin; /* SHA-256 of the key of the only certificate that is, in hexadecimal digits; NULL: any that is trusted */
     char *cert_file; /* TLS for who connects here: the chain and the key, as PEM; NULL: none */
     char *key_file;
-    unsigned rights; /* what others may do with the file: sync_peer_right */
+    char *client_ca_file; /* whose certificates they may show; NULL: they are not asked for one */
+    char *client_cert_file, *client_key_file; /* what is shown at wss:// URLs that ask; NULL: nothing */
+    unsigned rights;                          /* what others may do with the file: sync_peer_right */
     bool once;
     bool json;
     bool quiet;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
@@ -42,6 +43,20 @@ static char *try_files(const peer_options *o, SSL_CTX *context)
     if (o->cert_file != NULL && SSL_CTX_check_private_key(context) != 1) {
         return reason("the key is not that of the certificate", o->key_file);
     }
+    if (o->client_ca_file != NULL && SSL_CTX_load_verify_locations(context, o->client_ca_file, NULL) != 1) {
+        return reason("the certificates", o->client_ca_file);
+    }
+    if (o->client_cert_file != NULL &&
+        SSL_CTX_use_certificate_chain_file(context, o->client_cert_file) != 1) {
+        return reason("the certificate", o->client_cert_file);
+    }
+    if (o->client_key_file != NULL &&
+        SSL_CTX_use_PrivateKey_file(context, o->client_key_file, SSL_FILETYPE_PEM) != 1) {
+        return reason("the key", o->client_key_file);
+    }
+    if (o->client_cert_file != NULL && SSL_CTX_check_private_key(context) != 1) {
+        return reason("the key is not that of the certificate", o->client_key_file);
+    }
     if (o->ca_file != NULL && SSL_CTX_load_verify_locations(context, o->ca_file, NULL) != 1) {
         return reason("the certificates", o->ca_file);
     }
@@ -51,7 +66,8 @@ static char *try_files(const peer_options *o, SSL_CTX *context)
 char *net_tls_wrong(const peer_options *o)
 {
     ERR_clear_error();
-    const char *const files[] = {o->cert_file, o->key_file, o->ca_file};
+    const char *const files[] = {o->cert_file,      o->key_file,         o->ca_file,
+                                 o->client_ca_file, o->client_cert_file, o->client_key_file};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char *cannot = unreadable(files[i]);
         if (cannot != NULL) {
@@ -78,10 +94,17 @@ void net_tls_prepare(const peer_options *o, struct lws_context_creation_info *in
     info->ssl_cipher_list = ciphers;
     info->client_ssl_cipher_list = ciphers;
     info->client_ssl_ca_filepath = o->ca_file;
+    info->client_ssl_cert_filepath = o->client_cert_file;
+    info->client_ssl_private_key_filepath = o->client_key_file;
     if (o->cert_file != NULL) {
         info->port = CONTEXT_PORT_NO_LISTEN_SERVER; /* sockets come from elsewhere, but are served */
         info->ssl_cert_filepath = o->cert_file;
         info->ssl_private_key_filepath = o->key_file;
+    }
+    if (o->client_ca_file != NULL) { /* who has none may have a token */
+        info->options |=
+            LWS_SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT | LWS_SERVER_OPTION_PEER_CERT_NOT_REQUIRED;
+        info->ssl_ca_filepath = o->client_ca_file;
     }
 }
 
@@ -106,6 +129,24 @@ bool net_tls_pinned(const char *pin, struct lws *wsi)
     OPENSSL_free(key);
     X509_free(certificate);
     return pin == NULL || strcasecmp(pin, text) == 0;
+}
+
+bool net_tls_member(struct lws *wsi, char *name, size_t bytes, int64_t *until_s)
+{
+    SSL *ssl = lws_get_ssl(wsi);
+    X509 *certificate = ssl != NULL ? SSL_get1_peer_certificate(ssl) : NULL;
+    if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK) {
+        X509_free(certificate);
+        return false;
+    }
+    struct tm until = {0};
+    int got = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, (int)bytes);
+    /* one that has a NUL in it, or is cut off, would say something else to others */
+    bool good = got > 0 && (size_t)got < bytes - 1 && strlen(name) == (size_t)got &&
+                ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &until) == 1;
+    *until_s = good ? (int64_t)timegm(&until) : 0;
+    X509_free(certificate);
+    return good;
 }
 
 const char *net_tls_distrust(struct lws *wsi)

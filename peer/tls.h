@@ -5,6 +5,7 @@
 #include "options.h"
 
 #include <libwebsockets.h>
+#include <stdint.h>
 
 /* Are the files good that the options name? NULL, or what is wrong with which; the caller frees it. */
 char *net_tls_wrong(const peer_options *o);
@@ -17,6 +18,9 @@ int net_tls_client_flags(void);
 
 /* Behind the handshake, before anything is sent: has the other side the key that was asked for, as --pin has it? Where none was (NULL), it has. */
 bool net_tls_pinned(const char *pin, struct lws *wsi);
+
+/* Who connects has shown a certificate that is trusted: its common name, and until when it is good (Unix time). False: he has not. */
+bool net_tls_member(struct lws *wsi, char *name, size_t bytes, int64_t *until_s);
 
 /* A connection that did not come about: why its certificate is not trusted; NULL: that is not the reason. A constant. */
 const char *net_tls_distrust(struct lws *wsi);

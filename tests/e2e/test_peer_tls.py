@@ -170,7 +170,7 @@ class Tls(Case):
                                (["--cert-file", self.path("none"), "--key-file", self.key], "none: No such file"),
                                (["--cert-file", self.key, "--key-file", self.key], "server.key: the certificate: "),
                                (["--cert-file", self.cert, "--key-file", self.cert], "server.pem: the key: "),
-                               (["--ca-file", self.cert], "--ca-file and --pin are for wss:// URLs")):
+                               (["--ca-file", self.cert], "--ca-file, --pin and --client-cert-file are for wss:// URLs")):
             status, _, err = self.run_peer("serve", self.a, "--listen", "127.0.0.1:0", *options)
             self.assertEqual((status, words in err), (2, True), err)
         for options, words in ((["--ca-file", self.key], "server.key: the certificates: "), (["--pin", "00"], "--pin 00 is not 64 hexadecimal digits"),
