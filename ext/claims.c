@@ -318,6 +318,22 @@ void sync_claims_lose(sync_claims *c, uint32_t at)
     }
 }
 
+void sync_claims_give_up(sync_claims *c, uint32_t at)
+{
+    c->list[at].left = false;
+    c->stack[c->depth++] = at;
+    while (c->depth) {
+        const sync_claim *gone = &c->list[c->stack[--c->depth]];
+        for (uint32_t e = gone->waiting; e; e = c->edges[e - 1].next_child) {
+            uint32_t child = c->edges[e - 1].child;
+            if (c->list[child].left) {
+                c->list[child].left = false;
+                c->stack[c->depth++] = child;
+            }
+        }
+    }
+}
+
 void sync_claims_ancestors(sync_claims *c, uint32_t at, uint32_t *list, uint32_t *count)
 {
     for (uint32_t i = 0; i < c->count; i++) {

@@ -84,6 +84,9 @@ void sync_claims_support(sync_claims *c);
 /* The same for those that win, when one of them does not any more. */
 void sync_claims_lose(sync_claims *c, uint32_t at);
 
+/* A row is not left any more, nor are those that rely on it. */
+void sync_claims_give_up(sync_claims *c, uint32_t at);
+
 /* Marks as staying, and no others, a claim and all that are left and that it relies on, at any depth. list: room for all claims. */
 void sync_claims_ancestors(sync_claims *c, uint32_t at, uint32_t *list, uint32_t *count);
 

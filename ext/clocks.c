@@ -308,9 +308,12 @@ static void build_hidden_temp(const sync_db *s, const sync_table *t, sqlite3_str
     where_key(t, sql);
 }
 
-static bool shows_genesis_gone(const sync_db *s, const sync_table *t, const sync_row *row)
+/* A row that this file deleted where it was shown; not one that it took away without its ever having had the number here. */
+static bool shows_genesis_gone(const sync_db *s, const sync_table *t, const sync_value *key,
+                               const sync_row *row)
 {
     bool ours = row->stamp.site == s->own_site || row->stamp.site == s->told_before_sid;
+    ours = ours && !(row->moved && row->birth == key->i);
     return sync_stamp_equal(row->born, sync_engine_genesis_born(t)) || (!sync_row_alive(row) && ours);
 }
 
@@ -334,7 +337,7 @@ int sync_clocks_genesis_gone(sync_db *s, sync_table *t, sync_place place, const 
             sync_fail(error, rc, "sync_hidden_%u: a clock is damaged", t->tid);
             break;
         }
-        *gone = shows_genesis_gone(s, t, &row);
+        *gone = shows_genesis_gone(s, t, key, &row);
         rc = SQLITE_DONE;
     }
     sqlite3_reset(stmt);

@@ -391,10 +391,11 @@ static int break_tie(contest *k)
     bool can = false;
     int rc = SYNC_OK;
     for (uint32_t i = 0; rc == SYNC_OK && !can && i < k->c->count; i++) {
-        sync_claim *one = &k->c->list[k->by_rank[i]];
-        if (one->left) {
+        if (k->c->list[k->by_rank[i]].left) {
             rc = try_with_ancestors(k, k->by_rank[i], &can);
-            one->left = can;
+            if (rc == SYNC_OK && !can) {
+                sync_claims_give_up(k->c, k->by_rank[i]);
+            }
         }
     }
     return rc == SYNC_OK && can ? settle_round(k, &can) : rc;

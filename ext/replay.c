@@ -318,6 +318,11 @@ static int replay_entry(sync_fold *f, sync_table *t, sync_entry *e, sync_entry *
     if (insert && alive) {   /* INSERT OR REPLACE over a live row keeps the incarnation */
         bool passed = false; /* then it is another row by now: sync_orphans_note sees it by the stamp */
         rc = t->meant ? sync_fold_meant_passed(f, t, e, row->stamp, &passed) : SYNC_OK;
+        if (t->identity == SYNC_BY_KEY && !row->stamp.written && t->lives >= row->cl) {
+            row->cl = sync_next_life(
+                t,
+                0); /* it was there before the tracking, or it is new, and was written to before this entry */
+        }
         row->stamp = passed ? row->stamp : stamp_of(f, e);
         row->origin = sync_stamp_is_none(row->origin) ? SYNC_STAMP_NONE : row->stamp;
         row->held = false;

@@ -148,6 +148,10 @@ int sync_verdict_drop(sync_merging *m, sync_table *t, const sync_value *key, syn
         end.born = row.born;
         end.stamp = sync_merging_stamp(m);
         sync_merged what = sync_row_merge(&m->s->sites, t->identity, &row, &end);
+        if (t->identity == SYNC_BY_ROW && !slot.shown && !row.moved) { /* see sync_clocks_genesis_gone */
+            row.moved = true;
+            row.birth = row.number = key->i;
+        }
         rc = what == SYNC_MERGE_NOMEM ? sync_fail_nomem(m->error) : sync_show(m, t, key, &row, &slot, what);
     }
     sync_row_free(&row);
