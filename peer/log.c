@@ -164,6 +164,15 @@ void peer_event(const char *name, const peer_field *fields)
     pthread_mutex_unlock(&state.mutex);
 }
 
+bool peer_log_flush(void)
+{
+    pthread_mutex_lock(&state.mutex);
+    write_out();
+    const bool good = !state.mute;
+    pthread_mutex_unlock(&state.mutex);
+    return good;
+}
+
 int peer_log_end(int code)
 {
     write_out();

@@ -1,4 +1,5 @@
 /* sync-peer: keeps SQLite files in step over websockets. */
+#include "commands.h"
 #include "log.h"
 #include "net.h"
 
@@ -6,6 +7,9 @@ int main(int argc, char **argv)
 {
     peer_options options;
     int code;
+    if (peer_command_is(argc, argv)) {
+        return peer_log_end(peer_command_run(argc, argv));
+    }
     if (peer_options_read(argc, argv, &options, &code)) {
         peer_log_init(options.json, options.quiet);
         code = peer_net_run(&options);
