@@ -8,6 +8,7 @@
 #include "options.h"
 #include "snapshot.h"
 #include "stop.h"
+#include "verify.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -44,6 +45,8 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"verify", 2, "two files, A and B", HAS(JSON) | HAS(QUIET) | HAS(LIMIT) | HAS(REPAIR), 0,
+     peer_verify_run},
     {"log", 1, "one FILE", HAS(TABLE) | HAS(SINCE) | HAS(FOLLOW), 0, peer_changelog_run},
     {"compact", 1, "one FILE", HAS(JSON) | HAS(QUIET) | HAS(AGE), 0, peer_compacting_run},
     {"snapshot", 2, "a FILE and the name of a NEW one", HAS(JSON) | HAS(QUIET), 0, peer_snapshot_run},
@@ -54,6 +57,9 @@ static const command commands[] = {
 static const char help[] =
     "On files, and then they end:\n"
     "\n"
+    "  sync-peer verify A B [--repair] [--limit N]\n"
+    "        compare two files row by row and clock by clock; --repair takes A as right where no clock "
+    "tells\n"
     "  sync-peer log FILE [--table T] [--since VERSION] [--follow]\n"
     "        print the changes of FILE as JSON, newest last; --follow: go on as they happen\n"
     "  sync-peer compact FILE [--age SECONDS]\n"

@@ -21,7 +21,7 @@ spine=(
 # peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and
 # what both sides use, which touches neither.
 network="net net_internal tls rooms serve admission request follow link session resolve backoff"
-workers="file changelog compacting snapshot
+workers="file verify verify_internal verify_tables verify_sums verify_walk verify_report verify_repair changelog compacting snapshot
     room room_internal incoming merging pace outgoing cloning founding database checkpoint failure seen watch"
 both="main options commands stop minting url config scratch json_check keys token log message exits peer_limits"
 
