@@ -97,11 +97,12 @@ static bool print_new(changelog *c)
     return good;
 }
 
-/* Waits for a write by somebody. inotify is a hint, which may come before the commit can be seen: then is asked again, at growing distances. */
+/* Waits for a write by somebody. inotify is a hint, which may come before the commit can be seen, and may have been read with that of the commit before: so
+** is asked again, at growing distances. */
 static bool wait_for_write(changelog *c, peer_watch *watch)
 {
     int64_t now = c->data_version;
-    int pause_ms = PEER_SLOW_POLL_MS;
+    int pause_ms = 1;
     bool good = true;
     while (good && !peer_stop_asked()) {
         good = peer_file_same(&c->file, &c->failure) &&
