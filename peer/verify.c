@@ -117,17 +117,27 @@ static bool read_both(verification *v, bool repairing)
 
 static bool repair(verification *v)
 {
-    int64_t touched = 0;
-    if (!peer_repair_do(v->repair, &v->files[PEER_A], &v->report, &touched, &v->failure)) {
+    const char *a = v->files[PEER_A].name, *b = v->files[PEER_B].name;
+    peer_repaired done;
+    if (!peer_repair_do(v->repair, &v->report, &done, &v->failure)) {
         return false;
     }
-    if (touched > 0) {
-        peer_notice("%s: %lld rows touched; let the files meet, and %s gets them as they are there",
-                    v->files[PEER_A].name, (long long)touched, v->files[PEER_B].name);
+    if (done.touched > 0) {
+        peer_notice("%lld rows touched in %s; let the files meet, and %s gets them as they are there",
+                    (long long)done.touched, a, b);
+    }
+    if (done.restored > 0) {
+        peer_notice("%lld rows put back into %s", (long long)done.restored, b);
+    }
+    if (done.refused > 0) {
+        peer_notice(
+            "%lld rows were not put back into %s: a constraint is in the way, of rows that are to go first "
+            "perhaps; let the files meet, and try again",
+            (long long)done.refused, b);
     }
     if (v->left > 0) {
         peer_notice(
-            "%lld rows were not touched: the files have changes for each other; let them meet, and then see",
+            "%lld rows were left alone: the files have changes for each other; let them meet, and then see",
             (long long)v->left);
     }
     return true;

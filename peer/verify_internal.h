@@ -22,6 +22,7 @@ typedef struct peer_pair {
     char **column[PEER_BOTH]; /* the others that both have, alike; in the order of A */
     char *differs;            /* in what the two declarations differ, for people; NULL: in nothing */
     bool comparable;          /* their keys are the same */
+    int64_t row_tid;          /* its number in B's sync_table, where its identity is `row`; else 0 */
 } peer_pair;
 
 typedef struct peer_pairs {
@@ -105,22 +106,29 @@ void peer_report_difference(const peer_report *r, const peer_difference *d);
 void peer_report_sum(const peer_report *r, const peer_pair *pair, const int64_t rows[PEER_BOTH],
                      const int64_t counts[PEER_KINDS]);
 
-/* A row that was touched in A: key as JSON. */
-void peer_report_touched(const peer_report *r, const char *table, const char *key, size_t bytes);
+/* A row that was touched in A and, if `restored`, put back into B: key as JSON. */
+void peer_report_repaired(const peer_report *r, const char *table, const char *key, size_t bytes,
+                          bool restored);
 
 /* ---- verify_repair: rows that differ without a clock that says so */
 
 typedef struct peer_repair peer_repair;
 
-/* Looks whether the files have nothing to give each other, in their read transactions. NULL, with a failure. */
+/* Looks whether the files have nothing to give each other, in their read transactions. Borrows `files`. NULL, with a failure. */
 peer_repair *peer_repair_new(const peer_file files[PEER_BOTH], peer_failure *f);
 void peer_repair_free(peer_repair *r); /* NULL is fine */
 
-/* Notes the row, if no exchange would settle it and nothing but a touch does. *left: it was not noted since the files have to meet first. */
+/* Notes the row, if no exchange would settle it. *left: it was not noted since the files have to meet first. */
 bool peer_repair_note(peer_repair *r, const peer_difference *d, bool *left, peer_failure *f);
 
-/* Touches what was noted, in A, all or nothing: after the read transactions have ended. *touched: how many rows. */
-bool peer_repair_do(peer_repair *r, const peer_file *a, const peer_report *report, int64_t *touched,
-                    peer_failure *f);
+/* Numbers of rows. */
+typedef struct peer_repaired {
+    int64_t touched;  /* in A */
+    int64_t restored; /* put back into B */
+    int64_t refused;  /* not put back: a constraint of B is in the way */
+} peer_repaired;
+
+/* Does what was noted, each file all or nothing, after the read transactions have ended, and says each row. */
+bool peer_repair_do(peer_repair *r, const peer_report *report, peer_repaired *done, peer_failure *f);
 
 #endif

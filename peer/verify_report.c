@@ -241,23 +241,24 @@ void peer_report_sum(const peer_report *r, const peer_pair *pair, const int64_t 
     put_line(r, &line);
 }
 
-void peer_report_touched(const peer_report *r, const char *table, const char *key, size_t bytes)
+void peer_report_repaired(const peer_report *r, const char *table, const char *key, size_t bytes,
+                          bool restored)
 {
     sync_buf line = {0};
     if (r->json) {
-        put_text(&line, "{\"event\":\"touched\",\"table\":");
+        put_text(&line, "{\"event\":\"repaired\",\"table\":");
         put_string(&line, table);
         put_text(&line, ",\"key\":");
+        sync_buf_put(&line, key, bytes);
+        put_text(&line, restored ? ",\"restored\":true}" : ",\"restored\":false}");
     } else {
         put_text(&line, table);
         put_text(&line, " ");
-    }
-    sync_buf_put(&line, key, bytes);
-    if (r->json) {
-        put_text(&line, "}");
-    } else {
+        sync_buf_put(&line, key, bytes);
         put_text(&line, ": touched in ");
         put_text(&line, r->files[PEER_A].name);
+        put_text(&line, restored ? ", put back into " : "");
+        put_text(&line, restored ? r->files[PEER_B].name : "");
     }
     put_line(r, &line);
 }

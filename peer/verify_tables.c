@@ -13,6 +13,7 @@ typedef struct column {
 typedef struct table {
     char *name;
     char *identity;
+    int64_t row_tid; /* where its identity is `row`: its number; else 0 */
     column *columns;
     size_t count;
     bool paired;
@@ -92,7 +93,12 @@ static bool read_tables(const peer_file *file, sync_arena *arena, tables *all, p
 {
     int64_t count = count_of(file, "sync_status", NULL, f);
     sqlite3_stmt *stmt =
-        count >= 0 ? peer_file_prepare(file, f, "SELECT tbl, identity FROM sync_status ORDER BY tbl") : NULL;
+        count >= 0
+            ? peer_file_prepare(
+                  file, f,
+                  "SELECT s.tbl, s.identity, iif(s.identity = 'row', t.tid, 0)"
+                  " FROM sync_status AS s LEFT JOIN main.sync_table AS t ON t.name = s.tbl ORDER BY tbl")
+            : NULL;
     *all = (tables){.list = stmt != NULL ? sync_arena_alloc(arena, (size_t)(count + 1) * sizeof *all->list)
                                          : NULL};
     bool good = all->list != NULL || no_memory(f);
@@ -100,7 +106,8 @@ static bool read_tables(const peer_file *file, sync_arena *arena, tables *all, p
     while (good && (int64_t)all->count < count && (rc = peer_file_step(file, stmt, f)) == SQLITE_ROW) {
         table *t = &all->list[all->count];
         *t = (table){.name = keep(arena, (const char *)sqlite3_column_text(stmt, 0)),
-                     .identity = keep(arena, (const char *)sqlite3_column_text(stmt, 1))};
+                     .identity = keep(arena, (const char *)sqlite3_column_text(stmt, 1)),
+                     .row_tid = sqlite3_column_int64(stmt, 2)};
         good = (t->name != NULL && t->identity != NULL) || no_memory(f);
         good = good && read_columns(file, arena, t, f);
         all->count += t->count > 0; /* else it was dropped: sync_status.note says so */
@@ -187,7 +194,7 @@ static bool match(table *a, table *b, const peer_file files[PEER_BOTH], sync_are
 {
     size_t most = (a->count > b->count ? a->count : b->count) + 1;
     sqlite3_str *text = sqlite3_str_new(NULL);
-    *p = (peer_pair){.table = {a->name, b->name}};
+    *p = (peer_pair){.table = {a->name, b->name}, .row_tid = b->row_tid};
     for (int side = 0; side < PEER_BOTH; side++) {
         p->key[side] = sync_arena_alloc(arena, most * sizeof *p->key[side]);
         p->column[side] = sync_arena_alloc(arena, most * sizeof *p->column[side]);

@@ -260,18 +260,22 @@ class Compare(Pair):
 class Repair(Pair):
     def behind(self):
         self.make(T + N + "INSERT INTO t VALUES('changed', 1, 2), ('gone', 1, 2), ('stays', 1, 2); INSERT INTO n(v) VALUES('changed'), ('gone'), ('stays')")
+        plain(self.a, "INSERT INTO t VALUES('lost', x'00ff', 1.0); UPDATE n SET v = 'lost' WHERE id = 3")
         self.meet()
-        plain(self.b, BEHIND + "UPDATE t SET v = 'behind' WHERE id = 'changed'; DELETE FROM t WHERE id = 'gone'; INSERT INTO t VALUES('came', 1, 2);"
-                               "UPDATE n SET v = 'behind' WHERE id = 1; DELETE FROM n WHERE id = 2; INSERT INTO n VALUES(77, 'came');")
+        plain(self.b, BEHIND + "UPDATE t SET v = 'behind' WHERE id = 'changed'; DELETE FROM t WHERE id IN ('gone', 'lost'); INSERT INTO t VALUES('came', 1, 2);"
+                               "UPDATE n SET v = 'behind' WHERE id = 1; DELETE FROM n WHERE id IN (2, 3); INSERT INTO n VALUES(77, 'came');")
         self.meet()
 
     def test_the_first_file_is_right(self):
         self.behind()
-        before, other = synctest.dump(self.a, ["t", "n"]), synctest.dump(self.b)
+        before, version = synctest.dump(self.a, ["t", "n"]), plain(self.b, "SELECT max(seq) FROM sync_journal")
         lines = self.verify(14, "--repair")
-        self.assertEqual([line for line in lines if "touched" in line], [f"{row}: touched in a.db" for row in ("n [1]", "n [2]", "n [77]", 't ["came"]', 't ["changed"]', 't ["gone"]')])
-        self.assertIn("6 rows touched; let the files meet", self.said)
-        self.assertEqual(other, synctest.dump(self.b))
+        self.assertEqual([line for line in lines if "touched in" in line],
+                         ["n [1]: touched in a.db", "n [2]: touched in a.db", "n [3]: touched in a.db, put back into b.db", "n [77]: touched in a.db", 't ["came"]: touched in a.db',
+                          't ["changed"]: touched in a.db', 't ["gone"]: touched in a.db, put back into b.db', 't ["lost"]: touched in a.db, put back into b.db'])
+        self.assertIn("8 rows touched in ", self.said)
+        self.assertIn("3 rows put back into ", self.said)
+        self.assertEqual(version, plain(self.b, "SELECT max(seq) FROM sync_journal"))
         self.meet()
         self.verify(0)
         for path in (self.a, self.b):
@@ -297,9 +301,9 @@ class Repair(Pair):
     def test_what_an_exchange_would_settle_is_left(self):
         self.behind()
         plain(self.b, "INSERT INTO t VALUES('new', 1, 2)")
-        touched = [event["key"] for event in self.events(14, "--repair") if event["event"] == "touched"]
+        touched = [event["key"] for event in self.events(14, "--repair") if event["event"] == "repaired"]
         self.assertEqual(touched, [[1], ["changed"]])  # where both files have the same clocks
-        self.assertIn("5 rows were not touched: the files have changes for each other", self.said)
+        self.assertIn("7 rows were left alone: the files have changes for each other", self.said)
         self.meet()
         self.assertIn(("t", '["came"]'), self.differences())
         self.assertNotIn(("t", '["new"]'), self.differences())
@@ -316,6 +320,30 @@ class Repair(Pair):
         self.meet()
         self.verify(0)
         self.assertEqual(ask(self.b, "SELECT sum(v) FROM k"), 2)
+
+    def test_a_constraint_in_the_way(self):
+        """Of a row that has to go first."""
+        self.make("CREATE TABLE t(id TEXT PRIMARY KEY, v UNIQUE); INSERT INTO t VALUES('x', 0)")
+        plain(self.a, "INSERT INTO t VALUES('k', 1)")
+        self.meet()
+        plain(self.b, BEHIND + "UPDATE t SET id = 'other' WHERE id = 'k'")
+        self.assertEqual(self.verify(14, "--repair")[-2:], ['t ["k"]: touched in a.db', 't ["other"]: touched in a.db'])
+        self.assertIn("1 rows were not put back into ", self.said)
+        self.assertNotIn("1 rows put back", self.said)
+        self.meet()
+        self.assertEqual(self.verify(14, "--repair")[-1], 't ["k"]: touched in a.db, put back into b.db')
+        self.meet()
+        self.verify(0)
+        self.assertEqual(plain(self.b, "SELECT * FROM t ORDER BY id"), "k|1\nx|0")
+
+    def test_no_trigger_fires_where_a_row_is_put_back(self):
+        self.make(T + "CREATE TABLE fired(id INTEGER PRIMARY KEY); CREATE TRIGGER mine AFTER INSERT ON t BEGIN INSERT INTO fired VALUES(NULL); END;")
+        plain(self.a, "INSERT INTO t VALUES('k', 1, 2)")
+        self.meet()
+        fired = ask(self.b, "SELECT count(*) FROM fired")
+        plain(self.b, BEHIND + "DELETE FROM t")
+        self.verify(14, "--repair")
+        self.assertEqual((ask(self.b, "SELECT count(*) FROM t"), ask(self.b, "SELECT count(*) FROM fired")), (1, fired))
 
     def test_nothing_to_do(self):
         self.make(T + "INSERT INTO t VALUES('k', 1, 2)")
