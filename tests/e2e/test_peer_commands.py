@@ -205,7 +205,7 @@ class Log(Files):
                 self.make(f"PRAGMA journal_mode = {mode}; " + T + N + "INSERT INTO t VALUES('k', 1)")
                 process, lines = self.follow("--table", "t")
                 eventually(lambda n=lines: len(n) == 2, "what was there")
-                for i in range(1, 4):
+                for i in range(1, 9):
                     synctest.patiently(self.db, f"INSERT INTO n(v) VALUES(1); INSERT INTO t VALUES({i}, {i})")
                     eventually(lambda i=i, n=lines: len(n) == 2 + 2 * i, lambda n=lines: n, seconds=4)  # the slow poll would take longer
                 synctest.patiently(self.db, "UPDATE t SET v = 'last' WHERE id = 'k'")

@@ -212,8 +212,8 @@ class Compare(Pair):
         self.assertNotEqual(self.call(self.a, "SELECT sync_site()"), self.call(self.path("c.db"), "SELECT sync_site()"))
 
     def test_one_moment_of_a_file_that_is_written(self):
-        """Both rows are always written together: none is ever seen without the other."""
-        self.make("PRAGMA journal_mode = WAL; " + T + "INSERT INTO t VALUES('x', 0, 0), ('y', 0, 0)")
+        """Rows of two tables are always written together: none is ever seen without the other."""
+        self.make("PRAGMA journal_mode = WAL; " + T + N + "INSERT INTO t VALUES('x', 0, 0); INSERT INTO n VALUES(1, 0)")
         self.meet()
         stop = threading.Event()
 
@@ -223,8 +223,8 @@ class Compare(Pair):
             while not stop.is_set():
                 n += 1
                 db.execute("BEGIN")
-                db.execute("UPDATE t SET v = ? WHERE id = 'x'", (n,))
-                db.execute("UPDATE t SET v = ? WHERE id = 'y'", (n,))
+                db.execute("UPDATE t SET v = ?", (n,))
+                db.execute("UPDATE n SET v = ?", (n,))
                 db.execute("COMMIT")
             db.close()
         writer = threading.Thread(target=write)
@@ -233,8 +233,7 @@ class Compare(Pair):
             synctest.eventually(lambda: ask(self.a, "SELECT v > 0 FROM t"), "a first write")
             for _ in range(10):
                 found = self.differences()
-                values = [found["t", key]["columns"][0]["a"] for key in ('["x"]', '["y"]')]
-                self.assertEqual(values[0], values[1])
+                self.assertEqual(found["t", '["x"]']["columns"][0]["a"], found["n", "[1]"]["columns"][0]["a"])
         finally:
             stop.set()
             writer.join()
@@ -344,6 +343,23 @@ class Repair(Pair):
         plain(self.b, BEHIND + "DELETE FROM t")
         self.verify(14, "--repair")
         self.assertEqual((ask(self.b, "SELECT count(*) FROM t"), ask(self.b, "SELECT count(*) FROM fired")), (1, fired))
+
+    def test_a_file_that_is_written_meanwhile(self):
+        """What a program deletes in the meantime does not come back."""
+        self.behind()
+        db = connect(self.b, ext=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("DELETE FROM t WHERE id = 'stays'")
+        process = subprocess.Popen([str(synctest.PEER), "verify", "--repair", str(self.a), str(self.b)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=synctest.PEER_ENV)
+        while not process.stdout.readline().startswith(b"t: "):
+            self.assertIsNone(process.poll())
+        db.execute("COMMIT")
+        db.close()
+        _, err = process.communicate(timeout=synctest.SECONDS_MAX)
+        self.assertEqual(process.returncode, 6, err)
+        self.assertIn(b"b.db was written to meanwhile; try again", err)
+        self.assertEqual(ask(self.b, "SELECT count(*) FROM t WHERE id IN ('gone', 'lost', 'stays')"), 0)
 
     def test_nothing_to_do(self):
         self.make(T + "INSERT INTO t VALUES('k', 1, 2)")
