@@ -321,10 +321,10 @@ class Snapshot(Files):
         plain(self.copy, "INSERT INTO n(v) VALUES('in the copy')")
         plain(self.db, "INSERT INTO n(v) VALUES('in the file')")
         server = self.serve(self.db)
-        status, _, err = self.run_peer("sync", self.copy, server.url, "--once")
-        self.assertEqual(status, 0, err)
-        self.assertEqual(ask(self.db, "SELECT group_concat(v, ',') FROM (SELECT v FROM n ORDER BY v)"), "in the copy,in the file,one,two")
-        self.does("verify", self.db, self.copy)
+        self.sync(self.copy, server.url)
+        eventually(lambda: self.run_peer("verify", self.db, self.copy)[0] == 0, lambda: self.run_peer("verify", self.db, self.copy))
+        for path in (self.db, self.copy):
+            self.assertEqual(ask(path, "SELECT group_concat(v, ',') FROM (SELECT v FROM n ORDER BY v)"), "in the copy,in the file,one,two")
 
     def test_while_it_is_written(self):
         """One moment of the file, whole, with nothing left to be folded."""
