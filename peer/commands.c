@@ -107,11 +107,6 @@ static bool has(int argc, char **argv, const char *text)
     return false;
 }
 
-bool peer_command_is(int argc, char **argv)
-{
-    return argc > 1 && find(argv[1]) != NULL;
-}
-
 /* The option that argv[*at] is, with its value, which may be the argument behind it. An exit code. */
 static int take_word(const command *c, char **argv, int *at, peer_words *w)
 {
@@ -174,20 +169,24 @@ static int take_words(const command *c, int argc, char **argv, peer_words *w)
     return PEER_EXIT_OK;
 }
 
-int peer_command_run(int argc, char **argv)
+bool peer_command_run(int argc, char **argv, int *code)
 {
-    const command *c = find(argv[1]);
+    const command *c = argc > 1 ? find(argv[1]) : NULL;
     peer_words w = {{NULL}, {NULL}, {0}};
+    if (c == NULL) {
+        return false;
+    }
+    *code = PEER_EXIT_OK;
     if (has(argc, argv, "--help") || has(argc, argv, "-h") || has(argc, argv, "--version")) {
         peer_options_tell(!has(argc, argv, "--version"));
-        return PEER_EXIT_OK;
+        return true;
     }
     peer_log_init((c->takes & HAS(JSON)) != 0 && has(argc, argv, "--json"), false);
-    int code = take_words(c, argc, argv, &w);
-    if (code != PEER_EXIT_OK) {
-        return code;
+    *code = take_words(c, argc, argv, &w);
+    if (*code == PEER_EXIT_OK) {
+        peer_log_init(w.value[PEER_WORD_JSON] != NULL, w.value[PEER_WORD_QUIET] != NULL);
+        peer_stop_begin();
+        *code = c->run(&w);
     }
-    peer_log_init(w.value[PEER_WORD_JSON] != NULL, w.value[PEER_WORD_QUIET] != NULL);
-    peer_stop_begin();
-    return c->run(&w);
+    return true;
 }

@@ -34,11 +34,9 @@ typedef struct peer_words {
     int64_t number[PEER_WORD_COUNT];    /* of those that take one, which is not negative */
 } peer_words;
 
-/* Is argv[1] one of these commands? */
-bool peer_command_is(int argc, char **argv);
-
-/* Reads the rest of the command line and does it. The exit code; what had to be said has been said. */
-int peer_command_run(int argc, char **argv);
+/* Reads the command line and does what it says, if argv[1] is one of these commands; else false, and *code is not set. *code: the exit code; what had to be
+** said has been said. The main thread. */
+bool peer_command_run(int argc, char **argv, int *code);
 
 /* The part of --help that is about them. Lines, each with its end. */
 const char *peer_command_help(void);

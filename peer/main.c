@@ -7,8 +7,8 @@ int main(int argc, char **argv)
 {
     peer_options options;
     int code;
-    if (peer_command_is(argc, argv)) {
-        return peer_log_end(peer_command_run(argc, argv));
+    if (peer_command_run(argc, argv, &code)) {
+        return peer_log_end(code);
     }
     if (peer_options_read(argc, argv, &options, &code)) {
         peer_log_init(options.json, options.quiet);
