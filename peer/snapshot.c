@@ -129,22 +129,27 @@ static bool give_name(const char *unfinished, const char *name, peer_failure *f)
     return good;
 }
 
+/* Who may read it, as before; it is written until then. */
+static bool give_mode(const peer_file *from, const char *unfinished, const char *name, peer_failure *f)
+{
+    struct stat st;
+    return (stat(from->path, &st) == 0 && chmod(unfinished, st.st_mode & 0777) == 0) ||
+           fail_by(f, name, "made", errno);
+}
+
 static bool make(const peer_file *from, const char *name, peer_failure *f)
 {
     char *unfinished = peer_format("%s.XXXXXX", name); /* of this process alone: two may make the same file */
-    struct stat st;
     int fd = mkostemp(unfinished, O_CLOEXEC);
     if (fd < 0) {
         fail_by(f, name, "made", errno);
         free(unfinished);
         return false;
     }
-    bool good =
-        stat(from->path, &st) == 0 && fchmod(fd, st.st_mode & 0777) == 0; /* who may read it, as before */
-    good = good || fail_by(f, name, "made", errno);
     close(fd);
-    good = good && begin_folded(from, f) && copy(from, unfinished, name, f) &&
-           write_out(unfinished, O_RDWR, name, f) && give_name(unfinished, name, f);
+    bool good = begin_folded(from, f) && copy(from, unfinished, name, f) &&
+                write_out(unfinished, O_RDWR, name, f) && give_mode(from, unfinished, name, f) &&
+                give_name(unfinished, name, f);
     unlink(unfinished);
     free(unfinished);
     return good;

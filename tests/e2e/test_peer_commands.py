@@ -306,6 +306,23 @@ class Snapshot(Files):
         self.assertNotEqual(self.call(self.db, "SELECT sync_site()"), self.call(self.copy, "SELECT sync_site()"))
         self.does("verify", self.db, self.copy)
 
+    def test_a_file_that_may_only_be_read(self):
+        """By somebody who may write nothing but the folder of the copy."""
+        self.make(T + "INSERT INTO t VALUES('k', 1)")
+        self.db.chmod(0o444)
+        self.dir.chmod(0o777)
+        for folder in Path(synctest.PEER).resolve().parents:
+            if not folder.stat().st_mode & 0o001:
+                self.skipTest(f"another user cannot reach the peer below {folder}")
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        for words in (["snapshot", self.db, self.copy], ["log", self.db], ["verify", self.db, self.copy]):
+            done = subprocess.run([str(synctest.PEER), *map(str, words)], capture_output=True, env=synctest.PEER_ENV, check=False, **user)
+            if words[0] == "verify":  # the copy is to take an id of its own first
+                self.assertEqual(done.returncode, 5, done.stderr)
+            else:
+                self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.copy.stat().st_mode & 0o777, 0o444)
+
     def test_json(self):
         self.make(T)
         events = [json.loads(line) for line in self.does("snapshot", "--json", self.db, self.copy).splitlines()]
