@@ -27,15 +27,16 @@ static int on_busy(void *context, int count)
     return 1;
 }
 
-static int open_connection(peer_database *d, sqlite3 **db, char **error)
+int peer_connection_open(const char *path, int (*busy)(void *, int), void *context, sqlite3 **db,
+                         char **error)
 {
     *error = NULL;
-    int rc = sqlite3_open_v2(d->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK) {
         return rc;
     }
     sqlite3_extended_result_codes(*db, 0);
-    sqlite3_busy_handler(*db, on_busy, d);
+    sqlite3_busy_handler(*db, busy, context);
     sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(*db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     rc = sqlite3_syncext_init(*db, error, NULL);
@@ -128,7 +129,7 @@ static bool prepare_questions(peer_database *d, peer_failure *f)
 static bool open_main(peer_database *d, peer_failure *f)
 {
     char *error = NULL;
-    int rc = open_connection(d, &d->db, &error);
+    int rc = peer_connection_open(d->path, on_busy, d, &d->db, &error);
     bool good = rc == SQLITE_OK;
     if (!good && error != NULL) {
         peer_fail(f, peer_exit_of(rc), "%s: %s", d->path, error);
@@ -241,52 +242,6 @@ void peer_database_close(peer_database *d)
     *d = (peer_database){0};
 }
 
-/* Has any table of the file been adopted? */
-static bool is_tracked(peer_database *d)
-{
-    char count[16];
-    return query_text(d->db,
-                      "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'sync_meta'",
-                      count, sizeof count) == SQLITE_OK &&
-           strcmp(count, "0") != 0;
-}
-
-/* Does a tracked file lack tables of its metadata? */
-static bool lacks_metadata(peer_database *d)
-{
-    char count[16];
-    return is_tracked(d) &&
-           (query_text(d->db,
-                       "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name IN"
-                       " ('sync_meta', 'sync_site', 'sync_table', 'sync_column', 'sync_journal')",
-                       count, sizeof count) != SQLITE_OK ||
-            strcmp(count, "5") != 0);
-}
-
-/* One of the engine's SQL functions failed on a connection. SQL errors carry no code of sync_ext.h, nor that of damage: the C interface is
-** asked. */
-static bool fail_engine(peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
-{
-    if ((rc & 0xff) != SQLITE_ERROR) { /* db may be a reader: its words, not those of the main connection */
-        return peer_connection_fail(d, db, f, what, rc);
-    }
-    char *text = peer_strdup(sqlite3_errmsg(db));
-    int why = sync_failed_with(db);
-    int code = (why & 0xff) == SQLITE_CORRUPT || lacks_metadata(d) ? PEER_EXIT_NOTADB
-               : why == SYNC_EXT_FORMAT                            ? PEER_EXIT_VERSION
-                                                                   : PEER_EXIT_SCHEMA;
-    if (code == PEER_EXIT_NOTADB) {
-        peer_fail(f, code,
-                  "%s is damaged (%s); PRAGMA integrity_check says whether it is the file, or what sync_ext "
-                  "keeps in it",
-                  d->path, text);
-    } else {
-        peer_fail(f, code, "%s: %s", d->path, text);
-    }
-    free(text);
-    return false;
-}
-
 /* Runs a query that calls one of the engine's functions, with an optional text argument. */
 static bool call(peer_database *d, const char *sql, const char *argument, peer_failure *f)
 {
@@ -300,7 +255,7 @@ static bool call(peer_database *d, const char *sql, const char *argument, peer_f
         rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
     }
     if (rc != SQLITE_OK) {
-        fail_engine(d, d->db, f, "cannot be tracked", rc);
+        peer_engine_fail(d, d->db, f, "cannot be tracked", rc);
     }
     sqlite3_finalize(stmt);
     return rc == SQLITE_OK;
@@ -357,13 +312,13 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
     default:
         break;
     }
-    if (is_tracked(d)) {
+    if (peer_connection_tracks(d->db)) {
         return true;
     }
     if (!track_all(d, f)) {
         return false;
     }
-    if (is_tracked(d)) {
+    if (peer_connection_tracks(d->db)) {
         peer_notice("%s tracked nothing; now it tracks all its tables with a key", d->path);
         name_keyless(d);
     }
@@ -373,7 +328,7 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
 /* A file that keeps nothing in step: who offers it may make tables later, who asks to have it kept in step has asked for nothing. */
 static bool check_tracked(peer_database *d, const peer_options *o, peer_failure *f)
 {
-    if (is_tracked(d) || o->command == PEER_CLONE) {
+    if (peer_connection_tracks(d->db) || o->command == PEER_CLONE) {
         return true;
     }
     const char *why = o->track == PEER_TRACK_NONE ? "tracks no table" : "has no table with a primary key";
@@ -399,7 +354,7 @@ static bool open_known(peer_database *d, const peer_options *o, peer_track track
 {
     /* sync_site(): metadata of a newer version is refused before anything is changed */
     if (!open_main(d, f) || !check_writable(d, f) ||
-        (is_tracked(d) && !call(d, "SELECT sync_site()", NULL, f)) ||
+        (peer_connection_tracks(d->db) && !call(d, "SELECT sync_site()", NULL, f)) ||
         !peer_database_track(d, track, o->track_list, f) || !check_tracked(d, o, f) ||
         !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {
         return false;
@@ -455,7 +410,7 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
 ** without: there a statement's journal would be allocated in small pieces.) */
 static int open_reader(peer_database *d, peer_reader *r, char **error)
 {
-    int rc = open_connection(d, &r->db, error);
+    int rc = peer_connection_open(d->path, on_busy, d, &r->db, error);
     rc = rc == SQLITE_OK ? sqlite3_exec(r->db, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) : rc;
     return rc == SQLITE_OK ? sqlite3_prepare_v3(r->db, "SELECT sync_seen()", -1, SQLITE_PREPARE_PERSISTENT,
                                                 &r->seen, NULL)
@@ -517,7 +472,7 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
 {
     sqlite3_stmt *stmt = NULL;
     memset(site, 0, 16);
-    if (!is_tracked(d)) {
+    if (!peer_connection_tracks(d->db)) {
         return true;
     }
     int rc = sqlite3_prepare_v2(d->db, "SELECT sync_site()", -1, &stmt, NULL);
@@ -527,7 +482,7 @@ bool peer_database_site(peer_database *d, uint8_t site[16], peer_failure *f)
         }
         rc = SQLITE_OK;
     }
-    bool good = rc == SQLITE_OK || fail_engine(d, d->db, f, "sync_site", rc);
+    bool good = rc == SQLITE_OK || peer_engine_fail(d, d->db, f, "sync_site", rc);
     sqlite3_finalize(stmt);
     return good;
 }
@@ -549,7 +504,7 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
 {
     *seen = NULL;
     *bytes = 0;
-    if (!is_tracked(d)) {
+    if (!peer_connection_tracks(d->db)) {
         return true;
     }
     peer_reader *r = take_reader(d, PEER_READERS_MAX + 1, f);
@@ -566,7 +521,7 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
         }
         rc = size > 0 && *seen == NULL ? SQLITE_NOMEM : SQLITE_OK;
     }
-    bool good = rc == SQLITE_OK || fail_engine(d, r->db, f, "sync_seen", rc);
+    bool good = rc == SQLITE_OK || peer_engine_fail(d, r->db, f, "sync_seen", rc);
     sqlite3_reset(r->seen);
     peer_database_return(r);
     return good;

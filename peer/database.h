@@ -93,6 +93,18 @@ bool peer_database_fail(const peer_database *d, peer_failure *f, const char *wha
 /* The same of any connection to the file; NULL: there is none. */
 bool peer_connection_fail(const peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc);
 
+/* The same where it called one of the engine's functions or tables. SQL errors carry no code of sync_ext.h, nor that of damage: the C
+** interface is asked. `db` may be another connection than that of `d`, of which nothing but the path is used. */
+bool peer_engine_fail(const peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc);
+
+/* Opens a connection to a file that exists, hardened, with the engine in it. `busy` and `context`: its busy handler. A SQLite code; *db is to be
+** closed in any case; *error, where that knows more than *db, is sqlite3_malloc'd. */
+int peer_connection_open(const char *path, int (*busy)(void *, int), void *context, sqlite3 **db,
+                         char **error);
+
+/* Has any table of the file been adopted? An error counts as no. */
+bool peer_connection_tracks(sqlite3 *db);
+
 /* The exit code that a SQLite result (or one of sync_ext.h) deserves. */
 int peer_exit_of(int rc);
 

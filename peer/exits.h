@@ -17,7 +17,8 @@ typedef enum peer_exit {
     PEER_EXIT_VERSION = 10,  /* a protocol, a changeset or a file from a newer version */
     PEER_EXIT_SCHEMA = 11,   /* a table's key or identity differs, or cannot be tracked */
     PEER_EXIT_REPLACED = 12, /* the file was replaced or deleted under the running peer */
-    PEER_EXIT_STOPPED = 13   /* clone, --once: a signal came before both sides held the same */
+    PEER_EXIT_STOPPED = 13,  /* a signal came before it was done: clone, --once, what works on files */
+    PEER_EXIT_DIFFER = 14    /* verify: the files differ */
 } peer_exit;
 
 #endif

@@ -1,11 +1,13 @@
 /* What went wrong with a file, as exit codes and words. */
 #include "database.h"
 #include "log.h"
+#include "message.h"
 #include "sync_ext.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool peer_fail(peer_failure *f, int code, const char *format, ...)
@@ -90,6 +92,53 @@ static bool fail_by_system(const char *path, sqlite3 *db, peer_failure *f, int r
     default:
         return false;
     }
+}
+
+/* Has the file all of these tables? An error counts as no. */
+static bool has_tables(sqlite3 *db, const char *list, int count)
+{
+    sqlite3_stmt *stmt = NULL;
+    char *sql = sqlite3_mprintf(
+        "SELECT count(*) = %d FROM main.sqlite_schema WHERE type = 'table' AND name IN (%s)", count, list);
+    bool all = sql != NULL && sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+               sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0) == 1;
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+    return all;
+}
+
+bool peer_connection_tracks(sqlite3 *db)
+{
+    return has_tables(db, "'sync_meta'", 1);
+}
+
+/* Does a tracked file lack tables of its metadata? */
+static bool lacks_metadata(sqlite3 *db)
+{
+    return peer_connection_tracks(db) &&
+           !has_tables(db, "'sync_meta', 'sync_site', 'sync_table', 'sync_column', 'sync_journal'", 5);
+}
+
+bool peer_engine_fail(const peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
+{
+    if ((rc & 0xff) != SQLITE_ERROR) {
+        return peer_connection_fail(d, db, f, what, rc);
+    }
+    char *text = peer_strdup(sqlite3_errmsg(db));
+    int why = sync_failed_with(db);
+    int code = (why & 0xff) == SQLITE_CORRUPT || lacks_metadata(db) ? PEER_EXIT_NOTADB
+               : why == SYNC_EXT_FORMAT                             ? PEER_EXIT_VERSION
+                                                                    : PEER_EXIT_SCHEMA;
+    if (code == PEER_EXIT_NOTADB) {
+        peer_fail(f, code,
+                  "%s is damaged (%s); PRAGMA integrity_check says whether it is the file, or what sync_ext "
+                  "keeps in it",
+                  d->path, text);
+    } else {
+        peer_fail(f, code, "%s: %s", d->path, text);
+    }
+    free(text);
+    return false;
 }
 
 bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc)

@@ -287,6 +287,47 @@ bool peer_keys_read(peer_keys *keys, peer_algorithm algorithm, const char *path,
     return good;
 }
 
+/* A private key as PEM is kept as it was written. */
+static bool read_private(peer_keys *keys, const char *path, const char *text, size_t bytes, char **why)
+{
+    static char none[] = "";
+    BIO *memory = BIO_new_mem_buf(text, (int)bytes);
+    EVP_PKEY *key = memory != NULL ? PEM_read_bio_PrivateKey(memory, NULL, NULL, none) : NULL;
+    const char *wrong = "is no private key (PEM) without a passphrase, which signing takes";
+    if (key != NULL) {
+        keys->algorithm = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA ? PEER_RS256 : PEER_ES256;
+        wrong = unfit(key, keys->algorithm);
+    }
+    if (wrong == NULL) {
+        char *copy = peer_new(bytes + 1);
+        memcpy(copy, text, bytes);
+        keep(keys, NULL, copy, bytes);
+    } else {
+        *why = key != NULL ? peer_format("%s: the key %s", path, wrong) : peer_format("%s %s", path, wrong);
+    }
+    EVP_PKEY_free(key);
+    BIO_free(memory);
+    return wrong == NULL;
+}
+
+bool peer_keys_read_signing(peer_keys *keys, const char *path, char **why)
+{
+    size_t bytes = 0;
+    *keys = (peer_keys){.algorithm = PEER_HS256};
+    char *text = read_file(path, &bytes, why);
+    if (text == NULL) {
+        return false;
+    }
+    bool good = strstr(text, "-----BEGIN ") != NULL ? read_private(keys, path, text, bytes, why)
+                                                    : read_secret(keys, path, text, bytes, why);
+    OPENSSL_cleanse(text, bytes);
+    free(text);
+    if (!good) {
+        peer_keys_free(keys);
+    }
+    return good;
+}
+
 void peer_keys_free(peer_keys *keys)
 {
     for (size_t i = 0; i < keys->count; i++) {

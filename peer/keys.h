@@ -28,6 +28,11 @@ unsigned char *peer_base64url(const char *text, size_t length, size_t *bytes);
 /* Reads a file: for HS256 the secret, without a line end behind it, of at least 32 bytes; else PEM, or JWKS, of which keys of other kinds and uses are passed over.
 ** False: *why, which the caller frees, says what is wrong, without a word of the key, and nothing is kept. */
 bool peer_keys_read(peer_keys *keys, peer_algorithm algorithm, const char *path, char **why);
+
+/* Reads the one key that tokens are to be signed with: a private key as PEM without a passphrase (RSA: RS256, on P-256: ES256), else the file is a secret
+** (HS256), as above. keys->algorithm says which. False: as above. */
+bool peer_keys_read_signing(peer_keys *keys, const char *path, char **why);
+
 void peer_keys_free(peer_keys *keys);
 
 #endif

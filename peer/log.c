@@ -190,6 +190,15 @@ void peer_log_settle(void)
     pthread_mutex_unlock(&state.mutex);
 }
 
+bool peer_log_flush(void)
+{
+    pthread_mutex_lock(&state.mutex);
+    write_out();
+    const bool good = !state.mute;
+    pthread_mutex_unlock(&state.mutex);
+    return good;
+}
+
 int peer_log_end(int code)
 {
     pthread_mutex_lock(&state.mutex); /* a thread that looks up a name may still be there */

@@ -35,6 +35,9 @@ void peer_error(int code, const char *format, ...) __attribute__((format(printf,
 /* What to do about an errno, to be put behind its words; "" where nothing special is known. */
 const char *peer_remedy(int error);
 
+/* Writes out what is in stdout's buffer, for who prints there himself. False: it cannot be written, which is said once. */
+bool peer_log_flush(void);
+
 /* Says what was left out, and writes out what is left for stdout. The exit code of a process that would end with `code`: another one where that was 0 and stdout
 ** could not be written. */
 int peer_log_end(int code);

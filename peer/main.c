@@ -1,4 +1,5 @@
 /* sync-peer: keeps SQLite files in step over websockets. */
+#include "commands.h"
 #include "config.h"
 #include "log.h"
 #include "net.h"
@@ -7,6 +8,9 @@ int main(int argc, char **argv)
 {
     peer_options options;
     int code;
+    if (peer_command_run(argc, argv, &code)) {
+        return peer_log_end(code);
+    }
     if (peer_options_read(argc, argv, &options, &code)) {
         peer_log_init(options.json, options.quiet);
         if (options.config != NULL && options.config->log.given) {

@@ -1,6 +1,7 @@
 /* The command line. */
 #include "options.h"
 
+#include "commands.h"
 #include "config.h"
 #include "frame.h"
 #include "log.h"
@@ -61,7 +62,7 @@ static const struct option known[] = {{"listen", required_argument, NULL, OPTION
                                       {"version", no_argument, NULL, OPTION_VERSION},
                                       {NULL, 0, NULL, 0}};
 
-static const char help[] =
+static const char help_before[] =
     "sync-peer keeps SQLite files in step with each other.\n"
     "\n"
     "  sync-peer serve FILE [--listen HOST[:PORT]] [--room NAME] [--follow URL]... [--track WHAT]\n"
@@ -74,7 +75,9 @@ static const char help[] =
     "        keep FILE in step with the rooms at URL, both ways, until stopped\n"
     "  sync-peer clone URL FILE\n"
     "        make FILE: the schema of the room's tracked tables, their rows, an identity of its own\n"
-    "\n"
+    "\n";
+
+static const char help_behind[] =
     "URL is ws://HOST[:PORT]/ROOM, or wss:// with TLS.\n"
     "\n"
     "  --track all|none|T1,T2  adopt these tables first (default: all, if FILE tracks none yet);\n"
@@ -102,7 +105,8 @@ static const char help[] =
     "   6 another program keeps the file locked      7 the disk is full\n"
     "   8 not reachable, or the address is taken     9 refused by the other side\n"
     "  10 written or spoken by a newer version      11 a table does not fit\n"
-    "  12 the file was replaced, deleted, emptied   13 clone, --once: stopped before it was done\n";
+    "  12 the file was replaced, deleted, emptied   13 stopped before it was done (clone, --once, on files)\n"
+    "  14 verify: the files differ\n";
 
 static bool usage(int *code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool usage(int *code, const char *format, ...)
@@ -115,6 +119,17 @@ static bool usage(int *code, const char *format, ...)
     peer_error(PEER_EXIT_USAGE, "%s; see sync-peer --help", text);
     *code = PEER_EXIT_USAGE;
     return false;
+}
+
+void peer_options_tell(bool help)
+{
+    if (!help) {
+        puts("sync-peer " SYNC_PROGRAM_VERSION);
+        return;
+    }
+    fputs(help_before, stdout);
+    fputs(peer_command_help(), stdout);
+    fputs(help_behind, stdout);
 }
 
 void peer_options_free(peer_options *o)
@@ -397,11 +412,11 @@ static bool take_option(peer_options *o, int option, int *code)
         return true;
     case 'h':
     case OPTION_HELP:
-        fputs(help, stdout);
+        peer_options_tell(true);
         *code = PEER_EXIT_OK;
         return false;
     default: /* OPTION_VERSION */
-        puts("sync-peer " SYNC_PROGRAM_VERSION);
+        peer_options_tell(false);
         *code = PEER_EXIT_OK;
         return false;
     }
@@ -497,7 +512,7 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     peer_log_init(o->json, false);
     o->json = false;
     if (argc < 2) {
-        return usage(code, "what to do is missing (serve, sync, clone or check-config)");
+        return usage(code, "what to do is missing (serve, sync, clone or another command)");
     }
     int first = 1;
     if (argv[1][0] != '-') {
@@ -506,7 +521,10 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
             i++;
         }
         if (i == 4) {
-            return usage(code, "'%s' is none of serve, sync, clone and check-config", argv[1]);
+            return usage(code,
+                         "'%s' is no command (serve, sync, clone, check-config, verify, log, compact, "
+                         "snapshot, token)",
+                         argv[1]);
         }
         o->command = (peer_command)i;
         first = 2;
@@ -524,7 +542,7 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
         }
     }
     if (first == 1) {
-        return usage(code, "what to do comes first (serve, sync, clone or check-config)");
+        return usage(code, "what to do comes first (serve, sync, clone or another command)");
     }
     if (o->rights == 0) {
         return usage(code, "--receive-only and --send-only together leave nothing to do");

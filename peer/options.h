@@ -72,6 +72,9 @@ typedef struct peer_options {
 bool peer_options_read(int argc, char **argv, peer_options *o, int *code);
 void peer_options_free(peer_options *o);
 
+/* Prints the summary of all commands on stdout, or else the version. */
+void peer_options_tell(bool help);
+
 /* Takes the next name out of a --track list: up to a comma, or in double quotes, of which two stand for one. Owned by the caller; "" where
 ** nothing stands between two commas; NULL at the end. */
 char *peer_track_next(const char **list);

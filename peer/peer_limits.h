@@ -178,6 +178,28 @@
 /* What is shown of one that was left out: a line on a terminal. */
 #define PEER_LOG_SAMPLE_BYTES 160
 
+/* verify: blocks that the keys of a table fall into, 16 bytes for each of both files. A table of 64 million rows has 1000 in a block; more make blocks
+** larger, and then more is read a second time where files differ. */
+#define PEER_VERIFY_BLOCKS 65536u
+
+/* verify: differences of one table that are listed unless --limit says otherwise: as many as one reads. */
+#define PEER_VERIFY_SHOWN 20
+
+/* verify: bytes of a value that are shown to people, and to programs; the rest is in the files. */
+#define PEER_VERIFY_VALUE_BYTES      60
+#define PEER_VERIFY_VALUE_BYTES_JSON 4096
+
+/* snapshot: pages that are copied between two looks for a signal: some milliseconds. */
+#define PEER_SNAPSHOT_PAGES 1000
+
+/* snapshot: attempts to find a moment at which everything is folded. Each takes a fold; a program would have to write between each of them and the
+** look that follows at once. */
+#define PEER_SNAPSHOT_ATTEMPTS 50
+
+/* token: how long one is good unless told otherwise, and at most: ten years. */
+#define PEER_TOKEN_SECONDS     3600
+#define PEER_TOKEN_SECONDS_MAX 315360000
+
 /* Time for closing handshakes when the process ends. */
 #define PEER_CLOSE_MS 1000
 
