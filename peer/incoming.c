@@ -124,6 +124,8 @@ static void queue_part(peer_room *r, peer_link *l, peer_message *m, sync_buf *wh
     p->left = c->left;
     p->weight = weight_of(&m->frame);
     p->rows = -1;
+    p->early = l->out_delta;
+    p->answers = l->out_stream;
     if (whole->data != NULL) {
         p->whole = *whole;
         *whole = (sync_buf){0};

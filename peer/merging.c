@@ -339,7 +339,8 @@ static void conclude_word(peer_room *r, peer_part *p)
     theirs.len = bytes;
     l->in_delta = l->in_delta && p->stream != l->in_stream; /* the next delta may have begun to arrive */
     peer_outgoing_learn(r, l, &theirs);
-    l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !l->out_delta && !l->void_word;
+    l->caught_up = p->kind == SYNC_CHANGES_CAUGHT_UP && !p->early && p->answers == l->out_stream &&
+                   !l->out_delta && !l->void_word;
     l->void_word = false;
 }
 

@@ -89,6 +89,9 @@ typedef struct peer_part {
     sync_buf whole;        /* ... or of one in several */
     sync_changes_kind kind;
     uint64_t stream, part, left;
+    bool early; /* when it came, a delta of ours was not wholly merged over there: ... */
+    uint64_t
+        answers; /* ... it is about what was there after the delta before that, as it is about none that was begun since */
     uint64_t weight;        /* of its last piece: counts as consumed when the part has been dealt with */
     int rows;               /* -1: not counted */
     sync_incoming incoming; /* while it is merged, and how many rows that changed */
