@@ -62,6 +62,12 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
 peer_reader *peer_database_reader(peer_database *d, peer_failure *f);
 void peer_database_return(peer_reader *reader);
 
+/* A connection beside db that has no statement open between two calls of this interface, or NULL: it could not be opened. The database's. */
+sqlite3 *peer_database_spare(peer_database *d);
+
+/* Does db wait for locks, or fail at once? When it is opened it waits. */
+void peer_database_wait(peer_database *d, bool wait);
+
 /* False, with a failure, if the path no longer leads to the file that was opened, it was emptied, or its WAL is gone. */
 bool peer_database_same(peer_database *d, peer_failure *f);
 
@@ -86,6 +92,9 @@ void peer_database_count_wal(peer_database *d);
 
 /* Moves the WAL into the file as far as nobody is disturbed, if that is worth it by now. */
 void peer_database_checkpoint(peer_database *d);
+
+/* The same at the end, of a file that is no more at its path, however little there is. Nothing is read any more. */
+void peer_checkpoint_last(peer_database *d);
 
 /* A failed statement of the main connection, in words that say what to do where that is known. Returns false. */
 bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc);

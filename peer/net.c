@@ -2,6 +2,7 @@
 #include "net_internal.h"
 
 #include "log.h"
+#include "precautions.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -351,6 +352,7 @@ static bool begin(net *n)
 {
     if (n->options->config != NULL) {
         char *why = NULL;
+        peer_precautions_say();
         bool good = peer_config_begin(n->options->config, &why);
         if (!good) {
             peer_error(PEER_EXIT_ERROR, "%s", why);
