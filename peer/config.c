@@ -163,6 +163,7 @@ static void take(peer_config *c, const json_t *root)
     c->open_rooms = (size_t)json_integer_value(json_object_get(limits, "openRooms"));
     c->links = (size_t)json_integer_value(json_object_get(limits, "links"));
     c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
+    c->statement_s = json_integer_value(json_object_get(limits, "statementSeconds"));
     c->rule_count = json_array_size(rooms);
     c->rules = peer_new((c->rule_count + 1) * sizeof *c->rules);
     json_array_foreach(rooms, i, one)
@@ -280,9 +281,14 @@ static bool may_create(const peer_config *c, const peer_config_rule *rule)
     return rule != NULL ? rule->create || rule->memory : c->create;
 }
 
+static const char *folder_of(const peer_config *c, const peer_config_rule *rule)
+{
+    return rule != NULL && rule->memory ? c->scratch : c->db_folder;
+}
+
 static char *file_of(const peer_config *c, const peer_config_rule *rule, const char *name)
 {
-    return peer_format("%s/%s.db", rule != NULL && rule->memory ? c->scratch : c->db_folder, name);
+    return peer_format("%s/%s.db", folder_of(c, rule), name);
 }
 
 bool peer_config_begin(peer_config *config, char **why)
@@ -334,6 +340,8 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
     const peer_config_rule *rule = rule_of(config, name);
     *options = (peer_options){.command = PEER_SERVE,
                               .file = file_of(config, rule, name),
+                              .folder = peer_strdup(folder_of(config, rule)),
+                              .statement_s = config->statement_s,
                               .room = peer_strdup(name),
                               .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,
                               .create = may_create(config, rule),

@@ -34,6 +34,7 @@ struct peer_config {
     peer_auth *auth;            /* NULL: anybody */
     size_t open_rooms, links;
     int64_t idle_us;
+    int64_t statement_s;
     peer_config_rule *rules;
     size_t rule_count;
 };

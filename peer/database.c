@@ -2,6 +2,7 @@
 #include "database.h"
 
 #include "identity.h"
+#include "inspect.h"
 #include "log.h"
 #include "message.h"
 #include "sync_ext.h"
@@ -35,16 +36,16 @@ void peer_database_wait(peer_database *d, bool wait)
 static int open_connection(peer_database *d, sqlite3 **db, char **error)
 {
     *error = NULL;
-    int rc = sqlite3_open_v2(d->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_open_v2(d->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+                             NULL);
     if (rc != SQLITE_OK) {
         return rc;
     }
     sqlite3_extended_result_codes(*db, 0);
     sqlite3_busy_handler(*db, on_busy, d);
     sqlite3_wal_autocheckpoint(*db, 0); /* see checkpoint.c */
-    sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(*db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    rc = sqlite3_syncext_init(*db, error, NULL);
+    rc = peer_harden(*db);
+    rc = rc == SQLITE_OK ? sqlite3_syncext_init(*db, error, NULL) : rc;
     return rc == SQLITE_OK ? sqlite3_exec(*db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL) : rc;
 }
 
@@ -126,7 +127,7 @@ static bool open_main(peer_database *d, peer_failure *f)
     char *error = NULL;
     int rc = open_connection(d, &d->db, &error);
     bool good = rc == SQLITE_OK;
-    if (!good && error != NULL) {
+    if (!good && error != NULL && (rc & 0xff) != SQLITE_CANTOPEN) {
         peer_fail(f, peer_exit_of(rc), "%s: %s", d->path, error);
     } else if (!good) {
         peer_database_fail(d, f, "cannot be opened", rc);
@@ -308,11 +309,19 @@ static int64_t ask(sqlite3_stmt *stmt)
     return value;
 }
 
+/* ... and before anything else is done with the file of a stranger, what it may do is bounded, and it is looked at. */
+static bool guard(peer_database *d, const peer_options *o, peer_failure *f)
+{
+    int rc = peer_harden_writer(&d->guard, d->db, o->statement_s);
+    return (rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc)) &&
+           (o->folder == NULL || peer_inspect(d, f));
+}
+
 /* Adopts tables while the file is as it was found: if that is not possible, nothing has been changed. */
 static bool open_known(peer_database *d, const peer_options *o, peer_track track, peer_failure *f)
 {
     /* sync_site(): metadata of a newer version is refused before anything is changed */
-    if (!open_main(d, f) || !check_writable(d, f) ||
+    if (!open_main(d, f) || !guard(d, o, f) || !check_writable(d, f) ||
         (is_tracked(d) && !call(d, "SELECT sync_site()", NULL, f)) ||
         !peer_database_track(d, track, o->track_list, f) || !check_tracked(d, o, f) ||
         !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {

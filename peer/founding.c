@@ -1,5 +1,6 @@
 #include "founding.h"
 
+#include "beneath.h"
 #include "log.h"
 #include "message.h"
 #include "peer_limits.h"
@@ -16,10 +17,9 @@
 /* The script's text; NULL, with a failure. */
 static char *read_script(const char *path, peer_failure *f)
 {
-    FILE *from = fopen(path, "re");
+    FILE *from = peer_beneath_read(path, f);
     char *text = NULL;
     if (from == NULL) {
-        peer_fail(f, PEER_EXIT_MISSING, "%s: %s%s", path, strerror(errno), peer_remedy(errno));
         return NULL;
     }
     text = peer_new(PEER_SCRIPT_BYTES_MAX + 1);
@@ -73,10 +73,17 @@ static bool run_script(sqlite3 *db, const char *path, const char *script, peer_f
     return rc == SQLITE_OK;
 }
 
+static bool fail(peer_failure *f, int rc, const char *file, const char *text)
+{
+    const char *refused = (rc & 0xff) == SQLITE_CANTOPEN ? peer_beneath_refused() : NULL;
+    return refused != NULL ? peer_fail(f, PEER_EXIT_NOTADB, "%s", refused)
+                           : peer_fail(f, peer_exit_of(rc), "%s cannot be made: %s", file, text);
+}
+
 static bool step(sqlite3 *db, const char *file, const char *sql, peer_failure *f)
 {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ||
-           peer_fail(f, peer_exit_of(sqlite3_extended_errcode(db)), "%s: %s", file, sqlite3_errmsg(db));
+           fail(f, sqlite3_extended_errcode(db), file, sqlite3_errmsg(db));
 }
 
 /* In rollback mode, so that it is one file when it is closed. */
@@ -90,8 +97,7 @@ static bool fill(const peer_options *o, const char *file, peer_failure *f)
     int rc =
         sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     rc = rc == SQLITE_OK ? sqlite3_syncext_init(db, &error, NULL) : rc;
-    bool good = rc == SQLITE_OK || peer_fail(f, peer_exit_of(rc), "%s cannot be made: %s", o->file,
-                                             error != NULL ? error : sqlite3_errmsg(db));
+    bool good = rc == SQLITE_OK || fail(f, rc, o->file, error != NULL ? error : sqlite3_errmsg(db));
     good = good && step(db, o->file, "PRAGMA journal_mode=DELETE; BEGIN IMMEDIATE", f) &&
            (script == NULL || run_script(db, o->schema, script, f)) && step(db, o->file, "COMMIT", f);
     sqlite3_free(error);

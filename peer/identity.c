@@ -1,5 +1,6 @@
 #include "identity.h"
 
+#include "beneath.h"
 #include "message.h"
 
 #include <errno.h>
@@ -33,8 +34,8 @@ static bool is_allowed(const char *path)
 bool peer_identity_take(peer_database *d, const char *file, peer_failure *f)
 {
     struct stat st;
-    char *real = realpath(file, NULL);
-    if (real == NULL || stat(real, &st) != 0) {
+    char *real = peer_beneath_path(file);
+    if (real == NULL || lstat(real, &st) != 0) {
         int saved = errno;
         free(real);
         return peer_fail(f, saved == EACCES ? PEER_EXIT_READONLY : PEER_EXIT_MISSING,
@@ -45,7 +46,9 @@ bool peer_identity_take(peer_database *d, const char *file, peer_failure *f)
     d->inode = st.st_ino;
     if (!S_ISREG(st.st_mode)) {
         return peer_fail(f, PEER_EXIT_NOTADB, "%s is %s, not a SQLite database", file,
-                         S_ISDIR(st.st_mode) ? "a directory" : "no ordinary file");
+                         S_ISDIR(st.st_mode)   ? "a directory"
+                         : S_ISLNK(st.st_mode) ? "a symbolic link"
+                                               : "no ordinary file");
     }
     return is_allowed(real) || peer_database_fail(d, f, "open", SQLITE_READONLY);
 }

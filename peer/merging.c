@@ -95,6 +95,7 @@ static void merge_failed(peer_room *r, peer_part *p)
     case SQLITE_TOOBIG:
     case SQLITE_NOMEM:
     case SQLITE_ERROR:
+    case SQLITE_AUTH: /* a trigger of the file may not do what it does */
     case SQLITE_CONSTRAINT:
     case SQLITE_MISUSE:
         peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
@@ -108,6 +109,17 @@ static void merge_failed(peer_room *r, peer_part *p)
 static bool is_busy(int rc)
 {
     return rc == SQLITE_BUSY || rc == SQLITE_LOCKED;
+}
+
+static bool is_full(int rc)
+{
+    return (rc & 0xff) == SQLITE_FULL;
+}
+
+/* A statement took too long: again it would take as long. */
+static bool is_ended(int rc)
+{
+    return (rc & 0xff) == SQLITE_INTERRUPT;
 }
 
 /* What came before it in the batch may have made a part unwanted. */
@@ -129,8 +141,9 @@ static int merge_part(sqlite3 *db, peer_part *p)
     p->error = NULL;
     in->changeset = part_data(p, &in->bytes);
     p->result = sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
-    return is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL || is_rolled_back(p->result) ? p->result
-                                                                                                : SQLITE_OK;
+    return is_busy(p->result) || is_full(p->result) || is_ended(p->result) || is_rolled_back(p->result)
+               ? p->result
+               : SQLITE_OK;
 }
 
 /* What was set aside presumes what came before it, and what comes now presumes it. If it does not fit, the next one will not either, and
@@ -249,7 +262,7 @@ static int merge_batch(peer_room *r, int count)
     int rc = sync_merge_changesets(r->database.db, list, list_batch(r, count, list), &error);
     sqlite3_free(error);
     free(list);
-    return rc == SQLITE_OK || is_busy(rc) ? rc : merge_each(r, count);
+    return rc == SQLITE_OK || is_busy(rc) || is_ended(rc) ? rc : merge_each(r, count);
 }
 
 static int try_aside(peer_room *r)

@@ -352,7 +352,7 @@ static bool begin(net *n)
 {
     if (n->options->config != NULL) {
         char *why = NULL;
-        peer_precautions_say();
+        peer_precautions_say(n->options->config->db_folder);
         bool good = peer_config_begin(n->options->config, &why);
         if (!good) {
             peer_error(PEER_EXIT_ERROR, "%s", why);

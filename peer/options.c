@@ -124,6 +124,7 @@ void peer_options_free(peer_options *o)
     }
     free(o->track_list);
     free(o->schema);
+    free(o->folder);
     free(o->token_file);
     free(o->ca_file);
     free(o->pin);

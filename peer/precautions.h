@@ -2,7 +2,7 @@
 #ifndef PEER_PRECAUTIONS_H
 #define PEER_PRECAUTIONS_H
 
-/* Says it, a line each: what the SQLite library is known to do wrong. */
-void peer_precautions_say(void);
+/* Says it, a line each: what the SQLite library is known to do wrong, and that others may write to the folder. */
+void peer_precautions_say(const char *folder);
 
 #endif
