@@ -19,6 +19,8 @@ struct peer_config_rule {
     peer_track track;
     char *track_list;
     unsigned rights;
+    int64_t bytes_max; /* as in peer_config, inherited from there */
+    size_t members_max;
 };
 
 const char *peer_config_schema(void)
@@ -80,13 +82,20 @@ static unsigned read_rights(const json_t *names)
     return rights;
 }
 
-static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
+/* A limit of a room; not given: that of all. */
+static int64_t limit_of(const json_t *rule, const char *key, int64_t common)
+{
+    const json_t *own = json_object_get(json_object_get(rule, "limits"), key);
+    return own != NULL ? json_integer_value(own) : common;
+}
+
+static void read_rule(const json_t *object, const peer_config *c, peer_config_rule *rule)
 {
     const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
     const char *word = json_string_value(track), *schema = text_at(object, "schema");
     *rule = (peer_config_rule){.name = peer_strdup(text_at(object, "name")),
                                .serve = json_is_true(json_object_get(object, "serve")),
-                               .create = own != NULL ? json_is_true(own) : create,
+                               .create = own != NULL ? json_is_true(own) : c->create,
                                .keep_journal_mode = json_is_true(json_object_get(object, "keepJournalMode")),
                                .memory = json_is_true(json_object_get(object, "memory")),
                                .schema = peer_strdup(schema)};
@@ -94,6 +103,8 @@ static void read_rule(const json_t *object, bool create, peer_config_rule *rule)
                   : word == NULL             ? PEER_TRACK_LIST
                   : strcmp(word, "all") == 0 ? PEER_TRACK_ALL
                                              : PEER_TRACK_NONE;
+    rule->bytes_max = limit_of(object, "maxBytes", c->bytes_max);
+    rule->members_max = (size_t)limit_of(object, "maxMembers", (int64_t)c->members_max);
     rule->rights = read_rights(json_object_get(object, "rights"));
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
@@ -164,11 +175,13 @@ static void take(peer_config *c, const json_t *root)
     c->links = (size_t)json_integer_value(json_object_get(limits, "links"));
     c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
     c->statement_s = json_integer_value(json_object_get(limits, "statementSeconds"));
+    c->bytes_max = json_integer_value(json_object_get(limits, "maxBytes"));
+    c->members_max = (size_t)json_integer_value(json_object_get(limits, "maxMembers"));
     c->rule_count = json_array_size(rooms);
     c->rules = peer_new((c->rule_count + 1) * sizeof *c->rules);
     json_array_foreach(rooms, i, one)
     {
-        read_rule(one, c->create, &c->rules[i]);
+        read_rule(one, c, &c->rules[i]);
     }
 }
 
@@ -335,12 +348,19 @@ static char *schema_of(const peer_config *c, const peer_config_rule *rule, const
     return NULL;
 }
 
+size_t peer_config_members_max(const peer_config *config, const char *name)
+{
+    const peer_config_rule *rule = rule_of(config, name);
+    return rule != NULL ? rule->members_max : config->members_max;
+}
+
 void peer_config_room(const peer_config *config, const char *name, peer_options *options)
 {
     const peer_config_rule *rule = rule_of(config, name);
     *options = (peer_options){.command = PEER_SERVE,
                               .file = file_of(config, rule, name),
                               .folder = peer_strdup(folder_of(config, rule)),
+                              .bytes_max = rule != NULL ? rule->bytes_max : config->bytes_max,
                               .statement_s = config->statement_s,
                               .room = peer_strdup(name),
                               .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,

@@ -5,6 +5,7 @@
 #include "inspect.h"
 #include "log.h"
 #include "message.h"
+#include "quota.h"
 #include "sync_ext.h"
 
 #include <errno.h>
@@ -314,7 +315,7 @@ static bool guard(peer_database *d, const peer_options *o, peer_failure *f)
 {
     int rc = peer_harden_writer(&d->guard, d->db, o->statement_s);
     return (rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc)) &&
-           (o->folder == NULL || peer_inspect(d, f));
+           (o->folder == NULL || peer_inspect(d, f)) && peer_quota_set(d, o->bytes_max, f);
 }
 
 /* Adopts tables while the file is as it was found: if that is not possible, nothing has been changed. */

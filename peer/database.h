@@ -43,6 +43,7 @@ typedef struct peer_database {
     int wal_pages_done;    /* of those below, moved into the file */
     int wal_pages;         /* after the last commit of ours */
     int64_t checkpoint_ms; /* none before this: one was not completed */
+    int64_t bytes_max;     /* of the file; 0: any */
     peer_guard guard;      /* of db; see harden.h */
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */
 } peer_database;

@@ -2,6 +2,7 @@
 #include "beneath.h"
 #include "database.h"
 #include "log.h"
+#include "quota.h"
 #include "sync_ext.h"
 
 #include <errno.h>
@@ -114,6 +115,10 @@ bool peer_connection_fail(const peer_database *d, sqlite3 *db, peer_failure *f, 
                          "(statementSeconds of limits);"
                          " a trigger of the file may be without an end: %s ...",
                          path, (long long)d->guard.statement_us / 1000000, d->guard.over);
+    }
+    if (peer_exit_of(rc) == PEER_EXIT_FULL && peer_quota_reached(d)) {
+        return peer_fail(f, PEER_EXIT_FULL, "%s may not grow beyond %lld bytes (maxBytes of limits)", path,
+                         (long long)d->bytes_max);
     }
     switch (peer_exit_of(rc)) {
     case PEER_EXIT_NOTADB:

@@ -3,6 +3,7 @@
 
 #include "codec.h"
 #include "log.h"
+#include "quota.h"
 
 #include <stdlib.h>
 
@@ -284,7 +285,7 @@ void peer_merging_aside(peer_room *r)
     do {
         rc = try_aside(r);
     } while (is_rolled_back(rc));
-    if (is_busy(rc)) {
+    if (is_busy(rc) || (is_full(rc) && peer_quota_reached(&r->database))) {
         return; /* the next merge takes it along */
     }
     if (rc != SQLITE_OK) {
@@ -494,6 +495,16 @@ static int fold_before(peer_room *r, bool *folding)
     return is_long ? peer_database_fold(&r->database, folding) : SQLITE_OK;
 }
 
+/* The first part, merged alone, would make the file larger than it may become. Its sender keeps what it has, and may come again; the others go on. */
+static bool refuse_growth(peer_room *r)
+{
+    peer_room_close_link(r, next_changes(r->parts)->link, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_FULL,
+                         "room %s may not grow beyond %lld bytes (maxBytes of limits): nothing was merged",
+                         r->options->room, (long long)r->database.bytes_max);
+    conclude_batch(r, 1, false);
+    return true;
+}
+
 /* Merges the first `count` parts, which have so many rows. False: not now, or it failed. */
 static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
 {
@@ -511,6 +522,9 @@ static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
     if (is_busy(rc)) {
         wait_for_lock(r, now_ms);
         return false;
+    }
+    if (is_full(rc) && peer_quota_reached(&r->database)) {
+        return count > 1 ? merge(r, 1, 0, now_ms) : refuse_growth(r);
     }
     if (rc != SQLITE_OK) {
         return peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);

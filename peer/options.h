@@ -28,6 +28,7 @@ typedef struct peer_options {
     bool configured;     /* --config: `file` is the configuration */
     peer_config *config; /* read from there. NULL: none */
     char *folder;        /* the file is a stranger's, in this folder. NULL: the user's own */
+    int64_t bytes_max;   /* of the file; 0: any */
     int64_t statement_s; /* with `folder`: processor time of one statement */
     bool create;         /* the file may be made */
     char *schema;        /* a script that makes its tables then; NULL: none */

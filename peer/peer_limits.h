@@ -171,6 +171,9 @@
 /* Files whose check is remembered, 24 bytes each. With more of them some are checked again. */
 #define PEER_INSPECTED_MAX 4096
 
+/* With less than this left a disk counts as full: SQLite writes a page at a time, of 64 KiB at most, and file systems keep something for themselves. */
+#define PEER_DISK_FULL_BYTES (1 << 20)
+
 /* Tables named in one line for people: as many as one reads. */
 #define PEER_NAMES_MAX 20
 

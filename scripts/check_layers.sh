@@ -21,7 +21,7 @@ spine=(
 # peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and
 # what both sides use, which touches neither.
 network="net net_internal tls rooms serve admission request follow link session resolve backoff"
-workers="room room_internal incoming merging pace outgoing cloning founding database identity quiet checkpoint walreset precautions beneath harden inspect failure seen watch"
+workers="room room_internal incoming merging pace outgoing cloning founding database identity quiet checkpoint walreset precautions beneath harden inspect quota failure seen watch"
 both="main options url config scratch json_check keys token log message exits peer_limits"
 
 declare -A edges # file -> what it includes, as paths for our own headers and as <name> for others

@@ -1,4 +1,4 @@
-"""Files and names from strangers: `serve --config` opens nothing outside its folder, and runs nothing without an end."""
+"""Files and names from strangers: `serve --config` opens nothing outside its folder, runs nothing without an end, and lets no room grow or fill beyond its bounds."""
 import ctypes
 import os
 import random
@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 from synctest import ask, eventually, patiently, plain  # noqa: E402
 from test_peer_rooms import NOTES, Rooms  # noqa: E402
@@ -344,6 +345,80 @@ class Log(Hardened):
         """How many frames the log has, and how many of them are in the file: from its index. Read by another process: closing it in this one would give up our locks."""
         index = subprocess.run(["cat", f"{file}-shm"], check=True, capture_output=True).stdout
         return struct.unpack_from("=I", index, 16)[0], struct.unpack_from("=I", index, 96)[0]
+
+
+class Quotas(Hardened):
+    def test_a_room_that_may_not_grow(self):
+        """It says so, with its name and the bound, goes on with all else, and has the rest when it may."""
+        limits = {"maxBytes": 1 << 20, "idleSeconds": 0}
+        peer = self.serve_rooms(limits=limits, rooms=[{"name": "large", "limits": {"maxBytes": 64 << 20}}])
+        (red, follower), (large, _) = self.join(peer, "red"), self.join(peer, "large")
+        other, _ = self.join(peer, "red", "other.db")
+        self.write(red, "before")
+        self.wait_notes(other, "before")
+        for db in (red, large):
+            patiently(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO note SELECT i, hex(randomblob(500)) FROM n")
+        says = "room red may not grow beyond 1048576 bytes (maxBytes of limits)"
+        eventually(lambda: says in peer.stderr and says in follower.stderr, lambda: f"{peer.stderr}\n{follower.stderr}")
+        eventually(lambda: ask(self.path("db/large.db"), "SELECT count(*) FROM note") == 3000, "the other room goes on")
+        self.assertLessEqual(self.path("db/red.db").stat().st_size, 1 << 20)
+        self.assertNotIn("disk", peer.stderr)
+        patiently(other, "UPDATE note SET body = 'short' WHERE id = 'before'")  # what fits is merged
+        eventually(lambda: ask(self.path("db/red.db"), "SELECT body FROM note WHERE id = 'before'") == "short", "it is not closed")
+        self.assertEqual(ask(red, "SELECT count(*) FROM note"), 3001)
+        follower.stop(), peer.stop()
+        self.assert_sound(self.path("db/red.db"))
+        again = self.serve_rooms()
+        self.sync(red, self.url(again, "red"))
+        eventually(lambda: ask(self.path("db/red.db"), "SELECT count(*) FROM note") == 3001, lambda: again.stderr)
+
+    def test_a_file_that_is_larger_already(self):
+        """It is served as it is, and does not grow."""
+        file = self.path("db/red.db")
+        plain(file, NOTES + "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO note SELECT i, hex(randomblob(500)) FROM n")
+        synctest.shell(file, "SELECT sync_track_all()")
+        size = file.stat().st_size
+        self.assertGreater(size, 1 << 20)
+        peer = self.serve_rooms(limits={"maxBytes": 1 << 20})
+        db, _ = self.join(peer, "red")
+        eventually(lambda: ask(db, "SELECT count(*) FROM note") == 3000, lambda: peer.stderr)
+        patiently(db, "INSERT INTO note SELECT 'm' || id, body FROM note")
+        eventually(lambda: "room red may not grow beyond 1048576 bytes" in peer.stderr, lambda: peer.stderr)
+        peer.stop()
+        self.assertLessEqual(file.stat().st_size, size)
+
+    def test_the_last_member_and_one_more(self):
+        peer = self.serve_rooms(limits={"maxMembers": 2}, rooms=[{"name": "wide", "limits": {"maxMembers": 3}}])
+        for room, most in (("red", 2), ("wide", 3)):
+            links = [rawpeer.RawPeer(peer.port, f"/{room}") for _ in range(most)]
+            for link in links:
+                self.addCleanup(link.close)
+            with self.assertRaises(rawpeer.Refused) as caught:
+                rawpeer.RawPeer(peer.port, f"/{room}")
+            self.assertEqual(caught.exception.status, 503)
+            status, _, err = self.run_peer("clone", self.url(peer, room), self.path("late.db"))
+            self.assertEqual(status, 9, err)
+            links[0].close()
+            eventually(lambda room=room: self.comes(peer, room), "a place that is free again")
+
+    def test_the_refusal_names_the_limit(self):
+        peer = self.serve_rooms(limits={"maxMembers": 1})
+        self.join(peer, "red")
+        with rawpeer.connect(peer.port, synctest.SECONDS_MAX) as s:
+            s.sendall(b"GET /red HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                      b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sync.v1\r\n\r\n")
+            answer = b""
+            while more := s.recv(4096):
+                answer += more
+        self.assertIn(b" 503 ", answer)
+        self.assertIn(b"room red takes no more than 1 members (maxMembers of limits)", answer)
+
+    def comes(self, peer, room):
+        try:
+            rawpeer.RawPeer(peer.port, f"/{room}").close()
+        except rawpeer.Refused:
+            return False
+        return True
 
 
 if __name__ == "__main__":
