@@ -21,6 +21,8 @@ struct peer_config_rule {
     char *track_list;
     unsigned rights;
     peer_migrate migrate;
+    int64_t bytes_max; /* as in peer_config, inherited from there */
+    size_t members_max;
 };
 
 /* Rooms that are kept in step with others elsewhere. */
@@ -101,6 +103,13 @@ static peer_migrate read_migrate(const json_t *object, peer_migrate fallback)
                                               : PEER_MIGRATE_NONE;
 }
 
+/* A limit of a room; not given: that of all. */
+static int64_t limit_of(const json_t *rule, const char *key, int64_t common)
+{
+    const json_t *own = json_object_get(json_object_get(rule, "limits"), key);
+    return own != NULL ? json_integer_value(own) : common;
+}
+
 static void read_rule(const json_t *object, const peer_config *c, peer_config_rule *rule)
 {
     const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
@@ -115,6 +124,8 @@ static void read_rule(const json_t *object, const peer_config *c, peer_config_ru
                   : word == NULL             ? PEER_TRACK_LIST
                   : strcmp(word, "all") == 0 ? PEER_TRACK_ALL
                                              : PEER_TRACK_NONE;
+    rule->bytes_max = limit_of(object, "maxBytes", c->bytes_max);
+    rule->members_max = (size_t)limit_of(object, "maxMembers", (int64_t)c->members_max);
     rule->rights = read_rights(json_object_get(object, "rights"));
     rule->migrate = read_migrate(object, c->migrate);
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
@@ -296,6 +307,9 @@ static void take(peer_config *c, const json_t *root)
     c->visitors.upgrades_per_minute =
         (size_t)json_integer_value(json_object_get(limits, "upgradesPerMinute"));
     c->idle_us = json_integer_value(json_object_get(limits, "idleSeconds")) * 1000000;
+    c->statement_s = json_integer_value(json_object_get(limits, "statementSeconds"));
+    c->bytes_max = json_integer_value(json_object_get(limits, "maxBytes"));
+    c->members_max = (size_t)json_integer_value(json_object_get(limits, "maxMembers"));
     c->rule_count = json_array_size(rooms);
     c->rules = peer_new((c->rule_count + 1) * sizeof *c->rules);
     json_array_foreach(rooms, i, one)
@@ -436,9 +450,14 @@ static bool may_create(const peer_config *c, const peer_config_rule *rule)
     return rule != NULL ? rule->create || rule->memory : c->create;
 }
 
+static const char *folder_of(const peer_config *c, const peer_config_rule *rule)
+{
+    return rule != NULL && rule->memory ? c->scratch : c->db_folder;
+}
+
 static char *file_of(const peer_config *c, const peer_config_rule *rule, const char *name)
 {
-    return peer_format("%s/%s.db", rule != NULL && rule->memory ? c->scratch : c->db_folder, name);
+    return peer_format("%s/%s.db", folder_of(c, rule), name);
 }
 
 bool peer_config_begin(peer_config *config, char **why)
@@ -486,11 +505,20 @@ static void add_upstreams(const peer_config *c, const char *name, peer_options *
     }
 }
 
+size_t peer_config_members_max(const peer_config *config, const char *name)
+{
+    const peer_config_rule *rule = rule_of(config, name);
+    return rule != NULL ? rule->members_max : config->members_max;
+}
+
 void peer_config_room(const peer_config *config, const char *name, peer_options *options)
 {
     const peer_config_rule *rule = rule_of(config, name);
     *options = (peer_options){.command = PEER_SERVE,
                               .file = file_of(config, rule, name),
+                              .folder = peer_strdup(folder_of(config, rule)),
+                              .bytes_max = rule != NULL ? rule->bytes_max : config->bytes_max,
+                              .statement_s = config->statement_s,
                               .room = peer_strdup(name),
                               .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,
                               .create = may_create(config, rule),

@@ -54,6 +54,9 @@ struct peer_config {
     size_t open_rooms, links;
     peer_visitor_limits visitors;
     int64_t idle_us;
+    int64_t statement_s;
+    int64_t bytes_max;  /* of each room's file, unless its rule says otherwise; 0: any */
+    size_t members_max; /* of each room, likewise */
     peer_config_rule *rules;
     size_t rule_count;
     peer_config_link *upstreams;
@@ -72,6 +75,9 @@ const char *peer_config_schema(void);
 
 /* Is there a room of this name (which is one): a file that is served, or one that may be made? Looks at the folder. */
 bool peer_config_has_room(const peer_config *config, const char *name);
+
+/* How many may be in that room at a time; 0: any number. */
+size_t peer_config_members_max(const peer_config *config, const char *name);
 
 /* What the worker of that room is started with. The caller frees it by peer_options_free. */
 void peer_config_room(const peer_config *config, const char *name, peer_options *options);

@@ -1,8 +1,11 @@
 /* One database file as a room's worker uses it. */
 #include "database.h"
 
+#include "identity.h"
+#include "inspect.h"
 #include "log.h"
 #include "message.h"
+#include "quota.h"
 #include "sync_ext.h"
 
 #include <errno.h>
@@ -10,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS, LIST_BYTES = 800 };
@@ -27,20 +29,32 @@ static int on_busy(void *context, int count)
     return 1;
 }
 
+void peer_database_wait(peer_database *d, bool wait)
+{
+    sqlite3_busy_handler(d->db, wait ? on_busy : NULL, d);
+}
+
 int peer_connection_open(const char *path, int (*busy)(void *, int), void *context, sqlite3 **db,
                          char **error)
 {
     *error = NULL;
-    int rc = sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc =
+        sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
     if (rc != SQLITE_OK) {
         return rc;
     }
     sqlite3_extended_result_codes(*db, 0);
     sqlite3_busy_handler(*db, busy, context);
-    sqlite3_db_config(*db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_db_config(*db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-    rc = sqlite3_syncext_init(*db, error, NULL);
+    rc = peer_harden(*db);
+    rc = rc == SQLITE_OK ? sqlite3_syncext_init(*db, error, NULL) : rc;
     return rc == SQLITE_OK ? sqlite3_exec(*db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL) : rc;
+}
+
+/* The same for a room, which takes its checkpoints itself (checkpoint.c). */
+static int open_connection(peer_database *d, sqlite3 **db, char **error)
+{
+    int rc = peer_connection_open(d->path, on_busy, d, db, error);
+    return rc == SQLITE_OK ? sqlite3_wal_autocheckpoint(*db, 0) : rc;
 }
 
 /* Reads one row's first column as text into `to`. */
@@ -95,16 +109,6 @@ static bool set_journal_mode(peer_database *d, bool keep, peer_failure *f)
     return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
 }
 
-/* The inode of FILE-wal or FILE-shm; 0: there is none. */
-static ino_t inode_beside(const peer_database *d, const char *suffix)
-{
-    struct stat st;
-    char *path = peer_format("%s%s", d->path, suffix);
-    ino_t inode = stat(path, &st) == 0 && st.st_dev == d->device ? st.st_ino : 0;
-    free(path);
-    return inode;
-}
-
 /* Takes and gives back the write lock: what is wrong with writing shows now, not at the first merge. */
 static bool check_writable(peer_database *d, peer_failure *f)
 {
@@ -129,9 +133,9 @@ static bool prepare_questions(peer_database *d, peer_failure *f)
 static bool open_main(peer_database *d, peer_failure *f)
 {
     char *error = NULL;
-    int rc = peer_connection_open(d->path, on_busy, d, &d->db, &error);
+    int rc = open_connection(d, &d->db, &error);
     bool good = rc == SQLITE_OK;
-    if (!good && error != NULL) {
+    if (!good && error != NULL && (rc & 0xff) != SQLITE_CANTOPEN) {
         peer_fail(f, peer_exit_of(rc), "%s: %s", d->path, error);
     } else if (!good) {
         peer_database_fail(d, f, "cannot be opened", rc);
@@ -140,99 +144,17 @@ static bool open_main(peer_database *d, peer_failure *f)
     return good;
 }
 
-/* May the file be written, and its directory, where SQLite keeps its journals? */
-static bool is_allowed(const char *path)
-{
-    char *dir = peer_strdup(path);
-    char *slash = strrchr(dir, '/');
-    slash[slash == dir] = 0;
-    bool allowed = access(path, R_OK | W_OK) == 0 && access(dir, W_OK | X_OK) == 0;
-    free(dir);
-    return allowed;
-}
-
-/* The path is absolute and leads to a regular file. */
-static bool remember_identity(peer_database *d, const char *file, peer_failure *f)
-{
-    struct stat st;
-    char *real = realpath(file, NULL);
-    if (real == NULL || stat(real, &st) != 0) {
-        int saved = errno;
-        free(real);
-        return peer_fail(f, saved == EACCES ? PEER_EXIT_READONLY : PEER_EXIT_MISSING,
-                         "%s cannot be opened: %s", file, strerror(saved));
-    }
-    d->path = real;
-    d->device = st.st_dev;
-    d->inode = st.st_ino;
-    if (!S_ISREG(st.st_mode)) {
-        return peer_fail(f, PEER_EXIT_NOTADB, "%s is %s, not a SQLite database", file,
-                         S_ISDIR(st.st_mode) ? "a directory" : "no ordinary file");
-    }
-    return is_allowed(real) || peer_database_fail(d, f, "open", SQLITE_READONLY);
-}
-
-/* SQLite leaves WAL and index alone when the file was moved or replaced. Left there, they would be replayed into whatever comes to stand at
-** the path, so what is in them goes into the file that they belong to, wherever that is, and they go. Another file's are not touched. */
-static void leave_moved(peer_database *d)
-{
-    if (d->wal_inode != 0 && inode_beside(d, "-wal") == d->wal_inode) {
-        char *wal = peer_format("%s-wal", d->path), *shm = peer_format("%s-shm", d->path);
-        sqlite3_busy_handler(d->db, NULL, NULL);
-        sqlite3_wal_checkpoint_v2(d->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-        unlink(wal);
-        unlink(shm);
-        free(wal);
-        free(shm);
-    }
-}
-
-/* Does the path still lead to the file that was opened? */
-static bool is_same_file(const peer_database *d, peer_failure *f)
-{
-    struct stat st;
-    if (stat(d->path, &st) != 0) {
-        return peer_fail(f, PEER_EXIT_REPLACED, "%s was deleted or moved away while it was in use", d->path);
-    }
-    if (st.st_dev != d->device || st.st_ino != d->inode) {
-        return peer_fail(f, PEER_EXIT_REPLACED, "%s was replaced by another file while it was in use",
-                         d->path);
-    }
-    return true;
-}
-
-/* Was it cut to nothing? SQLite never does that, and in WAL mode goes on with what it remembers. */
-static bool is_emptied(peer_database *d, peer_failure *f)
-{
-    struct stat st;
-    bool empty = stat(d->path, &st) == 0 && st.st_size == 0;
-    d->filled = d->filled || !empty;
-    if (empty && d->filled) {
-        peer_fail(f, PEER_EXIT_REPLACED, "%s was emptied while it was in use", d->path);
-        return true;
-    }
-    return false;
-}
-
-/* ... and do its WAL and index? Others who open the file otherwise use new ones, and neither sees what the other does. */
-static bool has_journals(const peer_database *d)
-{
-    return d->wal_inode == 0 ||
-           (inode_beside(d, "-wal") == d->wal_inode && inode_beside(d, "-shm") == d->shm_inode);
-}
-
 void peer_database_close(peer_database *d)
 {
     peer_failure ignored = {0};
+    bool moved = peer_identity_left(d);
     sqlite3_finalize(d->data_version);
     sqlite3_finalize(d->schema_version);
     for (size_t i = 0; i <= PEER_READERS_MAX; i++) {
         sqlite3_finalize(d->readers[i].seen);
         sqlite3_close(d->readers[i].db);
     }
-    if (d->db != NULL && !is_same_file(d, &ignored)) {
-        leave_moved(d);
-    } else if (d->db != NULL && (!has_journals(d) || is_emptied(d, &ignored))) {
+    if (!moved && d->db != NULL && !peer_database_same(d, &ignored)) {
         /* what is in a WAL that nobody else sees must not go over what others have written since, nor single pages into a file without the
         ** others */
         sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -349,11 +271,19 @@ static int64_t ask(sqlite3_stmt *stmt)
     return value;
 }
 
+/* ... and before anything else is done with the file of a stranger, what it may do is bounded, and it is looked at. */
+static bool guard(peer_database *d, const peer_options *o, peer_failure *f)
+{
+    int rc = peer_harden_writer(&d->guard, d->db, o->statement_s);
+    return (rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc)) &&
+           (o->folder == NULL || peer_inspect(d, f)) && peer_quota_set(d, o->bytes_max, f);
+}
+
 /* Adopts tables while the file is as it was found: if that is not possible, nothing has been changed. */
 static bool open_known(peer_database *d, const peer_options *o, peer_track track, peer_failure *f)
 {
     /* sync_site(): metadata of a newer version is refused before anything is changed */
-    if (!open_main(d, f) || !check_writable(d, f) ||
+    if (!open_main(d, f) || !guard(d, o, f) || !check_writable(d, f) ||
         (peer_connection_tracks(d->db) && !call(d, "SELECT sync_site()", NULL, f)) ||
         !peer_database_track(d, track, o->track_list, f) || !check_tracked(d, o, f) ||
         !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {
@@ -362,10 +292,8 @@ static bool open_known(peer_database *d, const peer_options *o, peer_track track
     if (track == PEER_TRACK_ALL) {
         name_keyless(d);
     }
-    (void)is_emptied(d, f);                 /* it may still be as it was made: without a byte */
-    ask(d->data_version);                   /* reading makes the WAL, where there was none */
-    d->wal_inode = inode_beside(d, "-wal"); /* they stay these ones as long as we are connected */
-    d->shm_inode = inode_beside(d, "-shm");
+    ask(d->data_version); /* reading makes the WAL, where there was none */
+    peer_identity_journals(d);
     /* in place of automatic checkpoints, which would stand in the way of a merge */
     peer_database_count_wal(d);
     return true;
@@ -375,7 +303,7 @@ static bool open_file(peer_database *d, const peer_options *o, peer_track track,
                       peer_failure *f)
 {
     *d = (peer_database){.stopping = stopping};
-    if (remember_identity(d, o->file, f) && open_known(d, o, track, f)) {
+    if (peer_identity_take(d, o->file, f) && open_known(d, o, track, f)) {
         return true;
     }
     peer_database_close(d);
@@ -410,11 +338,24 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
 ** without: there a statement's journal would be allocated in small pieces.) */
 static int open_reader(peer_database *d, peer_reader *r, char **error)
 {
-    int rc = peer_connection_open(d->path, on_busy, d, &r->db, error);
+    int rc = open_connection(d, &r->db, error);
     rc = rc == SQLITE_OK ? sqlite3_exec(r->db, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL) : rc;
     return rc == SQLITE_OK ? sqlite3_prepare_v3(r->db, "SELECT sync_seen()", -1, SQLITE_PREPARE_PERSISTENT,
                                                 &r->seen, NULL)
                            : rc;
+}
+
+static bool ensure_reader(peer_database *d, peer_reader *r, peer_failure *f)
+{
+    char *error = NULL;
+    int rc = r->db == NULL ? open_reader(d, r, &error) : SQLITE_OK;
+    if (rc != SQLITE_OK) {
+        peer_connection_fail(d, r->db, f, error != NULL ? error : "another connection", rc);
+        sqlite3_close(r->db);
+        r->db = NULL;
+    }
+    sqlite3_free(error);
+    return rc == SQLITE_OK;
 }
 
 /* The first of `count` readers that is free. */
@@ -422,20 +363,10 @@ static peer_reader *take_reader(peer_database *d, size_t count, peer_failure *f)
 {
     for (size_t i = 0; i < count; i++) {
         peer_reader *r = &d->readers[i];
-        char *error = NULL;
-        if (r->used) {
-            continue;
+        if (!r->used) {
+            r->used = ensure_reader(d, r, f);
+            return r->used ? r : NULL;
         }
-        int rc = r->db == NULL ? open_reader(d, r, &error) : SQLITE_OK;
-        if (rc != SQLITE_OK) {
-            peer_connection_fail(d, r->db, f, error != NULL ? error : "another connection", rc);
-            sqlite3_free(error);
-            sqlite3_close(r->db);
-            r->db = NULL;
-            return NULL;
-        }
-        r->used = true;
-        return r;
     }
     return NULL;
 }
@@ -445,17 +376,16 @@ peer_reader *peer_database_reader(peer_database *d, peer_failure *f)
     return take_reader(d, PEER_READERS_MAX, f);
 }
 
+sqlite3 *peer_database_spare(peer_database *d)
+{
+    peer_failure ignored = {0};
+    peer_reader *r = &d->readers[PEER_READERS_MAX];
+    return ensure_reader(d, r, &ignored) ? r->db : NULL;
+}
+
 void peer_database_return(peer_reader *reader)
 {
     reader->used = false;
-}
-
-bool peer_database_same(peer_database *d, peer_failure *f)
-{
-    return is_same_file(d, f) && !is_emptied(d, f) &&
-           (has_journals(d) ||
-            peer_fail(f, PEER_EXIT_REPLACED, "%s-wal or -shm was deleted or replaced while it was in use",
-                      d->path));
 }
 
 int64_t peer_database_data_version(peer_database *d)
@@ -525,28 +455,4 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
     sqlite3_reset(r->seen);
     peer_database_return(r);
     return good;
-}
-
-int peer_database_fold(peer_database *d, bool *more)
-{
-    int64_t entries = 0;
-    char *error = NULL;
-    sqlite3_busy_handler(d->db, NULL, NULL);
-    int rc = sync_fold_some(d->db, PEER_FOLD_ENTRIES, &entries, &error);
-    sqlite3_busy_handler(d->db, on_busy, d);
-    sqlite3_free(error);
-    *more = rc == SQLITE_OK && entries >= PEER_FOLD_ENTRIES;
-    return rc;
-}
-
-int peer_database_heard(peer_database *d, const void *seen, size_t bytes)
-{
-    sqlite3_stmt *stmt = NULL;
-    sqlite3_busy_handler(d->db, NULL, NULL);
-    int rc = sqlite3_prepare_v2(d->db, "SELECT sync_heard(?1)", -1, &stmt, NULL);
-    rc = rc == SQLITE_OK ? sqlite3_bind_blob64(stmt, 1, seen, bytes, SQLITE_STATIC) : rc;
-    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
-    sqlite3_finalize(stmt);
-    sqlite3_busy_handler(d->db, on_busy, d);
-    return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }

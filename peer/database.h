@@ -4,6 +4,7 @@
 #define PEER_DATABASE_H
 
 #include "exits.h"
+#include "harden.h"
 #include "options.h"
 
 #include <sqlite3.h>
@@ -42,6 +43,8 @@ typedef struct peer_database {
     int wal_pages_done;    /* of those below, moved into the file */
     int wal_pages;         /* after the last commit of ours */
     int64_t checkpoint_ms; /* none before this: one was not completed */
+    int64_t bytes_max;     /* of the file; 0: any */
+    peer_guard guard;      /* of db; see harden.h */
     atomic_bool *stopping; /* busy handlers give up when it is set; borrowed */
 } peer_database;
 
@@ -61,6 +64,12 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
 /* A reader for a stream, or NULL: all are in use, or it could not be opened (*f says so). */
 peer_reader *peer_database_reader(peer_database *d, peer_failure *f);
 void peer_database_return(peer_reader *reader);
+
+/* A connection beside db that has no statement open between two calls of this interface, or NULL: it could not be opened. The database's. */
+sqlite3 *peer_database_spare(peer_database *d);
+
+/* Does db wait for locks, or fail at once? When it is opened it waits. */
+void peer_database_wait(peer_database *d, bool wait);
 
 /* False, with a failure, if the path no longer leads to the file that was opened, it was emptied, or its WAL is gone. */
 bool peer_database_same(peer_database *d, peer_failure *f);
@@ -87,6 +96,9 @@ void peer_database_count_wal(peer_database *d);
 /* Moves the WAL into the file as far as nobody is disturbed, if that is worth it by now. */
 void peer_database_checkpoint(peer_database *d);
 
+/* The same at the end, of a file that is no more at its path, however little there is. Nothing is read any more. */
+void peer_checkpoint_last(peer_database *d);
+
 /* A failed statement of the main connection, in words that say what to do where that is known. Returns false. */
 bool peer_database_fail(const peer_database *d, peer_failure *f, const char *what, int rc);
 
@@ -97,7 +109,7 @@ bool peer_connection_fail(const peer_database *d, sqlite3 *db, peer_failure *f, 
 ** interface is asked. `db` may be another connection than that of `d`, of which nothing but the path is used. */
 bool peer_engine_fail(const peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc);
 
-/* Opens a connection to a file that exists, hardened, with the engine in it. `busy` and `context`: its busy handler. A SQLite code; *db is to be
+/* Opens a connection to a file that exists, whose path has no symbolic link at its end, hardened, with the engine in it. `busy` and `context`: its busy handler. A SQLite code; *db is to be
 ** closed in any case; *error, where that knows more than *db, is sqlite3_malloc'd. */
 int peer_connection_open(const char *path, int (*busy)(void *, int), void *context, sqlite3 **db,
                          char **error);

@@ -15,6 +15,7 @@ void peer_room_schema_changed(peer_room *r)
     if (r->options->track == PEER_TRACK_ALL) {
         peer_database_track(&r->database, PEER_TRACK_ALL, NULL, &r->failure);
     }
+    (void)peer_harden_trust(r->database.db); /* fails: the schema is not trusted */
     r->schema_version = peer_database_schema_version(&r->database);
     (void)peer_room_seen(r); /* tells the other sides */
 }

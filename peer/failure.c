@@ -1,7 +1,9 @@
 /* What went wrong with a file, as exit codes and words. */
+#include "beneath.h"
 #include "database.h"
 #include "log.h"
 #include "message.h"
+#include "quota.h"
 #include "sync_ext.h"
 
 #include <errno.h>
@@ -148,9 +150,24 @@ bool peer_database_fail(const peer_database *d, peer_failure *f, const char *wha
 
 bool peer_connection_fail(const peer_database *d, sqlite3 *db, peer_failure *f, const char *what, int rc)
 {
+    const char *refused = (rc & 0xff) == SQLITE_CANTOPEN ? peer_beneath_refused() : NULL;
+    if (refused != NULL) {
+        return peer_fail(f, PEER_EXIT_NOTADB, "%s", refused);
+    }
     const char *path = d->path, *why = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
     if (db != NULL && fail_by_system(path, db, f, rc)) {
         return false;
+    }
+    if ((rc & 0xff) == SQLITE_INTERRUPT && d->guard.over[0] != 0) {
+        return peer_fail(f, PEER_EXIT_ERROR,
+                         "%s: a statement took more than %lld s of processor time and was ended "
+                         "(statementSeconds of limits);"
+                         " a trigger of the file may be without an end: %s ...",
+                         path, (long long)d->guard.statement_us / 1000000, d->guard.over);
+    }
+    if (peer_exit_of(rc) == PEER_EXIT_FULL && peer_quota_reached(d)) {
+        return peer_fail(f, PEER_EXIT_FULL, "%s may not grow beyond %lld bytes (maxBytes of limits)", path,
+                         (long long)d->bytes_max);
     }
     switch (peer_exit_of(rc)) {
     case PEER_EXIT_NOTADB:

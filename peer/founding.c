@@ -1,5 +1,6 @@
 #include "founding.h"
 
+#include "beneath.h"
 #include "log.h"
 #include "message.h"
 #include "script.h"
@@ -12,10 +13,17 @@
 
 #define UNFINISHED ".new"
 
+static bool fail(peer_failure *f, int rc, const char *file, const char *text)
+{
+    const char *refused = (rc & 0xff) == SQLITE_CANTOPEN ? peer_beneath_refused() : NULL;
+    return refused != NULL ? peer_fail(f, PEER_EXIT_NOTADB, "%s", refused)
+                           : peer_fail(f, peer_exit_of(rc), "%s cannot be made: %s", file, text);
+}
+
 static bool step(sqlite3 *db, const char *file, const char *sql, peer_failure *f)
 {
     return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ||
-           peer_fail(f, peer_exit_of(sqlite3_extended_errcode(db)), "%s: %s", file, sqlite3_errmsg(db));
+           fail(f, sqlite3_extended_errcode(db), file, sqlite3_errmsg(db));
 }
 
 /* In rollback mode, so that it is one file when it is closed. */
@@ -30,8 +38,7 @@ static bool fill(const peer_options *o, const char *file, peer_failure *f)
     int rc =
         sqlite3_open_v2(file, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     rc = rc == SQLITE_OK ? sqlite3_syncext_init(db, &error, NULL) : rc;
-    bool good = rc == SQLITE_OK || peer_fail(f, peer_exit_of(rc), "%s cannot be made: %s", o->file,
-                                             error != NULL ? error : sqlite3_errmsg(db));
+    bool good = rc == SQLITE_OK || fail(f, rc, o->file, error != NULL ? error : sqlite3_errmsg(db));
     good = good && step(db, o->file, "PRAGMA journal_mode=DELETE; BEGIN IMMEDIATE", f) &&
            (script == NULL || peer_script_run(db, path, script, f)) && step(db, o->file, "COMMIT", f);
     sqlite3_free(error);

@@ -3,6 +3,7 @@
 
 #include "codec.h"
 #include "log.h"
+#include "quota.h"
 
 #include <stdlib.h>
 
@@ -96,6 +97,7 @@ static void merge_failed(peer_room *r, peer_part *p)
     case SQLITE_TOOBIG:
     case SQLITE_NOMEM:
     case SQLITE_ERROR:
+    case SQLITE_AUTH: /* a trigger of the file may not do what it does */
     case SQLITE_CONSTRAINT:
     case SQLITE_MISUSE:
         peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
@@ -109,6 +111,17 @@ static void merge_failed(peer_room *r, peer_part *p)
 static bool is_busy(int rc)
 {
     return rc == SQLITE_BUSY || rc == SQLITE_LOCKED;
+}
+
+static bool is_full(int rc)
+{
+    return (rc & 0xff) == SQLITE_FULL;
+}
+
+/* A statement took too long: again it would take as long. */
+static bool is_ended(int rc)
+{
+    return (rc & 0xff) == SQLITE_INTERRUPT;
 }
 
 /* What came before it in the batch may have made a part unwanted. */
@@ -130,8 +143,9 @@ static int merge_part(sqlite3 *db, peer_part *p)
     p->error = NULL;
     in->changeset = part_data(p, &in->bytes);
     p->result = sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
-    return is_busy(p->result) || (p->result & 0xff) == SQLITE_FULL || is_rolled_back(p->result) ? p->result
-                                                                                                : SQLITE_OK;
+    return is_busy(p->result) || is_full(p->result) || is_ended(p->result) || is_rolled_back(p->result)
+               ? p->result
+               : SQLITE_OK;
 }
 
 /* What was set aside presumes what came before it, and what comes now presumes it. If it does not fit, the next one will not either, and
@@ -250,7 +264,7 @@ static int merge_batch(peer_room *r, int count)
     int rc = sync_merge_changesets(r->database.db, list, list_batch(r, count, list), &error);
     sqlite3_free(error);
     free(list);
-    return rc == SQLITE_OK || is_busy(rc) ? rc : merge_each(r, count);
+    return rc == SQLITE_OK || is_busy(rc) || is_ended(rc) ? rc : merge_each(r, count);
 }
 
 static int try_aside(peer_room *r)
@@ -272,7 +286,7 @@ void peer_merging_aside(peer_room *r)
     do {
         rc = try_aside(r);
     } while (is_rolled_back(rc));
-    if (is_busy(rc)) {
+    if (is_busy(rc) || (is_full(rc) && peer_quota_reached(&r->database))) {
         return; /* the next merge takes it along */
     }
     if (rc != SQLITE_OK) {
@@ -484,6 +498,16 @@ static int fold_before(peer_room *r, bool *folding)
     return is_long ? peer_counting_fold(r, folding) : SQLITE_OK;
 }
 
+/* The first part, merged alone, would make the file larger than it may become. Its sender keeps what it has, and may come again; the others go on. */
+static bool refuse_growth(peer_room *r)
+{
+    peer_room_close_link(r, next_changes(r->parts)->link, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_FULL,
+                         "room %s may not grow beyond %lld bytes (maxBytes of limits): nothing was merged",
+                         r->options->room, (long long)r->database.bytes_max);
+    conclude_batch(r, 1, false);
+    return true;
+}
+
 /* Merges the first `count` parts, which have so many rows. False: not now, or it failed. */
 static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
 {
@@ -501,6 +525,9 @@ static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
     if (is_busy(rc)) {
         wait_for_lock(r, now_ms);
         return false;
+    }
+    if (is_full(rc) && peer_quota_reached(&r->database)) {
+        return count > 1 ? merge(r, 1, 0, now_ms) : refuse_growth(r);
     }
     if (rc != SQLITE_OK) {
         return peer_database_fail(&r->database, &r->failure, "changes cannot be written", rc);

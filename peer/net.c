@@ -2,6 +2,7 @@
 #include "net_internal.h"
 
 #include "log.h"
+#include "precautions.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -354,6 +355,7 @@ static bool begin(net *n)
         if (n->config->log.given) {
             on_minute(&n->minute);
         }
+        peer_precautions_say(n->config->db_folder);
         bool good = peer_config_begin(n->config, &why);
         if (!good) {
             peer_error(PEER_EXIT_ERROR, "%s", why);

@@ -151,6 +151,7 @@ void peer_options_free(peer_options *o)
     free(o->track_list);
     free(o->schema);
     free(o->schema_common);
+    free(o->folder);
     free(o->token_file);
     free(o->ca_file);
     free(o->pin);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef enum peer_command { PEER_SERVE, PEER_SYNC, PEER_CLONE, PEER_CHECK_CONFIG } peer_command;
 
@@ -40,6 +41,9 @@ typedef struct peer_options {
     char *room;          /* serve: given or made from the file's name */
     bool configured;     /* --config: `file` is the configuration */
     peer_config *config; /* read from there. NULL: none */
+    char *folder;        /* the file is a stranger's, in this folder. NULL: the user's own */
+    int64_t bytes_max;   /* of the file; 0: any */
+    int64_t statement_s; /* with `folder`: processor time of one statement */
     bool create;         /* the file may be made */
     char *schema;        /* a script that makes its tables then, and that they follow; NULL: none */
     char *schema_common; /* ... if that is not there; NULL: it must be */

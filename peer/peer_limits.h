@@ -157,6 +157,32 @@
 #define PEER_CHECKPOINT_PAGES    1000
 #define PEER_CHECKPOINT_RETRY_MS 1000
 
+/* SQLite's limits where a file's schema is a stranger's. Nothing of ours attaches a file, and no trigger may. */
+#define PEER_SQL_ATTACHED_MAX 0
+/* Helper threads for sorting: a room has one thread. */
+#define PEER_SQL_WORKERS_MAX 0
+/* As SQLite is compiled by default, whatever this one was compiled with: deeper ones need a stack to match, which a worker need not have, and schemas
+** that fit elsewhere fit here. */
+#define PEER_SQL_EXPR_DEPTH_MAX    1000
+#define PEER_SQL_FUNCTION_ARGS_MAX 127
+/* Cascades of foreign keys count too, and rows may hang on each other 1000 deep (SQLite's default). */
+#define PEER_SQL_TRIGGER_DEPTH_MAX 1000
+/* The time that LIKE and GLOB take grows with this times the text, within one step that nothing can end. People write dozens of bytes. */
+#define PEER_SQL_LIKE_BYTES_MAX 1000
+
+/* Steps of SQLite's machine between two looks at how long a statement takes: about a millisecond. */
+#define PEER_GUARD_STEPS 100000
+/* Statements that write and run within each other, of which each is timed: a merge's, and those of virtual tables that its triggers write to. */
+#define PEER_GUARD_STATEMENTS 8
+
+/* The largest file that is checked page by page when a process first opens it: a quarter of a second from a disk that reads 250 MB/s, a twentieth from memory. */
+#define PEER_INSPECT_BYTES_MAX (64u << 20)
+/* Files whose check is remembered, 24 bytes each. With more of them some are checked again. */
+#define PEER_INSPECTED_MAX 4096
+
+/* With less than this left a disk counts as full: SQLite writes a page at a time, of 64 KiB at most, and file systems keep something for themselves. */
+#define PEER_DISK_FULL_BYTES (1 << 20)
+
 /* Tables named in one line for people: as many as one reads. */
 #define PEER_NAMES_MAX 20
 

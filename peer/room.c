@@ -2,6 +2,7 @@
 ** the two directions do their work. */
 #include "room_internal.h"
 
+#include "beneath.h"
 #include "codec.h"
 #include "founding.h"
 #include "log.h"
@@ -481,8 +482,7 @@ static void wait_for_work(peer_room *r, bool at_once)
 
 static void serve(peer_room *r)
 {
-    bool more = false;
-    while (!r->ended && r->failure.code == PEER_EXIT_OK) {
+    for (bool more = false; !r->ended && r->failure.code == PEER_EXIT_OK;) {
         wait_for_work(r, more);
         more = false;
         if (!r->open || r->ended || r->failure.code != PEER_EXIT_OK) {
@@ -507,7 +507,8 @@ static void *run(void *context)
     ready->about = r->about;
     bool good = r->options->command == PEER_CLONE
                     ? peer_schema_may_clone(r->options, &r->failure)
-                    : peer_founding_make(r->options, &r->failure) &&
+                    : peer_beneath_enter(r->options->folder, &r->failure) &&
+                          peer_founding_make(r->options, &r->failure) &&
                           peer_database_open(&r->database, r->options, &r->stopping, &r->failure) &&
                           begin(r) && peer_database_site(&r->database, ready->site.id, &r->failure);
     if (good) {
@@ -521,6 +522,7 @@ static void *run(void *context)
     }
     peer_watch_free(r->watch);
     peer_database_close(&r->database);
+    peer_beneath_leave();
     if (r->created && !r->finished) {
         peer_schema_undo(r);
     }

@@ -127,6 +127,12 @@ unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
         lws_snprintf(why, why_bytes, "no more connections are taken just now");
         return HTTP_STATUS_SERVICE_UNAVAILABLE;
     }
+    size_t members_max = config != NULL ? peer_config_members_max(config, name) : 0;
+    if (r != NULL && members_max > 0 && r->links >= members_max) {
+        lws_snprintf(why, why_bytes, "room %s takes no more than %zu members (maxMembers of limits)", name,
+                     members_max);
+        return HTTP_STATUS_SERVICE_UNAVAILABLE;
+    }
     if (r != NULL && r->worker != NULL) {
         return 0;
     }

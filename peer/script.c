@@ -1,6 +1,6 @@
 #include "script.h"
 
-#include "log.h"
+#include "beneath.h"
 #include "message.h"
 #include "peer_limits.h"
 
@@ -12,10 +12,9 @@
 
 char *peer_script_read(const char *path, peer_failure *f)
 {
-    FILE *from = fopen(path, "re");
+    FILE *from = peer_beneath_read(path, f);
     char *text = NULL;
     if (from == NULL) {
-        peer_fail(f, PEER_EXIT_MISSING, "%s: %s%s", path, strerror(errno), peer_remedy(errno));
         return NULL;
     }
     text = peer_new(PEER_SCRIPT_BYTES_MAX + 1);

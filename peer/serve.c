@@ -229,7 +229,7 @@ static bool asks_too_much(net *n, struct lws *wsi, const char **why)
 
 static int judge_upgrade(net *n, struct lws *wsi, const char *to)
 {
-    char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 32];
+    char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 80];
     const char *why;
     peer_grant grant;
     if (strcasecmp(to, "websocket") != 0) {

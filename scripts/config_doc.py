@@ -44,7 +44,7 @@ def table(schema, place, lines):
         default = "must be given" if key in required else f"`{json.dumps(one['default'])}`" if "default" in one else ""
         lines.append(f"| `{key}` | {type_of(one)} | {default} | {one.get('description', '')} |")
         if "properties" in one:
-            deeper.append((one, f"`{key}`"))
+            deeper.append((one, f"`{key}`" + (f" of {place[0].lower()}{place[1:]}" if place.startswith("Each of ") else "")))
         elif "properties" in one.get("items", {}):
             deeper.append((one["items"], f"Each of `{key}`"))
     for one, name in deeper:
