@@ -44,7 +44,7 @@ static bool find_address(net_listener *l)
         return false;
     }
     l->address = peer_strdup(host);
-    l->port = atoi(port);
+    l->port = (int)strtol(port, NULL, 10);
     return true;
 }
 

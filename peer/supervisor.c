@@ -58,7 +58,9 @@ void peer_supervisor_ready(const char *status)
 {
     char *line = peer_strdup(status);
     for (char *at = line; *at != 0; at++) { /* each further line would be a message of its own */
-        *at = (unsigned char)*at < ' ' ? '?' : *at;
+        if ((unsigned char)*at < ' ') {
+            *at = '?';
+        }
     }
     tell(peer_format("READY=1\nSTATUS=%s", line));
     free(line);

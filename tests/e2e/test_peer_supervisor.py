@@ -134,11 +134,14 @@ class HandedOver(Supervised):
         self.assertEqual(0, peer.stop())
         socket.create_connection(ours.getsockname()).close()  # it listens still: who comes now waits for the next start
 
-    def test_a_folder(self):
-        ours = self.socket(socket.AF_INET6, ("::1", 0))
-        peer = self.start("serve", "--config", self.config(listen="203.0.113.1:1"), listening=[ours])
-        event = peer.wait_event("listening")
-        self.assertEqual(("::1", ours.getsockname()[1]), (event["host"], event["port"]))
+    def test_two_for_a_folder(self):
+        """Metrics stay where they are to be."""
+        ours = [self.socket(socket.AF_INET6, ("::1", 0)), self.socket()]
+        peer = self.start("serve", "--config", self.config(listen="203.0.113.1:1", metrics={"listen": "127.0.0.1:0"}), listening=ours)
+        for one in ours:
+            event = peer.wait_event("listening")
+            self.assertEqual(one.getsockname()[:2], (event["host"], event["port"]))
+        self.assertNotIn(peer.wait_event("metrics")["port"], [one.getsockname()[1] for one in ours])
 
     def test_what_cannot_be_listened_on(self):
         config = self.config()
