@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "precautions.h"
+#include "supervisor.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -55,6 +56,7 @@ void net_stop(net *n, int exit)
         return;
     }
     n->stopping = true;
+    peer_supervisor_stopping();
     for (net_follow *f = n->follows; f != NULL; f = f->next) {
         lws_sul_cancel(&f->retry);
     }
@@ -75,6 +77,17 @@ void net_check_stopped(net *n)
     }
 }
 
+/* What the command line asks for is being done. */
+static void tell_ready(const net *n)
+{
+    const peer_options *o = n->options;
+    char *status = n->config != NULL          ? peer_format("serving the rooms of %s", n->config->db_folder)
+                   : o->command == PEER_SERVE ? peer_format("serving %s as room %s", o->file, o->room)
+                                              : peer_format("keeping %s in step", o->file);
+    peer_supervisor_ready(status);
+    free(status);
+}
+
 void net_pinned_ready(net_room *r)
 {
     net *n = r->net;
@@ -85,6 +98,7 @@ void net_pinned_ready(net_room *r)
     if (n->options->command != PEER_SERVE) {
         peer_event("ready", (peer_field[]){PEER_TEXT("file", n->options->file), PEER_END});
     }
+    tell_ready(n);
     net_follows_begin(r);
 }
 
@@ -364,6 +378,7 @@ static bool begin(net *n)
         good = good && net_begin_listening(n);
         if (good) {
             net_rooms_keep(n);
+            tell_ready(n);
         }
         return good;
     }

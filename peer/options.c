@@ -348,6 +348,8 @@ static const struct {
     {OPTION_TOKEN_FILE, SERVE | SYNC | CLONE, "--token-file belongs to serve, sync and clone"},
     {OPTION_CA_FILE, SERVE | SYNC | CLONE, "--ca-file belongs to serve, sync and clone"},
     {OPTION_PIN, SERVE | SYNC | CLONE, "--pin belongs to serve, sync and clone"},
+    {OPTION_CLIENT_CERT_FILE, SERVE | SYNC | CLONE, "--client-cert-file belongs to serve, sync and clone"},
+    {OPTION_CLIENT_KEY_FILE, SERVE | SYNC | CLONE, "--client-key-file belongs to serve, sync and clone"},
     {OPTION_SCHEMA, CHECK, "--schema belongs to check-config"}};
 
 /* One option of getopt_long. */

@@ -2,6 +2,7 @@
 #include "config_change.h"
 #include "log.h"
 #include "net_internal.h"
+#include "supervisor.h"
 
 #include <stdlib.h>
 
@@ -92,6 +93,7 @@ void net_reload(net *n)
     if (n->stopping) {
         return;
     }
+    peer_supervisor_reloading();
     if (n->config != NULL) {
         reload_config(n, &o);
     }
@@ -103,5 +105,6 @@ void net_reload(net *n)
     }
     peer_notice("SIGHUP: %s", o.text);
     peer_event("reloaded", (peer_field[]){PEER_NUMBER("code", o.code), PEER_TEXT("text", o.text), PEER_END});
+    peer_supervisor_ready(o.text);
     free(o.text);
 }

@@ -2,6 +2,7 @@
 #include "net_internal.h"
 
 #include "log.h"
+#include "supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,13 +32,27 @@ static int bind_one(const struct addrinfo *a)
     return fd;
 }
 
+/* Where its socket is bound, in numbers. */
+static bool find_address(net_listener *l)
+{
+    struct sockaddr_storage name;
+    socklen_t name_bytes = sizeof name;
+    char port[8], host[64];
+    if (getsockname(l->fd, (struct sockaddr *)&name, &name_bytes) != 0 ||
+        getnameinfo((struct sockaddr *)&name, name_bytes, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        return false;
+    }
+    l->address = peer_strdup(host);
+    l->port = (int)strtol(port, NULL, 10);
+    return true;
+}
+
 static bool bind_address(net *n, const peer_address *to, net_listener *l)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *list = NULL;
-    struct sockaddr_storage name;
-    socklen_t name_bytes = sizeof name;
-    char port[8], host[64];
+    char port[8];
     lws_snprintf(port, sizeof port, "%d", to->port);
     int rc = getaddrinfo(to->host, port, &hints, &list);
     const char *why = rc != 0 ? gai_strerror(rc) : "no address";
@@ -48,20 +63,17 @@ static bool bind_address(net *n, const peer_address *to, net_listener *l)
     if (list != NULL) {
         freeaddrinfo(list);
     }
-    if (l->fd < 0 || getsockname(l->fd, (struct sockaddr *)&name, &name_bytes) != 0 ||
-        getnameinfo((struct sockaddr *)&name, name_bytes, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    if (l->fd < 0 || !find_address(l)) {
         n->exit = PEER_EXIT_NETWORK;
         peer_error(n->exit, "cannot listen on %s:%d: %s; choose another with --listen", to->host, to->port,
                    why);
         return false;
     }
-    l->address = peer_strdup(host);
-    l->port = atoi(port);
     return true;
 }
 
-bool net_listen(net *n)
+/* Where what listens is said. */
+static bool bind_addresses(net *n)
 {
     bool good = true;
     for (size_t i = 0; good && i < n->options->listen_count; i++) {
@@ -69,6 +81,37 @@ bool net_listen(net *n)
         n->listener_count++;
         good = bind_address(n, &n->options->listen[i], &n->listeners[i]);
     }
+    return good;
+}
+
+/* By whoever started the process. None: 0, and -1 if they cannot be used, which has been said. */
+static int take_sockets(net *n)
+{
+    int fds[PEER_LISTEN_MAX];
+    char *why = NULL;
+    const int count = peer_supervisor_sockets(fds, PEER_LISTEN_MAX, &why);
+    bool good = count >= 0;
+    for (int i = 0; i < count; i++) {
+        net_listener *l = &n->listeners[n->listener_count++];
+        l->fd = fds[i];
+        good = find_address(l) && good;
+    }
+    if (!good) {
+        n->exit = PEER_EXIT_NETWORK;
+        peer_error(n->exit, "%s", why != NULL ? why : "a socket of LISTEN_FDS has no address");
+        free(why);
+    } else if (count > 0) {
+        peer_notice("it listens on what it was handed at its start (LISTEN_FDS: %d), and not where the "
+                    "command line or the configuration says",
+                    count);
+    }
+    return good ? count : -1;
+}
+
+bool net_listen(net *n)
+{
+    const int handed = take_sockets(n);
+    bool good = handed > 0 || (handed == 0 && bind_addresses(n));
     const peer_config *config = n->config;
     if (good && config != NULL && config->metrics_listen.host != NULL) {
         net_listener *l = &n->listeners[n->listener_count++];

@@ -230,7 +230,8 @@ def eventually(condition, what, seconds=SECONDS_MAX):
 class Peer:
     """One sync-peer process with --json; its stdout is read as one JSON object per line."""
 
-    def __init__(self, directory, *arguments):
+    def __init__(self, directory, *arguments, before=(), env=None, pass_fds=()):
+        """`before` is a command that runs the one behind it; `env` is added to the environment."""
         self.arguments = with_tls(arguments)
         self.events = []
         self.killed = False
@@ -238,8 +239,8 @@ class Peer:
         self._new = queue.Queue()
         with tempfile.NamedTemporaryFile(prefix="peer-", suffix=".err", dir=directory, delete=False) as err:
             self._err = Path(err.name)
-            self.process = subprocess.Popen([str(PEER), *self.arguments, "--json"], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=err, env=PEER_ENV)
+            self.process = subprocess.Popen([*before, str(PEER), *self.arguments, "--json"], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=err, env=dict(PEER_ENV, **(env or {})), pass_fds=pass_fds)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -328,8 +329,8 @@ class Case(unittest.TestCase):
     def path(self, name):
         return self.dir / name
 
-    def peer(self, *arguments):
-        peer = Peer(self.dir, *arguments)
+    def peer(self, *arguments, **options):
+        peer = Peer(self.dir, *arguments, **options)
         self.addCleanup(self._end, peer)
         return peer
 

@@ -46,13 +46,25 @@ class Install(synctest.Case):
         return found[0]
 
     def test_every_file_is_in_its_place(self):
-        places = {"sync_ext.so": "lib.*/sqlite3", "sync-peer": "bin", "sync_ext.h": "include",
-                  "libsync_engine.a": "lib.*", "sync_ext.pc": "lib.*/pkgconfig", "sync-peer.1": "share/man/man1",
-                  "sync_ext.3": "share/man/man3"}
-        for name, place in places.items():
-            with self.subTest(name=name):
-                self.assertRegex(str(self.find(name).parent.relative_to(self.prefix)), f"^{place}$")
-        self.assertEqual(len(places), len([f for f in self.prefix.rglob("*") if f.is_file()]))
+        libraries = str(self.find("libsync_engine.a").parent.relative_to(self.prefix))
+        self.assertRegex(libraries, "^lib")
+        self.assertEqual(
+            {f"{libraries}/sqlite3/sync_ext.so", f"{libraries}/libsync_engine.a", f"{libraries}/pkgconfig/sync_ext.pc", "include/sync_ext.h", "bin/sync-peer",
+             "share/man/man1/sync-peer.1", "share/man/man3/sync_ext.3", "share/bash-completion/completions/sync-peer",
+             "share/zsh/site-functions/_sync-peer", "lib/systemd/system/sync-peer.service", "lib/systemd/system/sync-peer.socket",
+             "lib/sysusers.d/sync-peer.conf", "etc/sync-peer/peer.json"},
+            {str(f.relative_to(self.prefix)) for f in self.prefix.rglob("*") if f.is_file()})
+
+    def test_a_configuration_that_is_there_stays(self):
+        config = self.prefix / "etc" / "sync-peer" / "peer.json"
+        config.write_text("mine", encoding="utf-8")
+        self.assertEqual(0, run("cmake", "--install", BUILD, "--prefix", self.prefix).returncode)
+        self.assertEqual("mine", config.read_text(encoding="utf-8"))
+
+    def test_the_service_starts_what_was_installed(self):
+        unit = self.find("sync-peer.service").read_text(encoding="utf-8")
+        self.assertIn(f"ExecStart={self.prefix}/bin/sync-peer serve --config {self.prefix}/etc/sync-peer/peer.json\n", unit)
+        self.assertNotRegex(unit, "@[a-z]+@")
 
     def test_the_installed_extension_is_loaded_by_the_stock_shell(self):
         done = run("sqlite3", "-batch", "-init", "/dev/null", "-cmd",
@@ -105,9 +117,9 @@ class Build(synctest.Case):
 
     def test_a_missing_dependency_is_named_with_its_package(self):
         real = {module: run("pkg-config", "--modversion", module).stdout.strip()
-                for module in ("sqlite3", "libzstd", "libwebsockets", "jansson", "libjwt", "openssl", "cmocka")}
+                for module in ("sqlite3", "libzstd", "libwebsockets", "jansson", "libjwt", "openssl", "libsystemd", "cmocka")}
         packages = {"sqlite3": "libsqlite3-dev", "libzstd": "libzstd-dev", "libwebsockets": "libwebsockets-dev",
-                    "jansson": "libjansson-dev", "libjwt": "libjwt-dev", "openssl": "libssl-dev", "cmocka": "libcmocka-dev"}
+                    "jansson": "libjansson-dev", "libjwt": "libjwt-dev", "openssl": "libssl-dev", "libsystemd": "libsystemd-dev", "cmocka": "libcmocka-dev"}
         for missing, package in packages.items():
             stubs = self.path(f"without-{missing}")
             stubs.mkdir()
