@@ -25,19 +25,21 @@ ROOT = Path(__file__).resolve().parent.parent
 RELEASE = ROOT / "build" / "release"
 DEV = ROOT / "build" / "dev"
 PARALLEL_FILES = 2
+WAITING_FILES = 3  # where files mostly wait for peers
 FILE_SECONDS_MAX = 240  # a file that takes longer hangs
 
 
 class Suite:
     """`budget_s` is printed beside the time taken; exceeding it is shown, but fails nothing."""
 
-    def __init__(self, name, budget_s, build, directory, pattern, may_be_empty=False, **environment):
+    def __init__(self, name, budget_s, build, directory, pattern, may_be_empty=False, parallel=PARALLEL_FILES, **environment):
         self.name = name
         self.budget_s = budget_s
         self.build = build
         self.directory = directory  # below the build where it is no absolute path
         self.pattern = pattern
         self.may_be_empty = may_be_empty
+        self.parallel = parallel  # files at a time
         self.environment = environment
 
     def files(self):
@@ -50,9 +52,9 @@ SUITES = [
     Suite("unit", 45, DEV, "unit", "test_*"),
     Suite("sql", 140, RELEASE, ROOT / "tests" / "sql", "test_*.py"),
     Suite("sql-sanitized", 150, DEV, ROOT / "tests" / "sql", "test_*.py"),
-    Suite("e2e", 60, RELEASE, ROOT / "tests" / "e2e", "test_*.py"),
-    Suite("e2e-tls", 90, RELEASE, ROOT / "tests" / "e2e", "test_*.py", SYNC_TLS="1"),
-    Suite("e2e-sanitized", 90, DEV, ROOT / "tests" / "e2e", "test_*.py"),
+    Suite("e2e", 120, RELEASE, ROOT / "tests" / "e2e", "test_*.py", parallel=WAITING_FILES),
+    Suite("e2e-tls", 120, RELEASE, ROOT / "tests" / "e2e", "test_*.py", parallel=WAITING_FILES, SYNC_TLS="1"),
+    Suite("e2e-sanitized", 150, DEV, ROOT / "tests" / "e2e", "test_*.py", parallel=WAITING_FILES),
     Suite("package", 40, RELEASE, ROOT / "tests" / "package", "test_*.py"),
     Suite("regress", 150, DEV, ROOT / "tests" / "regress", "test_*.py", may_be_empty=True),
     Suite("convergence", 60, DEV, ROOT / "tests" / "convergence", "test_*.py"),
@@ -267,7 +269,7 @@ def run_suite(suite, logs, verbose):
     if not files and not suite.may_be_empty:
         print("  FAIL there are no tests here")
         counts.failed += 1
-    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
+    with ThreadPoolExecutor(suite.parallel) as pool:
         for result in pool.map(lambda path: run_file(path, suite, logs), files):
             print_file(result, verbose)
             sys.stdout.flush()
