@@ -1,44 +1,16 @@
 #include "apply.h"
 
+#include "apply_internal.h"
 #include "base.h"
 #include "capture.h"
-#include "floor.h"
-#include "lane.h"
 #include "meant.h"
-#include "merging.h"
 #include "moves.h"
 #include "parts.h"
-#include "peers.h"
 #include "renumber.h"
 #include "request.h"
 #include "site.h"
-#include "whole.h"
 
 #include <string.h>
-
-/* A table of the changeset, and what it is here. */
-typedef struct arriving {
-    sync_table *t;    /* NULL: not tracked here, its rows are passed over */
-    uint32_t *cid;    /* wire column -> stable column id; UINT32_MAX until its name is first needed */
-    bool twice;       /* a column may come under two names */
-    sync_whole whole; /* .held is NULL where it does not come whole */
-} arriving;
-
-typedef struct apply {
-    sync_merging m;
-    sync_decoder *decoder;
-    const sync_head *head;
-    uint32_t *site; /* wire site -> local number */
-    arriving *tables;
-    sync_row local, remote, before;
-    sync_lane lane;
-    sync_floors floors;
-    int64_t changed;
-    const void *changeset;
-    size_t bytes;
-    uint64_t value_max;
-    bool made_way; /* rows of this file have moved out of the way */
-} apply;
 
 /* ---- the head ---- */
 
@@ -55,7 +27,7 @@ static bool lacks_parents(const sync_table *t, const sync_head *head)
     return lacks;
 }
 
-static int map_tables(apply *a, sync_error *error)
+static int map_tables(sync_applying *a, sync_error *error)
 {
     sync_db *s = a->m.s;
     a->tables = sync_alloc((a->head->table_count + 1) * sizeof *a->tables);
@@ -94,7 +66,7 @@ static int map_tables(apply *a, sync_error *error)
 }
 
 /* The delta presumes a vector and a journal position: a file that holds less must not raise its own by it. */
-static int check_base(apply *a, sync_error *error)
+static int check_base(sync_applying *a, sync_error *error)
 {
     sync_db *s = a->m.s;
     sync_matrix seen = {0}, cursors = {0};
@@ -136,7 +108,7 @@ static int check_base(apply *a, sync_error *error)
     return rc;
 }
 
-static int map_sites(apply *a, sync_error *error)
+static int map_sites(sync_applying *a, sync_error *error)
 {
     a->site = sync_alloc((a->head->site_count + 1) * sizeof *a->site);
     if (a->site == NULL) {
@@ -153,7 +125,7 @@ static int map_sites(apply *a, sync_error *error)
 
 /* ---- rows ---- */
 
-static bool take_stamp(apply *a, sync_stamp *stamp)
+static bool take_stamp(sync_applying *a, sync_stamp *stamp)
 {
     if (sync_stamp_is_none(*stamp)) {
         return true;
@@ -165,7 +137,7 @@ static bool take_stamp(apply *a, sync_stamp *stamp)
 
 /* Each life and each death of a row took a stamp, so there are not more of them than the clock has ticked. Without this bound a row could
 ** come whose next delete cannot be counted. */
-static bool is_countable(const apply *a, const sync_row *wire)
+static bool is_countable(const sync_applying *a, const sync_row *wire)
 {
     uint64_t latest = a->m.hlc;
     for (uint32_t i = 0; i < wire->count; i++) {
@@ -175,8 +147,8 @@ static bool is_countable(const apply *a, const sync_row *wire)
 }
 
 /* The wire row with this file's site numbers and column ids, into a->remote. */
-static int translate(apply *a, arriving *at, const sync_table_head *theirs, const sync_value *key,
-                     const sync_row *wire, sync_error *error)
+static int translate(sync_applying *a, sync_arriving *at, const sync_table_head *theirs,
+                     const sync_value *key, const sync_row *wire, sync_error *error)
 {
     sync_row *row = &a->remote;
     bool timely = true;
@@ -268,7 +240,7 @@ static int fail_unfit(const sync_table *t, sync_error *error)
         t->name);
 }
 
-static int merge_row(apply *a, sync_table *t, const sync_value *key, const sync_whole *whole)
+static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, const sync_whole *whole)
 {
     sync_merging *m = &a->m;
     sync_slot slot;
@@ -337,7 +309,7 @@ static int merge_row(apply *a, sync_table *t, const sync_value *key, const sync_
 }
 
 /* A row of this file is in the way of one that has come: there may be many such. Looks through the whole changeset for them. */
-static int make_way(apply *a, sync_error *error)
+static int make_way(sync_applying *a, sync_error *error)
 {
     sync_decoder *again = NULL;
     sync_moves moves = {.m = &a->m};
@@ -348,7 +320,7 @@ static int make_way(apply *a, sync_error *error)
     int rc = sync_lane_pause(&a->lane, &a->m);
     rc = rc == SYNC_OK ? sync_decoder_open(a->changeset, a->bytes, a->value_max, &again, error) : rc;
     while (rc == SYNC_OK && (rc = sync_decoder_next(again, &table, &key, &wire, error)) == SYNC_ROW) {
-        arriving *at = &a->tables[table];
+        sync_arriving *at = &a->tables[table];
         rc = SYNC_OK;
         if (at->t && at->t->identity == SYNC_BY_ROW) {
             rc = translate(a, at, &a->head->tables[table], key, wire, error);
@@ -361,14 +333,14 @@ static int make_way(apply *a, sync_error *error)
     return rc;
 }
 
-static int merge_rows(apply *a, sync_error *error)
+static int merge_rows(sync_applying *a, sync_error *error)
 {
     int rc;
     uint32_t table = 0;
     const sync_value *key = NULL;
     const sync_row *wire = NULL;
     while ((rc = sync_decoder_next(a->decoder, &table, &key, &wire, error)) == SYNC_ROW) {
-        arriving *at = &a->tables[table];
+        sync_arriving *at = &a->tables[table];
         if (at->t == NULL) {
             continue;
         }
@@ -391,7 +363,7 @@ static int merge_rows(apply *a, sync_error *error)
 /* ---- tables that come whole ---- */
 
 /* What the maker holds of a table that comes whole, and the highest stamp of a delete that it has forgotten: the clock goes above it. */
-static int begin_whole(apply *a, uint32_t h, sync_error *error)
+static int begin_whole(sync_applying *a, uint32_t h, sync_error *error)
 {
     sync_whole *w = &a->tables[h].whole;
     w->delta = (int64_t)a->site[0] << 32 | a->head->delta;
@@ -415,7 +387,7 @@ static int begin_whole(apply *a, uint32_t h, sync_error *error)
     return a->head->part == 0 ? sync_whole_begin(a->m.s, a->tables[h].t, error) : SYNC_OK;
 }
 
-static int begin_wholes(apply *a, sync_error *error)
+static int begin_wholes(sync_applying *a, sync_error *error)
 {
     int rc = SYNC_OK;
     for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
@@ -425,7 +397,7 @@ static int begin_wholes(apply *a, sync_error *error)
 }
 
 /* What this file has of a whole table beyond it, and its maker has seen, is gone. */
-static int sweep_wholes(apply *a, sync_error *error)
+static int sweep_wholes(sync_applying *a, sync_error *error)
 {
     int rc = SYNC_OK;
     for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
@@ -439,97 +411,7 @@ static int sweep_wholes(apply *a, sync_error *error)
     return rc;
 }
 
-/* What they have forgotten this file does not know either, once all of it has come. */
-static int take_floors(apply *a, sync_error *error)
-{
-    sync_db *s = a->m.s;
-    sync_matrix *floor = &a->floors.floor;
-    for (uint32_t h = 0; a->head->wholes && h < a->head->table_count; h++) {
-        for (uint32_t w = 0; a->tables[h].t && w < a->head->site_count; w++) {
-            sync_matrix_raise(floor, (uint32_t)(a->tables[h].t - s->tables), a->site[w],
-                              sync_matrix_at(&a->head->floor, h, w));
-        }
-    }
-    return a->head->wholes ? sync_engine_save_floor(s, floor, error) : SYNC_OK;
-}
-
-static int take_lives(apply *a, sync_error *error)
-{
-    int rc = SYNC_OK;
-    for (uint32_t h = 0; rc == SYNC_OK && a->head->forgets && h < a->head->table_count; h++) {
-        sync_table *t = a->tables[h].t;
-        uint64_t lives = a->head->tables[h].lives;
-        if (t && lives > a->m.hlc) { /* each took a stamp */
-            rc = sync_fail(error, SYNC_CORRUPT,
-                           "the changeset is damaged: table %s had more lives than there were moments",
-                           t->name);
-        } else if (t && t->identity == SYNC_BY_KEY && lives > t->lives) {
-            rc = sync_engine_set_lives(a->m.s, t, lives, error);
-        }
-    }
-    return rc;
-}
-
-/* ---- the closing ---- */
-
-/* The maker held this when it made the delta. */
-static int note_peer(apply *a, const sync_closing *closing, sync_error *error)
-{
-    sync_db *s = a->m.s;
-    sync_matrix held = {0};
-    int rc = a->site[0] == s->own_site ? SYNC_DONE : sync_matrix_init(&held, s->table_count, s->sites.count);
-    if (rc != SYNC_OK) {
-        return rc == SYNC_DONE ? SYNC_OK : sync_fail(error, rc, "too many tables and sites for one vector");
-    }
-    for (uint32_t h = 0; h < a->head->table_count; h++) {
-        for (uint32_t w = 0; a->tables[h].t && w < a->head->site_count; w++) {
-            sync_matrix_set(&held, (uint32_t)(a->tables[h].t - s->tables), 0, 1);
-            sync_matrix_set(&held, (uint32_t)(a->tables[h].t - s->tables), a->site[w],
-                            sync_matrix_at(&closing->seen, h, w));
-        }
-    }
-    bool news = false;
-    rc = sync_peers_note(s, a->head->site, &held, &news, error);
-    sync_matrix_free(&held);
-    return rc;
-}
-
-/* A whole delta is merged: this file now holds what its maker held. */
-static int raise_seen(apply *a, const sync_closing *closing, sync_error *error)
-{
-    sync_db *s = a->m.s;
-    sync_matrix seen = {0}, cursors = {0};
-    uint64_t own = 0;
-    int rc = sync_engine_seen(s, &seen, error);
-    rc = rc == SYNC_OK ? sync_engine_cursors(s, &cursors, error) : rc;
-    for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
-        if (a->tables[h].t == NULL) {
-            continue;
-        }
-        uint32_t at = (uint32_t)(a->tables[h].t - s->tables);
-        for (uint32_t w = 0; w < a->head->site_count; w++) {
-            uint64_t hlc = sync_matrix_at(&closing->seen, h, w);
-            own = a->site[w] == s->own_site && hlc > own ? hlc : own;
-            sync_matrix_raise(&seen, at, a->site[w], hlc);
-        }
-        sync_matrix_set(&cursors, at, a->site[0], closing->end);
-    }
-    if (rc == SYNC_OK &&
-        own > s->hlc) { /* somebody holds more of our writes than we do: this file was restored */
-        rc = sync_site_renew(s, NULL, error);
-        s->hlc = own > s->hlc ? own : s->hlc;
-    }
-    rc = rc == SYNC_OK ? note_peer(a, closing, error) : rc;
-    rc = rc == SYNC_OK ? take_floors(a, error) : rc;
-    rc = rc == SYNC_OK ? sync_floors_end(&a->floors, &seen, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
-    rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &cursors, error) : rc;
-    sync_matrix_free(&seen);
-    sync_matrix_free(&cursors);
-    return rc;
-}
-
-static void apply_free(apply *a)
+static void apply_free(sync_applying *a)
 {
     for (uint32_t h = 0; a->tables && a->head && h < a->head->table_count; h++) {
         sync_free(a->tables[h].cid);
@@ -546,7 +428,7 @@ static void apply_free(apply *a)
 
 int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed, sync_error *error)
 {
-    apply a = {.m = {.s = s}, .changeset = changeset, .bytes = bytes};
+    sync_applying a = {.m = {.s = s}, .changeset = changeset, .bytes = bytes};
     int64_t cache = 0;
     *changed = 0;
     a.value_max = (uint64_t)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, -1);
@@ -560,6 +442,7 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     rc = rc == SYNC_OK ? sync_parts_check(s, a.head, error) : rc;
     rc = rc == SYNC_OK ? map_sites(&a, error) : rc;
     rc = rc == SYNC_OK ? sync_floors_begin(&a.floors, s, a.head->site, error) : rc;
+    rc = rc == SYNC_OK ? sync_closing_judge(&a, error) : rc;
     if (rc == SYNC_OK) {
         rc = sync_merging_begin(&a.m, s, error);
         rc = rc == SYNC_OK ? begin_wholes(&a, error) : rc;
@@ -577,9 +460,10 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
         rc = rc == SYNC_OK ? restored : rc;
     }
     const sync_closing *closing = rc == SYNC_OK ? sync_decoder_closing(a.decoder) : NULL;
-    rc = rc == SYNC_OK ? take_lives(&a, error) : rc;
+    rc = rc == SYNC_OK ? sync_closing_lives(&a, error) : rc;
     if (rc == SYNC_OK) {
-        rc = closing ? raise_seen(&a, closing, error) : sync_floors_end(&a.floors, &a.floors.seen, error);
+        rc = closing ? sync_closing_take(&a, closing, error)
+                     : sync_floors_end(&a.floors, &a.floors.seen, error);
     }
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;

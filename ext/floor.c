@@ -15,17 +15,38 @@ int sync_floors_begin(sync_floors *f, sync_db *s, const uint8_t sender[SYNC_SITE
     rc = rc == SYNC_OK ? sync_engine_met(s, &f->met, error) : rc;
     rc = rc == SYNC_OK ? sync_peers_said(s, sender, &held, error) : rc;
     for (uint32_t t = 0; rc == SYNC_OK && t < s->table_count; t++) {
-        f->forgets[t] = f->behind[t] = false;
+        f->forgets[t] = false;
         for (uint32_t i = 1; i < s->sites.count; i++) {
-            uint64_t floor = sync_matrix_at(&f->floor, t, i);
-            f->forgets[t] = f->forgets[t] || floor != 0;
-            f->behind[t] = f->behind[t] || sync_below_floor(floor, sync_matrix_at(&f->seen, t, i),
-                                                            sync_matrix_at(&held, t, i));
+            f->forgets[t] = f->forgets[t] || sync_matrix_at(&f->floor, t, i) != 0;
             f->noted = f->noted || sync_matrix_at(&f->met, t, i) != 0;
         }
     }
+    if (rc == SYNC_OK) {
+        sync_floors_judge(f, &held);
+    }
     sync_matrix_free(&held);
     return rc;
+}
+
+bool sync_floors_any(const sync_floors *f)
+{
+    bool any = false;
+    for (uint32_t t = 0; !any && t < f->s->table_count; t++) {
+        any = f->forgets[t];
+    }
+    return any;
+}
+
+void sync_floors_judge(sync_floors *f, const sync_matrix *held)
+{
+    for (uint32_t t = 0; t < f->s->table_count; t++) {
+        f->behind[t] = false;
+        for (uint32_t i = 1; i < f->s->sites.count; i++) {
+            f->behind[t] =
+                f->behind[t] || sync_below_floor(sync_matrix_at(&f->floor, t, i),
+                                                 sync_matrix_at(&f->seen, t, i), sync_matrix_at(held, t, i));
+        }
+    }
 }
 
 void sync_floors_free(sync_floors *f)

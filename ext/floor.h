@@ -27,6 +27,12 @@ typedef struct sync_floors {
 int sync_floors_begin(sync_floors *f, sync_db *s, const uint8_t sender[SYNC_SITE_BYTES], sync_error *error);
 void sync_floors_free(sync_floors *f);
 
+/* Have deletes of any table been forgotten here? */
+bool sync_floors_any(const sync_floors *f);
+
+/* Says anew which tables the sender is behind in, by what it holds, or held (as the vectors of the file). To begin with it is what it has said last. */
+void sync_floors_judge(sync_floors *f, const sync_matrix *held);
+
 /* Notes the stamps of a row (with this file's site numbers) that has come. */
 void sync_floors_meet(sync_floors *f, const sync_table *t, const sync_row *row);
 

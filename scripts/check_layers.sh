@@ -13,7 +13,7 @@ spine=(
     "key clocks base meant chunk site touch tail capture admit track learn gone"
     "fold fold_internal fold_claims fold_meant overlay replay cells"
     "changes changes_internal changes_open changes_sql request"
-    "floor parts peers compact merging conflict against find clash parents place enter write lane order claims contest awaited orphans orphans_list adopted settle renumber moves whole apply"
+    "floor parts peers compact merging conflict against find clash parents place enter write lane order claims contest awaited orphans orphans_list adopted settle renumber moves whole apply_internal closing apply"
     "operation options clone clone_internal clone_load preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
     "stream functions vtab_changes vtab_status vtab_renumbered tables"
     "sync_ext"
