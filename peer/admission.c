@@ -33,12 +33,24 @@ static bool is_among(const peer_texts *texts, const char *text)
     return found;
 }
 
+/* Is the Host one of those that are served here? Of one that is given without a port any port will do. */
+static bool is_served(const peer_texts *hosts, const char *host)
+{
+    bool found = false;
+    for (size_t i = 0; i < hosts->count; i++) {
+        size_t bytes = strlen(hosts->list[i]);
+        const char *port = strncasecmp(hosts->list[i], host, bytes) == 0 ? host + bytes : NULL;
+        found = found || (port != NULL && (*port == 0 || (*port == ':' && strspn(port + 1, "0123456789") == strlen(port + 1))));
+    }
+    return found;
+}
+
 static const char *judge_host(const peer_auth *auth, struct lws *wsi, char *host, size_t host_bytes)
 {
     if (!read_header(wsi, WSI_TOKEN_HOST, host, host_bytes)) {
         return "the request has no Host";
     }
-    return auth->hosts.count == 0 || is_among(&auth->hosts, host) ? NULL : "this host is not served here";
+    return auth->hosts.count == 0 || is_served(&auth->hosts, host) ? NULL : "this host is not served here";
 }
 
 /* A browser sends the Origin of the page with every upgrade: nobody else's page may use what it knows of the user. */
@@ -75,6 +87,11 @@ static bool has_certificate(const peer_auth *auth, struct lws *wsi, const char *
 {
     int64_t until_s;
     if (!net_tls_member(wsi, grant->user, sizeof grant->user, &until_s)) {
+        return false;
+    }
+    if (until_s <=
+        (int64_t)time(NULL)) { /* a session that is resumed keeps the result of its first handshake */
+        *why = "the certificate has expired";
         return false;
     }
     for (size_t i = 0; i < auth->member_count; i++) {

@@ -44,7 +44,7 @@ static const char *ca_of(const peer_config *c)
     return c->auth != NULL ? c->auth->ca_file : NULL;
 }
 
-char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
+char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max, const char *client_ca_file)
 {
     char *list = NULL;
     name(&list, "listen", !same_texts(&fresh->listen, &old->listen));
@@ -54,7 +54,7 @@ char *peer_config_keep(peer_config *fresh, peer_config *old, size_t links_max)
     name(&list, "clientCertFile",
          !same(fresh->client_cert_file, old->client_cert_file) ||
              !same(fresh->client_key_file, old->client_key_file));
-    name(&list, "auth.certificates.caFile", !same(ca_of(fresh), ca_of(old)));
+    name(&list, "auth.certificates.caFile", ca_of(fresh) != NULL && !same(ca_of(fresh), client_ca_file));
     name(&list, "metrics",
          fresh->metrics != old->metrics || !same(fresh->metrics_listen.host, old->metrics_listen.host) ||
              fresh->metrics_listen.port != old->metrics_listen.port);

@@ -102,7 +102,8 @@ void peer_ddl_table_free(peer_ddl_table *table)
 
 static bool same_token(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
 {
-    if (*a == '\'' || *b == '\'') { /* a text */
+    if (*a == '\'' || *b == '\'' ||
+        (*a == '"' && *b == '"')) { /* a text, or where no such name is known SQLite takes it for one */
         return a_bytes == b_bytes && memcmp(a, b, a_bytes) == 0;
     }
     char *a_name = name_of(a, a_bytes), *b_name = name_of(b, b_bytes);

@@ -27,7 +27,8 @@ typedef struct peer_ddl_table {
 bool peer_ddl_table_read(const char *sql, peer_ddl_table *out);
 void peer_ddl_table_free(peer_ddl_table *table);
 
-/* Do two pieces say the same, but for white space, comments, the case of words, and quotes around names? */
+/* Do two pieces say the same, but for white space, comments, the case of words, and quotes around names? (Of two
+** in double quotes the case counts: they may be texts.) */
 bool peer_ddl_same(peer_ddl_piece a, peer_ddl_piece b);
 
 /* A whole text as a piece. */

@@ -47,12 +47,17 @@ static bool migrate(peer_room *r, const char *path)
     peer_failure failure = {0};
     peer_migrated done = {0};
     char *script = peer_script_read(path, &failure);
-    bool good =
-        script != NULL && peer_migration_run(r->database.db, r->options, path, script, &done, &failure);
+    bool good = script != NULL &&
+                peer_migration_run(r->database.db, r->options, path, script, &r->stopping, &done, &failure);
     free(script);
     if (!good && (failure.code == PEER_EXIT_BUSY || failure.code == PEER_EXIT_FULL)) {
+        if (!r->script_waits) {
+            peer_notice("room %s: %s; trying again", r->options->room, failure.text);
+        }
+        r->script_waits = true;
         return false;
     }
+    r->script_waits = false;
     if (!good) {
         peer_notice("room %s: its tables stay as they are: %s", r->options->room, failure.text);
     } else if (done.statements > 0) {
@@ -64,6 +69,9 @@ static bool migrate(peer_room *r, const char *path)
                                   PEER_TEXT("text", good ? done.names : failure.text), PEER_END});
     }
     if (good && done.statements > 0) {
+        if (r->options->track == PEER_TRACK_UNSAID) { /* it may have tracked nothing, having had nothing */
+            (void)peer_database_track(&r->database, PEER_TRACK_UNSAID, NULL, &r->failure);
+        }
         peer_room_schema_changed(r);
     }
     if (good && done.left[0] != 0) {

@@ -358,9 +358,10 @@ void net_follow_failed(net_follow *f, const char *why)
 {
     net_link *link = f->link;
     why = link->text[0] != 0 ? link->text : why;
-    if (f->http_status == 0 && f->next_address < f->addresses.count && !f->net->stopping) {
+    if (f->http_status == 0 && f->next_address < f->addresses.count && !f->net->stopping && !f->finished) {
         f->link = NULL;
-        link->follow = NULL;
+        link->follow = NULL; /* it goes alone, and was in no room */
+        link->room = NULL;
         net_link_gone(link);
         connect_next(f);
         return;

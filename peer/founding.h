@@ -5,7 +5,8 @@
 
 #include "database.h"
 
-/* Makes o->file by o->schema (NULL: empty), if it may be made and is not there. On failure nothing is left. */
-bool peer_founding_make(const peer_options *o, peer_failure *f);
+/* Makes o->file by o->schema (NULL: empty), if it may be made and is not there. On failure, and when *stopping is set meanwhile,
+** nothing is left. */
+bool peer_founding_make(const peer_options *o, atomic_bool *stopping, peer_failure *f);
 
 #endif

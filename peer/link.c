@@ -50,6 +50,7 @@ net_link *net_link_new(net *n, net_follow *follow, const char *name)
     net_link *l = peer_new(sizeof *l);
     l->net = n;
     l->follow = follow;
+    l->accepted = follow == NULL;
     l->room = follow != NULL ? follow->room : NULL;
     l->grants = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
     register_link(n, l);
@@ -63,7 +64,7 @@ net_link *net_link_new(net *n, net_follow *follow, const char *name)
         l->next->from = &l->next;
     }
     n->links = l;
-    n->link_count++;
+    n->member_count += l->accepted;
     return l;
 }
 
@@ -156,7 +157,8 @@ void net_link_open(net_link *l, struct lws *wsi)
 static void on_expiry(lws_sorted_usec_list_t *sul)
 {
     net_link *l = lws_container_of(sul, net_link, expiry);
-    net_link_end(l, SYNC_PEER_ERROR_FORBIDDEN, 4000 + SYNC_PEER_ERROR_FORBIDDEN, "the token has expired");
+    net_link_end(l, SYNC_PEER_ERROR_FORBIDDEN, 4000 + SYNC_PEER_ERROR_FORBIDDEN,
+                 "what it was admitted by has expired");
 }
 
 void net_link_expire(net_link *l, int64_t until_s)
@@ -209,7 +211,7 @@ void net_link_gone(net_link *l)
         l->next->from = l->from;
     }
     unregister_link(n, l);
-    n->link_count--;
+    n->member_count -= l->accepted;
     leave_room(l, l->text[0] != 0 ? l->text : "the connection was lost");
     lws_sul_cancel(&l->tick);
     lws_sul_cancel(&l->expiry);
@@ -217,7 +219,7 @@ void net_link_gone(net_link *l)
     sync_buf_free(&l->incoming);
     peer_debt_drop(l->debt);
     peer_lag_drop(l->lag);
-    if (follow == NULL && l->room != NULL) {
+    if (l->accepted && l->room != NULL) {
         peer_visitors_leave(n->visitors, l->name);
         net_room_leave(l->room);
     }

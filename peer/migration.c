@@ -6,6 +6,7 @@
 #include "peer_limits.h"
 #include "script.h"
 #include "sync_ext.h"
+#include "tokens.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ typedef struct plan {
     step *steps;
     size_t count, room;
     sqlite3_str *names, *left, *created; /* of tables: each with a NUL behind it */
-    sqlite3_str *rebuilt;
+    sqlite3_str *rebuilt;                /* tables and views, without what hung on them */
+    sqlite3_str *dropped;                /* of the others */
     peer_failure *f;
 } plan;
 
@@ -90,6 +92,25 @@ static bool has_same(const peer_ddl_table *in, const peer_ddl_item *item)
     return false;
 }
 
+static bool has_word(peer_ddl_piece piece, const char *word)
+{
+    const char *at = piece.text, *end = at + piece.bytes;
+    bool found = false;
+    while (!found && (at += sync_tokens_skip(at)) < end) {
+        size_t bytes = sync_tokens_next(at);
+        found = sync_tokens_is(at, bytes, word);
+        at += bytes;
+    }
+    return found;
+}
+
+/* STRICT and WITHOUT ROWID, in any order. */
+static bool same_options(const peer_ddl_table *a, const peer_ddl_table *b)
+{
+    return has_word(a->options, "STRICT") == has_word(b->options, "STRICT") &&
+           has_word(a->options, "ROWID") == has_word(b->options, "ROWID");
+}
+
 /* What one of two tables declares that the other does not, but for columns that only one has; NULL: nothing. */
 static const peer_ddl_piece *find_change(const peer_ddl_table *a, const peer_ddl_table *b)
 {
@@ -102,44 +123,117 @@ static const peer_ddl_piece *find_change(const peer_ddl_table *a, const peer_ddl
             return &mine->piece;
         }
     }
-    return peer_ddl_same(a->options, b->options) ? NULL : a->options.bytes > 0 ? &a->options : &b->options;
+    return same_options(a, b) ? NULL : a->options.bytes > 0 ? &a->options : &b->options;
 }
 
-/* Names of the columns that both have, as SQL has them; generated ones have no values to be copied. */
-static char *common_columns(plan *p, const char *name, const peer_ddl_table *wanted)
+/* Columns of a table that hold values: generated ones do not. *stmt: for sqlite3_finalize in any case. */
+static int list_columns(sqlite3 *db, const char *name, sqlite3_stmt **stmt)
+{
+    int rc = sqlite3_prepare_v2(db, "SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0", -1,
+                                stmt, NULL);
+    return rc == SQLITE_OK ? sqlite3_bind_text(*stmt, 1, name, -1, SQLITE_STATIC) : rc;
+}
+
+/* Is the text in the first column of one of the rows? Starts it over. A SQLite code. */
+static int is_listed(sqlite3_stmt *stmt, const char *text, bool *listed)
+{
+    int rc = sqlite3_reset(stmt);
+    *listed = false;
+    while (rc == SQLITE_OK && !*listed && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *one = (const char *)sqlite3_column_text(stmt, 0);
+        *listed = one != NULL && sqlite3_stricmp(one, text) == 0;
+        rc = one != NULL ? SQLITE_OK : SQLITE_NOMEM;
+    }
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Names of the columns whose values can be copied, as SQL has them; NULL: *p->f says why not. */
+static char *common_columns(plan *p, const char *name)
 {
     sqlite3_str *list = sqlite3_str_new(p->db);
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(p->db, "SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0", -1,
-                                &stmt, NULL);
-    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) : rc;
-    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        const char *column = (const char *)sqlite3_column_text(stmt, 0);
-        rc = column != NULL ? SQLITE_OK : SQLITE_NOMEM;
-        if (column != NULL && peer_ddl_find(wanted, column) != NULL) {
+    sqlite3_stmt *is = NULL, *wanted = NULL;
+    int rc = list_columns(p->db, name, &is);
+    rc = rc == SQLITE_OK ? list_columns(p->model, name, &wanted) : rc;
+    while (rc == SQLITE_OK && (rc = sqlite3_step(is)) == SQLITE_ROW) {
+        const char *column = (const char *)sqlite3_column_text(is, 0);
+        bool common = false;
+        rc = column != NULL ? is_listed(wanted, column, &common) : SQLITE_NOMEM;
+        if (rc == SQLITE_OK && common) {
             sqlite3_str_appendf(list, "%s\"%w\"", sqlite3_str_length(list) > 0 ? ", " : "", column);
         }
     }
     if (rc != SQLITE_DONE) {
         (void)fail_sqlite(p, p->db, name);
     }
-    sqlite3_finalize(stmt);
+    sqlite3_finalize(is);
+    sqlite3_finalize(wanted);
     char *text = sqlite3_str_finish(list);
-    if (rc != SQLITE_DONE) {
+    if (text == NULL || rc != SQLITE_DONE) {
+        (void)peer_fail(p->f, PEER_EXIT_ERROR, "out of memory"); /* unless more has been said */
         sqlite3_free(text);
-        text = NULL;
+        return NULL;
     }
     return text;
 }
 
-/* The twelve steps of SQLite's documentation of ALTER TABLE; indexes and triggers follow, since they are gone with the old table. */
-static bool rebuild(plan *p, const char *name, const char *sql, const peer_ddl_table *wanted)
+/* What hangs on a table in the file and is not in the script goes with the old table, and is made again. */
+static bool keep_others(plan *p, const char *name)
+{
+    static const char hanging[] =
+        "SELECT name, sql FROM main.sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE AND type"
+        " IN ('index', 'trigger') AND sql IS NOT NULL AND name NOT LIKE 'sync\\_%' ESCAPE '\\'";
+    sqlite3_stmt *stmt = NULL, *known = NULL;
+    bool good = true, listed = false;
+    int rc = sqlite3_prepare_v2(p->db, hanging, -1, &stmt, NULL);
+    rc = rc == SQLITE_OK
+             ? sqlite3_prepare_v2(p->model, "SELECT name FROM main.sqlite_schema", -1, &known, NULL)
+             : rc;
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) : rc;
+    while (good && rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *one = (const char *)sqlite3_column_text(stmt, 0),
+                   *sql = (const char *)sqlite3_column_text(stmt, 1);
+        rc = one != NULL && sql != NULL ? is_listed(known, one, &listed) : SQLITE_NOMEM;
+        good = rc != SQLITE_OK || listed || add(p, sqlite3_mprintf("%s", sql), false, one);
+    }
+    good = good && (rc == SQLITE_DONE || fail_sqlite(p, p->db, name));
+    sqlite3_finalize(stmt);
+    sqlite3_finalize(known);
+    return good;
+}
+
+/* The highest number that AUTOINCREMENT has given out is not given out again. */
+static bool keep_sequence(plan *p, const char *name)
+{
+    char *sequence;
+    sqlite3_stmt *stmt = NULL;
+    if (!find_sql(p, "table", "sqlite_sequence", &sequence) || sequence == NULL) {
+        return p->f->code == PEER_EXIT_OK;
+    }
+    sqlite3_free(sequence);
+    int rc = sqlite3_prepare_v2(p->db, "SELECT seq FROM main.sqlite_sequence WHERE name = ?1 COLLATE NOCASE",
+                                -1, &stmt, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+    bool good = rc == SQLITE_ROW || rc == SQLITE_DONE || fail_sqlite(p, p->db, name);
+    if (rc == SQLITE_ROW) {
+        good = add(p,
+                   sqlite3_mprintf(
+                       "UPDATE main.sqlite_sequence SET seq = max(seq, %lld) WHERE name = %Q COLLATE NOCASE",
+                       (long long)sqlite3_column_int64(stmt, 0), name),
+                   false, name);
+    }
+    sqlite3_finalize(stmt);
+    return good;
+}
+
+/* The twelve steps of SQLite's documentation of ALTER TABLE. What the script hangs on it follows, since that is gone with the old table. */
+static bool rebuild(plan *p, const char *name, const char *sql)
 {
     sync_ddl ddl;
     sync_ddl_read(sql, &ddl);
-    char *columns = common_columns(p, name, wanted);
+    char *columns = common_columns(p, name);
     if (columns == NULL) {
-        return peer_fail(p->f, PEER_EXIT_ERROR, "out of memory"); /* unless it has said more already */
+        return false;
     }
     char *text = sqlite3_mprintf(
         "%.*s\"%w_rebuilt\"%s; INSERT INTO \"%w_rebuilt\"(%s) SELECT %s FROM \"%w\"; DROP TABLE \"%w\";"
@@ -148,7 +242,33 @@ static bool rebuild(plan *p, const char *name, const char *sql, const peer_ddl_t
         name, name, name);
     sqlite3_free(columns);
     sqlite3_str_append(p->rebuilt, name, (int)strlen(name) + 1);
-    return add(p, text, true, name);
+    return add(p, text, true, name) && keep_sequence(p, name) && keep_others(p, name);
+}
+
+/* Indexes on a column that is dropped, and that the script does not have any more. */
+static bool drop_indexes(plan *p, const char *table, const char *column)
+{
+    static const char on[] =
+        "SELECT l.name FROM pragma_index_list(?1, 'main') AS l, pragma_index_info(l.name, 'main') AS i"
+        " WHERE l.origin = 'c' AND i.name = ?2 COLLATE NOCASE";
+    sqlite3_stmt *stmt = NULL, *known = NULL;
+    bool good = true, listed = false;
+    int rc = sqlite3_prepare_v2(p->db, on, -1, &stmt, NULL);
+    rc = rc == SQLITE_OK
+             ? sqlite3_prepare_v2(p->model, "SELECT name FROM main.sqlite_schema", -1, &known, NULL)
+             : rc;
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, table, -1, SQLITE_STATIC) : rc;
+    rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 2, column, -1, SQLITE_STATIC) : rc;
+    while (good && rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const char *one = (const char *)sqlite3_column_text(stmt, 0);
+        rc = one != NULL ? is_listed(known, one, &listed) : SQLITE_NOMEM;
+        good = rc != SQLITE_OK || listed ||
+               add(p, sqlite3_mprintf("DROP INDEX IF EXISTS main.\"%w\"", one), false, one);
+    }
+    good = good && (rc == SQLITE_DONE || fail_sqlite(p, p->db, table));
+    sqlite3_finalize(stmt);
+    sqlite3_finalize(known);
+    return good;
 }
 
 /* Columns that only one of the two has. */
@@ -172,7 +292,8 @@ static bool plan_columns(plan *p, const char *name, const peer_ddl_table *is, co
         }
         if (p->destructive) {
             char *what = peer_format("%s.%s", name, column);
-            good = add(p, sqlite3_mprintf("ALTER TABLE \"%w\" DROP COLUMN \"%w\"", name, column), true, what);
+            good = drop_indexes(p, name, column) &&
+                   add(p, sqlite3_mprintf("ALTER TABLE \"%w\" DROP COLUMN \"%w\"", name, column), true, what);
             free(what);
         } else {
             sqlite3_str_appendf(p->left, "%s%s.%s", sqlite3_str_length(p->left) > 0 ? ", " : "", name,
@@ -213,7 +334,7 @@ static bool plan_table(plan *p, const char *name, const char *sql)
         const peer_ddl_piece *change = find_change(&is, &wanted);
         change = change != NULL ? change : find_change(&wanted, &is);
         good = change == NULL   ? plan_columns(p, name, &is, &wanted)
-               : p->destructive ? rebuild(p, name, sql, &wanted)
+               : p->destructive ? rebuild(p, name, sql)
                                 : refuse_change(p, name, change);
     }
     if (plain) {
@@ -240,15 +361,28 @@ static bool is_among(sqlite3_str *list, const char *name)
     return false;
 }
 
-/* An index, a view or a trigger: no row is lost if it is made anew. */
+/* An index, a view or a trigger that the script has otherwise goes first: it may stand in the way of what becomes of its table, and no row is lost. */
+static bool plan_drop(plan *p, const char *type, const char *name, const char *sql)
+{
+    char *was = NULL;
+    bool good = find_sql(p, type, name, &was);
+    if (good && was != NULL && !peer_ddl_same(peer_ddl_piece_of(was), peer_ddl_piece_of(sql))) {
+        sqlite3_str_append(p->dropped, name, (int)strlen(name) + 1);
+        if (strcmp(type, "view") == 0) { /* its triggers go with it */
+            sqlite3_str_append(p->rebuilt, name, (int)strlen(name) + 1);
+        }
+        good = add(p, sqlite3_mprintf("DROP %s IF EXISTS main.\"%w\"", type, name), false, name);
+    }
+    sqlite3_free(was);
+    return good;
+}
+
+/* ... and is made, as is what is missing. */
 static bool plan_other(plan *p, const char *type, const char *name, const char *table, const char *sql)
 {
     char *was = NULL;
-    bool gone = is_among(p->rebuilt, table), good = gone || find_sql(p, type, name, &was);
-    if (good && was != NULL && !peer_ddl_same(peer_ddl_piece_of(was), peer_ddl_piece_of(sql))) {
-        good = add(p, sqlite3_mprintf("DROP %s main.\"%w\"", type, name), false, name);
-        gone = good;
-    }
+    bool gone = is_among(p->rebuilt, table) || is_among(p->dropped, name),
+         good = gone || find_sql(p, type, name, &was);
     if (good && (gone || was == NULL)) {
         good = add(p, sqlite3_mprintf("%s", sql), false, name);
     }
@@ -256,8 +390,8 @@ static bool plan_other(plan *p, const char *type, const char *name, const char *
     return good;
 }
 
-/* Everything that the script has made, in its order. */
-static bool plan_all(plan *p)
+/* Everything that the script has made, in its order; *drops: only what goes first. */
+static bool plan_objects(plan *p, bool drops)
 {
     static const char objects[] = "SELECT type, name, tbl_name, sql FROM main.sqlite_schema AS s WHERE sql "
                                   "IS NOT NULL AND name NOT LIKE"
@@ -273,9 +407,12 @@ static bool plan_all(plan *p)
             text[i] = (const char *)sqlite3_column_text(stmt, i);
         }
         rc = text[0] && text[1] && text[2] && text[3] ? SQLITE_OK : SQLITE_NOMEM;
-        if (rc == SQLITE_OK) {
-            good = strcmp(text[0], "table") == 0 ? plan_table(p, text[1], text[3])
-                                                 : plan_other(p, text[0], text[1], text[2], text[3]);
+        bool table = rc == SQLITE_OK && strcmp(text[0], "table") == 0;
+        if (rc == SQLITE_OK && drops) {
+            good = table || plan_drop(p, text[0], text[1], text[3]);
+        } else if (rc == SQLITE_OK) {
+            good =
+                table ? plan_table(p, text[1], text[3]) : plan_other(p, text[0], text[1], text[2], text[3]);
         }
     }
     good = good && (rc == SQLITE_DONE || fail_sqlite(p, p->model, "its tables"));
@@ -283,8 +420,13 @@ static bool plan_all(plan *p)
     return good;
 }
 
+static bool plan_all(plan *p)
+{
+    return plan_objects(p, true) && plan_objects(p, false);
+}
+
 /* The script, run on a database in memory. What it tracks is let go: the metadata is not its. */
-static bool make_model(plan *p, const char *script)
+static bool make_model(plan *p, const char *script, atomic_bool *stopping)
 {
     char *error = NULL;
     int rc = sqlite3_open_v2(":memory:", &p->model,
@@ -293,6 +435,9 @@ static bool make_model(plan *p, const char *script)
     bool good = rc == SQLITE_OK || peer_fail(p->f, peer_exit_of(rc), "%s cannot be tried: %s", p->path,
                                              error != NULL ? error : sqlite3_errmsg(p->model));
     sqlite3_free(error);
+    if (good) {
+        peer_script_confine(p->model, stopping);
+    }
     return good && peer_script_run(p->model, p->path, script, p->f) &&
            (sqlite3_exec(p->model, "SELECT sync_untrack_all()", NULL, NULL, NULL) == SQLITE_OK ||
             fail_sqlite(p, p->model, "sync_untrack_all()"));
@@ -391,7 +536,7 @@ static char *finish(sqlite3_str *str)
 }
 
 bool peer_migration_run(sqlite3 *db, const peer_options *o, const char *path, const char *script,
-                        peer_migrated *done, peer_failure *f)
+                        atomic_bool *stopping, peer_migrated *done, peer_failure *f)
 {
     plan p = {.db = db,
               .path = path,
@@ -400,11 +545,13 @@ bool peer_migration_run(sqlite3 *db, const peer_options *o, const char *path, co
               .left = sqlite3_str_new(db),
               .created = sqlite3_str_new(db),
               .rebuilt = sqlite3_str_new(db),
+              .dropped = sqlite3_str_new(db),
               .f = f};
     const bool track = o->track == PEER_TRACK_UNSAID || o->track == PEER_TRACK_ALL;
-    bool good = make_model(&p, script) && plan_all(&p);
-    if (good && (sqlite3_str_errcode(p.names) || sqlite3_str_errcode(p.left) ||
-                 sqlite3_str_errcode(p.created) || sqlite3_str_errcode(p.rebuilt))) {
+    bool good = make_model(&p, script, stopping) && plan_all(&p);
+    if (good &&
+        (sqlite3_str_errcode(p.names) || sqlite3_str_errcode(p.left) || sqlite3_str_errcode(p.created) ||
+         sqlite3_str_errcode(p.rebuilt) || sqlite3_str_errcode(p.dropped))) {
         good = peer_fail(f, PEER_EXIT_ERROR, "out of memory");
     }
     good = good && (p.count == 0 || carry_out(&p, track));
@@ -415,6 +562,7 @@ bool peer_migration_run(sqlite3 *db, const peer_options *o, const char *path, co
     free(p.steps);
     sqlite3_free(sqlite3_str_finish(p.created));
     sqlite3_free(sqlite3_str_finish(p.rebuilt));
+    sqlite3_free(sqlite3_str_finish(p.dropped));
     *done = (peer_migrated){.statements = p.count, .names = finish(p.names), .left = finish(p.left)};
     if (!good) {
         free(done->names);

@@ -18,6 +18,6 @@ typedef struct peer_migrated {
 ** and tables that it declares otherwise are rebuilt; else that is refused. False: nothing has changed, *f says why; `done` is empty then, and
 ** need not be freed. */
 bool peer_migration_run(sqlite3 *db, const peer_options *o, const char *path, const char *script,
-                        peer_migrated *done, peer_failure *f);
+                        atomic_bool *stopping, peer_migrated *done, peer_failure *f);
 
 #endif

@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 static struct lws_context *volatile signal_context;
-static volatile sig_atomic_t signal_came;
+static volatile sig_atomic_t stop_came, reload_came; /* one must not hide the other */
 
 static void on_signal(int number)
 {
-    signal_came = number;
+    *(number == SIGHUP ? &reload_came : &stop_came) = 1;
     if (signal_context != NULL) {
         lws_cancel_service(signal_context);
     }
@@ -115,12 +115,14 @@ void net_pinned_ended(net_room *r, const peer_message *m)
 /* SIGTERM or SIGINT. Who asked for an end that both sides hold the same at must not take this for it. */
 static void take_signal(net *n)
 {
-    const bool again = signal_came == SIGHUP;
-    signal_came = 0;
-    if (again) {
+    if (reload_came != 0) {
+        reload_came = 0;
         net_reload(n);
+    }
+    if (stop_came == 0) {
         return;
     }
+    stop_came = 0;
     if (n->options->once && !n->stopping) {
         peer_error(PEER_EXIT_STOPPED, "%s: stopped before both sides held the same", n->options->file);
         net_stop(n, PEER_EXIT_STOPPED);
@@ -131,7 +133,7 @@ static void take_signal(net *n)
 
 static void take_messages(net *n)
 {
-    const bool came = signal_came != 0;
+    const bool came = stop_came != 0 || reload_came != 0;
     for (peer_message *m = peer_queue_take_all(n->inbox), *next; m != NULL; m = next) {
         next = m->next;
         switch (m->kind) {
@@ -245,6 +247,9 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_ESTABLISHED_CLIENT_HTTP:
         return net_follow_answered(l->follow, wsi);
     case LWS_CALLBACK_CLIENT_ESTABLISHED:
+        if (l->ending) { /* the room has been closed meanwhile */
+            return -1;
+        }
         net_link_open(l, wsi);
         return 0;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
@@ -397,7 +402,7 @@ static void run(net *n)
         return;
     }
     while (!n->finished && lws_service(n->context, 0) >= 0) {
-        if (signal_came != 0) {
+        if (stop_came != 0 || reload_came != 0) {
             take_messages(n);
         }
     }

@@ -55,8 +55,9 @@ struct net_link {
     unsigned grants;    /* what it was admitted to do, as far as the room lets anybody: sync_peer_right */
     uint64_t id;
     struct lws *wsi;
-    bool open;    /* the websocket is: before that, nothing can be sent */
-    bool greeted; /* we have announced ourselves: the room is open */
+    bool accepted; /* it came here, in place of going out */
+    bool open;     /* the websocket is: before that, nothing can be sent */
+    bool greeted;  /* we have announced ourselves: the room is open */
     char *name;
     peer_session session;
     int64_t up_ms;     /* when the other side had announced itself; 0: not yet */
@@ -129,7 +130,7 @@ struct net {
     int64_t held; /* in rows, when the last link was done */
     int exit;
     net_link *links;
-    size_t link_count;
+    size_t member_count; /* of those that were accepted */
     peer_visitors *visitors;
     net_link **slots; /* where they are found by their ids: the low half of an id is its place here */
     size_t slot_count;

@@ -30,7 +30,7 @@ static void put_process(const net *n, sync_buf *to)
     put_one(to, "process_start_time_seconds", "gauge", "When the process was started, in Unix time.",
             (uint64_t)n->counts.began_s);
     put_one(to, "sync_peer_connections", "gauge", "Connections that are open now, upgraded ones.",
-            n->link_count);
+            n->member_count);
     put_one(to, "sync_peer_connections_accepted_total", "counter", "Connections that were upgraded.",
             n->counts.accepted);
     put_one(to, "sync_peer_received_bytes_total", "counter", "Bytes of messages that came.",
@@ -207,7 +207,7 @@ static void put_each_link(const net *n, sync_buf *to, int64_t now_ms)
                       "Bytes that wait to be sent over the connection."},
     };
     char number[24];
-    for (int i = 0; i < LINK_VALUES && n->link_count <= PEER_METRICS_LINKS_MAX; i++) {
+    for (int i = 0; i < LINK_VALUES && n->member_count <= PEER_METRICS_LINKS_MAX; i++) {
         peer_exposition_family(to, kinds[i].name, "gauge", kinds[i].help);
         for (const net_link *l = n->links; l != NULL; l = l->next) {
             const char *room = l->room != NULL ? l->room->name : "";

@@ -103,6 +103,9 @@
 /* The script that makes a room's tables: what people write by hand is far smaller. */
 #define PEER_SCRIPT_BYTES_MAX (1u << 20)
 
+/* Steps of SQLite's machine between two looks whether a script is to end: about a millisecond. */
+#define PEER_SCRIPT_STEPS 10000
+
 /* A script is followed when nobody has written to it for so long: editors and copies are done with a file of that size in less. */
 #define PEER_SCRIPT_SETTLE_MS 1000
 

@@ -49,7 +49,7 @@ static void end_links(net *n)
 static void replace(net *n, peer_config *fresh, outcome *o)
 {
     peer_config *old = n->config;
-    char *kept = peer_config_keep(fresh, old, n->links_max);
+    char *kept = peer_config_keep(fresh, old, n->links_max, n->options->client_ca_file);
     const bool again = !peer_config_same_auth(old, fresh);
     n->config = fresh;
     if (again) {

@@ -508,7 +508,7 @@ static void *run(void *context)
     bool good = r->options->command == PEER_CLONE
                     ? peer_schema_may_clone(r->options, &r->failure)
                     : peer_beneath_enter(r->options->folder, &r->failure) &&
-                          peer_founding_make(r->options, &r->failure) &&
+                          peer_founding_make(r->options, &r->stopping, &r->failure) &&
                           peer_database_open(&r->database, r->options, &r->stopping, &r->failure) &&
                           begin(r) && peer_database_site(&r->database, ready->site.id, &r->failure);
     if (good) {

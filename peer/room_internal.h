@@ -138,10 +138,11 @@ struct peer_room {
     int64_t data_version;
     int64_t schema_version;
     peer_script_stamp script;
-    int64_t doubt_us;                                   /* distance to the next check; 0: no doubt */
-    int64_t doubt_sum;                                  /* of the distances since the last hint */
-    int64_t check_us;                                   /* when that check is due */
-    int64_t foreign_ms;                                 /* last commit by another program */
+    bool script_waits;  /* it could not be followed yet, which has been said */
+    int64_t doubt_us;   /* distance to the next check; 0: no doubt */
+    int64_t doubt_sum;  /* of the distances since the last hint */
+    int64_t check_us;   /* when that check is due */
+    int64_t foreign_ms; /* last commit by another program */
     int64_t foreign_before_ms[PEER_STEADY_COMMITS - 1]; /* those before it, newest first */
     int64_t steady_ms; /* last time that another program was found to write steadily */
     bool unfolded;     /* there was one since the last fold */

@@ -116,14 +116,18 @@ static bool open_room(net_room *r)
     if (idle != NULL) {
         stop(idle);
     }
-    return start(r);
+    if (!start(r)) {
+        net_follows_end(r);
+        return false;
+    }
+    return true;
 }
 
 unsigned net_room_refuses(net *n, const char *name, char *why, size_t why_bytes)
 {
     const net_room *r = find(n, name);
     const peer_config *config = n->config;
-    if (n->stopping || n->link_count >= (config != NULL ? config->links : n->links_max)) {
+    if (n->stopping || n->member_count >= (config != NULL ? config->links : n->links_max)) {
         lws_snprintf(why, why_bytes, "no more connections are taken just now");
         return HTTP_STATUS_SERVICE_UNAVAILABLE;
     }
@@ -171,13 +175,30 @@ void net_room_leave(net_room *r)
     }
 }
 
+/* One that is kept, and has been closed. */
+static bool is_wanted(const net *n, const net_room *r)
+{
+    return r->kept && !n->stopping && peer_config_keeps(n->config, r->name) &&
+           peer_config_has_room(n->config, r->name);
+}
+
+static void try_again_later(net_room *r)
+{
+    uint32_t random = 0;
+    lws_get_random(r->net->context, &random, sizeof random);
+    lws_sul_schedule(r->net->context, 0, &r->idle, on_idle,
+                     peer_backoff_next(&r->backoff, random) * LWS_US_PER_MS);
+}
+
 static void on_idle(lws_sorted_usec_list_t *sul)
 {
     net_room *r = lws_container_of(sul, net_room, idle);
     if (r->worker != NULL) {
         stop(r);
-    } else { /* it had failed */
+    } else if (!is_wanted(r->net, r)) { /* it had failed */
         drop(r);
+    } else if (is_full(r->net) || !open_room(r)) {
+        try_again_later(r);
     }
 }
 
@@ -209,6 +230,7 @@ static void ready(net *n, net_room *r, const peer_message *m)
     } else {
         peer_event("opened",
                    (peer_field[]){PEER_TEXT("room", r->name), PEER_TEXT("file", r->options.file), PEER_END});
+        peer_backoff_reset(&r->backoff);
         net_follows_begin(r);
     }
 }
@@ -233,13 +255,6 @@ static void turn_away(net *n, const net_room *r, const char *why)
     }
 }
 
-/* One that is kept and has been closed for another reason than a failure. */
-static bool is_wanted(const net *n, const net_room *r)
-{
-    return r->kept && !n->stopping && peer_config_keeps(n->config, r->name) &&
-           peer_config_has_room(n->config, r->name);
-}
-
 /* A room of a folder is closed: as it was told, or since something is wrong with it. Who came meanwhile finds it opened again, if it may be. */
 static void closed(net *n, net_room *r, const peer_message *m)
 {
@@ -253,7 +268,10 @@ static void closed(net *n, net_room *r, const peer_message *m)
     if (failed) {
         net_follows_end(r);
     }
-    if (r->links == 0 && (failed || !is_wanted(n, r))) {
+    if (failed && is_wanted(n, r)) {
+        turn_away(n, r, broken);
+        try_again_later(r);
+    } else if (r->links == 0 && (failed || !is_wanted(n, r))) {
         drop(r);
     } else if (!failed && n->stopping) {
         ; /* its links end with all others */
@@ -305,15 +323,18 @@ static void keep(const char *name, void *context)
 {
     net *n = context;
     net_room *r = find(n, name);
-    if (r != NULL && r->worker != NULL) {
+    if (r != NULL) {
         r->kept = true;
         lws_sul_cancel(&r->idle);
-    } else if (r == NULL && !is_full(n)) {
+        if (r->worker == NULL && (is_full(n) || !open_room(r))) {
+            try_again_later(r);
+        }
+    } else if (!is_full(n)) {
         r = add(n, name);
         if (!open_room(r)) {
             drop(r);
         }
-    } else if (r == NULL) {
+    } else {
         peer_notice("room %s is to be kept open, and as many rooms are open as limits.openRooms allows",
                     name);
     }

@@ -3,6 +3,7 @@
 #ifndef PEER_ROOMS_H
 #define PEER_ROOMS_H
 
+#include "backoff.h"
 #include "message.h"
 #include "options.h"
 #include "room.h"
@@ -23,6 +24,7 @@ typedef struct net_room {
     bool ready;           /* the file is open */
     bool ending;          /* the worker has been told to end */
     bool kept;            /* open also while nobody has joined */
+    peer_backoff backoff; /* of such a one, where it fails */
     size_t links;         /* that have joined */
     peer_metrics metrics; /* its worker's */
     int64_t lag_ms;       /* the largest of its links, and ... */

@@ -67,6 +67,18 @@ bool peer_script_run(sqlite3 *db, const char *path, const char *script, peer_fai
     return rc == SQLITE_OK;
 }
 
+static int is_stopping(void *context)
+{
+    const atomic_bool *stopping = context;
+    return atomic_load(stopping);
+}
+
+void peer_script_confine(sqlite3 *db, atomic_bool *stopping)
+{
+    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_progress_handler(db, PEER_SCRIPT_STEPS, is_stopping, stopping);
+}
+
 const char *peer_script_path(const peer_options *o)
 {
     if (o->schema == NULL || o->schema_common == NULL || access(o->schema, F_OK) == 0) {

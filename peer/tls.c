@@ -94,6 +94,7 @@ void net_tls_prepare(const peer_options *o, struct lws_context_creation_info *in
     info->ssl_cipher_list = ciphers;
     info->client_ssl_cipher_list = ciphers;
     info->client_ssl_ca_filepath = o->ca_file;
+    info->options |= o->ca_file != NULL ? LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS : 0; /* in their place */
     info->client_ssl_cert_filepath = o->client_cert_file;
     info->client_ssl_private_key_filepath = o->client_key_file;
     if (o->cert_file != NULL) {

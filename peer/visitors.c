@@ -68,9 +68,9 @@ static size_t bucket_of(const uint8_t key[KEY_BYTES])
 
 static double wear_off(const visitor *one, const peer_visitor_limits *limits, int64_t now_ms)
 {
-    double left =
-        one->asked - (double)(now_ms - one->at_ms) * (double)limits->upgrades_per_minute / MINUTE_MS;
-    return left > 0 ? left : 0;
+    const double most = (double)limits->upgrades_per_minute;
+    double left = one->asked - (double)(now_ms - one->at_ms) * most / MINUTE_MS;
+    return left < 0 ? 0 : left < most ? left : most; /* it may have been more under another limit */
 }
 
 /* Forgets who has no link, and has not asked for a minute. */
@@ -135,7 +135,7 @@ peer_visit peer_visitors_judge(peer_visitors *v, const peer_visitor_limits *limi
     if (limits->upgrades_per_minute > 0 && one->asked + 1 > (double)limits->upgrades_per_minute) {
         return PEER_VISIT_TOO_OFTEN;
     }
-    one->asked++;
+    one->asked += limits->upgrades_per_minute > 0;
     return limits->links > 0 && one->links >= limits->links ? PEER_VISIT_TOO_MANY : PEER_VISIT_WELCOME;
 }
 

@@ -1,6 +1,8 @@
 """Servers whose rooms are kept in step with those of others, by configuration."""
 import json
 import signal
+import socket
+import sqlite3
 import sys
 import time
 import unittest
@@ -155,6 +157,43 @@ class Links(Mesh):
         eventually(lambda: leaf.all_events()[-1]["event"] in ("closed", "disconnected"), "the room is closed")
         eventually(lambda: hub.all_events()[-1]["event"] == "closed", "it is closed at the other end too")
         self.assertEqual((leaf.stop(), hub.stop()), (0, 0))
+
+    def test_a_kept_room_that_fails_is_opened_again(self):
+        hub = self.start("hub")
+        self.folder("leaf")
+        plain(self.path("leaf/db/red.db"), NOTES)
+        locker = sqlite3.connect(str(self.path("leaf/db/red.db")), isolation_level=None)
+        locker.execute("BEGIN EXCLUSIVE")
+        leaf = self.start("leaf", self.to(hub, open=True))
+        leaf.wait_event("closed", room="red")
+        locker.execute("ROLLBACK")
+        locker.close()
+        self.put(self.file(leaf, "red"), "one")
+        self.wait(self.file(hub, "red"), "one")
+
+    def test_own_links_take_no_place_of_members(self):
+        hub = self.start("hub")
+        leaf = self.start("leaf", self.to(hub), limits={"links": 1, "idleSeconds": 0})
+        red = self.join(leaf, "red", "red.db")
+        self.put(red, "one")
+        self.wait(self.file(hub, "red"), "one")
+
+    def test_rooms_that_close_while_their_links_are_being_made(self):
+        """The other server answers late, or not at all, at the first of its addresses, or refuses."""
+        silent = socket.create_server(("127.0.0.1", 0))
+        silent.listen(64)
+        self.addCleanup(silent.close)
+        refused = socket.create_server(("127.0.0.1", 0))
+        port = refused.getsockname()[1]
+        refused.close()
+        hub = self.start("hub")
+        for url in (f"ws://127.0.0.1:{silent.getsockname()[1]}/*", f"ws://localhost:{port}/*", f"{synctest.SCHEME}://localhost:{hub.port}/*"):
+            with self.subTest(url=url):
+                leaf = self.start("leaf", {"rooms": "*", "url": url})
+                for i in range(15):
+                    status, _, err = self.run_peer("clone", f"{synctest.SCHEME}://127.0.0.1:{leaf.port}/r{i % 3}", self.path(f"{leaf.port}-{i}.db"))
+                    self.assertEqual(status, 0, err)
+                self.assertEqual(leaf.stop(), 0)
 
     def test_reloaded(self):
         hub = self.start("hub")

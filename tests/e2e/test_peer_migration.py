@@ -150,6 +150,69 @@ class Migration(Rooms):
         self.assertIn("DESC", ask(file, "SELECT sql FROM sqlite_schema WHERE name = 'i'"))
         self.assertIn("SELECT 3", ask(file, "SELECT sql FROM sqlite_schema WHERE name = 't'"))
 
+    def test_triggers_of_a_view_that_is_made_anew(self):
+        first = FIRST + "CREATE VIEW v AS SELECT id FROM note; CREATE TRIGGER i INSTEAD OF INSERT ON v BEGIN INSERT INTO note(id) VALUES(NEW.id); END;"
+        peer, file, *_ = self.begin(first)
+        self.write_script(first.replace("SELECT id FROM note;", "SELECT id, body FROM note;"))
+        peer.wait_event("migrated", room="red", code=0)
+        patiently(file, "INSERT INTO v(id) VALUES('by the view')")
+        self.assertEqual(ask(file, "SELECT count(*) FROM note WHERE id = 'by the view'"), 1)
+
+    def test_what_uses_a_dropped_column_goes_first(self):
+        first = "CREATE TABLE note(id TEXT PRIMARY KEY, body, old);\nINSERT INTO note VALUES('seed', 1, 2); CREATE INDEX by_old ON note(old); CREATE VIEW v AS SELECT old FROM note;"
+        peer, file, *_ = self.begin(first, migrate="destructive")
+        self.write_script("CREATE TABLE note(id TEXT PRIMARY KEY, body); CREATE VIEW v AS SELECT body FROM note;")
+        peer.wait_event("migrated", room="red", code=0)
+        self.assertEqual(ask(file, "SELECT group_concat(name) FROM pragma_table_info('note')"), "id,body")
+        self.assertEqual(ask(file, "SELECT count(*) FROM v"), 2)
+        self.wait_notes(file, "mine", "seed")
+
+    def test_what_a_rebuilt_table_has_beside_the_script(self):
+        """The highest number of AUTOINCREMENT, indexes and triggers of its own, columns that are generated from now on."""
+        first = FIRST + "CREATE TABLE n(id INTEGER PRIMARY KEY AUTOINCREMENT, a, b);"
+        peer, file, *_ = self.begin(first, migrate="destructive")
+        patiently(file, "CREATE INDEX own ON n(a); CREATE TRIGGER mine AFTER INSERT ON n BEGIN SELECT 1; END; INSERT INTO n(a) VALUES(1), (2), (3); DELETE FROM n WHERE id > 1;")
+        self.write_script(FIRST + "CREATE TABLE n(id INTEGER PRIMARY KEY AUTOINCREMENT, a NOT NULL, b AS (a + 1));")
+        peer.wait_event("migrated", room="red", code=0)
+        patiently(file, "INSERT INTO n(a) VALUES(7)")
+        self.assertEqual(ask(file, "SELECT group_concat(id || ':' || a || ':' || b) FROM n"), "1:1:2,4:7:8")
+        self.assertEqual(ask(file, "SELECT count(*) FROM sqlite_schema WHERE name IN ('own', 'mine')"), 2)
+
+    def test_options_in_another_order_are_the_same(self):
+        peer, file, *_ = self.begin(FIRST + "CREATE TABLE o(id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;")
+        self.write_script(FIRST + "CREATE TABLE o(id TEXT PRIMARY KEY, v INT) WITHOUT ROWID, STRICT;")
+        peer.wait_event("migrated", room="red", code=0)
+        self.assertEqual(ask(file, "SELECT count(*) FROM pragma_table_info('o')"), 2)
+
+    def test_a_script_reaches_no_other_file(self):
+        for script in ("ATTACH 'other.db' AS o; CREATE TABLE o.x(y);", "VACUUM INTO 'other.db';"):
+            with self.subTest(script=script):
+                self.write_script(script, f"r{len(script)}")
+                peer = self.serve_rooms()
+                status, _, err = self.run_peer("clone", self.url(peer, f"r{len(script)}"), self.path("clone.db"))
+                self.assertNotEqual(status, 0)
+                self.assertEqual(list(Path(".").glob("other.db")) + list(self.path("db").glob("*.db")), [])
+                peer.stop()
+
+    def test_a_script_without_an_end_keeps_nobody_from_stopping(self):
+        self.write_script("CREATE TABLE note AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n;", "endless")
+        peer = self.serve_rooms()
+        member = self.path("member.db")
+        plain(member, FIRST)
+        self.sync(member, self.url(peer, "endless"))
+        time.sleep(1)
+        self.assertEqual(peer.stop(), 0)
+        self.assertEqual(list(self.path("db").glob("*")), [])
+
+    def test_a_room_whose_file_was_empty(self):
+        self.write_script(FIRST)
+        self.path("db/red.db").touch()
+        peer = self.serve_rooms()
+        db, _ = self.join(peer, "red")
+        peer.wait_event("migrated", room="red", code=0)
+        self.write(db, "mine")
+        self.wait_notes(self.path("db/red.db"), "mine")
+
     def test_none(self):
         peer, file, db, _ = self.begin(migrate="none")
         self.write_script("CREATE TABLE note(id TEXT PRIMARY KEY, body, due);")

@@ -137,6 +137,13 @@ class Reload(Rooms):
         status, _, err = self.run_peer("clone", self.url(peer, "red"), self.path("clone.db"))
         self.assertEqual(status, 0, err)
 
+    def test_a_signal_to_stop_is_not_lost_behind_it(self):
+        for _ in range(5):
+            peer = self.serve_rooms()
+            peer.process.send_signal(signal.SIGTERM)
+            peer.process.send_signal(signal.SIGHUP)
+            self.assertEqual(peer.wait(), 0)
+
     def test_again_and_again_while_everybody_writes(self):
         peer = self.serve_rooms()
         members = [self.join(peer, "red", f"m{i}.db")[0] for i in range(3)]

@@ -54,6 +54,13 @@ class Tls(Case):
         self.once(peer.port, "--ca-file", other, status=9, says="its certificate is not trusted")
         self.assertEqual(ask(self.b, "SELECT count(*) FROM t"), 1)
 
+    def test_those_that_the_system_trusts_do_not_count_beside_it(self):
+        peer = self.serve_tls()
+        other, _ = certificate(self.dir, "other", "localhost")
+        done = subprocess.run([synctest.PEER, "sync", self.b, f"wss://localhost:{peer.port}/a", "--once", "--ca-file", other], capture_output=True, text=True, check=False,
+                              env={**synctest.PEER_ENV, "SSL_CERT_FILE": str(self.cert)})
+        self.assertEqual((done.returncode, "its certificate is not trusted" in done.stderr), (9, True), done.stderr)
+
     def test_another_name(self):
         cert, key = certificate(self.dir, "elsewhere", "elsewhere.test", "127.0.0.2")
         peer = self.serve_tls(cert, key)

@@ -61,6 +61,7 @@ static void test_same(void **state)
     assert_true(same("a INT", "A\t/* x */ int -- y"));
     assert_true(same("\"a\" INT", "[a] `INT`"));
     assert_true(same("", " "));
+    assert_false(same("a DEFAULT \"New\"", "a DEFAULT \"new\""));
     assert_false(same("a INT", "a"));
     assert_false(same("a", "a INT"));
     assert_false(same("a DEFAULT 'X'", "a DEFAULT 'x'"));
