@@ -40,7 +40,9 @@ static bool is_served(const peer_texts *hosts, const char *host)
     for (size_t i = 0; i < hosts->count; i++) {
         size_t bytes = strlen(hosts->list[i]);
         const char *port = strncasecmp(hosts->list[i], host, bytes) == 0 ? host + bytes : NULL;
-        found = found || (port != NULL && (*port == 0 || (*port == ':' && strspn(port + 1, "0123456789") == strlen(port + 1))));
+        found =
+            found || (port != NULL &&
+                      (*port == 0 || (*port == ':' && strspn(port + 1, "0123456789") == strlen(port + 1))));
     }
     return found;
 }

@@ -158,7 +158,7 @@ static void on_expiry(lws_sorted_usec_list_t *sul)
 {
     net_link *l = lws_container_of(sul, net_link, expiry);
     net_link_end(l, SYNC_PEER_ERROR_FORBIDDEN, 4000 + SYNC_PEER_ERROR_FORBIDDEN,
-                 "what it was admitted by has expired");
+                 "the token or the certificate has expired");
 }
 
 void net_link_expire(net_link *l, int64_t until_s)

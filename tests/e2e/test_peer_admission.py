@@ -231,7 +231,7 @@ class Links(Admission):
         db, follower = self.follow(peer, "red", hs256(claims("red", exp=int(time.time()) + 2)))
         follower.wait_event("connected")
         gone = follower.wait_event("disconnected")
-        self.assertIn("the token has expired", gone["reason"])
+        self.assertIn("the token or the certificate has expired", gone["reason"])
         patiently(db, "INSERT INTO note VALUES('late', 'x')")
         time.sleep(0.5)
         self.assertEqual(ask(self.path("db/red.db"), "SELECT count(*) FROM note"), 0)
