@@ -552,7 +552,9 @@ static int check_triggers(sync_merging *m)
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
-    const char *rolled_back = sync_rollbacks_find(m->s, t, key, (int)how, &m->met);
+    enum { RESPELL = -2 }; /* none of sync_write: a trigger that minds cells need not mind that */
+    const int kind = respell && row && row->count == 0 ? RESPELL : (int)how;
+    const char *rolled_back = sync_rollbacks_find(m->s, t, key, kind, &m->met);
     if (check_triggers(m) != SYNC_OK) {
         return m->error->code;
     }
@@ -573,5 +575,5 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
         sqlite3_snprintf(SYNC_ERROR_BYTES, why, "%s", rolled_back);
     }
     m->met = false;
-    return rc == SQLITE_ABORT_ROLLBACK ? sync_rollbacks_note(m->s, t, key, (int)how, m->error) : rc;
+    return rc == SQLITE_ABORT_ROLLBACK ? sync_rollbacks_note(m->s, t, key, kind, m->error) : rc;
 }

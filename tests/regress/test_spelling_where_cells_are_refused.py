@@ -11,8 +11,13 @@ from syncfile import SyncTest, exchange, tick  # noqa: E402
 
 class Spelling(SyncTest):
     def test_it_goes_on(self):
-        a, b, c = self.files("abc", "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, v);", "t")
-        b.script("".join(f"CREATE TRIGGER no{what} BEFORE {what} ON t WHEN NEW.v = 2 BEGIN SELECT RAISE(ABORT, 'no'); END;" for what in ("INSERT", "UPDATE")))
+        for how in ("ABORT", "ROLLBACK"):
+            with self.subTest(how=how):
+                self.check(how)
+
+    def check(self, how):
+        a, b, c = self.files([name + how for name in "abc"], "CREATE TABLE t(k TEXT COLLATE NOCASE PRIMARY KEY, v);", "t")
+        b.script("".join(f"CREATE TRIGGER no{what} BEFORE {what} ON t WHEN NEW.v = 2 BEGIN SELECT RAISE({how}, 'no'); END;" for what in ("INSERT", "UPDATE")))
         a.sql("INSERT INTO t VALUES('key', 1)")
         exchange(a, b, c)
         tick()
