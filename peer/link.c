@@ -389,17 +389,10 @@ int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t byte
     return 0;
 }
 
-int net_link_write(net_link *l)
+/* Sends the oldest frame that waits; false: the connection is lost. */
+static bool write_one(net_link *l)
 {
     peer_message *m = l->out;
-    if (m == NULL) {
-        if (l->ending) {
-            lws_close_reason(l->wsi, (enum lws_close_status)l->status, (unsigned char *)l->text,
-                             strlen(l->text));
-            return -1;
-        }
-        return 0;
-    }
     const sync_buf *buf = &m->bytes->buf;
     uint8_t *to = l->net->scratch + LWS_PRE;
     memcpy(to, buf->data, buf->len);
@@ -414,10 +407,27 @@ int net_link_write(net_link *l)
     l->out = m->next;
     l->out_end = l->out != NULL ? l->out_end : &l->out;
     peer_message_free(m);
-    if (good && (l->out != NULL || l->ending)) {
+    return good;
+}
+
+int net_link_write(net_link *l)
+{
+    if (l->out == NULL && l->ending) {
+        lws_close_reason(l->wsi, (enum lws_close_status)l->status, (unsigned char *)l->text, strlen(l->text));
+        return -1;
+    }
+    /* Where thousands are written to, asking the system again who can be costs more than the writing. */
+    size_t sent = 0;
+    while (l->out != NULL && (sent == 0 || (sent < PEER_TURN_BYTES && !lws_send_pipe_choked(l->wsi)))) {
+        sent += l->out->bytes->buf.len;
+        if (!write_one(l)) {
+            return -1;
+        }
+    }
+    if (l->out != NULL || l->ending) {
         lws_callback_on_writable(l->wsi);
     }
-    return good ? 0 : -1;
+    return 0;
 }
 
 static void on_tick(lws_sorted_usec_list_t *sul)

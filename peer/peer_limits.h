@@ -52,6 +52,9 @@
 ** asked for without reading the answers. */
 #define PEER_LINK_OUT_BYTES_MAX (32u << 20)
 
+/* What one link sends before it is the others' turn: several small frames, or one large one. */
+#define PEER_TURN_BYTES (64u << 10)
+
 /* Without one message taken for this long a link is let go: 256 KiB in that time is less than any line that is worth the name. */
 #define PEER_READ_MS 30000
 
