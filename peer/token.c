@@ -48,8 +48,11 @@ static json_t *verify(const peer_keys *keys, const char *token)
 {
     const char *first = strchr(token, '.'), *second = first != NULL ? strchr(first + 1, '.') : NULL;
     json_t *header = second != NULL ? part_of(token, (size_t)(first - token)) : NULL, *claims = NULL;
-    const char *id = json_string_value(json_object_get(header, "kid"));
-    const bool known = header != NULL && json_object_get(header, "crit") == NULL; /* RFC 7515: we know none */
+    const char *id = json_string_value(json_object_get(header, "kid")),
+               *name = json_string_value(json_object_get(header, "alg"));
+    /* RFC 7515: names are compared letter by letter, which libjwt does not; of "crit" we know none */
+    const bool known = name != NULL && strcmp(name, peer_algorithm_name(keys->algorithm)) == 0 &&
+                       json_object_get(header, "crit") == NULL;
     for (size_t i = 0; known && claims == NULL && i < keys->count; i++) {
         const peer_key *key = &keys->list[i];
         jwt_t *jwt = NULL;
