@@ -52,6 +52,9 @@ static const char *judge_host(const peer_auth *auth, struct lws *wsi, char *host
     if (!read_header(wsi, WSI_TOKEN_HOST, host, host_bytes)) {
         return "the request has no Host";
     }
+    if (lws_hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) > 0) { /* they would be read as one text */
+        return "the request has several Hosts";
+    }
     return auth->hosts.count == 0 || is_served(&auth->hosts, host) ? NULL : "this host is not served here";
 }
 

@@ -144,8 +144,51 @@ static void put_urls(void)
     fuzz_put("url", -1, too, sizeof too - 1);
 }
 
+/* Who may join, where the bytes are cut, and the bytes: as fuzz_request has it. */
+static void put_requests(void)
+{
+    static const char rest[] =
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sync.v1\r\n";
+    static const struct {
+        int who;
+        const char *line, *headers;
+    } requests[] = {
+        {0, "GET /garden", "Host: sync.test\r\n"},
+        {0, "GET /garden", "Host: sync.test\r\nOrigin: https://app.test\r\n"},
+        {0, "GET //garden", "Host: sync.test\r\n"},
+        {0, "GET /%67arden", "Host: sync.test\r\n"},
+        {0, "GET /x/../garden?a=b#c", "Host: sync.test\r\nCookie: a=b; c=d\r\n"},
+        {0, "POST /garden", "Host: sync.test\r\nContent-Length: 0\r\n"},
+        {0, "GET /healthz", "Host: sync.test\r\n"},
+        {12, "GET /garden", "Host: sync.test:7420\r\nAuthorization: Bearer <TOKEN>\r\n"},
+        {12, "GET /garden",
+         "Host: sync.test\r\nOrigin: http://sync.test\r\nAuthorization: Bearer <TOKEN>\r\n"},
+        {13, "GET /garden", "Host: sync.test:7420\r\nAuthorization: bearer <TOKEN>\r\n"},
+        {13, "GET /garden", "Host: 127.0.0.1:7420\r\nAuthorization: Bearer <TOKEN>\r\n"},
+        {15, "GET /garden",
+         "Host: sync.test\r\nOrigin: https://app.test\r\nAuthorization: Bearer <TOKEN>\r\nCookie: a=b\r\n"},
+        {15, "GET /garden",
+         "Host: sync.test\r\nOrigin: https://app.test\r\nOrigin: https://x\r\nAuthorization: Bearer "
+         "<TOKEN>\r\n"},
+        {14, "GET /garden",
+         "Host: sync.test\r\nOrigin: http://sync.test\r\nAuthorization: Bearer <TOKEN>\r\n"},
+        {8, "GET /garden", "Host: sync.test\r\n"}};
+    char text[800];
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        int bytes = snprintf(text, sizeof text, "%c%s HTTP/1.1\r\n%s%s\r\n", i % 3 == 0 ? 5 : 255,
+                             requests[i].line, requests[i].headers, rest);
+        fuzz_put("request", requests[i].who, text, (size_t)bytes);
+    }
+    int bytes =
+        snprintf(text, sizeof text,
+                 "\xffGET /garden HTTP/1.1\r\nHost: a\r\n%s\r\nGET //x HTTP/1.1\r\nHost: a\r\n\r\n", rest);
+    fuzz_put("request", 0, text, (size_t)bytes);
+}
+
 void fuzz_put_peer(void)
 {
+    put_requests();
     put_configs();
     put_keys();
     put_tokens();
