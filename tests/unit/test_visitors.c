@@ -79,7 +79,7 @@ static void test_many(void **state)
     peer_visitors *v = peer_visitors_new();
     peer_visitors_join(v, "192.0.2.1", 0);
     peer_visitors_join(v, "192.0.2.1", 0);
-    for (int i = 0; i < PEER_VISITORS_MAX + 10; i++) {
+    for (int i = 0; i < PEER_VISITORS_MAX + 1; i++) {
         snprintf(address, sizeof address, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
         assert_int_equal(peer_visitors_judge(v, &both, address, 0), PEER_VISIT_WELCOME);
         peer_visitors_join(v, address, 0);
