@@ -145,6 +145,28 @@ class Bounds(Case):
             self.assertEqual(status, 14, err)
             self.assertEqual("... and 1 more" in out, more, out)
 
+    def shows(self, size, *options):
+        """Does verify show a value of so many bytes?"""
+        one, two = self.path("shown.db"), self.path("other.db")
+        for db in (one, two):
+            db.unlink(missing_ok=True)
+            plain(db, NOTES)
+            synctest.shell(db, "SELECT sync_track_all()")
+        for db, letter in ((one, "x"), (two, "y")):
+            plain(db, f"INSERT INTO note VALUES('k', '{letter * size}')")
+        status, out, err = self.run_peer("verify", one, two, *options)
+        self.assertEqual(status, 14, err)
+        self.assertEqual("x" * size in out, f'{{"$text_bytes":{size}}}' not in out, out)
+        return "x" * size in out
+
+    def test_values_that_are_shown(self):
+        n = limits.value("PEER_VERIFY_VALUE_BYTES")
+        self.assertEqual([self.shows(size) for size in (n, n + 1)], [True, False])
+
+    def test_values_that_are_shown_as_json(self):
+        n = limits.value("PEER_VERIFY_VALUE_BYTES_JSON")
+        self.assertEqual([self.shows(size, "--json") for size in (n, n + 1)], [True, False])
+
     @synctest.without_tls("libwebsockets reads the first line by itself")
     def test_first_lines(self):
         """The line with its end: one more byte, and it is no request."""
