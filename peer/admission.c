@@ -86,36 +86,26 @@ static const char *find_token(struct lws *wsi, char *text, size_t bytes)
     return read_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, bytes) ? behind(text, "Bearer ") : NULL;
 }
 
-/* Who shows a certificate may what the first entry says that fits him and the room. */
-static bool has_certificate(const peer_auth *auth, struct lws *wsi, const char *room, peer_grant *grant,
-                            const char **why)
+/* Shows the caller a certificate that is trusted, and not expired? */
+static bool has_certificate(struct lws *wsi, peer_grant *grant, const char **why)
 {
-    int64_t until_s;
-    if (!net_tls_member(wsi, grant->user, sizeof grant->user, &until_s)) {
+    if (!net_tls_member(wsi, grant->user, sizeof grant->user, &grant->until_s)) {
         return false;
     }
-    if (until_s <=
+    grant->by = PEER_BY_CERTIFICATE;
+    if (grant->until_s <=
         (int64_t)time(NULL)) { /* a session that is resumed keeps the result of its first handshake */
         *why = "the certificate has expired";
         return false;
     }
-    for (size_t i = 0; i < auth->member_count; i++) {
-        const peer_cert_member *member = &auth->members[i];
-        if (peer_room_fits(member->name, grant->user) && peer_room_fits(member->rooms, room)) {
-            grant->rights = member->rights;
-            grant->until_s = until_s;
-            return true;
-        }
-    }
-    *why = "the certificate is not for this room";
-    return false;
+    return true;
 }
 
-unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)
+unsigned net_caller_begin(const net *n, struct lws *wsi, net_caller *caller, const char **why)
 {
     const peer_auth *auth = n->config != NULL ? n->config->auth : NULL;
     char host[300], text[HEADER_BYTES_MAX];
-    *grant = (peer_grant){.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE};
+    *caller = (net_caller){.auth = auth, .grant = {.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE}};
     if (auth == NULL) { /* as long as nobody says which pages are welcome, none is */
         *why = "connections from web pages are not admitted";
         return has_header(wsi, WSI_TOKEN_ORIGIN) || has_header(wsi, WSI_TOKEN_SWORIGIN)
@@ -129,16 +119,60 @@ unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant,
     const char *token = auth->jwt ? find_token(wsi, text, sizeof text) : NULL;
     bool good = false;
     if (token != NULL) {
-        good = peer_token_check(&auth->tokens, token, room, (int64_t)time(NULL), grant, why);
+        caller->claims = peer_token_open(&auth->tokens, token, (int64_t)time(NULL), &caller->grant, why);
+        good = caller->claims != NULL;
     } else {
         *why = !auth->jwt              ? "a certificate is needed"
                : auth->members != NULL ? "a certificate or a token is needed: Authorization: Bearer TOKEN"
                                        : "a token is needed: Authorization: Bearer TOKEN";
-        good = auth->members != NULL && has_certificate(auth, wsi, room, grant, why);
+        good = auth->members != NULL && has_certificate(wsi, &caller->grant, why);
     }
     OPENSSL_cleanse(text, sizeof text); /* a compiler leaves memset() out where nobody reads it */
-    if (!good) {
-        return HTTP_STATUS_UNAUTHORIZED;
+    return good ? 0 : HTTP_STATUS_UNAUTHORIZED;
+}
+
+/* Who shows a certificate may what the first entry says that fits him and the room. */
+static const peer_cert_member *find_member(const peer_auth *auth, const char *user, const char *room)
+{
+    for (size_t i = 0; i < auth->member_count; i++) {
+        const peer_cert_member *member = &auth->members[i];
+        if (peer_room_fits(member->name, user) && peer_room_fits(member->rooms, room)) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+const char *net_caller_ask(const net_caller *caller, const char *room, peer_grant *grant)
+{
+    *grant = caller->grant;
+    if (caller->claims != NULL) {
+        return peer_claims_fit(caller->claims, room) ? NULL : "the token is not for this room";
+    }
+    if (caller->auth != NULL) {
+        const peer_cert_member *member = find_member(caller->auth, grant->user, room);
+        grant->rights = member != NULL ? member->rights : 0;
+        return member != NULL ? NULL : "the certificate is not for this room";
+    }
+    return NULL;
+}
+
+void net_caller_end(net_caller *caller)
+{
+    peer_claims_free(caller->claims);
+    caller->claims = NULL;
+}
+
+unsigned net_admit(const net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)
+{
+    net_caller caller;
+    unsigned status = net_caller_begin(n, wsi, &caller, why);
+    if (status == 0 && (*why = net_caller_ask(&caller, room, grant)) != NULL) {
+        status = HTTP_STATUS_UNAUTHORIZED;
+    }
+    net_caller_end(&caller);
+    if (status != 0) {
+        return status;
     }
     *why = "neither to read nor to write is allowed here";
     return (grant->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE)) != 0 ? 0 : HTTP_STATUS_FORBIDDEN;

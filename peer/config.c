@@ -505,6 +505,12 @@ static void add_upstreams(const peer_config *c, const char *name, peer_options *
     }
 }
 
+unsigned peer_config_rights(const peer_config *config, const char *name)
+{
+    const peer_config_rule *rule = rule_of(config, name);
+    return rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
+}
+
 size_t peer_config_members_max(const peer_config *config, const char *name)
 {
     const peer_config_rule *rule = rule_of(config, name);
@@ -520,7 +526,7 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
                               .bytes_max = rule != NULL ? rule->bytes_max : config->bytes_max,
                               .statement_s = config->statement_s,
                               .room = peer_strdup(name),
-                              .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,
+                              .rights = peer_config_rights(config, name),
                               .create = may_create(config, rule),
                               .schema = script_of(config, rule, name),
                               .migrate = rule != NULL ? rule->migrate : config->migrate};
@@ -544,36 +550,51 @@ bool peer_config_keeps(const peer_config *config, const char *name)
     return keeps;
 }
 
-/* The rooms of the folder's files. */
-static void each_file(const peer_config *config, void (*one)(const char *name, void *context), void *context)
+/* The room whose file an entry of the folder is; "": none. */
+static void read_entry(const char *entry, char name[PEER_ROOM_NAME_MAX + 1])
 {
-    DIR *folder = opendir(config->db_folder);
-    if (folder == NULL) {
-        return; /* whoever joins is told */
+    size_t bytes = strlen(entry);
+    name[0] = 0;
+    if (bytes > 3 && bytes - 3 <= PEER_ROOM_NAME_MAX && strcmp(entry + bytes - 3, ".db") == 0) {
+        memcpy(name, entry, bytes - 3);
+        name[bytes - 3] = 0;
     }
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        char name[PEER_ROOM_NAME_MAX + 1] = "";
-        size_t bytes = strlen(entry->d_name);
-        if (bytes > 3 && bytes - 3 < sizeof name && strcmp(entry->d_name + bytes - 3, ".db") == 0) {
-            memcpy(name, entry->d_name, bytes - 3);
-        }
-        if (peer_room_name_ok(name, strlen(name)) && peer_config_keeps(config, name) &&
-            peer_config_has_room(config, name)) {
-            one(name, context);
-        }
-    }
-    closedir(folder);
 }
 
-void peer_config_each_kept(const peer_config *config, void (*one)(const char *name, void *context),
+static bool each_file(const peer_config *config, bool kept, size_t entries_max, peer_config_visit *one,
+                      void *context)
+{
+    DIR *folder = opendir(config->db_folder);
+    bool more = false;
+    if (folder == NULL) {
+        return true; /* whoever joins is told */
+    }
+    for (const struct dirent *entry; !more && (entry = readdir(folder)) != NULL;) {
+        char name[PEER_ROOM_NAME_MAX + 1];
+        read_entry(entry->d_name, name);
+        more = entries_max-- == 0 ||
+               (peer_room_name_ok(name, strlen(name)) && (!kept || peer_config_keeps(config, name)) &&
+                peer_config_has_room(config, name) && !one(name, context));
+    }
+    closedir(folder);
+    return !more;
+}
+
+bool peer_config_each_file(const peer_config *config, size_t entries_max, peer_config_visit *one,
                            void *context)
 {
-    for (size_t i = 0; i < config->upstream_count; i++) { /* by their names: these may be made */
+    return each_file(config, false, entries_max, one, context);
+}
+
+void peer_config_each_kept(const peer_config *config, peer_config_visit *one, void *context)
+{
+    bool more = true;
+    for (size_t i = 0; more && i < config->upstream_count; i++) { /* by their names: these may be made */
         const peer_config_link *link = &config->upstreams[i];
-        if (link->open && peer_room_name_ok(link->rooms, strlen(link->rooms)) &&
-            peer_config_has_room(config, link->rooms)) {
-            one(link->rooms, context);
-        }
+        more = !link->open || !peer_room_name_ok(link->rooms, strlen(link->rooms)) ||
+               !peer_config_has_room(config, link->rooms) || one(link->rooms, context);
     }
-    each_file(config, one, context);
+    if (more) {
+        (void)each_file(config, true, SIZE_MAX, one, context);
+    }
 }

@@ -176,6 +176,9 @@ static int accepted(net *n, struct lws *wsi)
     l->room = room;
     peer_visitors_join(n->visitors, peer, peer_now_ms());
     l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
+    l->by = grant.by;
+    lws_strncpy(l->user, grant.user, sizeof l->user);
+    l->since_s = (int64_t)time(NULL);
     lws_set_opaque_user_data(wsi, l);
     net_link_expire(l, grant.until_s);
     net_link_open(l, wsi);

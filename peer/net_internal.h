@@ -53,6 +53,9 @@ struct net_link {
     net_follow *follow; /* NULL: accepted */
     net_room *room;     /* NULL: not yet known */
     unsigned grants;    /* what it was admitted to do, as far as the room lets anybody: sync_peer_right */
+    peer_proof by;      /* and by what ... */
+    char user[64];      /* ... as whom; "": anybody */
+    int64_t since_s;    /* Unix time */
     uint64_t id;
     struct lws *wsi;
     bool accepted; /* it came here, in place of going out */
@@ -121,7 +124,7 @@ struct net {
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct lws_vhost *scrape_vhost; /* of the listener for metrics; NULL: there is none */
-    size_t scrapes;                 /* answers with metrics that are not sent whole */
+    size_t scrapes, rosters;        /* answers with metrics, with lists, that are not sent whole */
     peer_queue *inbox;
     net_room *rooms;
     size_t workers; /* that run */
@@ -181,7 +184,21 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
 
 /* May who asks for this upgrade join the room, as far as Host, Origin and token say? 0, and *grant says what it may do there; or the HTTP status and *why, a constant. Does not ask
 ** whether there is such a room: who may not enter learns nothing of that. */
-unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why);
+unsigned net_admit(const net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why);
+
+/* Who asks about several rooms: what he shows is judged once. */
+typedef struct net_caller {
+    const peer_auth *auth; /* NULL: anybody may what there is; borrowed: not for longer than the callback */
+    peer_grant grant;      /* wherever he may anything */
+    peer_claims *claims;   /* of his token; NULL: he has none */
+} net_caller;
+
+/* The part of net_admit that is not about a room, likewise. net_caller_end is due in any case. */
+unsigned net_caller_begin(const net *n, struct lws *wsi, net_caller *caller, const char **why);
+void net_caller_end(net_caller *caller);
+
+/* What he may do in that room: NULL, and *grant says it (it may be nothing); or why he may do nothing there, a constant. */
+const char *net_caller_ask(const net_caller *caller, const char *room, peer_grant *grant);
 
 /* ---- reload.c */
 
@@ -201,12 +218,18 @@ int net_on_request(struct lws *wsi, enum lws_callback_reasons reason, void *user
 
 /* ---- scrape.c: metrics over HTTP */
 
-/* An answer with metrics that is on its way: the session data of protocol "http". Zeroed: there is none. */
+/* An answer that is on its way, with metrics or lists: the session data of protocol "http". Zeroed: there is none. */
 typedef struct net_scrape {
-    bool counted; /* in net.scrapes */
+    size_t *among; /* counted there, in net; NULL: there is none */
     sync_buf body;
     size_t sent;
 } net_scrape;
+
+/* Begins an answer, of which as many may be under way as `max`, counted in *among. False: there are as many. net_scrape_end is due in any case. */
+bool net_scrape_take(net_scrape *scrape, size_t *among, size_t max);
+
+/* Begins to send what is in its body by now, as that type. For lws: 0, or -1 closes. */
+int net_scrape_send(struct lws *wsi, net_scrape *scrape, const char *type);
 
 /* Makes the vhost of the listener for metrics, if the configuration has one. False: it cannot be made (errno). */
 bool net_scrape_open(net *n);
@@ -218,7 +241,15 @@ int net_scrape_begin(net *n, struct lws *wsi, net_scrape *scrape);
 int net_scrape_write(net *n, struct lws *wsi, net_scrape *scrape);
 
 /* The connection is done with it; any number of times, and with NULL. */
-void net_scrape_end(net *n, net_scrape *scrape);
+void net_scrape_end(net_scrape *scrape);
+
+/* ---- roster.c: which rooms there are, and who is in them, over HTTP */
+
+/* Is this path one of them: /rooms, or /ROOM/users? */
+bool net_roster_path(const char *path);
+
+/* Begins to answer a GET of it; net_scrape_end is due in any case. 0; or the HTTP status to refuse it with, and *why, a constant. */
+unsigned net_roster_begin(net *n, struct lws *wsi, const char *path, net_scrape *scrape, const char **why);
 
 /* ---- observe.c */
 
@@ -227,6 +258,9 @@ void net_count_frame(uint64_t *frames, const void *data, size_t bytes);
 
 /* Appends all that is counted, as Prometheus reads it; the caller asks for to->oom. */
 void net_observe(const net *n, sync_buf *to);
+
+/* Sums up in each room what its connections say of themselves just now: lag_ms, parts, upstreams. */
+void net_observe_rooms(const net *n, int64_t now_ms);
 
 /* ---- follow.c */
 

@@ -199,6 +199,16 @@
 /* Answers with metrics that are on their way at once: each is held whole, about 300 KiB where 512 rooms are open, and who asks needs one. */
 #define PEER_SCRAPES_MAX 4
 
+/* Rooms that GET /rooms lists, and entries of the folder that it looks at for that: the network thread does it, some milliseconds. What is open comes first. */
+#define PEER_ROSTER_ROOMS_MAX   1000
+#define PEER_ROSTER_ENTRIES_MAX 10000
+
+/* Members that GET /ROOM/users lists: at most 500 KiB, and more than one reads. */
+#define PEER_ROSTER_USERS_MAX 1000
+
+/* Answers with such lists that are on their way at once: each is held whole. They are counted apart from metrics, which who asks for these must not be in the way of. */
+#define PEER_ROSTERS_MAX 16
+
 /* The same notice on stderr where a configuration has `log`: so many times within so long. Who knocks a thousand times a second fills no disk, and twenty show what
 ** it is about. */
 #define PEER_LOG_SAME_MAX 20

@@ -7,6 +7,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Is it a room, or one's list of users? */
+static bool is_served(const char *path, size_t bytes)
+{
+    static const char users[] = "/users";
+    const size_t tail = sizeof users - 1;
+    if (bytes > tail && memcmp(path + bytes - tail, users, tail) == 0) {
+        bytes -= tail;
+    }
+    return path[0] == '/' && peer_room_name_ok(path + 1, bytes - 1);
+}
+
 /* Where the first line, which is there whole, asks for something but a room, what it asks for is written over with what will not be one. False:
 ** it asks for nothing. (Other methods end here, too: some libwebsockets leaves open without an answer.) */
 static bool settle_target(net_request *r)
@@ -23,7 +34,7 @@ static bool settle_target(net_request *r)
     if (bytes == 0) {
         return false;
     }
-    if (target[0] != '/' || !peer_room_name_ok(target + 1, bytes - 1)) {
+    if (!is_served(target, bytes)) {
         memset(target, 'X', bytes); /* a room has no capital letters */
         target[0] = '/';
     }

@@ -251,8 +251,8 @@ static bool offers(const char *header, const char *name)
     return false;
 }
 
-/* Before anything is looked at that costs something: is this more than one address may ask for? */
-static bool asks_too_much(net *n, struct lws *wsi, const char **why)
+/* Before anything is looked at that costs something: is this more than one address may ask for? `link`: for one more link, too. */
+static bool asks_too_much(net *n, struct lws *wsi, bool link, const char **why)
 {
     char peer[64] = "?";
     const peer_visitor_limits none = {0};
@@ -261,7 +261,7 @@ static bool asks_too_much(net *n, struct lws *wsi, const char **why)
                                 peer_now_ms())) {
     case PEER_VISIT_TOO_MANY:
         *why = "this address has as many connections as it may have";
-        return true;
+        return link;
     case PEER_VISIT_TOO_OFTEN:
         *why = "this address connects too often: try again in a minute";
         return true;
@@ -286,7 +286,7 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
         !peer_room_name_ok(path + 1, strlen(path + 1))) {
         return refuse(n, wsi, NET_REFUSED_PATH, "the path is not the name of a room");
     }
-    if (asks_too_much(n, wsi, &why)) {
+    if (asks_too_much(n, wsi, true, &why)) {
         return refuse(n, wsi, NET_REFUSED_OFTEN, why);
     }
     unsigned status = net_admit(n, wsi, path + 1, &grant, &why);
@@ -311,6 +311,27 @@ bool net_answer_health(const net *n, struct lws *wsi, const char *path)
     return health || ready;
 }
 
+/* GET /rooms and GET /ROOM/users. For lws: 0, or -1 closes. */
+static int answer_roster(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
+{
+    const char *why;
+    if (asks_too_much(n, wsi, false, &why)) {
+        (void)refuse(n, wsi, NET_REFUSED_OFTEN, why);
+        return -1;
+    }
+    unsigned status = net_roster_begin(n, wsi, path, scrape, &why);
+    if (status != 0) {
+        (void)refuse(n, wsi,
+                     status == HTTP_STATUS_UNAUTHORIZED ? NET_REFUSED_TOKEN
+                     : status == HTTP_STATUS_FORBIDDEN  ? NET_REFUSED_FORBIDDEN
+                     : status == HTTP_STATUS_NOT_FOUND  ? NET_REFUSED_ROOM
+                                                        : NET_REFUSED_FULL,
+                     why);
+        return -1;
+    }
+    return net_scrape_send(wsi, scrape, "application/json");
+}
+
 /* A request without an upgrade. For lws: 0, or -1 closes. */
 static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
 {
@@ -318,6 +339,9 @@ static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
     if (config != NULL && config->metrics && config->metrics_listen.host == NULL &&
         strcmp(path, "/metrics") == 0) {
         return net_scrape_begin(n, wsi, scrape);
+    }
+    if (net_roster_path(path) && lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0) {
+        return answer_roster(n, wsi, path, scrape);
     }
     if (!net_answer_health(n, wsi, path)) {
         (void)refuse(n, wsi, NET_REFUSED_NO_UPGRADE, "only websockets are served here");
@@ -336,7 +360,7 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
         return net_scrape_write(lws_context_user(lws_get_context(wsi)), wsi, user);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
-        net_scrape_end(lws_context_user(lws_get_context(wsi)), user);
+        net_scrape_end(user);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* an upgrade to no protocol of ours */
