@@ -3,6 +3,7 @@
 #define PEER_NET_INTERNAL_H
 
 #include "backoff.h"
+#include "bearer.h"
 #include "config.h"
 #include "exposition.h"
 #include "message.h"
@@ -33,8 +34,8 @@ typedef struct net_follow {
     bool patient;           /* it never gives up */
     peer_backoff backoff;
     lws_sorted_usec_list_t retry;
-    net_link *link;                       /* NULL: none now */
-    char token[PEER_TOKEN_BYTES_MAX + 2]; /* between the attempt's beginning and its request */
+    net_link *link;                /* NULL: none now */
+    char token[PEER_BEARER_BYTES]; /* between the attempt's beginning and its request */
     peer_addresses addresses;
     size_t next_address;
     bool ever_up;

@@ -242,6 +242,16 @@
 #define PEER_TOKEN_SECONDS     3600
 #define PEER_TOKEN_SECONDS_MAX 315360000
 
+/* rooms, status: the longest answer that is read: PEER_ROSTER_ROOMS_MAX rooms are 200 KiB. */
+#define PEER_ANSWER_BYTES_MAX (1u << 20)
+
+/* ... and from the attempt to its end, and between two looks for a signal. */
+#define PEER_ANSWER_MS      15000
+#define PEER_ANSWER_TICK_MS 100
+
+/* status --watch: from one answer to the next question: people see changes, and upgradesPerMinute is rarely less than 30. */
+#define PEER_WATCH_MS 2000
+
 /* Time for closing handshakes when the process ends. */
 #define PEER_CLOSE_MS 1000
 
