@@ -212,7 +212,7 @@ void net_link_gone(net_link *l)
     }
     unregister_link(n, l);
     n->member_count -= l->accepted;
-    leave_room(l, l->text[0] != 0 ? l->text : "the connection was lost");
+    leave_room(l, l->text[0] != 0 ? l->text : l->closed != NULL ? l->closed : "the connection was lost");
     lws_sul_cancel(&l->tick);
     lws_sul_cancel(&l->expiry);
     drop_out(l);
@@ -224,6 +224,7 @@ void net_link_gone(net_link *l)
         net_room_leave(l->room);
     }
     free(l->name);
+    free(l->closed);
     free(l);
     if (follow != NULL) {
         follow->link = NULL;
@@ -268,6 +269,19 @@ static void blame(net_link *l, int exit, const char *text)
         net_follow_blame(l->follow, exit, is_permanent(exit), text);
     } else if (!l->net->stopping) {
         peer_notice("%s: %s", l->name, text);
+    }
+}
+
+void net_link_closed(net_link *l, const unsigned char *data, size_t bytes)
+{
+    const unsigned status = bytes >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
+    free(l->closed);
+    l->closed = status == 0 ? peer_strdup("it closed the connection, and did not say why")
+                : bytes > 2 ? peer_format("it closed the connection: %.*s (%u)", (int)(bytes - 2),
+                                          (const char *)data + 2, status)
+                            : peer_format("it closed the connection (%u)", status);
+    if (l->follow != NULL) {
+        net_follow_blame(l->follow, PEER_EXIT_NETWORK, false, l->closed);
     }
 }
 

@@ -195,19 +195,6 @@ static void gone(net *n, struct lws *wsi)
     }
 }
 
-/* The other side closes: what it says about that. */
-static void note_close(net_link *l, const unsigned char *data, size_t bytes)
-{
-    if (l->follow == NULL || bytes < 2) {
-        return;
-    }
-    char text[160];
-    unsigned status = (unsigned)data[0] << 8 | data[1];
-    lws_snprintf(text, sizeof text, "it closed the connection: %.*s (%u)", (int)(bytes - 2),
-                 (const char *)data + 2, status);
-    net_follow_blame(l->follow, PEER_EXIT_NETWORK, false, text);
-}
-
 static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     net *n = lws_context_user(lws_get_context(wsi));
@@ -269,7 +256,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return net_link_write(l);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        note_close(l, in, len);
+        net_link_closed(l, in, len);
         return 0;
     default:
         gone(n, wsi);

@@ -76,6 +76,7 @@ struct net_link {
     bool ending;    /* after `out`: close with status and text */
     int status;
     char text[124]; /* RFC 6455: at most 123 bytes */
+    char *closed;   /* how the other side closed, in words; NULL: it did not */
     lws_sorted_usec_list_t tick;
     lws_sorted_usec_list_t expiry; /* of what it was admitted by */
 };
@@ -170,6 +171,8 @@ void net_link_end(net_link *l, int code, int status,
 void net_link_gone(net_link *l);     /* lws is done with it; frees */
 int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes); /* for lws: -1 closes */
 int net_link_write(net_link *l);
+void net_link_closed(net_link *l, const unsigned char *data,
+                     size_t bytes);             /* by the other side: what it says */
 void net_link_deliver(net *n, peer_message *m); /* a worker's message about a link; takes it */
 
 /* ---- serve.c */
