@@ -48,6 +48,7 @@ static net_link *find_link(const net *n, uint64_t id)
 net_link *net_link_new(net *n, net_follow *follow, const char *name)
 {
     net_link *l = peer_new(sizeof *l);
+    l->kind = NET_LINK;
     l->net = n;
     l->follow = follow;
     l->accepted = follow == NULL;

@@ -163,6 +163,7 @@ static int accepted(net *n, struct lws *wsi)
     net_room *room = NULL;
     peer_grant grant;
     const char *why;
+    net_visit_end(wsi);
     lws_get_peer_simple(wsi, peer, sizeof peer);
     if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 1 &&
         net_admit(n, wsi, path + 1, &grant, &why) == 0) { /* as judged before the upgrade */
@@ -185,9 +186,15 @@ static int accepted(net *n, struct lws *wsi)
     return 0;
 }
 
+static net_link *link_of(struct lws *wsi)
+{
+    const net_kind *kind = lws_get_opaque_user_data(wsi);
+    return kind != NULL && *kind == NET_LINK ? lws_get_opaque_user_data(wsi) : NULL;
+}
+
 static void gone(net *n, struct lws *wsi)
 {
-    net_link *l = lws_get_opaque_user_data(wsi);
+    net_link *l = link_of(wsi);
     if (l != NULL) {
         lws_set_opaque_user_data(wsi, NULL);
         net_link_gone(l);
@@ -221,7 +228,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLIENT_CLOSED:
     case LWS_CALLBACK_WSI_DESTROY:
-        l = lws_get_opaque_user_data(wsi);
+        l = link_of(wsi);
         break;
     default:
         break;

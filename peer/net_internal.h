@@ -22,6 +22,15 @@
 typedef struct net net;
 typedef struct net_link net_link;
 
+/* What a connection of libwebsockets has as its opaque data begins with what it is. */
+typedef enum net_kind { NET_LINK, NET_VISIT } net_kind;
+
+/* One that was accepted and is no link yet, as counted by its address: see visits.c. */
+typedef struct net_visit {
+    net_kind kind; /* NET_VISIT */
+    char address[64];
+} net_visit;
+
 /* A URL that is followed: it has a link, or waits for the next attempt, or is finished. */
 typedef struct net_follow {
     struct net_follow *next;
@@ -49,6 +58,7 @@ typedef struct net_follow {
 
 /* One websocket. Lives from the connection's opening (ours: from the attempt) to lws's last callback about it. */
 struct net_link {
+    net_kind kind;          /* NET_LINK */
     net_link *next, **from; /* what points to it */
     net *net;
     net_follow *follow; /* NULL: accepted */
@@ -113,6 +123,7 @@ typedef enum net_refusal {
 typedef struct net_counts {
     int64_t began_s; /* Unix time */
     uint64_t accepted;
+    uint64_t turned_away; /* at once: their address had as many connections as it may have */
     uint64_t refused[NET_REFUSALS_END];
     uint64_t bytes_in, bytes_out;
     uint64_t frames_in[SYNC_FRAME_TYPES], frames_out[SYNC_FRAME_TYPES];
@@ -137,7 +148,8 @@ struct net {
     net_link *links;
     size_t member_count; /* of those that were accepted */
     peer_visitors *visitors;
-    net_link **slots; /* where they are found by their ids: the low half of an id is its place here */
+    net_visit *handed; /* to the connection that libwebsockets is making just now; NULL: none */
+    net_link **slots;  /* where they are found by their ids: the low half of an id is its place here */
     size_t slot_count;
     size_t free_slot; /* none below is free */
     uint32_t last_id; /* the high half */
@@ -207,6 +219,23 @@ const char *net_caller_ask(const net_caller *caller, const char *room, peer_gran
 /* ---- reload.c */
 
 void net_reload(net *n); /* SIGHUP: reads the configuration, the keys and the certificate again */
+
+/* ---- visits.c: accepted connections that are no links yet */
+
+/* One from that socket address was accepted, and n->handed is its visit. False: the address has as many as it may have. */
+bool net_visit_begin(net *n, const struct sockaddr *from);
+
+/* libwebsockets has made a connection: it gets what is handed to it, if anything is. */
+void net_visit_take(struct lws *wsi);
+
+/* Hands on what a connection has, to the one that is made in its place. Where nobody has taken it net_visit_take gives it back. */
+void net_visit_hand(struct lws *wsi);
+
+/* Nobody has taken what was handed on: it is over. */
+void net_visit_drop(net *n);
+
+/* The connection is no more, or a link now. Nothing happens where it has no visit. */
+void net_visit_end(struct lws *wsi);
 
 /* ---- request.c */
 

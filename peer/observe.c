@@ -33,6 +33,9 @@ static void put_process(const net *n, sync_buf *to)
             n->member_count);
     put_one(to, "sync_peer_connections_accepted_total", "counter", "Connections that were upgraded.",
             n->counts.accepted);
+    put_one(to, "sync_peer_connections_turned_away_total", "counter",
+            "Connections that were closed at once, since their address had as many as it may have.",
+            n->counts.turned_away);
     put_one(to, "sync_peer_received_bytes_total", "counter", "Bytes of messages that came.",
             n->counts.bytes_in);
     put_one(to, "sync_peer_sent_bytes_total", "counter", "Bytes of messages that were sent.",

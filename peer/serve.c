@@ -179,7 +179,9 @@ bool net_begin_listening(net *n)
 static bool accept_one(net *n, struct lws_vhost *vhost, int listen_fd)
 {
     const int one = 1;
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+    socklen_t from_bytes = sizeof from;
+    int fd = accept4(listen_fd, (struct sockaddr *)&from, &from_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE) && n->spare_fd >= 0) {
         /* nothing is left to take it with: it is taken with the spare one, and closed, or poll() would never rest */
         close(n->spare_fd);
@@ -193,6 +195,10 @@ static bool accept_one(net *n, struct lws_vhost *vhost, int listen_fd)
     if (fd < 0) {
         return errno == EINTR || errno == ECONNABORTED;
     }
+    if (vhost == n->vhost && !net_visit_begin(n, (const struct sockaddr *)&from)) {
+        close(fd);
+        return true;
+    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (n->options->cert_file != NULL && vhost == n->vhost) {
         /* closes it if it fails; what the first line asks for is seen by libwebsockets alone */
@@ -202,6 +208,7 @@ static bool accept_one(net *n, struct lws_vhost *vhost, int listen_fd)
     } else if (!net_begin_request(vhost, fd)) {
         close(fd);
     }
+    net_visit_drop(n);
     return true;
 }
 
@@ -352,6 +359,12 @@ static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     switch (reason) {
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        net_visit_take(wsi);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY: /* of all, whatever they have become */
+        net_visit_end(wsi);
+        return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return judge_upgrade(lws_context_user(lws_get_context(wsi)), wsi, in);
     case LWS_CALLBACK_HTTP:
