@@ -140,7 +140,10 @@
 #define PEER_DOUBT_US_MIN 200
 #define PEER_DOUBT_US_MAX 200000
 #define PEER_DOUBT_US_SUM 1000000
-#define PEER_SLOW_POLL_MS 5000
+
+/* The same once a commit was seen: what was heard was most likely its own. What is heard of the next one is another hint, but where both were heard at once. */
+#define PEER_DOUBT_US_SEEN 3200
+#define PEER_SLOW_POLL_MS  5000
 
 /* Reconnection: first delay, largest delay, and failures in a row after which --once and clone give up. */
 #define PEER_BACKOFF_MS_MIN    100

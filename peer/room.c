@@ -333,61 +333,6 @@ static void take_messages(peer_room *r)
     }
 }
 
-/* ---- changes by other programs */
-
-/* Another program has committed. */
-static void note_foreign(peer_room *r, int64_t now_ms)
-{
-    if (now_ms - r->foreign_before_ms[PEER_STEADY_COMMITS - 2] < PEER_NEIGHBOUR_MS) {
-        r->steady_ms = now_ms;
-    }
-    memmove(r->foreign_before_ms + 1, r->foreign_before_ms,
-            sizeof r->foreign_before_ms - sizeof r->foreign_before_ms[0]);
-    r->foreign_before_ms[0] = r->foreign_ms = now_ms;
-}
-
-/* Asks SQLite whether anybody else has committed. */
-static void check_foreign(peer_room *r, int64_t now_us)
-{
-    if (!peer_database_same(&r->database, &r->failure)) {
-        return;
-    }
-    int64_t version = peer_database_data_version(&r->database);
-    if (version >= 0 && version != r->data_version) {
-        r->data_version = version;
-        note_foreign(r, now_us / 1000);
-        r->unfolded = true;
-        if (peer_database_schema_version(&r->database) != r->schema_version) {
-            peer_room_schema_changed(r);
-        }
-        r->seen_fresh = false;
-        peer_outgoing_dirty(r);
-    }
-}
-
-/* The file system hints at a write. It may be heard before the commit can be seen, so the question is asked again at growing
-** distances until it is clear that nothing comes. */
-static void hint(peer_room *r, int64_t now_us)
-{
-    r->doubt_us = PEER_DOUBT_US_MIN;
-    r->doubt_sum = 0;
-    check_foreign(r, now_us);
-    r->check_us = now_us + r->doubt_us;
-}
-
-static void check_again(peer_room *r, int64_t now_us)
-{
-    check_foreign(r, now_us);
-    r->doubt_sum += r->doubt_us;
-    r->doubt_us = r->doubt_us * 2 < PEER_DOUBT_US_MAX ? r->doubt_us * 2 : PEER_DOUBT_US_MAX;
-    if (r->doubt_sum >= PEER_DOUBT_US_SUM || r->doubt_us == 0) {
-        r->doubt_us = 0;
-    }
-    r->check_us = now_us + (r->doubt_us > 0              ? r->doubt_us
-                            : peer_room_follow_script(r) ? PEER_SLOW_POLL_MS * 1000
-                                                         : PEER_SCRIPT_SETTLE_MS * 1000);
-}
-
 /* ---- quiet moments */
 
 static void use_quiet(peer_room *r, int64_t now_ms)
@@ -476,7 +421,7 @@ static void wait_for_work(peer_room *r, bool at_once)
         take_messages(r);
     }
     if ((fds[1].revents & POLLIN) != 0 && peer_watch_read(r->watch)) {
-        hint(r, peer_now_us());
+        peer_foreign_hint(r, peer_now_us());
     }
 }
 
@@ -490,7 +435,7 @@ static void serve(peer_room *r)
         }
         int64_t now_us = peer_now_us();
         if (now_us >= r->check_us) {
-            check_again(r, now_us);
+            peer_foreign_check(r, now_us);
         }
         more = peer_merging_step(r, now_us / 1000);
         more = peer_outgoing_pump(r, now_us / 1000) || more;

@@ -142,6 +142,7 @@ struct peer_room {
     int64_t doubt_us;   /* distance to the next check; 0: no doubt */
     int64_t doubt_sum;  /* of the distances since the last hint */
     int64_t check_us;   /* when that check is due */
+    int64_t checked_us; /* when the last one was */
     int64_t foreign_ms; /* last commit by another program */
     int64_t foreign_before_ms[PEER_STEADY_COMMITS - 1]; /* those before it, newest first */
     int64_t steady_ms; /* last time that another program was found to write steadily */
@@ -177,6 +178,13 @@ bool peer_room_follow_script(peer_room *r);
 
 /* --once: tells the network if this link has nothing left to do. */
 void peer_room_check_done(peer_room *r, peer_link *l);
+
+/* ---- foreign.c */
+
+/* The file system hints at a write. It may be heard before the commit can be seen, so the question is asked again at growing distances (peer_foreign_check, at r->check_us)
+** until it is clear that nothing comes. */
+void peer_foreign_hint(peer_room *r, int64_t now_us);
+void peer_foreign_check(peer_room *r, int64_t now_us);
 
 /* ---- incoming.c */
 
