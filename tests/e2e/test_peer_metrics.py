@@ -305,11 +305,16 @@ class Numbers(Metrics):
 class Hostile(Metrics):
     def test_who_asks_and_does_not_read(self):
         """A few answers are held at once, not more; meanwhile the rooms go on, and afterwards it answers again."""
-        peer = self.serve_rooms(metrics={"listen": "127.0.0.1:0"}, limits={"openRooms": 100})
-        links = [rawpeer.RawPeer(peer.port, "/" + f"{i}-".ljust(64, "x")) for i in range(90)]
+        peer = self.serve_rooms(metrics={"listen": "127.0.0.1:0"}, limits={"openRooms": 300})
+        links = [rawpeer.RawPeer(peer.port, "/" + f"{i}-".ljust(64, "x")) for i in range(200)]
         n = limits.value("PEER_SCRAPES_MAX")  # the answer that is asked for below is the one at n + 1
         held = [self.ask_and_wait(peer.scrape_port) for _ in range(n)]
-        eventually(lambda: self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/metrics")[0] == 503, "as many are held as may be")
+        def refused():
+            if self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/metrics")[0] == 503:
+                return True
+            held.append(self.ask_and_wait(peer.scrape_port))  # one of those above came behind this, and was refused itself
+            return False
+        eventually(refused, "as many are held as may be")
         self.assertEqual(self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/healthz")[0], 200)
         self.join(peer, "red")
         for s in held:
@@ -322,6 +327,7 @@ class Hostile(Metrics):
     def ask_and_wait(self, port):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)  # the other side's buffer is so many segments
         s.connect(("127.0.0.1", port))
         s.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         return s
