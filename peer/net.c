@@ -278,7 +278,7 @@ static const struct lws_protocols protocols[] = {
     {.name = "http", .callback = net_on_http, .per_session_data_size = sizeof(net_scrape)},
     {.name = PEER_PROTOCOL_NAME, .callback = on_sync, .rx_buffer_size = 65536},
     {.name = "listen", .callback = net_on_listener},
-    {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(net_request)},
+    {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(peer_head)},
     {0}};
 
 static void wake(void *context)

@@ -5,6 +5,7 @@
 #include "backoff.h"
 #include "config.h"
 #include "exposition.h"
+#include "head.h"
 #include "message.h"
 #include "net.h"
 #include "resolve.h"
@@ -91,6 +92,7 @@ typedef struct net_listener {
     X(NO_WEBSOCKET, 400, "no_websocket") /* another upgrade */                                               \
     X(SUBPROTOCOL, 400, "subprotocol")                                                                       \
     X(PATH, 404, "path")           /* it is no room's name */                                                \
+    X(URL, 400, "url")             /* a token is in it */                                                    \
     X(FORBIDDEN, 403, "forbidden") /* Host, Origin, or no right */                                           \
     X(TOKEN, 401, "token")                                                                                   \
     X(ROOM, 404, "room")                                                                                     \
@@ -188,12 +190,6 @@ unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant,
 void net_reload(net *n); /* SIGHUP: reads the configuration, the keys and the certificate again */
 
 /* ---- request.c */
-
-/* What has come of one so far. */
-typedef struct net_request {
-    size_t bytes;
-    char data[PEER_REQUEST_BYTES_MAX];
-} net_request;
 
 /* An accepted connection, whose request goes to that vhost; false: it is still the caller's. */
 bool net_begin_request(struct lws_vhost *vhost, int fd);

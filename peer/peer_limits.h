@@ -15,8 +15,18 @@
 /* A room's name: a path segment that needs no escaping anywhere. */
 #define PEER_ROOM_NAME_MAX 64
 
-/* The first line of a request, and what came with it: what libwebsockets takes over at most (its rx buffer of 4.1 has 2048 bytes). */
+/* The first line of a request: a room's name has 64 bytes. */
 #define PEER_REQUEST_BYTES_MAX 2048
+
+/* The head of a request: libwebsockets keeps 4096 bytes of values, and names and other lines come on top. Each connection that has not sent all of its head
+** holds as much. */
+#define PEER_HEAD_BYTES_MAX 8192
+
+/* By how much a head may grow when a token moves from one header to another: the name of that one. */
+#define PEER_HEAD_SPARE_BYTES 64
+
+/* The list of subprotocols: what libwebsockets takes at most. */
+#define PEER_PROTOCOLS_BYTES_MAX 126
 
 /* Links that a process takes, unless its configuration says otherwise. Each costs at most PEER_LINK_QUEUE_BYTES_MAX on the way in and
 ** PEER_WINDOW_BYTES on the way out. */

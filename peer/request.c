@@ -1,4 +1,4 @@
-/* The first line of a request, read before libwebsockets reads it: that takes //room, /%72oom and /x/../room for /room, and tells nobody. */
+/* The head of a request, read before libwebsockets reads it. */
 #include "net_internal.h"
 
 #include <errno.h>
@@ -7,31 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Where the first line, which is there whole, asks for something but a room, what it asks for is written over with what will not be one. False:
-** it asks for nothing. (Other methods end here, too: some libwebsockets leaves open without an answer.) */
-static bool settle_target(net_request *r)
-{
-    static const char get[] = "GET ";
-    char *target = r->data + sizeof get - 1;
-    if (r->bytes < sizeof get || memcmp(r->data, get, sizeof get - 1) != 0) {
-        return false;
-    }
-    size_t bytes = 0;
-    while (memchr(" \t\r\n", target[bytes], 4) == NULL) { /* the line's end is one of them */
-        bytes++;
-    }
-    if (bytes == 0) {
-        return false;
-    }
-    if (target[0] != '/' || !peer_room_name_ok(target + 1, bytes - 1)) {
-        memset(target, 'X', bytes); /* a room has no capital letters */
-        target[0] = '/';
-    }
-    return true;
-}
-
 /* libwebsockets takes a socket over with what was read from it, as long as nobody else has it: so it gets a copy. */
-static void hand_over(struct lws *wsi, const net_request *r)
+static void hand_over(struct lws *wsi, const peer_head *r)
 {
     int fd = fcntl(lws_get_socket_fd(wsi), F_DUPFD_CLOEXEC, 0);
     if (fd >= 0) {
@@ -39,23 +16,27 @@ static void hand_over(struct lws *wsi, const net_request *r)
     }
 }
 
-static int receive(struct lws *wsi, net_request *r)
+static int receive(struct lws *wsi, peer_head *r)
 {
     for (;;) {
-        ssize_t got = recv(lws_get_socket_fd(wsi), r->data + r->bytes, sizeof r->data - r->bytes, 0);
+        ssize_t got = recv(lws_get_socket_fd(wsi), r->data + r->bytes, PEER_HEAD_BYTES_MAX - r->bytes, 0);
         if (got < 0 && errno == EINTR) {
             continue;
         }
         if (got <= 0) {
             return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
         }
-        bool whole = memchr(r->data + r->bytes, '\n', (size_t)got) != NULL;
         r->bytes += (size_t)got;
-        if (whole && settle_target(r)) {
-            hand_over(wsi, r);
-        }
-        if (whole || r->bytes == sizeof r->data) {
+        switch (peer_head_look(r)) {
+        case PEER_HEAD_PART:
+            continue;
+        case PEER_HEAD_WHOLE:
+            if (peer_head_settle(r)) {
+                hand_over(wsi, r);
+            }
             return -1; /* it has been handed over, or is none */
+        default:
+            return -1;
         }
     }
 }

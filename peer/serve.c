@@ -270,13 +270,35 @@ static bool asks_too_much(net *n, struct lws *wsi, const char **why)
     }
 }
 
+/* Is a token in the query of the URL? URLs end up in logs, histories and bookmarks: who shows one there is to learn it at once. */
+static bool shows_token(struct lws *wsi)
+{
+    char part[64];
+    bool shows = false;
+    for (int i = 0, bytes; !shows && (bytes = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i)) > 0;
+         i++) {
+        shows = lws_hdr_copy_fragment(wsi, part, sizeof part, WSI_TOKEN_HTTP_URI_ARGS, i) < 0
+                    ? bytes >= (int)sizeof part
+                    : peer_head_is_token(part);
+    }
+    return shows;
+}
+
 static int judge_upgrade(net *n, struct lws *wsi, const char *to)
 {
-    char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 80];
+    char path[PEER_ROOM_NAME_MAX + 2], protocols[PEER_PROTOCOLS_BYTES_MAX + 1], text[PEER_ROOM_NAME_MAX + 80];
     const char *why;
     peer_grant grant;
     if (strcasecmp(to, "websocket") != 0) {
         return refuse(n, wsi, NET_REFUSED_NO_WEBSOCKET, "only websockets are served here");
+    }
+    if (shows_token(wsi)) {
+        return refuse(n, wsi, NET_REFUSED_URL,
+                      "a token in a URL is not read, since URLs are kept in logs and histories: "
+                      "Authorization: Bearer TOKEN, or the subprotocol bearer.TOKEN");
+    }
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > PEER_PROTOCOLS_BYTES_MAX) {
+        return refuse(n, wsi, NET_REFUSED_SUBPROTOCOL, "the subprotocols are longer than 126 bytes");
     }
     if (lws_hdr_copy(wsi, protocols, sizeof protocols, WSI_TOKEN_PROTOCOL) <= 0 ||
         !offers(protocols, PEER_PROTOCOL_NAME)) {

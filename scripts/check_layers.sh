@@ -23,7 +23,7 @@ spine=(
 network="net net_internal supervisor tls rooms serve scrape observe admission request reload follow link session resolve backoff"
 workers="file verify verify_internal verify_tables verify_sums verify_walk verify_report verify_repair changelog compacting snapshot
     room room_internal incoming merging pace outgoing counting cloning founding script migration evolve database identity quiet checkpoint walreset precautions beneath harden inspect quota failure seen watch"
-both="main options commands stop minting url config config_change scratch json_check ddl_items keys token visitors log message metrics exposition escape logline rate exits peer_limits"
+both="main options commands stop minting url config config_change scratch json_check ddl_items keys token head visitors log message metrics exposition escape logline rate exits peer_limits"
 
 declare -A edges # file -> what it includes, as paths for our own headers and as <name> for others
 problems=""
