@@ -43,25 +43,33 @@ static span next_line(const char **at, const char *end)
 
 static bool is_empty(span line)
 {
-    return line.bytes == 1 || (line.bytes == 2 && line.at[0] == '\r');
+    return line.bytes > 0 && line.at[line.bytes - 1] == '\n' &&
+           (line.bytes == 1 || (line.bytes == 2 && line.at[0] == '\r'));
+}
+
+size_t peer_head_length(const peer_head *head)
+{
+    const char *at = head->data, *end = head->data + head->bytes;
+    (void)next_line(&at, end); /* an empty one there ends nothing */
+    while (at < end) {
+        if (is_empty(next_line(&at, end))) {
+            return (size_t)(at - head->data);
+        }
+    }
+    return 0;
 }
 
 peer_head_state peer_head_look(const peer_head *head)
 {
-    const char *at = head->data, *end = head->data + head->bytes;
-    span line = next_line(&at, end);
+    const char *at = head->data;
+    span line = next_line(&at, head->data + head->bytes);
     bool ended = line.bytes > 0 && line.at[line.bytes - 1] == '\n';
     if (line.bytes > PEER_REQUEST_BYTES_MAX || (!ended && line.bytes == PEER_REQUEST_BYTES_MAX)) {
         return PEER_HEAD_BAD;
     }
-    while (ended && at < end) {
-        line = next_line(&at, end);
-        ended = line.at[line.bytes - 1] == '\n';
-        if (ended && is_empty(line)) {
-            return PEER_HEAD_WHOLE;
-        }
-    }
-    return head->bytes < PEER_HEAD_BYTES_MAX ? PEER_HEAD_PART : PEER_HEAD_BAD;
+    return peer_head_length(head) > 0          ? PEER_HEAD_WHOLE
+           : head->bytes < PEER_HEAD_BYTES_MAX ? PEER_HEAD_PART
+                                               : PEER_HEAD_BAD;
 }
 
 /* ---- the first line */
@@ -97,7 +105,12 @@ static bool has_token(span target)
 /* Other methods end here: some libwebsockets leaves open without an answer. */
 static bool put_first(output *to, span line)
 {
-    static const char get[] = "GET ";
+    static const char get[] = "GET ", login[] = "POST /login ", logout[] = "POST /logout ";
+    if ((line.bytes >= sizeof login && memcmp(line.at, login, sizeof login - 1) == 0) ||
+        (line.bytes >= sizeof logout && memcmp(line.at, logout, sizeof logout - 1) == 0)) {
+        put(to, line.at, line.bytes);
+        return true;
+    }
     span target = {line.at + sizeof get - 1, 0};
     if (line.bytes < sizeof get || memcmp(line.at, get, sizeof get - 1) != 0) {
         return false;

@@ -5,12 +5,14 @@
 #include "backoff.h"
 #include "config.h"
 #include "exposition.h"
+#include "form.h"
 #include "head.h"
 #include "message.h"
 #include "net.h"
 #include "resolve.h"
 #include "rooms.h"
 #include "session.h"
+#include "throttle.h"
 #include "tls.h"
 #include "visitors.h"
 
@@ -106,11 +108,29 @@ typedef enum net_refusal {
         NET_REFUSALS_END
 } net_refusal;
 
+/* What comes of a POST of /login. */
+#define NET_LOGIN_KINDS(X)                                                                                   \
+    X(GOOD, "good")                                                                                          \
+    X(WRONG, "wrong")   /* the password, or the user */                                                      \
+    X(SLOWED, "slowed") /* after too many that were wrong */                                                 \
+    X(BUSY, "busy")                                                                                          \
+    X(BROKEN, "broken")       /* the table of users, or the system */                                        \
+    X(FORBIDDEN, "forbidden") /* Host or Origin */                                                           \
+    X(MALFORMED, "malformed")
+
+typedef enum net_login_result {
+#define NET_X(NAME, reason) NET_LOGIN_##NAME,
+    NET_LOGIN_KINDS(NET_X)
+#undef NET_X
+        NET_LOGIN_RESULTS
+} net_login_result;
+
 /* What the network thread counts, see observe.c. Frames by their type, those that are of none at 0. */
 typedef struct net_counts {
     int64_t began_s; /* Unix time */
     uint64_t accepted;
     uint64_t refused[NET_REFUSALS_END];
+    uint64_t logins[NET_LOGIN_RESULTS];
     uint64_t bytes_in, bytes_out;
     uint64_t frames_in[SYNC_FRAME_TYPES], frames_out[SYNC_FRAME_TYPES];
     peer_totals gone; /* of rooms that are no more */
@@ -134,6 +154,10 @@ struct net {
     net_link *links;
     size_t member_count; /* of those that were accepted */
     peer_visitors *visitors;
+    peer_throttle *throttle;  /* of logins; NULL: nobody can log in */
+    struct net_login *logins; /* that wait for their answer */
+    uint64_t last_login_id;
+    int login_threads;
     net_link **slots; /* where they are found by their ids: the low half of an id is its place here */
     size_t slot_count;
     size_t free_slot; /* none below is free */
@@ -185,6 +209,9 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
 ** whether there is such a room: who may not enter learns nothing of that. */
 unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why);
 
+/* Are Host and Origin those of a page that may ask for anything here? There is `auth`. False: *why, a constant. */
+bool net_admit_page(net *n, struct lws *wsi, const char **why);
+
 /* ---- reload.c */
 
 void net_reload(net *n); /* SIGHUP: reads the configuration, the keys and the certificate again */
@@ -215,6 +242,39 @@ int net_scrape_write(net *n, struct lws *wsi, net_scrape *scrape);
 
 /* The connection is done with it; any number of times, and with NULL. */
 void net_scrape_end(net *n, net_scrape *scrape);
+
+/* ---- signin.c: POST /login and /logout */
+
+/* A login from its request to its answer: the session data of protocol "http". Zeroed: there is none. */
+typedef struct net_login {
+    struct net_login *next; /* of those that wait */
+    uint64_t id;            /* 0: it does not wait yet */
+    struct lws *wsi;
+    peer_form_kind kind;
+    size_t expected, bytes; /* of the body; 0: none is */
+    char body[PEER_LOGIN_BODY_BYTES_MAX];
+    bool decided;
+    net_login_result result;
+    char *cookie;
+} net_login;
+
+/* What a POST, a piece of its body, the end of that, and a socket that takes the answer lead to. For lws: 0, or -1 closes. net_login_end is due in any case. */
+int net_login_begin(net *n, struct lws *wsi, const char *path, net_login *login);
+int net_login_body(net_login *login, const void *data, size_t bytes);
+int net_login_complete(net *n, struct lws *wsi, net_login *login);
+int net_login_write(net *n, struct lws *wsi, net_login *login);
+
+/* A thread has looked at one. The message stays the caller's, what it is about does not. */
+void net_login_deliver(net *n, peer_message *m);
+
+/* The connection is done with it; any number of times, and with NULL. */
+void net_login_end(net *n, net_login *login);
+
+/* The session data of protocol "http": one of these. */
+typedef struct net_http {
+    net_scrape scrape;
+    net_login login;
+} net_http;
 
 /* ---- observe.c */
 

@@ -16,10 +16,21 @@ static void hand_over(struct lws *wsi, const peer_head *r)
     }
 }
 
+/* Takes from the socket what has been looked at, but not what follows the head, nor the head's last byte: of a head that it was handed whole
+** libwebsockets 4.1 would read the body from the beginning of that head. */
+static bool take(struct lws *wsi, peer_head *r, size_t before, peer_head_state state)
+{
+    size_t bytes = state == PEER_HEAD_WHOLE ? peer_head_length(r) - 1 : r->bytes;
+    ssize_t got = bytes > before ? recv(lws_get_socket_fd(wsi), r->data + before, bytes - before, 0) : 0;
+    r->bytes = bytes + (state == PEER_HEAD_WHOLE); /* which settling needs to see */
+    return got == (ssize_t)(bytes - before);
+}
+
 static int receive(struct lws *wsi, peer_head *r)
 {
     for (;;) {
-        ssize_t got = recv(lws_get_socket_fd(wsi), r->data + r->bytes, PEER_HEAD_BYTES_MAX - r->bytes, 0);
+        const size_t before = r->bytes;
+        ssize_t got = recv(lws_get_socket_fd(wsi), r->data + before, PEER_HEAD_BYTES_MAX - before, MSG_PEEK);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -27,16 +38,16 @@ static int receive(struct lws *wsi, peer_head *r)
             return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
         }
         r->bytes += (size_t)got;
-        switch (peer_head_look(r)) {
-        case PEER_HEAD_PART:
-            continue;
-        case PEER_HEAD_WHOLE:
+        const peer_head_state state = peer_head_look(r);
+        if (state == PEER_HEAD_BAD || !take(wsi, r, before, state)) {
+            return -1;
+        }
+        if (state == PEER_HEAD_WHOLE) {
             if (peer_head_settle(r)) {
+                r->bytes--;
                 hand_over(wsi, r);
             }
             return -1; /* it has been handed over, or is none */
-        default:
-            return -1;
         }
     }
 }

@@ -334,12 +334,15 @@ bool net_answer_health(const net *n, struct lws *wsi, const char *path)
 }
 
 /* A request without an upgrade. For lws: 0, or -1 closes. */
-static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
+static int answer(net *n, struct lws *wsi, const char *path, net_http *http)
 {
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0) {
+        return net_login_begin(n, wsi, path, &http->login);
+    }
     const peer_config *config = n->config;
     if (config != NULL && config->metrics && config->metrics_listen.host == NULL &&
         strcmp(path, "/metrics") == 0) {
-        return net_scrape_begin(n, wsi, scrape);
+        return net_scrape_begin(n, wsi, &http->scrape);
     }
     if (!net_answer_health(n, wsi, path)) {
         (void)refuse(n, wsi, NET_REFUSED_NO_UPGRADE, "only websockets are served here");
@@ -349,16 +352,24 @@ static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
 
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
+    net *n = lws_context_user(lws_get_context(wsi));
+    net_http *http = user;
     switch (reason) {
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return judge_upgrade(lws_context_user(lws_get_context(wsi)), wsi, in);
+        return judge_upgrade(n, wsi, in);
     case LWS_CALLBACK_HTTP:
-        return answer(lws_context_user(lws_get_context(wsi)), wsi, in, user);
+        return answer(n, wsi, in, http);
+    case LWS_CALLBACK_HTTP_BODY:
+        return net_login_body(&http->login, in, len);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return net_login_complete(n, wsi, &http->login);
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return net_scrape_write(lws_context_user(lws_get_context(wsi)), wsi, user);
+        return http->login.id != 0 ? net_login_write(n, wsi, &http->login)
+                                   : net_scrape_write(n, wsi, &http->scrape);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
-        net_scrape_end(lws_context_user(lws_get_context(wsi)), user);
+        net_login_end(n, http != NULL ? &http->login : NULL);
+        net_scrape_end(n, http != NULL ? &http->scrape : NULL);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* an upgrade to no protocol of ours */

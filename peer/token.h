@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "keys.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,9 @@ typedef struct peer_grant {
 ** ("read", "write", "admin"; several in an array). False: why, in words that have nothing of the token in them but names of members. Any thread. */
 bool peer_token_check(const peer_token_rules *rules, const char *token, const char *room, int64_t now_s,
                       peer_grant *grant, const char **why);
+
+/* A token with these claims, the caller's to free; NULL: it cannot be signed with that key. Any thread. */
+char *peer_token_sign(const peer_key *key, peer_algorithm algorithm, const json_t *claims);
 
 void peer_token_rules_free(peer_token_rules *rules);
 

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
+import users  # noqa: E402
 from synctest import Case, ask, eventually, patiently, plain  # noqa: E402
 from tokens import claims, hs256  # noqa: E402
 
@@ -103,6 +104,30 @@ class Matrix(Admission):
         self.assertEqual(peer.stop(), 0)
         self.assertNotIn(signature, peer.stderr)
         self.assertFalse(any(signature in json.dumps(event) for event in peer.all_events()))
+
+    def test_every_combination_with_cookies(self):
+        """Beside tokens, which go before them."""
+        users.prepare(self)
+        peer = self.serve_rooms(hosts=["127.0.0.1"], origins=["https://app.test"], **users.AUTH)
+        good, now = users.cookie(), int(time.time())
+        shown = users.post(peer.port, user="ann", password="a good password", Host="127.0.0.1").cookie
+        cookies = {  # -> (Cookie, is it good for room red)
+            "none": (None, False), "empty": ("", False), "from a login": (shown, True), "good": (good, True), "among others": ("a=b; " + good + "; c", True), "changed": (good[:-3] + "AAA", False),
+            "twice": (good + "; " + good, False), "expired": (users.cookie(exp=now - 1), False), "of another secret": (users.cookie(secret=tokens.SECRET), False), "a token": (users.name() + "=" + hs256(claims("red"), users.SECRET), False),
+            "for another room": (users.cookie(room="blue"), False), "with a NUL": (good + "\0; x", False), "unsigned": (users.name() + "=" + tokens.unsigned({"alg": "none"}, claims("red")) + ".", False),
+            "of another name": ("my" + good, False)}
+        bearers = {"none": (None, None), "good": ("Bearer " + hs256(claims("red")), True), "bad": ("Bearer x.y.z", False), "a cookie": ("Bearer " + good.split("=", 1)[1], False), "another scheme": ("Basic eA==", None)}
+        hosts = {"named": ("127.0.0.1", True), "other": ("evil.test", False)}
+        origins = {"none": (None, True), "listed": ("https://app.test", True), "other": ("https://evil.test", False), "of the host": ("http://127.0.0.1", False)}
+        for (cookie, bearer, host, origin, path) in itertools.product(cookies, bearers, hosts, origins, ("/red", "/gone")):
+            header, fits = cookies[cookie]
+            field, valid = bearers[bearer]
+            valid = (fits if valid is None else valid) and path == "/red"
+            expected = 403 if not (hosts[host][1] and origins[origin][1]) else 101 if valid else 401
+            self.assertEqual(self.upgrade(peer.port, path, Host=hosts[host][0], Origin=origins[origin][0], Authorization=field, Cookie=header), expected, (cookie, bearer, host, origin, path))
+        self.assertEqual(peer.stop(), 0)
+        for secret in (good, shown):
+            self.assertNotIn(secret[-20:], peer.stderr + json.dumps(peer.all_events()))
 
     def test_pages_of_the_host_itself(self):
         """Where no origins are listed."""
