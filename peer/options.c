@@ -526,7 +526,7 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
         if (i == 4) {
             return usage(code,
                          "'%s' is no command (serve, sync, clone, check-config, verify, log, compact, "
-                         "snapshot, token)",
+                         "snapshot, token, user)",
                          argv[1]);
         }
         o->command = (peer_command)i;

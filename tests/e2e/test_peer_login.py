@@ -1,6 +1,7 @@
 """Logins: a cookie for a password, what it lets in, and who is slowed down."""
 import json
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -269,6 +270,49 @@ class Guessing(Login):
                 s.recv(1)
             s.settimeout(synctest.SECONDS_MAX)
             self.assertIn(b" 204 ", s.recv(4096))
+
+
+class Accounts(Login):
+    """`sync-peer user`, which makes the table that a login reads."""
+
+    def user(self, *words, password=None, status=0, says=""):
+        done = subprocess.run([synctest.PEER, "user", *map(str, words)], input=password, capture_output=True, text=True, check=False, cwd=self.dir, env=synctest.PEER_ENV, timeout=synctest.SECONDS_MAX)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertIn(says, done.stderr)
+        return done.stdout
+
+    def test_from_the_beginning_to_the_end(self):
+        file = self.path("users.db")
+        file.unlink()
+        self.user("add", file, "--sub", "eve", "--room", "red,b*", "--rights", "read", password="the first one\n")
+        self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+        peer = self.serve_rooms()
+        self.assertEqual([self.login(peer, "eve", p).status for p in ("the first one", "the first one\n")], [204, 401])
+        self.assertEqual(json.loads(self.user("list", file)), {"name": "eve", "room": "red,b*", "rights": "read"})
+        self.user("set", file, "--sub", "eve", password="another")
+        self.user("set", file, "--sub", "eve", "--rights", "read,write")
+        self.assertEqual([self.login(peer, "eve", p).status for p in ("the first one", "another")], [401, 204])
+        self.assertEqual(json.loads(self.user("list", file))["rights"], "read,write")
+        self.assertNotIn("another", file.read_bytes().decode("latin-1"))
+        self.user("add", file, "--sub", "eve", "--room", "red", "--rights", "read", password="x\n", status=1, says="there is a user eve already")
+        self.user("remove", file, "--sub", "eve")
+        self.assertEqual((self.login(peer, "eve", "another").status, self.user("list", file)), (401, ""))
+        self.user("remove", file, "--sub", "eve", status=3, says="there is no user eve")
+        self.user("set", file, "--sub", "eve", password="x", status=3, says="there is no user eve")
+
+    def test_another_table(self):
+        self.user("add", "users.db", "--sub", "ann", "--room", "*", "--rights", "read", "--table", 'my "users', password="x")
+        self.assertEqual(self.user("list", "users.db", "--table", 'my "users').count("ann"), 1)
+
+    def test_what_is_wrong_is_named(self):
+        add = ("add", "users.db", "--sub", "bob", "--room", "red", "--rights", "read")
+        for words, options in ((("add", "users.db"), {"says": "needs --sub"}), (add[:4], {"says": "--room and --rights"}), (("drop", "users.db"), {"says": "is none of add, set"}), (("list",), {"says": "needs what to do"}),
+                               (("list", "users.db", "--room", "x"), {"says": "not for user list"}), ((*add[:5], "RED", *add[6:]), {"says": "--room RED"}), ((*add[:7], "rule"), {"says": "--rights rule"}),
+                               (("remove", "users.db", "--sub", "u" * 64), {"says": "--sub is empty"}), (add, {"password": "", "says": "is no password"}), (add, {"password": "x" * 256, "says": "is no password"}),
+                               (add, {"password": "a\0b", "says": "is no password"}), (("list", "gone.db"), {"status": 3, "says": "gone.db: No such file"}), (("add", "gone/users.db", *add[2:]), {"status": 5, "says": "No such file"}),
+                               (("list", "peer.json"), {"status": 4, "says": "not a database"})):
+            self.config()
+            self.user(*words, **{"status": 2, "password": "", **options})
 
 
 if __name__ == "__main__":
