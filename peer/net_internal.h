@@ -252,6 +252,7 @@ typedef struct net_login {
     struct lws *wsi;
     peer_form_kind kind;
     size_t expected, bytes; /* of the body; 0: none is */
+    int64_t began_ms;
     char body[PEER_LOGIN_BODY_BYTES_MAX];
     bool decided;
     net_login_result result;

@@ -170,7 +170,7 @@
 #define PEER_PING_MS 10000
 #define PEER_DEAD_MS 30000
 
-/* From an attempt to connect to the answer that opens the websocket, and from there to AnnouncePresence. */
+/* From an attempt to connect to the answer that opens the websocket, and from there to AnnouncePresence; also for the head of a request, and for the body of a login. */
 #define PEER_HELLO_MS 10000
 
 /* From a Ping or a hint of the file system to certainty: checks at growing distances, then the slow poll. */

@@ -92,6 +92,7 @@ static int begin_login(net *n, struct lws *wsi, net_login *login)
                       "the body is neither application/x-www-form-urlencoded nor application/json");
     }
     login->expected = (size_t)length;
+    login->began_ms = peer_now_ms();
     return 0;
 }
 
@@ -115,7 +116,8 @@ int net_login_begin(net *n, struct lws *wsi, const char *path, net_login *login)
 
 int net_login_body(net_login *login, const void *data, size_t bytes)
 {
-    if (login->expected == 0 || bytes > login->expected - login->bytes) {
+    if (login->expected == 0 || bytes > login->expected - login->bytes ||
+        peer_now_ms() - login->began_ms > PEER_HELLO_MS) {
         return -1;
     }
     memcpy(login->body + login->bytes, data, bytes);

@@ -35,12 +35,15 @@ static bool take(sqlite3_stmt *stmt, int column, char *to, size_t bytes)
     return true;
 }
 
+/* Byte for byte, however the column compares: failures are counted under the name as it was sent. */
 static peer_users_found look(sqlite3 *db, const char *file, const char *table, const char *name,
                              peer_user *user, char **why)
 {
     peer_users_found found = PEER_USERS_BROKEN;
     sqlite3_stmt *stmt = NULL;
-    char *sql = sqlite3_mprintf("SELECT password, room, rights FROM \"%w\" WHERE name = ?1", table);
+    char *sql = sqlite3_mprintf(
+        "SELECT password, room, rights FROM \"%w\" WHERE name = ?1 COLLATE BINARY AND typeof(name) = 'text'",
+        table);
     int rc = sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
     rc = rc == SQLITE_OK ? sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC) : rc;
     rc = rc == SQLITE_OK ? sqlite3_step(stmt) : rc;

@@ -161,6 +161,17 @@ class Requests(Login):
                 time.sleep(0.1)
             self.assertIn(b" 204 ", s.recv(4096))
 
+    def test_a_body_that_trickles(self):
+        peer = self.serve_rooms()
+        with rawpeer.connect(peer.port, synctest.SECONDS_MAX) as s:
+            began = time.monotonic()
+            s.sendall(b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2000\r\n\r\n")
+            with self.assertRaises(OSError):
+                while time.monotonic() - began < 25:
+                    s.sendall(b" ")
+                    time.sleep(0.5)
+            self.assertLess(time.monotonic() - began, 20)
+
     def test_who_goes_before_the_answer(self):
         peer = self.serve_rooms()
         for _ in range(10):
@@ -247,6 +258,11 @@ class Guessing(Login):
         self.assertIn("no such table: peer_user", told)
         for secret in ("wrong guess", PASSWORD, good.cookie[-20:], users.SECRET, "ann"):
             self.assertNotIn(secret, told)
+
+    def test_names_are_compared_byte_by_byte(self):
+        plain(self.path("users.db"), f"DROP TABLE peer_user; CREATE TABLE peer_user(name COLLATE NOCASE, password, room, rights); INSERT INTO peer_user VALUES('ann', '{users.crypt(PASSWORD)}', '*', 'read'), (7, '{users.crypt(PASSWORD)}', '*', 'read')")
+        peer = self.serve_rooms()
+        self.assertEqual([self.login(peer, user).status for user in ("ann", "Ann", "7", "")], [204, 401, 401, 400])
 
     def test_hashes_that_are_none(self):
         for stored in ("'a good password'", "''", "'$y$'", "'*'", "x'00'", "NULL", f"'{users.crypt(PASSWORD, '$6$saltsalt')}'", "'$y$" + "x" * 200 + "'"):
