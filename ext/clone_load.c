@@ -273,14 +273,14 @@ static int load_tables(loader *l, sync_span *span)
     return rc;
 }
 
-/* One may need another that comes later: they are tried again as long as that brings something more. */
+/* One may need another that comes later: they are tried again as long as that brings something more, and not too often. */
 static int load_later(loader *l, const sync_span *all, object_kind kind)
 {
     size_t count = l->later.len / sizeof(const uint8_t *);
-    bool more = true, last = false;
+    bool last = false, done = false;
     int rc = SYNC_OK;
-    for (int round = 1; rc == SYNC_OK && (more || last); round++) {
-        more = false;
+    for (int round = 1; rc == SYNC_OK && !done; round++) {
+        bool more = false;
         for (size_t i = 0; rc == SYNC_OK && i < count; i++) {
             sync_span from = *all;
             object o = {0};
@@ -296,8 +296,8 @@ static int load_later(loader *l, const sync_span *all, object_kind kind)
                 memset(l->later.data + i * sizeof from.at, 0, sizeof from.at);
             }
         }
-        last = !last && (!more || round == SYNC_CLONE_ROUNDS);
-        more = more && !last;
+        done = last; /* what was said to be left out then, is */
+        last = !more || round == SYNC_CLONE_ROUNDS;
     }
     return rc;
 }

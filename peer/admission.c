@@ -55,6 +55,9 @@ static const char *judge_host(const peer_auth *auth, struct lws *wsi, char *host
     if (!read_header(wsi, WSI_TOKEN_HOST, host, host_bytes)) {
         return "the request has no Host";
     }
+    if (lws_hdr_fragment_length(wsi, WSI_TOKEN_HOST, 1) > 0) { /* they would be read as one text */
+        return "the request has several Hosts";
+    }
     return auth->hosts.count == 0 || is_served(&auth->hosts, host) ? NULL : "this host is not served here";
 }
 
@@ -96,29 +99,19 @@ static const char *find_cookie(const peer_auth *auth, struct lws *wsi, char *tex
     return has ? text : NULL;
 }
 
-/* Who shows a certificate may what the first entry says that fits him and the room. */
-static bool has_certificate(const peer_auth *auth, struct lws *wsi, const char *room, peer_grant *grant,
-                            const char **why)
+/* Shows the caller a certificate that is trusted, and not expired? */
+static bool has_certificate(struct lws *wsi, peer_grant *grant, const char **why)
 {
-    int64_t until_s;
-    if (!net_tls_member(wsi, grant->user, sizeof grant->user, &until_s)) {
+    if (!net_tls_member(wsi, grant->user, sizeof grant->user, &grant->until_s)) {
         return false;
     }
-    if (until_s <=
+    grant->by = PEER_BY_CERTIFICATE;
+    if (grant->until_s <=
         (int64_t)time(NULL)) { /* a session that is resumed keeps the result of its first handshake */
         *why = "the certificate has expired";
         return false;
     }
-    for (size_t i = 0; i < auth->member_count; i++) {
-        const peer_cert_member *member = &auth->members[i];
-        if (peer_room_fits(member->name, grant->user) && peer_room_fits(member->rooms, room)) {
-            grant->rights = member->rights;
-            grant->until_s = until_s;
-            return true;
-        }
-    }
-    *why = "the certificate is not for this room";
-    return false;
+    return true;
 }
 
 /* What to show, for who has shown nothing. */
@@ -131,24 +124,26 @@ static const char *wanted(const peer_auth *auth)
                                       : "a certificate is needed";
 }
 
-/* By what is shown: a token, else a cookie, else a certificate. */
-static bool is_known(const peer_auth *auth, struct lws *wsi, const char *room, peer_grant *grant,
-                     const char **why)
+/* By what is shown: a token, else a cookie, else a certificate. What it is good for is not judged yet. */
+static bool is_known(struct lws *wsi, net_caller *caller, const char **why)
 {
     char text[HEADER_BYTES_MAX];
+    const peer_auth *auth = caller->auth;
     const peer_token_rules *rules = &auth->tokens;
     const char *token = auth->jwt ? find_token(wsi, text, sizeof text) : NULL;
     if (token == NULL && (token = find_cookie(auth, wsi, text, sizeof text)) != NULL) {
         rules = &auth->cookie.tokens;
     }
     *why = wanted(auth);
-    bool good = token != NULL ? peer_token_check(rules, token, room, (int64_t)time(NULL), grant, why)
-                              : auth->members != NULL && has_certificate(auth, wsi, room, grant, why);
+    if (token != NULL) {
+        caller->claims = peer_token_open(rules, token, (int64_t)time(NULL), &caller->grant, why);
+    }
     OPENSSL_cleanse(text, sizeof text); /* a compiler leaves memset() out where nobody reads it */
-    return good;
+    return token != NULL ? caller->claims != NULL
+                         : auth->members != NULL && has_certificate(wsi, &caller->grant, why);
 }
 
-bool net_admit_page(net *n, struct lws *wsi, const char **why)
+bool net_admit_page(const net *n, struct lws *wsi, const char **why)
 {
     const peer_auth *auth = n->config->auth;
     char host[300];
@@ -156,10 +151,10 @@ bool net_admit_page(net *n, struct lws *wsi, const char **why)
            (*why = judge_origin(auth, wsi, host)) == NULL;
 }
 
-unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)
+unsigned net_caller_begin(const net *n, struct lws *wsi, net_caller *caller, const char **why)
 {
     const peer_auth *auth = n->config != NULL ? n->config->auth : NULL;
-    *grant = (peer_grant){.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE};
+    *caller = (net_caller){.auth = auth, .grant = {.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE}};
     if (auth == NULL) { /* as long as nobody says which pages are welcome, none is */
         *why = "connections from web pages are not admitted";
         return has_header(wsi, WSI_TOKEN_ORIGIN) || has_header(wsi, WSI_TOKEN_SWORIGIN)
@@ -169,8 +164,51 @@ unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant,
     if (!net_admit_page(n, wsi, why)) {
         return HTTP_STATUS_FORBIDDEN;
     }
-    if (!is_known(auth, wsi, room, grant, why)) {
-        return HTTP_STATUS_UNAUTHORIZED;
+    return is_known(wsi, caller, why) ? 0 : HTTP_STATUS_UNAUTHORIZED;
+}
+
+/* Who shows a certificate may what the first entry says that fits him and the room. */
+static const peer_cert_member *find_member(const peer_auth *auth, const char *user, const char *room)
+{
+    for (size_t i = 0; i < auth->member_count; i++) {
+        const peer_cert_member *member = &auth->members[i];
+        if (peer_room_fits(member->name, user) && peer_room_fits(member->rooms, room)) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+const char *net_caller_ask(const net_caller *caller, const char *room, peer_grant *grant)
+{
+    *grant = caller->grant;
+    if (caller->claims != NULL) {
+        return peer_claims_fit(caller->claims, room) ? NULL : "the token is not for this room";
+    }
+    if (caller->auth != NULL) {
+        const peer_cert_member *member = find_member(caller->auth, grant->user, room);
+        grant->rights = member != NULL ? member->rights : 0;
+        return member != NULL ? NULL : "the certificate is not for this room";
+    }
+    return NULL;
+}
+
+void net_caller_end(net_caller *caller)
+{
+    peer_claims_free(caller->claims);
+    caller->claims = NULL;
+}
+
+unsigned net_admit(const net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why)
+{
+    net_caller caller;
+    unsigned status = net_caller_begin(n, wsi, &caller, why);
+    if (status == 0 && (*why = net_caller_ask(&caller, room, grant)) != NULL) {
+        status = HTTP_STATUS_UNAUTHORIZED;
+    }
+    net_caller_end(&caller);
+    if (status != 0) {
+        return status;
     }
     *why = "neither to read nor to write is allowed here";
     return (grant->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE)) != 0 ? 0 : HTTP_STATUS_FORBIDDEN;

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "minting.h"
 #include "options.h"
+#include "overview.h"
 #include "snapshot.h"
 #include "stop.h"
 #include "verify.h"
@@ -25,16 +26,32 @@ static const struct {
     const char *name;
     word_kind kind;
 } words[PEER_WORD_COUNT] = {
-    [PEER_WORD_AGE] = {"age", NUMBER},         [PEER_WORD_AUDIENCE] = {"audience", TEXT},
-    [PEER_WORD_FOLLOW] = {"follow", FLAG},     [PEER_WORD_JSON] = {"json", FLAG},
-    [PEER_WORD_KEY_FILE] = {"key-file", TEXT}, [PEER_WORD_LIMIT] = {"limit", NUMBER},
-    [PEER_WORD_QUIET] = {"quiet", FLAG},       [PEER_WORD_REPAIR] = {"repair", FLAG},
-    [PEER_WORD_RIGHTS] = {"rights", TEXT},     [PEER_WORD_ROOM] = {"room", TEXT},
-    [PEER_WORD_SECONDS] = {"seconds", NUMBER}, [PEER_WORD_SINCE] = {"since", NUMBER},
-    [PEER_WORD_SUB] = {"sub", TEXT},           [PEER_WORD_TABLE] = {"table", TEXT},
+    [PEER_WORD_AGE] = {"age", NUMBER},
+    [PEER_WORD_AUDIENCE] = {"audience", TEXT},
+    [PEER_WORD_CA_FILE] = {"ca-file", TEXT},
+    [PEER_WORD_CLIENT_CERT_FILE] = {"client-cert-file", TEXT},
+    [PEER_WORD_CLIENT_KEY_FILE] = {"client-key-file", TEXT},
+    [PEER_WORD_FOLLOW] = {"follow", FLAG},
+    [PEER_WORD_JSON] = {"json", FLAG},
+    [PEER_WORD_KEY_FILE] = {"key-file", TEXT},
+    [PEER_WORD_LIMIT] = {"limit", NUMBER},
+    [PEER_WORD_PIN] = {"pin", TEXT},
+    [PEER_WORD_QUIET] = {"quiet", FLAG},
+    [PEER_WORD_REPAIR] = {"repair", FLAG},
+    [PEER_WORD_RIGHTS] = {"rights", TEXT},
+    [PEER_WORD_ROOM] = {"room", TEXT},
+    [PEER_WORD_SECONDS] = {"seconds", NUMBER},
+    [PEER_WORD_SINCE] = {"since", NUMBER},
+    [PEER_WORD_SUB] = {"sub", TEXT},
+    [PEER_WORD_TABLE] = {"table", TEXT},
+    [PEER_WORD_TOKEN_FILE] = {"token-file", TEXT},
+    [PEER_WORD_WATCH] = {"watch", FLAG},
 };
 
 #define HAS(word) (1u << PEER_WORD_##word)
+
+/* How who asks a peer shows himself, and whom he trusts. */
+#define HAS_ASKING (HAS(TOKEN_FILE) | HAS(CA_FILE) | HAS(PIN) | HAS(CLIENT_CERT_FILE) | HAS(CLIENT_KEY_FILE))
 
 typedef struct command {
     const char *name;
@@ -46,6 +63,9 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"rooms", 1, "the URL of one peer", HAS(JSON) | HAS(QUIET) | HAS_ASKING, 0, peer_overview_rooms},
+    {"status", 1, "the URL of one peer", HAS(JSON) | HAS(QUIET) | HAS(WATCH) | HAS_ASKING, 0,
+     peer_overview_status},
     {"verify", 2, "two files, A and B", HAS(JSON) | HAS(QUIET) | HAS(LIMIT) | HAS(REPAIR), 0,
      peer_verify_run},
     {"log", 1, "one FILE", HAS(TABLE) | HAS(SINCE) | HAS(FOLLOW), 0, peer_changelog_run},
@@ -58,6 +78,13 @@ static const command commands[] = {
 };
 
 static const char help[] =
+    "Ask a peer, ws://HOST[:PORT] or wss:// (with /ROOM: about that room alone):\n"
+    "\n"
+    "  sync-peer rooms URL\n"
+    "        list the rooms that may be read there\n"
+    "  sync-peer status URL [--watch]\n"
+    "        how many are in each, and how far they are behind; --watch: again every two seconds\n"
+    "\n"
     "On files, and then they end:\n"
     "\n"
     "  sync-peer verify A B [--repair] [--limit N]\n"

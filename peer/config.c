@@ -81,7 +81,7 @@ static char *list_of(const json_t *names)
     return list;
 }
 
-unsigned peer_config_rights(const json_t *names)
+unsigned peer_config_read_rights(const json_t *names)
 {
     unsigned rights = names == NULL ? SYNC_RIGHT_READ | SYNC_RIGHT_WRITE : 0;
     size_t i;
@@ -126,7 +126,7 @@ static void read_rule(const json_t *object, const peer_config *c, peer_config_ru
                                              : PEER_TRACK_NONE;
     rule->bytes_max = limit_of(object, "maxBytes", c->bytes_max);
     rule->members_max = (size_t)limit_of(object, "maxMembers", (int64_t)c->members_max);
-    rule->rights = peer_config_rights(json_object_get(object, "rights"));
+    rule->rights = peer_config_read_rights(json_object_get(object, "rights"));
     rule->migrate = read_migrate(object, c->migrate);
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
@@ -184,7 +184,7 @@ static bool read_links(peer_config *c, const json_t *links, char **why)
                                .url = peer_strdup(peer_config_text(one, "url")),
                                .token_file = peer_config_beside(c->path, peer_config_text(one, "tokenFile")),
                                .pin = peer_strdup(peer_config_text(one, "pin")),
-                               .rights = peer_config_rights(json_object_get(one, "rights")),
+                               .rights = peer_config_read_rights(json_object_get(one, "rights")),
                                .open = json_is_true(json_object_get(one, "open"))};
     }
     return true;
@@ -430,6 +430,12 @@ static void add_upstreams(const peer_config *c, const char *name, peer_options *
     }
 }
 
+unsigned peer_config_rights(const peer_config *config, const char *name)
+{
+    const peer_config_rule *rule = rule_of(config, name);
+    return rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
+}
+
 size_t peer_config_members_max(const peer_config *config, const char *name)
 {
     const peer_config_rule *rule = rule_of(config, name);
@@ -445,7 +451,7 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
                               .bytes_max = rule != NULL ? rule->bytes_max : config->bytes_max,
                               .statement_s = config->statement_s,
                               .room = peer_strdup(name),
-                              .rights = rule != NULL ? rule->rights : SYNC_RIGHT_READ | SYNC_RIGHT_WRITE,
+                              .rights = peer_config_rights(config, name),
                               .create = may_create(config, rule),
                               .schema = script_of(config, rule, name),
                               .migrate = rule != NULL ? rule->migrate : config->migrate};
@@ -469,36 +475,51 @@ bool peer_config_keeps(const peer_config *config, const char *name)
     return keeps;
 }
 
-/* The rooms of the folder's files. */
-static void each_file(const peer_config *config, void (*one)(const char *name, void *context), void *context)
+/* The room whose file an entry of the folder is; "": none. */
+static void read_entry(const char *entry, char name[PEER_ROOM_NAME_MAX + 1])
 {
-    DIR *folder = opendir(config->db_folder);
-    if (folder == NULL) {
-        return; /* whoever joins is told */
+    size_t bytes = strlen(entry);
+    name[0] = 0;
+    if (bytes > 3 && bytes - 3 <= PEER_ROOM_NAME_MAX && strcmp(entry + bytes - 3, ".db") == 0) {
+        memcpy(name, entry, bytes - 3);
+        name[bytes - 3] = 0;
     }
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        char name[PEER_ROOM_NAME_MAX + 1] = "";
-        size_t bytes = strlen(entry->d_name);
-        if (bytes > 3 && bytes - 3 < sizeof name && strcmp(entry->d_name + bytes - 3, ".db") == 0) {
-            memcpy(name, entry->d_name, bytes - 3);
-        }
-        if (peer_room_name_ok(name, strlen(name)) && peer_config_keeps(config, name) &&
-            peer_config_has_room(config, name)) {
-            one(name, context);
-        }
-    }
-    closedir(folder);
 }
 
-void peer_config_each_kept(const peer_config *config, void (*one)(const char *name, void *context),
+static bool each_file(const peer_config *config, bool kept, size_t entries_max, peer_config_visit *one,
+                      void *context)
+{
+    DIR *folder = opendir(config->db_folder);
+    bool more = false;
+    if (folder == NULL) {
+        return true; /* whoever joins is told */
+    }
+    for (const struct dirent *entry; !more && (entry = readdir(folder)) != NULL;) {
+        char name[PEER_ROOM_NAME_MAX + 1];
+        read_entry(entry->d_name, name);
+        more = entries_max-- == 0 ||
+               (peer_room_name_ok(name, strlen(name)) && (!kept || peer_config_keeps(config, name)) &&
+                peer_config_has_room(config, name) && !one(name, context));
+    }
+    closedir(folder);
+    return !more;
+}
+
+bool peer_config_each_file(const peer_config *config, size_t entries_max, peer_config_visit *one,
                            void *context)
 {
-    for (size_t i = 0; i < config->upstream_count; i++) { /* by their names: these may be made */
+    return each_file(config, false, entries_max, one, context);
+}
+
+void peer_config_each_kept(const peer_config *config, peer_config_visit *one, void *context)
+{
+    bool more = true;
+    for (size_t i = 0; more && i < config->upstream_count; i++) { /* by their names: these may be made */
         const peer_config_link *link = &config->upstreams[i];
-        if (link->open && peer_room_name_ok(link->rooms, strlen(link->rooms)) &&
-            peer_config_has_room(config, link->rooms)) {
-            one(link->rooms, context);
-        }
+        more = !link->open || !peer_room_name_ok(link->rooms, strlen(link->rooms)) ||
+               !peer_config_has_room(config, link->rooms) || one(link->rooms, context);
     }
-    each_file(config, one, context);
+    if (more) {
+        (void)each_file(config, true, SIZE_MAX, one, context);
+    }
 }

@@ -79,6 +79,9 @@ const char *peer_config_schema(void);
 /* Is there a room of this name (which is one): a file that is served, or one that may be made? Looks at the folder. */
 bool peer_config_has_room(const peer_config *config, const char *name);
 
+/* What anybody may do in that room at most: sync_peer_right. */
+unsigned peer_config_rights(const peer_config *config, const char *name);
+
 /* How many may be in that room at a time; 0: any number. */
 size_t peer_config_members_max(const peer_config *config, const char *name);
 
@@ -88,8 +91,14 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
 /* Is the room to be open also while nobody has joined it? */
 bool peer_config_keeps(const peer_config *config, const char *name);
 
-/* Calls for each room that has a file and is to be kept open. Looks at the folder. */
-void peer_config_each_kept(const peer_config *config, void (*one)(const char *name, void *context),
+/* Is called for a room; false: for no more. `name` is only lent. */
+typedef bool peer_config_visit(const char *name, void *context);
+
+/* Calls for each room of the folder that has a file and is served, and looks at so many entries at most. False: there may be more. */
+bool peer_config_each_file(const peer_config *config, size_t entries_max, peer_config_visit *one,
                            void *context);
+
+/* Calls for each room that has a file and is to be kept open. Looks at the folder. */
+void peer_config_each_kept(const peer_config *config, peer_config_visit *one, void *context);
 
 #endif

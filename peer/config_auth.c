@@ -53,7 +53,7 @@ static bool read_certificates(peer_config *c, const json_t *certificates, char *
         c->auth->members[c->auth->member_count++] =
             (peer_cert_member){.name = peer_strdup(peer_config_text(one, "name")),
                                .rooms = peer_strdup(peer_config_text(one, "rooms")),
-                               .rights = peer_config_rights(json_object_get(one, "rights"))};
+                               .rights = peer_config_read_rights(json_object_get(one, "rights"))};
     }
     return true;
 }

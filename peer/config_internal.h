@@ -17,7 +17,7 @@ peer_texts peer_config_texts(const json_t *array);
 void peer_config_texts_free(peer_texts *texts);
 
 /* sync_peer_right; not given: both. */
-unsigned peer_config_rights(const json_t *names);
+unsigned peer_config_read_rights(const json_t *names);
 
 /* ---- config_auth.c */
 

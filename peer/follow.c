@@ -3,10 +3,8 @@
 
 #include "log.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,29 +161,13 @@ void net_follow_lost(net_follow *f, bool was_up)
                      peer_backoff_next(&f->backoff, random) * LWS_US_PER_MS);
 }
 
-/* The token for the next attempt: whoever renews it writes it there. False: it cannot be read. */
+/* The token for the next attempt. False: it cannot be read. */
 static bool read_token(net_follow *f)
 {
-    const char *path = f->token_file;
     char text[SYNC_ERROR_BYTES];
-    f->token[0] = 0;
-    if (path == NULL) {
+    if (peer_bearer_read(f->token_file, f->token, text, sizeof text)) {
         return true;
     }
-    FILE *from = fopen(path, "re");
-    size_t bytes = from != NULL ? fread(f->token, 1, sizeof f->token - 1, from) : 0;
-    if (from != NULL) {
-        fclose(from);
-    }
-    f->token[bytes] = 0;
-    f->token[strcspn(f->token, " \t\r\n")] = 0;
-    if (f->token[0] != 0 && bytes < sizeof f->token - 1) {
-        return true;
-    }
-    lws_snprintf(text, sizeof text, "the token cannot be read from %s: %s", path,
-                 from == NULL ? strerror(errno)
-                 : bytes > 0  ? "it is too large for one"
-                              : "it is empty");
     net_follow_blame(f, PEER_EXIT_MISSING, !f->ever_up, text);
     return false;
 }

@@ -102,6 +102,17 @@ static bool has_token(span target)
     return has;
 }
 
+/* Is it a room, or one's list of users? */
+static bool is_served(span path)
+{
+    static const char users[] = "/users";
+    const size_t tail = sizeof users - 1;
+    if (path.bytes > tail && memcmp(path.at + path.bytes - tail, users, tail) == 0) {
+        path.bytes -= tail;
+    }
+    return path.at[0] == '/' && peer_room_name_ok(path.at + 1, path.bytes - 1);
+}
+
 /* Other methods end here: some libwebsockets leaves open without an answer. */
 static bool put_first(output *to, span line)
 {
@@ -127,7 +138,7 @@ static bool put_first(output *to, span line)
         put(to, PEER_HEAD_URL_TOKEN, sizeof PEER_HEAD_URL_TOKEN - 1);
     } else {
         put(to, target.at, target.bytes);
-        if (target.at[0] != '/' || !peer_room_name_ok(target.at + 1, target.bytes - 1)) {
+        if (!is_served(target)) {
             memset(from, 'X', target.bytes); /* a room has no capital letters */
             *from = '/';
         }

@@ -26,7 +26,7 @@ peer_head_state peer_head_look(const peer_head *head);
 /* How many bytes are the head, with the empty line that ends it; 0: that has not come. */
 size_t peer_head_length(const peer_head *head);
 
-/* Of one that is whole. Where the first line asks for something but a room, that is written over with what will not be one: "/X…", or, where a token is in it,
+/* Of one that is whole. Where the first line asks for something but a room or its list of users, that is written over with what will not be one: "/X…", or, where a token is in it,
 ** PEER_HEAD_URL_TOKEN. Tokens among the subprotocols (bearer.TOKEN) are taken out of them and become the header Authorization, unless there is one; several
 ** become one that is not good. False: it asks for nothing, or by another method than GET; but POST of /login and /logout stays as it is. */
 bool peer_head_settle(peer_head *head);

@@ -27,9 +27,21 @@ const char *peer_algorithm_name(peer_algorithm algorithm)
     return names[algorithm];
 }
 
+/* EVP_DecodeBlock takes more: plain base64, spaces before and behind it, and padding anywhere. */
+static bool is_base64url(const char *text, size_t length)
+{
+    bool good = length > 0 && length % 4 != 1;
+    for (size_t i = 0; good && i < length; i++) {
+        const char c = text[i];
+        good = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '_';
+    }
+    return good;
+}
+
 unsigned char *peer_base64url(const char *text, size_t length, size_t *bytes)
 {
-    if (length == 0 || length % 4 == 1) {
+    if (!is_base64url(text, length)) {
         return NULL;
     }
     char *plain = peer_new(length + 4);

@@ -48,6 +48,7 @@ static net_link *find_link(const net *n, uint64_t id)
 net_link *net_link_new(net *n, net_follow *follow, const char *name)
 {
     net_link *l = peer_new(sizeof *l);
+    l->kind = NET_LINK;
     l->net = n;
     l->follow = follow;
     l->accepted = follow == NULL;
@@ -212,7 +213,7 @@ void net_link_gone(net_link *l)
     }
     unregister_link(n, l);
     n->member_count -= l->accepted;
-    leave_room(l, l->text[0] != 0 ? l->text : "the connection was lost");
+    leave_room(l, l->text[0] != 0 ? l->text : l->closed != NULL ? l->closed : "the connection was lost");
     lws_sul_cancel(&l->tick);
     lws_sul_cancel(&l->expiry);
     drop_out(l);
@@ -224,6 +225,7 @@ void net_link_gone(net_link *l)
         net_room_leave(l->room);
     }
     free(l->name);
+    free(l->closed);
     free(l);
     if (follow != NULL) {
         follow->link = NULL;
@@ -268,6 +270,19 @@ static void blame(net_link *l, int exit, const char *text)
         net_follow_blame(l->follow, exit, is_permanent(exit), text);
     } else if (!l->net->stopping) {
         peer_notice("%s: %s", l->name, text);
+    }
+}
+
+void net_link_closed(net_link *l, const unsigned char *data, size_t bytes)
+{
+    const unsigned status = bytes >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
+    free(l->closed);
+    l->closed = status == 0 ? peer_strdup("it closed the connection, and did not say why")
+                : bytes > 2 ? peer_format("it closed the connection: %.*s (%u)", (int)(bytes - 2),
+                                          (const char *)data + 2, status)
+                            : peer_format("it closed the connection (%u)", status);
+    if (l->follow != NULL) {
+        net_follow_blame(l->follow, PEER_EXIT_NETWORK, false, l->closed);
     }
 }
 
@@ -389,17 +404,10 @@ int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t byte
     return 0;
 }
 
-int net_link_write(net_link *l)
+/* Sends the oldest frame that waits; false: the connection is lost. */
+static bool write_one(net_link *l)
 {
     peer_message *m = l->out;
-    if (m == NULL) {
-        if (l->ending) {
-            lws_close_reason(l->wsi, (enum lws_close_status)l->status, (unsigned char *)l->text,
-                             strlen(l->text));
-            return -1;
-        }
-        return 0;
-    }
     const sync_buf *buf = &m->bytes->buf;
     uint8_t *to = l->net->scratch + LWS_PRE;
     memcpy(to, buf->data, buf->len);
@@ -414,10 +422,27 @@ int net_link_write(net_link *l)
     l->out = m->next;
     l->out_end = l->out != NULL ? l->out_end : &l->out;
     peer_message_free(m);
-    if (good && (l->out != NULL || l->ending)) {
+    return good;
+}
+
+int net_link_write(net_link *l)
+{
+    if (l->out == NULL && l->ending) {
+        lws_close_reason(l->wsi, (enum lws_close_status)l->status, (unsigned char *)l->text, strlen(l->text));
+        return -1;
+    }
+    /* Where thousands are written to, asking the system again who can be costs more than the writing. */
+    size_t sent = 0;
+    while (l->out != NULL && (sent == 0 || (sent < PEER_TURN_BYTES && !lws_send_pipe_choked(l->wsi)))) {
+        sent += l->out->bytes->buf.len;
+        if (!write_one(l)) {
+            return -1;
+        }
+    }
+    if (l->out != NULL || l->ending) {
         lws_callback_on_writable(l->wsi);
     }
-    return good ? 0 : -1;
+    return 0;
 }
 
 static void on_tick(lws_sorted_usec_list_t *sul)

@@ -168,6 +168,7 @@ static int accepted(net *n, struct lws *wsi)
     net_room *room = NULL;
     peer_grant grant;
     const char *why;
+    net_visit_end(wsi);
     lws_get_peer_simple(wsi, peer, sizeof peer);
     if (lws_hdr_copy(wsi, path, sizeof path, WSI_TOKEN_GET_URI) > 1 &&
         net_admit(n, wsi, path + 1, &grant, &why) == 0) { /* as judged before the upgrade */
@@ -181,33 +182,29 @@ static int accepted(net *n, struct lws *wsi)
     l->room = room;
     peer_visitors_join(n->visitors, peer, peer_now_ms());
     l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
+    l->by = grant.by;
+    lws_strncpy(l->user, grant.user, sizeof l->user);
+    l->since_s = (int64_t)time(NULL);
     lws_set_opaque_user_data(wsi, l);
     net_link_expire(l, grant.until_s);
     net_link_open(l, wsi);
     return 0;
 }
 
+static net_link *link_of(struct lws *wsi)
+{
+    const net_kind *kind = lws_get_opaque_user_data(wsi);
+    return kind != NULL && *kind == NET_LINK ? lws_get_opaque_user_data(wsi) : NULL;
+}
+
 static void gone(net *n, struct lws *wsi)
 {
-    net_link *l = lws_get_opaque_user_data(wsi);
+    net_link *l = link_of(wsi);
     if (l != NULL) {
         lws_set_opaque_user_data(wsi, NULL);
         net_link_gone(l);
         check_finished(n);
     }
-}
-
-/* The other side closes: what it says about that. */
-static void note_close(net_link *l, const unsigned char *data, size_t bytes)
-{
-    if (l->follow == NULL || bytes < 2) {
-        return;
-    }
-    char text[160];
-    unsigned status = (unsigned)data[0] << 8 | data[1];
-    lws_snprintf(text, sizeof text, "it closed the connection: %.*s (%u)", (int)(bytes - 2),
-                 (const char *)data + 2, status);
-    net_follow_blame(l->follow, PEER_EXIT_NETWORK, false, text);
 }
 
 static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
@@ -236,7 +233,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_CLOSED:
     case LWS_CALLBACK_CLIENT_CLOSED:
     case LWS_CALLBACK_WSI_DESTROY:
-        l = lws_get_opaque_user_data(wsi);
+        l = link_of(wsi);
         break;
     default:
         break;
@@ -271,7 +268,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return net_link_write(l);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        note_close(l, in, len);
+        net_link_closed(l, in, len);
         return 0;
     default:
         gone(n, wsi);

@@ -3,6 +3,7 @@
 #define PEER_NET_INTERNAL_H
 
 #include "backoff.h"
+#include "bearer.h"
 #include "config.h"
 #include "exposition.h"
 #include "form.h"
@@ -24,6 +25,15 @@
 typedef struct net net;
 typedef struct net_link net_link;
 
+/* What a connection of libwebsockets has as its opaque data begins with what it is. */
+typedef enum net_kind { NET_LINK, NET_VISIT } net_kind;
+
+/* One that was accepted and is no link yet, as counted by its address: see visits.c. */
+typedef struct net_visit {
+    net_kind kind; /* NET_VISIT */
+    char address[64];
+} net_visit;
+
 /* A URL that is followed: it has a link, or waits for the next attempt, or is finished. */
 typedef struct net_follow {
     struct net_follow *next;
@@ -36,8 +46,8 @@ typedef struct net_follow {
     bool patient;           /* it never gives up */
     peer_backoff backoff;
     lws_sorted_usec_list_t retry;
-    net_link *link;                       /* NULL: none now */
-    char token[PEER_TOKEN_BYTES_MAX + 2]; /* between the attempt's beginning and its request */
+    net_link *link;                /* NULL: none now */
+    char token[PEER_BEARER_BYTES]; /* between the attempt's beginning and its request */
     peer_addresses addresses;
     size_t next_address;
     bool ever_up;
@@ -51,11 +61,15 @@ typedef struct net_follow {
 
 /* One websocket. Lives from the connection's opening (ours: from the attempt) to lws's last callback about it. */
 struct net_link {
+    net_kind kind;          /* NET_LINK */
     net_link *next, **from; /* what points to it */
     net *net;
     net_follow *follow; /* NULL: accepted */
     net_room *room;     /* NULL: not yet known */
     unsigned grants;    /* what it was admitted to do, as far as the room lets anybody: sync_peer_right */
+    peer_proof by;      /* and by what ... */
+    char user[64];      /* ... as whom; "": anybody */
+    int64_t since_s;    /* Unix time */
     uint64_t id;
     struct lws *wsi;
     bool accepted; /* it came here, in place of going out */
@@ -75,6 +89,7 @@ struct net_link {
     bool ending;    /* after `out`: close with status and text */
     int status;
     char text[124]; /* RFC 6455: at most 123 bytes */
+    char *closed;   /* how the other side closed, in words; NULL: it did not */
     lws_sorted_usec_list_t tick;
     lws_sorted_usec_list_t expiry; /* of what it was admitted by */
 };
@@ -129,6 +144,7 @@ typedef enum net_login_result {
 typedef struct net_counts {
     int64_t began_s; /* Unix time */
     uint64_t accepted;
+    uint64_t turned_away; /* at once: their address had as many connections as it may have */
     uint64_t refused[NET_REFUSALS_END];
     uint64_t logins[NET_LOGIN_RESULTS];
     uint64_t bytes_in, bytes_out;
@@ -143,7 +159,7 @@ struct net {
     struct lws_context *context;
     struct lws_vhost *vhost;
     struct lws_vhost *scrape_vhost; /* of the listener for metrics; NULL: there is none */
-    size_t scrapes;                 /* answers with metrics that are not sent whole */
+    size_t scrapes, rosters;        /* answers with metrics, with lists, that are not sent whole */
     peer_queue *inbox;
     net_room *rooms;
     size_t workers; /* that run */
@@ -158,7 +174,8 @@ struct net {
     struct net_login *logins; /* that wait for their answer */
     uint64_t last_login_id;
     int login_threads;
-    net_link **slots; /* where they are found by their ids: the low half of an id is its place here */
+    net_visit *handed; /* to the connection that libwebsockets is making just now; NULL: none */
+    net_link **slots;  /* where they are found by their ids: the low half of an id is its place here */
     size_t slot_count;
     size_t free_slot; /* none below is free */
     uint32_t last_id; /* the high half */
@@ -192,6 +209,8 @@ void net_link_end(net_link *l, int code, int status,
 void net_link_gone(net_link *l);     /* lws is done with it; frees */
 int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes); /* for lws: -1 closes */
 int net_link_write(net_link *l);
+void net_link_closed(net_link *l, const unsigned char *data,
+                     size_t bytes);             /* by the other side: what it says */
 void net_link_deliver(net *n, peer_message *m); /* a worker's message about a link; takes it */
 
 /* ---- serve.c */
@@ -207,14 +226,45 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
 
 /* May who asks for this upgrade join the room, as far as Host, Origin and token say? 0, and *grant says what it may do there; or the HTTP status and *why, a constant. Does not ask
 ** whether there is such a room: who may not enter learns nothing of that. */
-unsigned net_admit(net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why);
+unsigned net_admit(const net *n, struct lws *wsi, const char *room, peer_grant *grant, const char **why);
+
+/* Who asks about several rooms: what he shows is judged once. */
+typedef struct net_caller {
+    const peer_auth *auth; /* NULL: anybody may what there is; borrowed: not for longer than the callback */
+    peer_grant grant;      /* wherever he may anything */
+    peer_claims *claims;   /* of his token; NULL: he has none */
+} net_caller;
+
+/* The part of net_admit that is not about a room, likewise. net_caller_end is due in any case. */
+unsigned net_caller_begin(const net *n, struct lws *wsi, net_caller *caller, const char **why);
+void net_caller_end(net_caller *caller);
+
+/* What he may do in that room: NULL, and *grant says it (it may be nothing); or why he may do nothing there, a constant. */
+const char *net_caller_ask(const net_caller *caller, const char *room, peer_grant *grant);
 
 /* Are Host and Origin those of a page that may ask for anything here? There is `auth`. False: *why, a constant. */
-bool net_admit_page(net *n, struct lws *wsi, const char **why);
+bool net_admit_page(const net *n, struct lws *wsi, const char **why);
 
 /* ---- reload.c */
 
 void net_reload(net *n); /* SIGHUP: reads the configuration, the keys and the certificate again */
+
+/* ---- visits.c: accepted connections that are no links yet */
+
+/* One from that socket address was accepted, and n->handed is its visit. False: the address has as many as it may have. */
+bool net_visit_begin(net *n, const struct sockaddr *from);
+
+/* libwebsockets has made a connection: it gets what is handed to it, if anything is. */
+void net_visit_take(struct lws *wsi);
+
+/* Hands on what a connection has, to the one that is made in its place. Where nobody has taken it net_visit_take gives it back. */
+void net_visit_hand(struct lws *wsi);
+
+/* Nobody has taken what was handed on: it is over. */
+void net_visit_drop(net *n);
+
+/* The connection is no more, or a link now. Nothing happens where it has no visit. */
+void net_visit_end(struct lws *wsi);
 
 /* ---- request.c */
 
@@ -224,12 +274,18 @@ int net_on_request(struct lws *wsi, enum lws_callback_reasons reason, void *user
 
 /* ---- scrape.c: metrics over HTTP */
 
-/* An answer with metrics that is on its way: the session data of protocol "http". Zeroed: there is none. */
+/* An answer that is on its way, with metrics or lists: the session data of protocol "http". Zeroed: there is none. */
 typedef struct net_scrape {
-    bool counted; /* in net.scrapes */
+    size_t *among; /* counted there, in net; NULL: there is none */
     sync_buf body;
     size_t sent;
 } net_scrape;
+
+/* Begins an answer, of which as many may be under way as `max`, counted in *among. False: there are as many. net_scrape_end is due in any case. */
+bool net_scrape_take(net_scrape *scrape, size_t *among, size_t max);
+
+/* Begins to send what is in its body by now, as that type. For lws: 0, or -1 closes. */
+int net_scrape_send(struct lws *wsi, net_scrape *scrape, const char *type);
 
 /* Makes the vhost of the listener for metrics, if the configuration has one. False: it cannot be made (errno). */
 bool net_scrape_open(net *n);
@@ -241,7 +297,15 @@ int net_scrape_begin(net *n, struct lws *wsi, net_scrape *scrape);
 int net_scrape_write(net *n, struct lws *wsi, net_scrape *scrape);
 
 /* The connection is done with it; any number of times, and with NULL. */
-void net_scrape_end(net *n, net_scrape *scrape);
+void net_scrape_end(net_scrape *scrape);
+
+/* ---- roster.c: which rooms there are, and who is in them, over HTTP */
+
+/* Is this path one of them: /rooms, or /ROOM/users? */
+bool net_roster_path(const char *path);
+
+/* Begins to answer a GET of it; net_scrape_end is due in any case. 0; or the HTTP status to refuse it with, and *why, a constant. */
+unsigned net_roster_begin(net *n, struct lws *wsi, const char *path, net_scrape *scrape, const char **why);
 
 /* ---- signin.c: POST /login and /logout */
 
@@ -284,6 +348,9 @@ void net_count_frame(uint64_t *frames, const void *data, size_t bytes);
 
 /* Appends all that is counted, as Prometheus reads it; the caller asks for to->oom. */
 void net_observe(const net *n, sync_buf *to);
+
+/* Sums up in each room what its connections say of themselves just now: lag_ms, parts, upstreams. */
+void net_observe_rooms(const net *n, int64_t now_ms);
 
 /* ---- follow.c */
 

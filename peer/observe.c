@@ -33,6 +33,9 @@ static void put_process(const net *n, sync_buf *to)
             n->member_count);
     put_one(to, "sync_peer_connections_accepted_total", "counter", "Connections that were upgraded.",
             n->counts.accepted);
+    put_one(to, "sync_peer_connections_turned_away_total", "counter",
+            "Connections that were closed at once, since their address had as many as it may have.",
+            n->counts.turned_away);
     put_one(to, "sync_peer_received_bytes_total", "counter", "Bytes of messages that came.",
             n->counts.bytes_in);
     put_one(to, "sync_peer_sent_bytes_total", "counter", "Bytes of messages that were sent.",
@@ -130,22 +133,30 @@ static uint64_t parts(const net_link *l)
     return atomic_load_explicit(&l->lag->parts, memory_order_relaxed);
 }
 
-/* The links, looked at once: their queues together, and what stands in their rooms afterwards. */
-static void put_links(const net *n, sync_buf *to, int64_t now_ms)
+void net_observe_rooms(const net *n, int64_t now_ms)
 {
-    uint64_t sum = 0, most = 0;
     for (net_room *r = n->rooms; r != NULL; r = r->next) {
         r->lag_ms = 0;
         r->parts = 0;
+        r->upstreams = 0;
     }
     for (const net_link *l = n->links; l != NULL; l = l->next) {
-        sum += l->out_bytes;
-        most = l->out_bytes > most ? l->out_bytes : most;
         if (l->room != NULL) {
             int64_t lag = lag_ms(l, now_ms);
             l->room->lag_ms = lag > l->room->lag_ms ? lag : l->room->lag_ms;
             l->room->parts += parts(l);
+            l->room->upstreams += l->follow != NULL && l->up_ms != 0;
         }
+    }
+}
+
+/* The queues of the links together. */
+static void put_links(const net *n, sync_buf *to)
+{
+    uint64_t sum = 0, most = 0;
+    for (const net_link *l = n->links; l != NULL; l = l->next) {
+        sum += l->out_bytes;
+        most = l->out_bytes > most ? l->out_bytes : most;
     }
     put_one(to, "sync_peer_out_queue_bytes", "gauge", "Bytes that wait to be sent, of all connections.", sum);
     put_one(to, "sync_peer_out_queue_max_bytes", "gauge", "Of the connection that has most of them.", most);
@@ -248,7 +259,8 @@ void net_observe(const net *n, sync_buf *to)
     put_frames(to, "sync_peer_frames_sent_total", "Messages that were sent, by their type.",
                n->counts.frames_out);
     put_work(n, to);
-    put_links(n, to, now_ms);
+    put_links(n, to);
+    net_observe_rooms(n, now_ms);
     put_rooms(n, to);
     put_each_link(n, to, now_ms);
 }

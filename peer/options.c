@@ -375,8 +375,7 @@ static bool take_option(peer_options *o, int option, int *code)
     case OPTION_CA_FILE:
         return set_text(&o->ca_file, optarg);
     case OPTION_PIN:
-        return (strlen(optarg) == 64 && strspn(optarg, "0123456789abcdefABCDEF") == 64 &&
-                set_text(&o->pin, optarg)) ||
+        return (peer_pin_ok(optarg) && set_text(&o->pin, optarg)) ||
                usage(code, "--pin %s is not 64 hexadecimal digits", optarg);
     case OPTION_CERT_FILE:
         return set_text(&o->cert_file, optarg);
@@ -447,7 +446,7 @@ static bool check_config(peer_options *o, int left, const char *path, int *code)
     return false;
 }
 
-static bool check_tls(const peer_options *o, int *code)
+bool peer_options_check_tls(const peer_options *o, int *code)
 {
     bool any = false;
     for (size_t i = 0; i < o->url_count; i++) {
@@ -525,8 +524,8 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
         }
         if (i == 4) {
             return usage(code,
-                         "'%s' is no command (serve, sync, clone, check-config, verify, log, compact, "
-                         "snapshot, token, user)",
+                         "'%s' is no command (serve, sync, clone, check-config, rooms, status, verify, log, "
+                         "compact, snapshot, token, user)",
                          argv[1]);
         }
         o->command = (peer_command)i;
@@ -550,7 +549,7 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
     if (o->rights == 0) {
         return usage(code, "--receive-only and --send-only together leave nothing to do");
     }
-    if (!take_arguments(o, argc, argv, code) || !check_tls(o, code)) {
+    if (!take_arguments(o, argc, argv, code) || !peer_options_check_tls(o, code)) {
         return false;
     }
     if (o->listen_count == 0) {

@@ -76,6 +76,9 @@ typedef struct peer_options {
 bool peer_options_read(int argc, char **argv, peer_options *o, int *code);
 void peer_options_free(peer_options *o);
 
+/* Do the options that are about TLS fit each other, and the URLs? False: it has been said, and *code is the exit code. */
+bool peer_options_check_tls(const peer_options *o, int *code);
+
 /* Prints the summary of all commands on stdout, or else the version. */
 void peer_options_tell(bool help);
 

@@ -380,13 +380,13 @@ static bool may_cut(const peer_link *l, int64_t now_ms)
 /* A delta that is one message serves every link that is known to hold the same: it is cut and compressed once. */
 static void share_part(peer_room *r, peer_link *from, int64_t now_ms)
 {
-    if (!from->part_last || from->part_bytes > SYNC_FRAME_PAYLOAD_MAX) {
+    if (!from->part_last || from->part_bytes > SYNC_FRAME_PAYLOAD_MAX || from->next == NULL ||
+        !peer_room_seen(r)) {
         return;
     }
-    for (peer_link *l = from->next; l != NULL; l = l->next) {
-        if (!may_cut(l, now_ms) || l->theirs.len != from->theirs.len ||
-            memcmp(l->theirs.data, from->theirs.data, l->theirs.len) != 0 ||
-            !peer_buf_set(&l->implied, from->implied.data, from->implied.len)) {
+    peer_twins *twins = peer_twins_open(&from->theirs, &from->implied, &r->seen);
+    for (peer_link *l = twins != NULL ? from->next : NULL; l != NULL; l = l->next) {
+        if (!may_cut(l, now_ms) || !peer_twins_suit(twins, &l->theirs, &l->implied)) {
             continue;
         }
         begin_delta(l, now_ms);
@@ -399,6 +399,7 @@ static void share_part(peer_room *r, peer_link *from, int64_t now_ms)
         peer_room_send(r, l, &frame);
         tell(r, l);
     }
+    peer_twins_close(twins);
 }
 
 /* The other side has not answered for long: the snapshot is let go, and cut again once it does. */

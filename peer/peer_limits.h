@@ -62,6 +62,9 @@
 ** asked for without reading the answers. */
 #define PEER_LINK_OUT_BYTES_MAX (32u << 20)
 
+/* What one link sends before it is the others' turn: several small frames, or one large one. */
+#define PEER_TURN_BYTES (64u << 10)
+
 /* Without one message taken for this long a link is let go: 256 KiB in that time is less than any line that is worth the name. */
 #define PEER_READ_MS 30000
 
@@ -236,6 +239,16 @@
 /* Answers with metrics that are on their way at once: each is held whole, about 300 KiB where 512 rooms are open, and who asks needs one. */
 #define PEER_SCRAPES_MAX 4
 
+/* Rooms that GET /rooms lists, and entries of the folder that it looks at for that: the network thread does it, some milliseconds. What is open comes first. */
+#define PEER_ROSTER_ROOMS_MAX   1000
+#define PEER_ROSTER_ENTRIES_MAX 10000
+
+/* Members that GET /ROOM/users lists: at most 500 KiB, and more than one reads. */
+#define PEER_ROSTER_USERS_MAX 1000
+
+/* Answers with such lists that are on their way at once: each is held whole. They are counted apart from metrics, which who asks for these must not be in the way of. */
+#define PEER_ROSTERS_MAX 16
+
 /* The same notice on stderr where a configuration has `log`: so many times within so long. Who knocks a thousand times a second fills no disk, and twenty show what
 ** it is about. */
 #define PEER_LOG_SAME_MAX 20
@@ -268,6 +281,16 @@
 /* token: how long one is good unless told otherwise, and at most: ten years. */
 #define PEER_TOKEN_SECONDS     3600
 #define PEER_TOKEN_SECONDS_MAX 315360000
+
+/* rooms, status: the longest answer that is read: PEER_ROSTER_ROOMS_MAX rooms are 200 KiB. */
+#define PEER_ANSWER_BYTES_MAX (1u << 20)
+
+/* ... and from the attempt to its end, and between two looks for a signal. */
+#define PEER_ANSWER_MS      15000
+#define PEER_ANSWER_TICK_MS 100
+
+/* status --watch: from one answer to the next question: people see changes, and upgradesPerMinute is rarely less than 30. */
+#define PEER_WATCH_MS 2000
 
 /* Time for closing handshakes when the process ends. */
 #define PEER_CLOSE_MS 1000

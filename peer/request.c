@@ -12,7 +12,9 @@ static void hand_over(struct lws *wsi, const peer_head *r)
 {
     int fd = fcntl(lws_get_socket_fd(wsi), F_DUPFD_CLOEXEC, 0);
     if (fd >= 0) {
+        net_visit_hand(wsi);
         lws_adopt_socket_vhost_readbuf(lws_get_vhost(wsi), fd, r->data, r->bytes); /* closes it if it fails */
+        net_visit_take(wsi);                                                       /* if it did */
     }
 }
 
@@ -68,6 +70,9 @@ int net_on_request(struct lws *wsi, enum lws_callback_reasons reason, void *user
     (void)len;
     if (reason == LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION) {
         return -1; /* a websocket that asks for this by its name */
+    }
+    if (reason == LWS_CALLBACK_RAW_ADOPT_FILE) {
+        net_visit_take(wsi);
     }
     return reason == LWS_CALLBACK_RAW_RX_FILE ? receive(wsi, user) : 0;
 }

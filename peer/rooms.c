@@ -99,6 +99,19 @@ static bool is_full(const net *n)
     return n->workers >= n->config->open_rooms && find_idle(n) == NULL;
 }
 
+const net_room *net_room_find(const net *n, const char *name)
+{
+    return find(n, name);
+}
+
+unsigned net_room_rights(const net *n, const char *name)
+{
+    const net_room *r = find(n, name);
+    return r != NULL && r->pinned ? r->options.rights
+           : n->config != NULL    ? peer_config_rights(n->config, name)
+                                  : 0;
+}
+
 /* Opens one; where as many are open as may be, one that nobody uses makes way. */
 static bool open_room(net_room *r)
 {
@@ -319,7 +332,7 @@ static void change(net *n, net_room *r, bool stays)
     stop(r);
 }
 
-static void keep(const char *name, void *context)
+static bool keep(const char *name, void *context)
 {
     net *n = context;
     net_room *r = find(n, name);
@@ -338,6 +351,7 @@ static void keep(const char *name, void *context)
         peer_notice("room %s is to be kept open, and as many rooms are open as limits.openRooms allows",
                     name);
     }
+    return true;
 }
 
 void net_rooms_keep(net *n)

@@ -28,8 +28,10 @@ typedef struct net_room {
     size_t links;         /* that have joined */
     peer_metrics metrics; /* its worker's */
     int64_t lag_ms;       /* the largest of its links, and ... */
-    uint64_t parts;       /* ... the sum of what is outstanding there, while observe.c looks */
-    int64_t left_ms;      /* since when there are none */
+    uint64_t parts;       /* ... the sum of what is outstanding there, ... */
+    size_t
+        upstreams; /* ... and how many this process made itself, and are up: as net_observe_rooms left them */
+    int64_t left_ms; /* since when there are none */
     lws_sorted_usec_list_t idle;
 } net_room;
 
@@ -38,6 +40,12 @@ net_room *net_room_pin(struct net *n, const peer_options *options);
 
 /* May somebody join a room of this name (which is one)? 0, or the HTTP status and why not. Nothing is opened by that. */
 unsigned net_room_refuses(struct net *n, const char *name, char *why, size_t why_bytes);
+
+/* The room of this name, if the process has anything to do with it just now; or NULL. */
+const net_room *net_room_find(const struct net *n, const char *name);
+
+/* What anybody may do at most in a room of this name (which is one): sync_peer_right. */
+unsigned net_room_rights(const struct net *n, const char *name);
 
 /* Joins a room that may be joined, and opens it if need be; NULL: no thread can be started. */
 net_room *net_room_join(struct net *n, const char *name);

@@ -1,4 +1,4 @@
-/* Metrics for who watches over the process, and a listener that has nothing else. */
+/* Metrics for who watches over the process, and a listener that has nothing else; answers that are sent piece by piece. */
 #include "net_internal.h"
 
 #include <string.h>
@@ -11,21 +11,36 @@ static int refuse(struct lws *wsi, unsigned status, const char *text)
     return -1;
 }
 
+bool net_scrape_take(net_scrape *scrape, size_t *among, size_t max)
+{
+    net_scrape_end(scrape);
+    if (*among >= max) {
+        return false;
+    }
+    ++*among;
+    *scrape = (net_scrape){.among = among};
+    return true;
+}
+
 int net_scrape_begin(net *n, struct lws *wsi, net_scrape *scrape)
 {
-    uint8_t headers[LWS_PRE + HEADER_BYTES], *at = headers + LWS_PRE, *end = headers + sizeof headers;
-    static const char close[] = "close";
-    if (n->scrapes >= PEER_SCRAPES_MAX) {
+    if (!net_scrape_take(scrape, &n->scrapes, PEER_SCRAPES_MAX)) {
         return refuse(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE, "too many ask at once");
     }
-    n->scrapes++;
-    scrape->counted = true;
     net_observe(n, &scrape->body);
+    return net_scrape_send(wsi, scrape, PEER_EXPOSITION_TYPE);
+}
+
+int net_scrape_send(struct lws *wsi, net_scrape *scrape, const char *type)
+{
+    uint8_t headers[LWS_PRE + HEADER_BYTES], *at = headers + LWS_PRE, *end = headers + sizeof headers;
+    static const char close[] = "close", no_store[] = "no-store";
     if (scrape->body.oom) {
         return refuse(wsi, HTTP_STATUS_INTERNAL_SERVER_ERROR, "out of memory");
     }
-    if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, PEER_EXPOSITION_TYPE, scrape->body.len, &at, end) !=
-            0 ||
+    if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, type, scrape->body.len, &at, end) != 0 ||
+        lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CACHE_CONTROL, (const uint8_t *)no_store,
+                                     sizeof no_store - 1, &at, end) != 0 ||
         lws_add_http_header_by_token(wsi, WSI_TOKEN_CONNECTION, (const uint8_t *)close, sizeof close - 1, &at,
                                      end) != 0 ||
         lws_finalize_write_http_header(wsi, headers + LWS_PRE, &at, end) != 0) {
@@ -54,12 +69,12 @@ int net_scrape_write(net *n, struct lws *wsi, net_scrape *scrape)
     return 0;
 }
 
-void net_scrape_end(net *n, net_scrape *scrape)
+void net_scrape_end(net_scrape *scrape)
 {
-    if (scrape != NULL && scrape->counted) {
-        scrape->counted = false;
-        n->scrapes--;
+    if (scrape != NULL && scrape->among != NULL) {
+        --*scrape->among;
         sync_buf_free(&scrape->body);
+        *scrape = (net_scrape){.among = NULL};
     }
 }
 
@@ -79,7 +94,7 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
         return net_scrape_write(n, wsi, user);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
-        net_scrape_end(n, user);
+        net_scrape_end(user);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* there are no websockets here */

@@ -236,6 +236,82 @@ bool peer_seen_site(const sync_buf *seen, uint8_t site[SYNC_SITE_BYTES])
     return good;
 }
 
+struct peer_twins {
+    sync_head theirs, implied, own;
+};
+
+static bool names_site(const sync_head *head, const uint8_t site[SYNC_SITE_BYTES])
+{
+    bool named = false;
+    for (uint32_t s = 0; !named && s < head->site_count; s++) {
+        named = memcmp(head->sites[s], site, SYNC_SITE_BYTES) == 0;
+    }
+    return named;
+}
+
+peer_twins *peer_twins_open(const sync_buf *theirs, const sync_buf *implied, const sync_buf *own)
+{
+    sync_error error = {0};
+    peer_twins *twins = sync_alloc(sizeof *twins);
+    if (twins == NULL) {
+        return NULL;
+    }
+    memset(twins, 0, sizeof *twins);
+    if (sync_seen_get(theirs->data, theirs->len, &twins->theirs, &error) != SYNC_OK ||
+        sync_seen_get(implied->data, implied->len, &twins->implied, &error) != SYNC_OK ||
+        sync_seen_get(own->data, own->len, &twins->own, &error) != SYNC_OK ||
+        names_site(&twins->own, twins->theirs.site)) {
+        peer_twins_close(twins);
+        return NULL;
+    }
+    return twins;
+}
+
+void peer_twins_close(peer_twins *twins)
+{
+    if (twins != NULL) {
+        sync_head_free(&twins->theirs);
+        sync_head_free(&twins->implied);
+        sync_head_free(&twins->own);
+        sync_free(twins);
+    }
+}
+
+/* The same tables and sites in the same order, and the same numbers; the first site is each file's own. */
+static bool are_twins(const sync_head *a, const sync_head *b)
+{
+    bool same = a->table_count == b->table_count && a->site_count == b->site_count &&
+                memcmp(a->sites + 1, b->sites + 1, (a->site_count - 1) * sizeof a->sites[0]) == 0;
+    for (uint32_t t = 0; same && t < a->table_count; t++) {
+        same = same_table(&a->tables[t], &b->tables[t]);
+        for (uint32_t s = 1; same && s < a->site_count; s++) {
+            same = sync_matrix_at(&a->base, t, s) == sync_matrix_at(&b->base, t, s) &&
+                   sync_matrix_at(&a->start, t, s) == sync_matrix_at(&b->start, t, s);
+        }
+    }
+    return same;
+}
+
+bool peer_twins_suit(peer_twins *twins, const sync_buf *theirs, sync_buf *implied)
+{
+    sync_head head = {0}, *after = &twins->implied;
+    sync_error error = {0};
+    sync_buf_reset(implied);
+    bool suits = sync_seen_get(theirs->data, theirs->len, &head, &error) == SYNC_OK &&
+                 are_twins(&head, &twins->theirs) && !names_site(&twins->own, head.site);
+    if (suits) {
+        memcpy(after->site, head.site, SYNC_SITE_BYTES);
+        memcpy(after->sites[0], head.site, SYNC_SITE_BYTES);
+        for (uint32_t t = 0; t < head.table_count; t++) {
+            sync_matrix_set(&after->base, t, 0, sync_matrix_at(&head.base, t, 0));
+            sync_matrix_set(&after->start, t, 0, sync_matrix_at(&head.start, t, 0));
+        }
+        suits = sync_seen_put(implied, after) == SYNC_OK;
+    }
+    sync_head_free(&head);
+    return suits;
+}
+
 /* The table of that name, however it is spelled; NULL: there is none. */
 static const sync_table_head *find_namesake(const sync_head *head, const sync_table_head *table)
 {

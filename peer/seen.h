@@ -20,6 +20,17 @@ bool peer_seen_went_back(const sync_buf *later, const sync_buf *earlier);
 /* The id of the file that it is of; false, and zeros: it is none. */
 bool peer_seen_site(const sync_buf *seen, uint8_t site[16]);
 
+/* One delta for several files: what was cut for one also suits another that holds the same, but for what each has written itself, if the sender has nothing of either. */
+typedef struct peer_twins peer_twins;
+
+/* theirs, implied: what the file that the delta was cut for holds, before and after it; own: what the sender holds, learned after the cut. NULL: it suits nobody else, or
+** there is no memory. For peer_twins_close. */
+peer_twins *peer_twins_open(const sync_buf *theirs, const sync_buf *implied, const sync_buf *own);
+
+/* Does it suit a file that holds `theirs`? Then *implied (emptied first) is filled with what that will hold. */
+bool peer_twins_suit(peer_twins *twins, const sync_buf *theirs, sync_buf *implied);
+void peer_twins_close(peer_twins *twins);
+
 /* The name of a table that both name with different keys or identities, the `number`th of them from 0, and in *why what is different, as `a`
 ** has it here and `b` there; NULL: there are no more. Both owned by the caller. */
 char *peer_seen_misfit(const sync_buf *a, const sync_buf *b, uint32_t number, char **why);

@@ -179,7 +179,9 @@ bool net_begin_listening(net *n)
 static bool accept_one(net *n, struct lws_vhost *vhost, int listen_fd)
 {
     const int one = 1;
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
+    socklen_t from_bytes = sizeof from;
+    int fd = accept4(listen_fd, (struct sockaddr *)&from, &from_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE) && n->spare_fd >= 0) {
         /* nothing is left to take it with: it is taken with the spare one, and closed, or poll() would never rest */
         close(n->spare_fd);
@@ -193,6 +195,10 @@ static bool accept_one(net *n, struct lws_vhost *vhost, int listen_fd)
     if (fd < 0) {
         return errno == EINTR || errno == ECONNABORTED;
     }
+    if (vhost == n->vhost && !net_visit_begin(n, (const struct sockaddr *)&from)) {
+        close(fd);
+        return true;
+    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (n->options->cert_file != NULL && vhost == n->vhost) {
         /* closes it if it fails; what the first line asks for is seen by libwebsockets alone */
@@ -202,6 +208,7 @@ static bool accept_one(net *n, struct lws_vhost *vhost, int listen_fd)
     } else if (!net_begin_request(vhost, fd)) {
         close(fd);
     }
+    net_visit_drop(n);
     return true;
 }
 
@@ -251,8 +258,8 @@ static bool offers(const char *header, const char *name)
     return false;
 }
 
-/* Before anything is looked at that costs something: is this more than one address may ask for? */
-static bool asks_too_much(net *n, struct lws *wsi, const char **why)
+/* Before anything is looked at that costs something: is this more than one address may ask for? `link`: for one more link, too. */
+static bool asks_too_much(net *n, struct lws *wsi, bool link, const char **why)
 {
     char peer[64] = "?";
     const peer_visitor_limits none = {0};
@@ -261,7 +268,7 @@ static bool asks_too_much(net *n, struct lws *wsi, const char **why)
                                 peer_now_ms())) {
     case PEER_VISIT_TOO_MANY:
         *why = "this address has as many connections as it may have";
-        return true;
+        return link;
     case PEER_VISIT_TOO_OFTEN:
         *why = "this address connects too often: try again in a minute";
         return true;
@@ -308,7 +315,7 @@ static int judge_upgrade(net *n, struct lws *wsi, const char *to)
         !peer_room_name_ok(path + 1, strlen(path + 1))) {
         return refuse(n, wsi, NET_REFUSED_PATH, "the path is not the name of a room");
     }
-    if (asks_too_much(n, wsi, &why)) {
+    if (asks_too_much(n, wsi, true, &why)) {
         return refuse(n, wsi, NET_REFUSED_OFTEN, why);
     }
     unsigned status = net_admit(n, wsi, path + 1, &grant, &why);
@@ -333,6 +340,27 @@ bool net_answer_health(const net *n, struct lws *wsi, const char *path)
     return health || ready;
 }
 
+/* GET /rooms and GET /ROOM/users. For lws: 0, or -1 closes. */
+static int answer_roster(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
+{
+    const char *why;
+    if (asks_too_much(n, wsi, false, &why)) {
+        (void)refuse(n, wsi, NET_REFUSED_OFTEN, why);
+        return -1;
+    }
+    unsigned status = net_roster_begin(n, wsi, path, scrape, &why);
+    if (status != 0) {
+        (void)refuse(n, wsi,
+                     status == HTTP_STATUS_UNAUTHORIZED ? NET_REFUSED_TOKEN
+                     : status == HTTP_STATUS_FORBIDDEN  ? NET_REFUSED_FORBIDDEN
+                     : status == HTTP_STATUS_NOT_FOUND  ? NET_REFUSED_ROOM
+                                                        : NET_REFUSED_FULL,
+                     why);
+        return -1;
+    }
+    return net_scrape_send(wsi, scrape, "application/json");
+}
+
 /* A request without an upgrade. For lws: 0, or -1 closes. */
 static int answer(net *n, struct lws *wsi, const char *path, net_http *http)
 {
@@ -343,6 +371,9 @@ static int answer(net *n, struct lws *wsi, const char *path, net_http *http)
     if (config != NULL && config->metrics && config->metrics_listen.host == NULL &&
         strcmp(path, "/metrics") == 0) {
         return net_scrape_begin(n, wsi, &http->scrape);
+    }
+    if (net_roster_path(path) && lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0) {
+        return answer_roster(n, wsi, path, &http->scrape);
     }
     if (!net_answer_health(n, wsi, path)) {
         (void)refuse(n, wsi, NET_REFUSED_NO_UPGRADE, "only websockets are served here");
@@ -355,6 +386,12 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
     net *n = lws_context_user(lws_get_context(wsi));
     net_http *http = user;
     switch (reason) {
+    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
+        net_visit_take(wsi);
+        return 0;
+    case LWS_CALLBACK_WSI_DESTROY: /* of all, whatever they have become */
+        net_visit_end(wsi);
+        return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return judge_upgrade(n, wsi, in);
     case LWS_CALLBACK_HTTP:
@@ -369,7 +406,7 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
         net_login_end(n, http != NULL ? &http->login : NULL);
-        net_scrape_end(n, http != NULL ? &http->scrape : NULL);
+        net_scrape_end(http != NULL ? &http->scrape : NULL);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* an upgrade to no protocol of ours */

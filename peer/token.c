@@ -49,8 +49,11 @@ static json_t *verify(const peer_keys *keys, const char *token)
 {
     const char *first = strchr(token, '.'), *second = first != NULL ? strchr(first + 1, '.') : NULL;
     json_t *header = second != NULL ? part_of(token, (size_t)(first - token)) : NULL, *claims = NULL;
-    const char *id = json_string_value(json_object_get(header, "kid"));
-    const bool known = header != NULL && json_object_get(header, "crit") == NULL; /* RFC 7515: we know none */
+    const char *id = json_string_value(json_object_get(header, "kid")),
+               *name = json_string_value(json_object_get(header, "alg"));
+    /* RFC 7515: names are compared letter by letter, which libjwt does not; of "crit" we know none */
+    const bool known = name != NULL && strcmp(name, peer_algorithm_name(keys->algorithm)) == 0 &&
+                       json_object_get(header, "crit") == NULL;
     for (size_t i = 0; known && claims == NULL && i < keys->count; i++) {
         const peer_key *key = &keys->list[i];
         jwt_t *jwt = NULL;
@@ -114,7 +117,8 @@ static const char *judge_time(const peer_token_rules *rules, const json_t *claim
     return NULL;
 }
 
-static const char *judge(const peer_token_rules *rules, const json_t *claims, const char *room, int64_t now_s,
+/* All but the room. */
+static const char *judge(const peer_token_rules *rules, const json_t *claims, int64_t now_s,
                          peer_grant *grant)
 {
     const char *user = json_string_value(json_object_get(claims, "sub")),
@@ -132,27 +136,48 @@ static const char *judge(const peer_token_rules *rules, const json_t *claims, co
     if (user == NULL || *user == 0 || strlen(user) >= sizeof grant->user) {
         return "the token says not who it is for (sub)";
     }
-    if (!any_fits(json_object_get(claims, "room"), peer_room_fits, room)) {
-        return "the token is not for this room";
-    }
     grant->rights = rights_of(json_object_get(claims, "rights"));
     if (grant->rights == 0) {
         return "the token gives no rights";
     }
     memcpy(grant->user, user, strlen(user) + 1);
+    grant->by = PEER_BY_TOKEN;
     return NULL;
+}
+
+peer_claims *peer_token_open(const peer_token_rules *rules, const char *token, int64_t now_s,
+                             peer_grant *grant, const char **why)
+{
+    *grant = (peer_grant){.rights = 0};
+    json_t *claims = strlen(token) <= PEER_TOKEN_BYTES_MAX ? verify(&rules->keys, token) : NULL;
+    *why = claims != NULL ? judge(rules, claims, now_s, grant) : "the token's signature is not good";
+    if (*why != NULL) {
+        *grant = (peer_grant){.rights = 0};
+        json_decref(claims);
+        claims = NULL;
+    }
+    return claims;
+}
+
+bool peer_claims_fit(const peer_claims *claims, const char *room)
+{
+    return any_fits(json_object_get(claims, "room"), peer_room_fits, room);
+}
+
+void peer_claims_free(peer_claims *claims)
+{
+    json_decref(claims);
 }
 
 bool peer_token_check(const peer_token_rules *rules, const char *token, const char *room, int64_t now_s,
                       peer_grant *grant, const char **why)
 {
-    *grant = (peer_grant){.rights = 0};
-    json_t *claims = strlen(token) <= PEER_TOKEN_BYTES_MAX ? verify(&rules->keys, token) : NULL;
-    *why = claims != NULL ? judge(rules, claims, room, now_s, grant) : "the token's signature is not good";
-    json_decref(claims);
-    if (*why != NULL) {
+    peer_claims *claims = peer_token_open(rules, token, now_s, grant, why);
+    if (claims != NULL && !peer_claims_fit(claims, room)) {
+        *why = "the token is not for this room";
         *grant = (peer_grant){.rights = 0};
     }
+    peer_claims_free(claims);
     return *why == NULL;
 }
 

@@ -95,18 +95,19 @@ char *peer_host_read(const char *text, size_t bytes, int *port)
     return copy;
 }
 
-const char *peer_url_read(const char *text, peer_url *url)
+static const char *read_url(const char *text, bool room, peer_url *url)
 {
     const bool tls = strncmp(text, "wss://", 6) == 0;
     if (!tls && strncmp(text, "ws://", 5) != 0) {
         return "it does not begin with ws:// or wss://";
     }
     const char *authority = text + (tls ? 6 : 5);
-    const char *slash = strchr(authority, '/');
-    if (slash == NULL || slash[1] == 0) {
+    const char *slash = authority + strcspn(authority, "/");
+    const bool named = *slash != 0 && slash[1] != 0;
+    if (room && !named) {
         return "it names no room (ws://HOST[:PORT]/ROOM)";
     }
-    if (!peer_room_name_ok(slash + 1, strlen(slash + 1))) {
+    if (named && !peer_room_name_ok(slash + 1, strlen(slash + 1))) {
         return "what follows the host is no room name (a-z 0-9 _ -, at most 64)";
     }
     url->tls = tls;
@@ -121,8 +122,23 @@ const char *peer_url_read(const char *text, peer_url *url)
         return "its host name is too long to be compared with a certificate";
     }
     url->text = peer_strdup(text);
-    url->room = peer_strdup(slash + 1);
+    url->room = named ? peer_strdup(slash + 1) : NULL;
     return NULL;
+}
+
+const char *peer_url_read(const char *text, peer_url *url)
+{
+    return read_url(text, true, url);
+}
+
+const char *peer_url_read_peer(const char *text, peer_url *url)
+{
+    return read_url(text, false, url);
+}
+
+bool peer_pin_ok(const char *text)
+{
+    return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
 }
 
 void peer_url_free(peer_url *url)

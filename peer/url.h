@@ -11,11 +11,14 @@ typedef struct peer_url {
     bool tls;
     char *host; /* without the brackets of an IPv6 address */
     int port;
-    char *room;
+    char *room; /* NULL: none, see peer_url_read_peer */
 } peer_url;
 
 /* Parses a URL into an empty `url`. NULL, or what is wrong with it (a constant). */
 const char *peer_url_read(const char *text, peer_url *url);
+
+/* The same for a peer, of which a room may be named, or not: then `room` is NULL. */
+const char *peer_url_read_peer(const char *text, peer_url *url);
 void peer_url_free(peer_url *url);
 
 /* Where to listen. */
@@ -26,6 +29,9 @@ typedef struct peer_address {
 
 /* "host", "host:port", "[v6]", "[v6]:port" in bytes of text: the host, the caller's; *port stays as it was where none is given. NULL: it is malformed. */
 char *peer_host_read(const char *text, size_t bytes, int *port);
+
+/* Is it a SHA-256 as --pin has it: 64 hexadecimal digits? */
+bool peer_pin_ok(const char *text);
 
 /* [a-z0-9][a-z0-9_-]{0,63} */
 bool peer_room_name_ok(const char *name, size_t bytes);

@@ -13,8 +13,8 @@ enum { BUCKETS = 1024, KEY_BYTES = PEER_VISITOR_KEY_BYTES, MINUTE_MS = 60000 };
 typedef struct visitor {
     struct visitor *next;
     uint8_t key[KEY_BYTES];
-    size_t links;
-    double asked; /* upgrades that still count: they wear off evenly */
+    size_t links, strangers; /* connections that are links; that are none yet */
+    double asked;            /* upgrades that still count: they wear off evenly */
     int64_t at_ms;
 } visitor;
 
@@ -72,13 +72,13 @@ static double wear_off(const visitor *one, const peer_visitor_limits *limits, in
     return left < 0 ? 0 : left < most ? left : most; /* it may have been more under another limit */
 }
 
-/* Forgets who has no link, and has not asked for a minute. */
+/* Forgets who has no connection, and has not asked for a minute. */
 static void sweep(peer_visitors *v, int64_t now_ms)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
         for (visitor **at = &v->buckets[i]; *at != NULL;) {
             visitor *one = *at;
-            if (one->links == 0 && now_ms - one->at_ms >= MINUTE_MS) {
+            if (one->links == 0 && one->strangers == 0 && now_ms - one->at_ms >= MINUTE_MS) {
                 *at = one->next;
                 free(one);
                 v->count--;
@@ -136,6 +136,31 @@ peer_visit peer_visitors_judge(peer_visitors *v, const peer_visitor_limits *limi
     }
     one->asked += limits->upgrades_per_minute > 0;
     return limits->links > 0 && one->links >= limits->links ? PEER_VISIT_TOO_MANY : PEER_VISIT_WELCOME;
+}
+
+bool peer_visitors_open(peer_visitors *v, const peer_visitor_limits *limits, const char *address,
+                        int64_t now_ms)
+{
+    visitor *one = find_or_add(v, address, now_ms);
+    if (one == NULL) {
+        return true;
+    }
+    const size_t left = one->links < limits->links ? limits->links - one->links : 1;
+    if (limits->links > 0 && one->strangers >= left) {
+        return false;
+    }
+    one->strangers++;
+    return true;
+}
+
+void peer_visitors_close(peer_visitors *v, const char *address)
+{
+    uint8_t key[KEY_BYTES];
+    peer_visitor_key(address, key);
+    visitor *one = find(v, key);
+    if (one != NULL && one->strangers > 0) { /* else it came when there was no room for it */
+        one->strangers--;
+    }
 }
 
 void peer_visitors_join(peer_visitors *v, const char *address, int64_t now_ms)

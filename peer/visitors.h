@@ -1,8 +1,9 @@
-/* Who connects, by address: how many links each has, and how often it asks for one. Of IPv6 a network of 64 bits counts as one address, since whoever has
+/* Who connects, by address: how many links each has, how many connections that are none yet, and how often it asks for one. Of IPv6 a network of 64 bits counts as one address, since whoever has
 ** one address has that. Pure: no socket. One thread. */
 #ifndef PEER_VISITORS_H
 #define PEER_VISITORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,7 @@ void peer_visitor_key(const char *address, uint8_t key[PEER_VISITOR_KEY_BYTES]);
 
 /* 0: as many as come. */
 typedef struct peer_visitor_limits {
-    size_t links;               /* that one address may have at a time */
+    size_t links; /* that one address may have at a time, with the connections that are none yet */
     size_t upgrades_per_minute; /* that it may ask for, the first so many at once */
 } peer_visitor_limits;
 
@@ -29,7 +30,15 @@ void peer_visitors_free(peer_visitors *v); /* NULL is fine */
 peer_visit peer_visitors_judge(peer_visitors *v, const peer_visitor_limits *limits, const char *address,
                                int64_t now_ms);
 
-/* It has one; it has one less. */
+/* Has opened a connection, which may become a link or ask something else. False: it has as many as it may, and this one is not counted. Where it has as many links as it may one at a
+** time is let in, to be told so. */
+bool peer_visitors_open(peer_visitors *v, const peer_visitor_limits *limits, const char *address,
+                        int64_t now_ms);
+
+/* One that was let in so is no more, or a link now. */
+void peer_visitors_close(peer_visitors *v, const char *address);
+
+/* It has one link more; it has one less. */
 void peer_visitors_join(peer_visitors *v, const char *address, int64_t now_ms);
 void peer_visitors_leave(peer_visitors *v, const char *address);
 

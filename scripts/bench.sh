@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures speed and size against plain SQLite in the same run, in a loop in C and through Python, then two peers on loopback; docs/BENCHMARKS.md explains.
+# Measures speed and size against plain SQLite in the same run, in a loop in C and through Python, then peers on loopback; docs/BENCHMARKS.md explains.
 # usage: scripts/bench.sh [--quick] [--no-peers] [options of the engine's benchmark, such as --against NAME=PATH]
 #        scripts/bench.sh --side-by-side NAME=PATH [--quick]: the engine's benchmark alone, against another extension; table and plot go into docs/
 # The figures also go to build/bench-engine.json, build/bench-python.json and build/bench-peers.json.
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     --quick)
         engine+=(--rows 20000 --runs 3 --transactions 500 --adopt-rows 100000 --scenes 5)
         python+=(--rows 20000 --runs 3)
-        peers+=(--commits 100 --seconds 3 --backlog 100000)
+        peers+=(--commits 100 --seconds 3 --backlog 100000 --members 200 --rooms 20)
         ;;
     --no-peers) with_peers=0 ;;
     --side-by-side)

@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
@@ -215,10 +216,12 @@ class Subprotocols(Admission):
         for text in (answer, refused, peer.stderr, json.dumps(peer.all_events())):
             self.assertNotIn(good[-20:], text)
 
-    def test_one_that_is_too_long_for_what_reads_it(self):
-        peer = self.serve_rooms()
-        answer = self.answer(peer.port, "Sec-WebSocket-Protocol: sync.v1, " + "x" * 120)
-        self.assertEqual((answer.split()[1], "longer than 126 bytes" in answer), ("400", True), answer)
+    def test_as_many_as_what_reads_them_takes(self):
+        peer, n = self.serve_rooms(), limits.value("PEER_PROTOCOLS_BYTES_MAX")
+        field = "Authorization: Bearer " + hs256(claims("red"))
+        for size, status in ((n, "101"), (n + 1, "400")):
+            answer = self.answer(peer.port, field, "Sec-WebSocket-Protocol: " + "sync.v1,".ljust(size, "x"))
+            self.assertEqual((answer.split()[1], "longer than 126 bytes" in answer), (status, status == "400"), answer)
 
     def test_a_token_in_the_url(self):
         """Is refused, whether it is good or not, and whatever else is shown."""

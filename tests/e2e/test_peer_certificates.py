@@ -1,6 +1,8 @@
 """Mutual TLS: who shows a certificate that is trusted may join the rooms that are for its name, without a token."""
 import json
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import unittest
@@ -68,6 +70,29 @@ class Certificates(Case):
         self.once(peer, "red", *self.member("ann"))
         self.assertEqual(ask(self.path("red-member.db"), "SELECT group_concat(id) FROM (SELECT id FROM note ORDER BY id)"), "red,there")
         self.assertEqual(ask(self.path("db/red.db"), "SELECT group_concat(id) FROM note"), "there")
+
+    def test_who_is_there(self):
+        """GET /rooms and GET /ROOM/users, by certificate: see test_peer_roster.py."""
+        peer = self.serve_rooms([{"name": "ann", "rooms": "red", "rights": ["read"]}, {"name": "bob", "rooms": "*", "rights": ["write"]}])
+        self.member("ann"), self.member("bob")
+        plain(self.path("red-member.db"), NOTES)
+        follower = self.sync(self.path("red-member.db"), f"wss://localhost:{peer.port}/red", "--ca-file", self.cert, "--client-cert-file", self.path("ann.pem"), "--client-key-file", self.path("ann.key"))
+        follower.wait_event("connected")
+        for name, path, status, says in (("ann", "/rooms", 200, '"room":"red","open":true,"members":1'), ("ann", "/red/users", 200, '{"user":"ann","by":"certificate","since":'), ("ann", "/blue/users", 401, "the certificate is not for this room"),
+                                         ("bob", "/rooms", 200, '"rooms":[]'), ("bob", "/red/users", 403, "to read is not allowed"), (None, "/rooms", 401, "a certificate is needed")):
+            got, body = self.get(peer, path, name)
+            self.assertEqual((got, says in body, "blue\",\"open" in body), (status, True, False), body)
+
+    def get(self, peer, path, name):
+        context = ssl.create_default_context(cafile=self.cert)
+        if name:
+            context.load_cert_chain(self.path(f"{name}.pem"), self.path(f"{name}.key"))
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", peer.port), timeout=30), server_hostname="localhost") as s:
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            answer = b""
+            while piece := s.recv(65536):
+                answer += piece
+        return int(answer.split()[1]), answer.decode()
 
     def test_others_that_are_not_trusted(self):
         peer = self.serve_rooms([{"name": "*", "rooms": "*"}])

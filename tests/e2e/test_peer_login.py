@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
@@ -329,6 +331,49 @@ class Accounts(Login):
                                (("list", "peer.json"), {"status": 4, "says": "not a database"})):
             self.config()
             self.user(*words, **{"status": 2, "password": "", **options})
+
+
+class Bounds(Login):
+    """Each at n and at n + 1."""
+
+    def test_bodies(self):
+        peer, n = self.serve_rooms(), limits.value("PEER_LOGIN_BODY_BYTES_MAX")
+        form = "user=ann&password=a+good+password&x="
+        for size, status in ((n, 204), (n + 1, 413)):
+            self.assertEqual(users.post(peer.port, body=form.ljust(size, "y")).status, status, size)
+
+    def test_passwords(self):
+        peer, n = self.serve_rooms(), limits.value("PEER_PASSWORD_BYTES_MAX")
+        users.add(self.path("users.db"), "ann", "p" * n)
+        self.assertEqual([self.login(peer, password="p" * size).status for size in (n, n + 1)], [204, 400])
+
+    def test_rooms_and_rights(self):
+        peer = self.serve_rooms()
+        n = limits.value("PEER_USER_ROOMS_BYTES_MAX")
+        m = limits.value("PEER_USER_RIGHTS_BYTES_MAX")
+        rooms = {size: (",".join(["r" * 63] * 20)[:size - 4] + ",red") for size in (n, n + 1)}
+        rights = {m: "read,read,read,write,write,write", m + 1: "read,read,write,write,write,write"}
+        for room, right, status in ((n, m, 0), (n + 1, m, 2), (n, m + 1, 2)):
+            self.assertEqual((len(rooms[room]), len(rights[right])), (room, right))
+            done = subprocess.run([synctest.PEER, "user", "set", "users.db", "--sub", "ann", "--room", rooms[room], "--rights", rights[right]], capture_output=True, text=True, check=False, cwd=self.dir,
+                                  env=synctest.PEER_ENV, timeout=synctest.SECONDS_MAX)
+            self.assertEqual(done.returncode, status, done.stderr)
+        self.assertEqual(self.upgrade(peer, self.login(peer).cookie), 101)
+        for column, text in (("room", rooms[n + 1]), ("rights", rights[m + 1])):  # written by another program
+            plain(self.path("users.db"), f"UPDATE peer_user SET {column} = '{text}'")
+            self.assertEqual(self.login(peer).status, 503)
+            plain(self.path("users.db"), f"UPDATE peer_user SET {column} = substr({column}, 2)")
+
+    def test_logins_at_a_time(self):
+        plain(self.path("users.db"), f"UPDATE peer_user SET password = '{users.crypt(PASSWORD, '$y$jCT$' + 'saltsaltsalt')}'")
+        peer, n = self.serve_rooms(), limits.value("PEER_LOGINS_MAX")
+        with ThreadPoolExecutor(n + 1) as pool:
+            said = sorted(answer.status for answer in pool.map(lambda _: self.login(peer), range(n + 1)))
+        self.assertEqual(said, [204] * n + [503])
+
+    def test_failures_that_cost_nothing(self):
+        peer, n = self.serve_rooms(), limits.value("PEER_LOGIN_FREE")
+        self.assertEqual([self.login(peer, password="wrong").status for _ in range(n + 1)], [401] * n + [429])
 
 
 if __name__ == "__main__":

@@ -249,12 +249,12 @@ class Shapes(Mesh):
             self.put(self.file(peers[name], "red"), keys[-1])
         for peer in peers.values():
             self.wait(self.file(peer, "red"), *keys)
-        self.assertEqual(self.merged(peers.values()), writes * (len(names) - 1))
         def rest():
             before = [self.file(p, "red").with_name("red.db-wal").stat().st_mtime_ns for p in peers.values()]
             time.sleep(1.5)
             return before == [self.file(p, "red").with_name("red.db-wal").stat().st_mtime_ns for p in peers.values()]
         eventually(rest, "rest")
+        self.assertEqual(self.merged(peers.values()), writes * (len(names) - 1))
         for peer in peers.values():
             self.assertEqual(peer.stop(), 0)
         self.assert_sound(*[self.file(p, "red") for p in peers.values()])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import exposition  # noqa: E402
+import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
@@ -306,7 +307,8 @@ class Hostile(Metrics):
         """A few answers are held at once, not more; meanwhile the rooms go on, and afterwards it answers again."""
         peer = self.serve_rooms(metrics={"listen": "127.0.0.1:0"}, limits={"openRooms": 100})
         links = [rawpeer.RawPeer(peer.port, "/" + f"{i}-".ljust(64, "x")) for i in range(90)]
-        held = [self.ask_and_wait(peer.scrape_port) for _ in range(4)]
+        n = limits.value("PEER_SCRAPES_MAX")  # the answer that is asked for below is the one at n + 1
+        held = [self.ask_and_wait(peer.scrape_port) for _ in range(n)]
         eventually(lambda: self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/metrics")[0] == 503, "as many are held as may be")
         self.assertEqual(self.get(socket.create_connection(("127.0.0.1", peer.scrape_port), timeout=30), "/healthz")[0], 200)
         self.join(peer, "red")

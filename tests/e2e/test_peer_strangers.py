@@ -14,6 +14,57 @@ def sends(*frames):
     return upgrades("sync.v1", lambda connection: connection.sendall(b"".join(frames)))
 
 
+class Closes(Case):
+    """A websocket that is closed, and does not just end, is told of with its code and its words; on both sides."""
+
+    def follow(self, payload, greets=True):
+        """Follows a server that closes so: (its peer, the URL)."""
+        def then(connection):
+            connection.sendall(frame(2, rawpeer.announce("room")) if greets else b"")
+            self.assertTrue(rawpeer.client_messages(connection))
+            connection.sendall(frame(8, payload) if payload is not None else b"")
+        stranger = Stranger(upgrades("sync.v1", then))
+        self.addCleanup(stranger.close)
+        plain(self.path("a.db"), "CREATE TABLE IF NOT EXISTS t(id TEXT PRIMARY KEY);")
+        return self.sync(self.path("a.db"), stranger.url), stranger.url
+
+    def test_what_the_follower_says(self):
+        for payload, words in ((b"\x03\xe9going", "it closed the connection: going (1001)"), (b"\x03\xe8", "it closed the connection (1000)"), (b"", "it closed the connection, and did not say why"),
+                               (b"\x0f\xaa" + b"x" * 123, f"it closed the connection: {'x' * 123} (4010)"), (b"\x03\xe8a\x1b[2J", "it closed the connection: a\x1b[2J (1000)")):
+            for greets in (True, False):
+                with self.subTest(payload=payload, greets=greets):
+                    follower, url = self.follow(payload, greets)
+                    if greets:
+                        self.assertEqual(follower.wait_event("disconnected")["reason"], words)
+                    follower.wait_event("notice", text=f"{url}: {words}; trying again")
+                    follower.stop()
+                    self.assertIn(f"sync-peer: {url}: {words}; trying again\n".replace("\x1b", "?"), follower.stderr)
+                    self.assertNotIn("the connection was lost", follower.stderr)
+
+    def test_a_connection_that_just_ends(self):
+        follower, url = self.follow(None)
+        self.assertEqual(follower.wait_event("disconnected")["reason"], "the connection was lost")
+        follower.wait_event("notice", text=f"{url}: the connection was lost; trying again")
+
+    def test_a_server_that_stops(self):
+        for db in ("a.db", "b.db"):
+            plain(self.path(db), "CREATE TABLE t(id TEXT PRIMARY KEY);")
+        server = self.serve(self.path("a.db"))
+        follower = self.sync(self.path("b.db"), server.url)
+        follower.wait_event("connected")
+        server.stop()
+        self.assertEqual(follower.wait_event("disconnected")["reason"], "sync-peer is stopping")
+        follower.wait_event("notice", text=f"{server.url}: sync-peer is stopping; trying again")
+        self.assertNotIn("was lost", follower.stderr)
+
+    def test_what_the_server_says(self):
+        for db in ("a.db", "b.db"):
+            plain(self.path(db), "CREATE TABLE t(id TEXT PRIMARY KEY);")
+        server = self.serve(self.path("a.db"))
+        self.assertEqual(self.run_peer("sync", self.path("b.db"), server.url, "--once")[0], 0)
+        self.assertEqual(server.wait_event("disconnected")["reason"], "it closed the connection: both sides hold the same (1000)")
+
+
 class Strangers(Case):
     def ends(self, answer, status, text):
         stranger = Stranger(answer)

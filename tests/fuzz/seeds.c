@@ -1,6 +1,7 @@
 /* Writes the inputs that fuzzing begins with: real messages, changesets, clocks and schemas of small files.
 **
 ** usage: fuzz_seeds DIRECTORY    (makes DIRECTORY/TARGET/NUMBER) */
+#include "seeds.h"
 #include "file.h"
 #include "fuzz.h"
 #include "pack.h"
@@ -26,8 +27,7 @@ static void make_directory(const char *path)
     }
 }
 
-/* One input of a target: `first`, if not negative, then data. */
-static void put(const char *target, int first, const void *data, size_t bytes)
+void fuzz_put(const char *target, int first, const void *data, size_t bytes)
 {
     static int number;
     char path[PATH_MAX];
@@ -47,9 +47,9 @@ static void put(const char *target, int first, const void *data, size_t bytes)
 static void put_contents(const sync_buf *contents)
 {
     size_t second = contents->data[0] == 0;
-    put("codec", -1, contents->data, contents->len);
-    put("head", second ? 2 : 0, contents->data + second, contents->len - second);
-    put("apply", -1, contents->data, contents->len);
+    fuzz_put("codec", -1, contents->data, contents->len);
+    fuzz_put("head", second ? 2 : 0, contents->data + second, contents->len - second);
+    fuzz_put("apply", -1, contents->data, contents->len);
 }
 
 /* Adds it to `all`, too. */
@@ -77,16 +77,16 @@ static void put_changesets(sqlite3 *db, const sync_buf *seen)
     sync_buf whole = {0}, all = {0};
     fuzz_blob(db, "SELECT sync_changeset()", NULL, &whole);
     put_changeset(whole.data, whole.len, &all);
-    put("codec", -1, whole.data, whole.len);
+    fuzz_put("codec", -1, whole.data, whole.len);
     fuzz_blob(db, "SELECT sync_changeset(?1)", seen, &whole);
     put_changeset(whole.data, whole.len, &all);
-    put("apply", -1, all.data, all.len);
+    fuzz_put("apply", -1, all.data, all.len);
     sync_buf_reset(&all);
     FUZZ_CHECK(sync_stream_open(db, seen->data, seen->len, 200, 4, &stream, &error) == SQLITE_OK);
     while (last == 0 && sync_stream_next(stream, &part, &bytes, &last, &error) == SQLITE_ROW) {
         put_changeset(part, bytes, &all);
     }
-    put("apply", -1, all.data, all.len);
+    fuzz_put("apply", -1, all.data, all.len);
     sync_stream_close(stream);
     sync_buf_free(&whole);
     sync_buf_free(&all);
@@ -99,7 +99,7 @@ static void put_each(sqlite3 *db, const char *target, int first, const char *sql
     FUZZ_CHECK(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK);
     while (sqlite3_step(stmt) == SQLITE_ROW) {
         const void *bytes = sqlite3_column_blob(stmt, 0);
-        put(target, first, bytes, (size_t)sqlite3_column_bytes(stmt, 0));
+        fuzz_put(target, first, bytes, (size_t)sqlite3_column_bytes(stmt, 0));
     }
     sqlite3_finalize(stmt);
 }
@@ -131,7 +131,7 @@ static void put_tampering(sqlite3 *db, const char *table, const char *name, cons
         const uint8_t calling[] = {7, (uint8_t)call, 0};
         sync_buf_put(&input, calling, sizeof calling);
         FUZZ_CHECK(!input.oom);
-        put("tamper", which & 1, input.data, input.len);
+        fuzz_put("tamper", which & 1, input.data, input.len);
     }
     sqlite3_finalize(stmt);
     sync_buf_free(&input);
@@ -203,12 +203,12 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
             frame.more = heavy != 0;
             sync_buf_reset(&message);
             if (sync_frame_put(&message, &frame) == SYNC_OK) {
-                put("frame", -1, message.data, message.len);
+                fuzz_put("frame", -1, message.data, message.len);
                 sync_buf_put_u8(&talk, 1); /* fuzz_protocol puts the check there itself */
                 sync_buf_put_u8(&talk, (uint8_t)((message.len - 8) >> 8));
                 sync_buf_put_u8(&talk, (uint8_t)(message.len - 8));
                 sync_buf_put(&talk, message.data, message.len - 8);
-                put("protocol", -1, talk.data, talk.len);
+                fuzz_put("protocol", -1, talk.data, talk.len);
             }
         }
     }
@@ -217,7 +217,7 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
     sync_buf_put_u8(&talk, (uint8_t)(2 * seen->len));
     sync_buf_put(&talk, seen->data, seen->len);
     sync_buf_put(&talk, seen->data, seen->len);
-    put("protocol", -1, talk.data, talk.len);
+    fuzz_put("protocol", -1, talk.data, talk.len);
     sync_buf_free(&message);
     sync_buf_free(&talk);
 }
@@ -229,7 +229,7 @@ static void put_schema(void)
     sqlite3 *db = fuzz_open(FUZZ_OURS);
     fuzz_extend(db);
     FUZZ_CHECK(sync_clone_dump(db, &schema, &error) == SYNC_OK);
-    put("clone", -1, schema.data, schema.len);
+    fuzz_put("clone", -1, schema.data, schema.len);
     fuzz_exec(
         db,
         "CREATE VIEW v AS SELECT * FROM note JOIN person; CREATE UNIQUE INDEX i ON note(title, n) WHERE n > "
@@ -239,7 +239,7 @@ static void put_schema(void)
         "ROWID;");
     sync_buf_reset(&schema);
     FUZZ_CHECK(sync_clone_dump(db, &schema, &error) == SYNC_OK);
-    put("clone", -1, schema.data, schema.len);
+    fuzz_put("clone", -1, schema.data, schema.len);
     sync_buf_free(&schema);
     fuzz_close(db);
 }
@@ -258,8 +258,8 @@ int main(int argc, char **argv)
         sqlite3 *db = fuzz_open((fuzz_file)f);
         fuzz_extend(db);
         fuzz_blob(db, "SELECT sync_seen()", NULL, &seen[f]);
-        put("codec", -1, seen[f].data, seen[f].len);
-        put("head", 1, seen[f].data + 5, seen[f].len - 9); /* without magic and check */
+        fuzz_put("codec", -1, seen[f].data, seen[f].len);
+        fuzz_put("head", 1, seen[f].data + 5, seen[f].len - 9); /* without magic and check */
         put_clocks(db);
         put_tamperings(db);
         fuzz_close(db);
@@ -272,6 +272,7 @@ int main(int argc, char **argv)
     }
     put_messages(&seen[0], &seen[1]);
     put_schema();
+    fuzz_put_peer();
     for (int f = 0; f < FUZZ_FILES; f++) {
         sync_buf_free(&seen[f]);
     }

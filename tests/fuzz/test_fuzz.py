@@ -8,7 +8,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = Path(os.environ.get("SYNC_BUILD", HERE.parents[1] / "build" / "dev")) / "fuzz"
-RUNS = {"frame": 100000, "head": 20000, "clock": 20000, "protocol": 10000, "codec": 2000, "apply": 100, "clone": 30, "tamper": 60}
+RUNS = {"frame": 100000, "head": 20000, "clock": 20000, "protocol": 10000, "codec": 2000, "apply": 100, "clone": 30, "tamper": 60,
+        "config": 1500, "keys": 10000, "token": 4000, "request": 2000, "url": 200000}
 
 
 class Fuzz(unittest.TestCase):

@@ -203,6 +203,9 @@ void calls_alter(sim_member *m)
         put_rebuild(sql, m, table);
     }
     char *statements = sqlite3_str_finish(sql);
+    if (statements == NULL) {
+        return; /* the definition could not be read: the disk fails */
+    }
     char *call = sqlite3_mprintf("SELECT sync_alter(%Q)", statements);
     m->busy = true;
     int rc = member_sql(m->engine, call);

@@ -190,8 +190,8 @@ static void trigger_sql(sqlite3_str *to, const sim_schema *schema, const sim_tab
 char *schema_sql(const sim_schema *schema, bool triggers)
 {
     sqlite3_str *to = sqlite3_str_new(NULL);
-    sqlite3_str_appendall(
-        to, "CREATE TABLE sim_mark(n); INSERT INTO sim_mark VALUES(0); CREATE TABLE seen_by_trigger(x);\n");
+    sqlite3_str_appendall(to, "CREATE TABLE sim_mark(n, attempt); INSERT INTO sim_mark VALUES(0, 0);\nCREATE "
+                              "TABLE seen_by_trigger(x);\n");
     for (int i = 0; i < schema->count; i++) {
         table_sql(to, schema, &schema->table[i]);
     }

@@ -43,7 +43,8 @@ typedef struct sim_world {
     int machines;
     int actors;
     unsigned token;
-    sim_dice *dice; /* of the step that runs */
+    unsigned attempts; /* commits that were begun */
+    sim_dice *dice;    /* of the step that runs */
     sim_message message[SIM_MESSAGES];
     int messages;
     unsigned deltas;

@@ -44,7 +44,10 @@ void write_commit(sim_member *m, sqlite3 *db)
 {
     sim_here = m->machine;
     m->open = false;
-    int rc = member_sql(db, "UPDATE sim_mark SET n = n + 1");
+    char mark
+        [80]; /* no two attempts write the same page: a power cut may mix what is left of them in the log */
+    snprintf(mark, sizeof mark, "UPDATE sim_mark SET n = n + 1, attempt = %u", ++world.attempts);
+    int rc = member_sql(db, mark);
     if (rc == SQLITE_OK) {
         m->deciding = true;
         rc = member_sql(db, "COMMIT");

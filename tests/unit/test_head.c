@@ -89,6 +89,11 @@ static void test_the_longest(void **state)
     assert_int_equal(peer_head_look(&head), PEER_HEAD_WHOLE);
     assert_true(peer_head_settle(&head));
     assert_true(head.bytes > PEER_HEAD_BYTES_MAX && head.bytes <= sizeof head.data);
+    head = head_of(LINE "Host: ");
+    memset(head.data + head.bytes, 'x', sizeof head.data - head.bytes);
+    head.bytes = PEER_HEAD_BYTES_MAX; /* whose end would be at PEER_HEAD_BYTES_MAX + 1 */
+    memcpy(head.data + head.bytes - 3, "\r\n\r", 3);
+    assert_int_equal(peer_head_look(&head), PEER_HEAD_BAD);
 }
 
 int main(void)

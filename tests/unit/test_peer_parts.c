@@ -246,6 +246,42 @@ static void test_seen_join(void **state)
     sync_buf_free(&joined);
 }
 
+/* One delta suits whoever holds the same but for himself; A, B, C: files that follow, R: the sender, W: one that has written. */
+static void test_twins(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"a"}, *const others[] = {"b"};
+    sync_buf own = seen(tables, 1, "RW", 500), knows_b = seen(tables, 1, "RB", 500);
+    sync_buf a = seen(tables, 1, "AR", 100), implied = seen(tables, 1, "ARW", 100), out = {0};
+    sync_buf b = seen(tables, 1, "BR", 100), behind = seen(tables, 1, "BR", 99);
+    sync_buf other = seen(others, 1, "BR", 100), more = seen(tables, 1, "BRW", 100);
+    sync_buf writer = seen(tables, 1, "WR", 100), bad = {0};
+    peer_twins *twins = peer_twins_open(&a, &implied, &own);
+    assert_non_null(twins);
+    assert_true(peer_twins_suit(twins, &b, &out));
+    check_numbers(&out, "a", 'B', 100);
+    check_numbers(&out, "a", 'R', 101);
+    check_numbers(&out, "a", 'W', 102);
+    check_numbers(&out, "a", 'A', 0); /* what A wrote is nothing that B got */
+    assert_false(peer_twins_suit(twins, &behind, &out));
+    assert_false(peer_twins_suit(twins, &other, &out));
+    assert_false(peer_twins_suit(twins, &more, &out));
+    assert_false(peer_twins_suit(twins, &writer, &out)); /* the sender has writes of it */
+    assert_false(peer_twins_suit(twins, &bad, &out));
+    assert_int_equal(out.len, 0);
+    peer_twins_close(twins);
+    assert_null(peer_twins_open(&b, &implied, &knows_b)); /* and here of the first */
+    assert_null(peer_twins_open(&bad, &implied, &own));
+    twins = peer_twins_open(&a, &implied, &knows_b);
+    assert_non_null(twins);
+    assert_false(peer_twins_suit(twins, &b, &out));
+    peer_twins_close(twins);
+    sync_buf *all[] = {&own, &knows_b, &a, &implied, &out, &b, &behind, &other, &more, &writer};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        sync_buf_free(all[i]);
+    }
+}
+
 static void test_seen_join_of_nonsense(void **state)
 {
     (void)state;
@@ -404,7 +440,7 @@ int main(void)
         cmocka_unit_test(test_queue),          cmocka_unit_test(test_seen_join_of_nonsense),
         cmocka_unit_test(test_debt),           cmocka_unit_test(test_serve_is_for_this_machine),
         cmocka_unit_test(test_watch),          cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_seen_went_back),
+        cmocka_unit_test(test_seen_went_back), cmocka_unit_test(test_twins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

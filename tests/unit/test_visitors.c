@@ -27,6 +27,30 @@ static void test_links(void **state)
     peer_visitors_free(NULL);
 }
 
+/* Connections that are no links yet, at the limit and one beyond it. */
+static void test_strangers(void **state)
+{
+    (void)state;
+    const peer_visitor_limits limits = {.links = 2}, none = {0};
+    peer_visitors *v = peer_visitors_new();
+    assert_true(peer_visitors_open(v, &limits, "10.0.0.1", 0));
+    assert_true(peer_visitors_open(v, &limits, "10.0.0.1", 0));
+    assert_false(peer_visitors_open(v, &limits, "10.0.0.1", 0));
+    assert_false(peer_visitors_open(v, &limits, "::ffff:10.0.0.1", 0));
+    assert_true(peer_visitors_open(v, &limits, "10.0.0.2", 0));
+    assert_true(peer_visitors_open(v, &none, "10.0.0.1", 0));
+    peer_visitors_close(v, "10.0.0.1");
+    peer_visitors_close(v, "10.0.0.1"); /* it becomes a link: one and one */
+    peer_visitors_join(v, "10.0.0.1", 0);
+    assert_false(peer_visitors_open(v, &limits, "10.0.0.1", 0));
+    peer_visitors_close(v, "10.0.0.1");
+    peer_visitors_join(v, "10.0.0.1", 0);
+    assert_true(peer_visitors_open(v, &limits, "10.0.0.1", 0)); /* to be told that two are enough */
+    assert_false(peer_visitors_open(v, &limits, "10.0.0.1", 0));
+    peer_visitors_close(v, "10.0.0.9"); /* nobody */
+    peer_visitors_free(v);
+}
+
 static void test_networks(void **state)
 {
     (void)state;
@@ -79,7 +103,7 @@ static void test_many(void **state)
     peer_visitors *v = peer_visitors_new();
     peer_visitors_join(v, "192.0.2.1", 0);
     peer_visitors_join(v, "192.0.2.1", 0);
-    for (int i = 0; i < PEER_VISITORS_MAX + 10; i++) {
+    for (int i = 0; i < PEER_VISITORS_MAX + 1; i++) {
         snprintf(address, sizeof address, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
         assert_int_equal(peer_visitors_judge(v, &both, address, 0), PEER_VISIT_WELCOME);
         peer_visitors_join(v, address, 0);
@@ -98,8 +122,8 @@ static void test_many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_links), cmocka_unit_test(test_networks),
-                                       cmocka_unit_test(test_upgrades), cmocka_unit_test(test_no_limits),
-                                       cmocka_unit_test(test_many)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_links),     cmocka_unit_test(test_strangers),
+                                       cmocka_unit_test(test_networks),  cmocka_unit_test(test_upgrades),
+                                       cmocka_unit_test(test_no_limits), cmocka_unit_test(test_many)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,12 +4,15 @@
 _sync_peer_options() {
     local always="--json --quiet --help --version"
     local linked="--receive-only --no-wal --token-file --ca-file --pin --client-cert-file --client-key-file"
+    local asking="--json --quiet --token-file --ca-file --pin --client-cert-file --client-key-file"
     local said="--help --version"
     case $1 in
     serve) echo "--config --listen --room --follow --track --send-only --cert-file --key-file $linked $always" ;;
     sync) echo "--once --track --send-only $linked $always" ;;
     clone) echo "$linked $always" ;;
     check-config) echo "--schema $always" ;;
+    rooms) echo "$asking $said" ;;
+    status) echo "--watch $asking $said" ;;
     verify) echo "--json --quiet --limit --repair $said" ;;
     log) echo "--table --since --follow $said" ;;
     compact) echo "--json --quiet --age $said" ;;
@@ -57,7 +60,7 @@ _sync_peer() {
         before=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "serve sync clone check-config verify log compact snapshot token user $(_sync_peer_options)" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "serve sync clone check-config rooms status verify log compact snapshot token user $(_sync_peer_options)" -- "$current")
         return
     fi
     case $before in
