@@ -9,6 +9,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
@@ -189,6 +190,9 @@ class Strangers(Overview):
         self.assertRegex(out, re.compile(r"^red +yes +0 +0 +0\.250 +0$", re.MULTILINE))
 
     def test_answers_without_an_end(self):
+        n = limits.value("PEER_ANSWER_BYTES_MAX")
+        self.answers(self.body(" " * n), 9, "its answer is no list of rooms; is it a sync-peer?")
+        self.answers(self.body(" " * (n + 1)), 9, "its answer is too long; is it a sync-peer?")
         self.answers(lambda connection, head: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b" " * 2_000_000), 9, "its answer is too long; is it a sync-peer?")
         self.answers(lambda connection, head: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), 8, "the connection ended before its answer did")
 

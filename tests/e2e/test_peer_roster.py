@@ -1,17 +1,24 @@
 """GET /rooms and GET /ROOM/users: which rooms there are and who is in them, for who may know."""
+import contextlib
 import json
+import os
+import resource
 import sys
 import time
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
 from rooms import NOTES, Rooms  # noqa: E402
 from synctest import eventually, plain  # noqa: E402
 
+PEER_ROSTER_ROOMS_MAX = limits.value("PEER_ROSTER_ROOMS_MAX")
+PEER_ROSTER_ENTRIES_MAX = limits.value("PEER_ROSTER_ENTRIES_MAX")
+PEER_ROSTER_USERS_MAX = limits.value("PEER_ROSTER_USERS_MAX")
 JWT = {"jwt": {"algorithm": "HS256", "keyFile": "secret", "audience": "sync"}}
 
 
@@ -198,16 +205,41 @@ class WithTokens(Roster):
 class Bounds(Roster):
     def test_many_files(self):
         """What is open comes first, and no more than a thousand."""
-        for i in range(1001):
+        for i in range(PEER_ROSTER_ROOMS_MAX + 1):
             self.path(f"db/r{i}.db").touch()
         peer = self.serve_rooms()
         with rawpeer.RawPeer(peer.port, "/zz-new"):
             found = self.ask(peer, "/rooms")
-            self.assertEqual((len(found["rooms"]), found["more"], found["rooms"][-1]["room"]), (1000, True, "zz-new"))
-        for i in range(1, 1001):
-            self.path(f"db/r{i}.db").unlink()
-        eventually(lambda: len(self.ask(peer, "/rooms")["rooms"]) == 2, "the new one is closed")
+            self.assertEqual((len(found["rooms"]), found["more"], found["rooms"][-1]["room"]), (PEER_ROSTER_ROOMS_MAX, True, "zz-new"))
+            for i in range(2):
+                self.path(f"db/r{i}.db").unlink()
+            found = self.ask(peer, "/rooms")
+            self.assertEqual((len(found["rooms"]), found["more"]), (PEER_ROSTER_ROOMS_MAX, False))
+
+    def test_many_entries(self):
+        """Of the folder so many are looked at, whatever they are."""
+        peer = self.serve_rooms()
+        there = len(os.listdir(self.path("db"))) + 2  # itself and the one above
+        for i in range(PEER_ROSTER_ENTRIES_MAX + 1 - there):
+            self.path(f"db/{i}.txt").touch()
+        self.assertTrue(self.ask(peer, "/rooms")["more"])
+        self.path("db/0.txt").unlink()
         self.assertFalse(self.ask(peer, "/rooms")["more"])
+
+    def test_many_users(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < 4096:
+            self.skipTest("a process may not have 4096 files open")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        peer = self.serve_rooms(limits={"links": 1100, "linksPerAddress": 1100, "upgradesPerMinute": 3000})
+        with contextlib.ExitStack() as held:
+            for _ in range(PEER_ROSTER_USERS_MAX):
+                held.enter_context(rawpeer.RawPeer(peer.port, "/red"))
+            for count in (PEER_ROSTER_USERS_MAX, PEER_ROSTER_USERS_MAX + 1):
+                found = self.ask(peer, "/red/users")
+                self.assertEqual((len(found["users"]), found["more"]), (PEER_ROSTER_USERS_MAX, count > PEER_ROSTER_USERS_MAX))
+                held.enter_context(rawpeer.RawPeer(peer.port, "/red"))
 
     def test_how_often_one_address_may_ask(self):
         peer = self.serve_rooms(limits={"upgradesPerMinute": 3, "linksPerAddress": 2, "idleSeconds": 0})

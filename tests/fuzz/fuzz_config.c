@@ -85,10 +85,11 @@ static void check_bounds(const peer_config *c)
     FUZZ_CHECK((c->metrics_listen.host == NULL) || (c->metrics && c->metrics_listen.port >= 0));
 }
 
-static void count(const char *name, void *context)
+static bool count(const char *name, void *context)
 {
     FUZZ_CHECK(peer_room_name_ok(name, strlen(name)));
     ++*(size_t *)context;
+    return true;
 }
 
 /* Whatever is asked of a room. */
