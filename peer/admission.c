@@ -1,4 +1,4 @@
-/* Who is let in, before the upgrade: by Host, Origin, and token or certificate. */
+/* Who is let in, before the upgrade: by Host, Origin, and token, cookie or certificate. */
 #include "net_internal.h"
 
 #include <string.h>
@@ -7,7 +7,10 @@
 
 #include <openssl/crypto.h>
 
-enum { HEADER_BYTES_MAX = PEER_TOKEN_BYTES_MAX + 256 };
+enum {
+    HEADER_BYTES_MAX = PEER_TOKEN_BYTES_MAX + 256,
+    COOKIES_BYTES_MAX = 4096 /* all headers that libwebsockets keeps */
+};
 
 /* Also one without a value, whose length does not tell it from none. */
 static bool has_header(struct lws *wsi, enum lws_token_indexes header)
@@ -86,6 +89,16 @@ static const char *find_token(struct lws *wsi, char *text, size_t bytes)
     return read_header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, text, bytes) ? behind(text, "Bearer ") : NULL;
 }
 
+/* The token of a cookie, in `text`; NULL: there is none. */
+static const char *find_cookie(const peer_auth *auth, struct lws *wsi, char *text, size_t bytes)
+{
+    char all[COOKIES_BYTES_MAX];
+    bool has = auth->users_file != NULL && read_header(wsi, WSI_TOKEN_HTTP_COOKIE, all, sizeof all) &&
+               peer_cookie_find(&auth->cookie, all, text, bytes);
+    OPENSSL_cleanse(all, sizeof all);
+    return has ? text : NULL;
+}
+
 /* Shows the caller a certificate that is trusted, and not expired? */
 static bool has_certificate(struct lws *wsi, peer_grant *grant, const char **why)
 {
@@ -101,10 +114,46 @@ static bool has_certificate(struct lws *wsi, peer_grant *grant, const char **why
     return true;
 }
 
+/* What to show, for who has shown nothing. */
+static const char *wanted(const peer_auth *auth)
+{
+    return auth->jwt && auth->members != NULL
+               ? "a certificate or a token is needed: Authorization: Bearer TOKEN"
+           : auth->jwt                ? "a token is needed: Authorization: Bearer TOKEN"
+           : auth->users_file != NULL ? "a cookie is needed: POST /login"
+                                      : "a certificate is needed";
+}
+
+/* By what is shown: a token, else a cookie, else a certificate. What it is good for is not judged yet. */
+static bool is_known(struct lws *wsi, net_caller *caller, const char **why)
+{
+    char text[HEADER_BYTES_MAX];
+    const peer_auth *auth = caller->auth;
+    const peer_token_rules *rules = &auth->tokens;
+    const char *token = auth->jwt ? find_token(wsi, text, sizeof text) : NULL;
+    if (token == NULL && (token = find_cookie(auth, wsi, text, sizeof text)) != NULL) {
+        rules = &auth->cookie.tokens;
+    }
+    *why = wanted(auth);
+    if (token != NULL) {
+        caller->claims = peer_token_open(rules, token, (int64_t)time(NULL), &caller->grant, why);
+    }
+    OPENSSL_cleanse(text, sizeof text); /* a compiler leaves memset() out where nobody reads it */
+    return token != NULL ? caller->claims != NULL
+                         : auth->members != NULL && has_certificate(wsi, &caller->grant, why);
+}
+
+bool net_admit_page(const net *n, struct lws *wsi, const char **why)
+{
+    const peer_auth *auth = n->config->auth;
+    char host[300];
+    return (*why = judge_host(auth, wsi, host, sizeof host)) == NULL &&
+           (*why = judge_origin(auth, wsi, host)) == NULL;
+}
+
 unsigned net_caller_begin(const net *n, struct lws *wsi, net_caller *caller, const char **why)
 {
     const peer_auth *auth = n->config != NULL ? n->config->auth : NULL;
-    char host[300], text[HEADER_BYTES_MAX];
     *caller = (net_caller){.auth = auth, .grant = {.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE}};
     if (auth == NULL) { /* as long as nobody says which pages are welcome, none is */
         *why = "connections from web pages are not admitted";
@@ -112,23 +161,10 @@ unsigned net_caller_begin(const net *n, struct lws *wsi, net_caller *caller, con
                    ? HTTP_STATUS_FORBIDDEN
                    : 0;
     }
-    if ((*why = judge_host(auth, wsi, host, sizeof host)) != NULL ||
-        (*why = judge_origin(auth, wsi, host)) != NULL) {
+    if (!net_admit_page(n, wsi, why)) {
         return HTTP_STATUS_FORBIDDEN;
     }
-    const char *token = auth->jwt ? find_token(wsi, text, sizeof text) : NULL;
-    bool good = false;
-    if (token != NULL) {
-        caller->claims = peer_token_open(&auth->tokens, token, (int64_t)time(NULL), &caller->grant, why);
-        good = caller->claims != NULL;
-    } else {
-        *why = !auth->jwt              ? "a certificate is needed"
-               : auth->members != NULL ? "a certificate or a token is needed: Authorization: Bearer TOKEN"
-                                       : "a token is needed: Authorization: Bearer TOKEN";
-        good = auth->members != NULL && has_certificate(wsi, &caller->grant, why);
-    }
-    OPENSSL_cleanse(text, sizeof text); /* a compiler leaves memset() out where nobody reads it */
-    return good ? 0 : HTTP_STATUS_UNAUTHORIZED;
+    return is_known(wsi, caller, why) ? 0 : HTTP_STATUS_UNAUTHORIZED;
 }
 
 /* Who shows a certificate may what the first entry says that fits him and the room. */

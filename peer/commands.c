@@ -1,5 +1,6 @@
 #include "commands.h"
 
+#include "accounts.h"
 #include "changelog.h"
 #include "compacting.h"
 #include "exits.h"
@@ -72,6 +73,8 @@ static const command commands[] = {
     {"snapshot", 2, "a FILE and the name of a NEW one", HAS(JSON) | HAS(QUIET), 0, peer_snapshot_run},
     {"token", 0, "no FILE", HAS(KEY_FILE) | HAS(AUDIENCE) | HAS(ROOM) | HAS(RIGHTS) | HAS(SUB) | HAS(SECONDS),
      HAS(KEY_FILE) | HAS(AUDIENCE) | HAS(ROOM) | HAS(RIGHTS), peer_minting_run},
+    {"user", 2, "what to do (add, set, remove or list) and a FILE",
+     HAS(SUB) | HAS(ROOM) | HAS(RIGHTS) | HAS(TABLE), 0, peer_accounts_run},
 };
 
 static const char help[] =
@@ -96,6 +99,11 @@ static const char help[] =
     "  sync-peer token --key-file F --audience AUD --room ROOM --rights read,write [--sub NAME] [--seconds "
     "N]\n"
     "        print a token that lets its bearer into ROOM (with * for any characters), for an hour\n"
+    "  sync-peer user add|set|remove|list FILE [--sub NAME] [--room ROOM,...] [--rights read,write] [--table "
+    "T]\n"
+    "        change who may log in, in FILE; a password is read from standard input: set without --room and "
+    "--rights\n"
+    "        changes it\n"
     "\n";
 
 const char *peer_command_help(void)

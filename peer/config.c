@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include "config_internal.h"
 #include "config_schema_text.h"
 #include "json_check.h"
 #include "message.h"
@@ -41,8 +42,7 @@ const char *peer_config_schema(void)
 
 /* ---- reading */
 
-/* A path of the configuration, which is relative to its file. */
-static char *beside(const char *config, const char *path)
+char *peer_config_beside(const char *config, const char *path)
 {
     const char *slash = strrchr(config, '/');
     return path == NULL                    ? NULL
@@ -50,7 +50,7 @@ static char *beside(const char *config, const char *path)
                                            : peer_format("%.*s/%s", (int)(slash - config), config, path);
 }
 
-static const char *text_at(const json_t *object, const char *key)
+const char *peer_config_text(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
@@ -81,7 +81,7 @@ static char *list_of(const json_t *names)
     return list;
 }
 
-static unsigned read_rights(const json_t *names)
+unsigned peer_config_read_rights(const json_t *names)
 {
     unsigned rights = names == NULL ? SYNC_RIGHT_READ | SYNC_RIGHT_WRITE : 0;
     size_t i;
@@ -96,7 +96,7 @@ static unsigned read_rights(const json_t *names)
 /* `fallback`: where the object does not say. */
 static peer_migrate read_migrate(const json_t *object, peer_migrate fallback)
 {
-    const char *word = text_at(object, "migrate");
+    const char *word = peer_config_text(object, "migrate");
     return word == NULL                       ? fallback
            : strcmp(word, "additive") == 0    ? PEER_MIGRATE_ADDITIVE
            : strcmp(word, "destructive") == 0 ? PEER_MIGRATE_DESTRUCTIVE
@@ -113,8 +113,8 @@ static int64_t limit_of(const json_t *rule, const char *key, int64_t common)
 static void read_rule(const json_t *object, const peer_config *c, peer_config_rule *rule)
 {
     const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
-    const char *word = json_string_value(track), *schema = text_at(object, "schema");
-    *rule = (peer_config_rule){.name = peer_strdup(text_at(object, "name")),
+    const char *word = json_string_value(track), *schema = peer_config_text(object, "schema");
+    *rule = (peer_config_rule){.name = peer_strdup(peer_config_text(object, "name")),
                                .serve = json_is_true(json_object_get(object, "serve")),
                                .create = own != NULL ? json_is_true(own) : c->create,
                                .keep_journal_mode = json_is_true(json_object_get(object, "keepJournalMode")),
@@ -126,13 +126,12 @@ static void read_rule(const json_t *object, const peer_config *c, peer_config_ru
                                              : PEER_TRACK_NONE;
     rule->bytes_max = limit_of(object, "maxBytes", c->bytes_max);
     rule->members_max = (size_t)limit_of(object, "maxMembers", (int64_t)c->members_max);
-    rule->rights = read_rights(json_object_get(object, "rights"));
+    rule->rights = peer_config_read_rights(json_object_get(object, "rights"));
     rule->migrate = read_migrate(object, c->migrate);
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
 
-/* Of an array of texts, or of one. */
-static peer_texts read_texts(const json_t *array)
+peer_texts peer_config_texts(const json_t *array)
 {
     peer_texts texts = {.list = peer_new((json_array_size(array) + 1) * sizeof *texts.list)};
     size_t i;
@@ -147,75 +146,12 @@ static peer_texts read_texts(const json_t *array)
     return texts;
 }
 
-static void free_texts(peer_texts *texts)
+void peer_config_texts_free(peer_texts *texts)
 {
     for (size_t i = 0; i < texts->count; i++) {
         free(texts->list[i]);
     }
     free(texts->list);
-}
-
-/* Tokens: with the keys, which are read now. False: *why. */
-static bool read_jwt(peer_config *c, const json_t *jwt, char **why)
-{
-    peer_algorithm algorithm = PEER_HS256;
-    while (strcmp(peer_algorithm_name(algorithm), text_at(jwt, "algorithm")) != 0) {
-        algorithm++; /* it is one of them: the schema says so */
-    }
-    c->auth->jwt = true;
-    c->auth->tokens =
-        (peer_token_rules){.audience = peer_strdup(text_at(jwt, "audience")),
-                           .issuer = peer_strdup(text_at(jwt, "issuer")),
-                           .leeway_s = json_integer_value(json_object_get(jwt, "leewaySeconds"))};
-    char *file = beside(c->path, text_at(jwt, "keyFile")), *wrong = NULL;
-    bool good = peer_keys_read(&c->auth->tokens.keys, algorithm, file, &wrong);
-    if (!good) {
-        *why = peer_format("%s: /auth/jwt/keyFile: %s", c->path, wrong);
-    }
-    free(wrong);
-    free(file);
-    return good;
-}
-
-/* False: *why. */
-static bool read_certificates(peer_config *c, const json_t *certificates, char **why)
-{
-    const json_t *members = json_object_get(certificates, "members"), *one;
-    size_t i;
-    if (c->cert_file == NULL) {
-        *why = peer_format("%s: /auth/certificates: they are shown over TLS alone, and there is no \"tls\"",
-                           c->path);
-        return false;
-    }
-    c->auth->ca_file = beside(c->path, text_at(certificates, "caFile"));
-    c->auth->members = peer_new((json_array_size(members) + 1) * sizeof *c->auth->members);
-    json_array_foreach(members, i, one)
-    {
-        c->auth->members[c->auth->member_count++] =
-            (peer_cert_member){.name = peer_strdup(text_at(one, "name")),
-                               .rooms = peer_strdup(text_at(one, "rooms")),
-                               .rights = read_rights(json_object_get(one, "rights"))};
-    }
-    return true;
-}
-
-/* Who may join. False: *why. */
-static bool read_auth(peer_config *c, const json_t *auth, char **why)
-{
-    const json_t *jwt = json_object_get(auth, "jwt"), *certificates = json_object_get(auth, "certificates");
-    if (auth == NULL) {
-        return true;
-    }
-    c->auth = peer_new(sizeof *c->auth);
-    c->auth->hosts = read_texts(json_object_get(auth, "hosts"));
-    c->auth->origins = read_texts(json_object_get(auth, "origins"));
-    if (jwt == NULL && certificates == NULL) {
-        *why = peer_format("%s: /auth: it has neither \"jwt\" nor \"certificates\", so nobody could join",
-                           c->path);
-        return false;
-    }
-    return (jwt == NULL || read_jwt(c, jwt, why)) &&
-           (certificates == NULL || read_certificates(c, certificates, why));
 }
 
 /* Where a room is elsewhere; the caller frees it. */
@@ -235,7 +171,7 @@ static bool read_links(peer_config *c, const json_t *links, char **why)
     json_array_foreach(links, i, one)
     {
         peer_url url = {0};
-        char *sample = url_for(text_at(one, "url"), "a");
+        char *sample = url_for(peer_config_text(one, "url"), "a");
         const char *wrong = peer_url_read(sample, &url);
         free(sample);
         peer_url_free(&url);
@@ -244,11 +180,11 @@ static bool read_links(peer_config *c, const json_t *links, char **why)
             return false;
         }
         c->upstreams[c->upstream_count++] =
-            (peer_config_link){.rooms = peer_strdup(text_at(one, "rooms")),
-                               .url = peer_strdup(text_at(one, "url")),
-                               .token_file = beside(c->path, text_at(one, "tokenFile")),
-                               .pin = peer_strdup(text_at(one, "pin")),
-                               .rights = read_rights(json_object_get(one, "rights")),
+            (peer_config_link){.rooms = peer_strdup(peer_config_text(one, "rooms")),
+                               .url = peer_strdup(peer_config_text(one, "url")),
+                               .token_file = peer_config_beside(c->path, peer_config_text(one, "tokenFile")),
+                               .pin = peer_strdup(peer_config_text(one, "pin")),
+                               .rights = peer_config_read_rights(json_object_get(one, "rights")),
                                .open = json_is_true(json_object_get(one, "open"))};
     }
     return true;
@@ -256,7 +192,7 @@ static bool read_links(peer_config *c, const json_t *links, char **why)
 
 static peer_log_rules read_log(const json_t *log)
 {
-    const char *format = text_at(log, "format"), *level = text_at(log, "level");
+    const char *format = peer_config_text(log, "format"), *level = peer_config_text(log, "level");
     if (log == NULL) {
         return (peer_log_rules){0};
     }
@@ -272,7 +208,7 @@ static peer_log_rules read_log(const json_t *log)
 /* Whether metrics are served, and where. False: *why. */
 static bool read_metrics(peer_config *c, const json_t *metrics, char **why)
 {
-    const char *where = text_at(metrics, "listen");
+    const char *where = peer_config_text(metrics, "listen");
     c->metrics = json_is_true(metrics) || json_is_object(metrics);
     c->metrics_listen.port = -1; /* one must be given */
     if (where == NULL) {
@@ -290,14 +226,14 @@ static void take(peer_config *c, const json_t *root)
 {
     const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
     size_t i;
-    c->listen = read_texts(json_object_get(root, "listen"));
-    c->db_folder = beside(c->path, text_at(root, "dbFolder"));
-    c->schema_folder = beside(c->path, text_at(root, "schemaFolder"));
-    c->cert_file = beside(c->path, text_at(json_object_get(root, "tls"), "certFile"));
-    c->key_file = beside(c->path, text_at(json_object_get(root, "tls"), "keyFile"));
-    c->client_cert_file = beside(c->path, text_at(root, "clientCertFile"));
-    c->client_key_file = beside(c->path, text_at(root, "clientKeyFile"));
-    c->ca_file = beside(c->path, text_at(root, "caFile"));
+    c->listen = peer_config_texts(json_object_get(root, "listen"));
+    c->db_folder = peer_config_beside(c->path, peer_config_text(root, "dbFolder"));
+    c->schema_folder = peer_config_beside(c->path, peer_config_text(root, "schemaFolder"));
+    c->cert_file = peer_config_beside(c->path, peer_config_text(json_object_get(root, "tls"), "certFile"));
+    c->key_file = peer_config_beside(c->path, peer_config_text(json_object_get(root, "tls"), "keyFile"));
+    c->client_cert_file = peer_config_beside(c->path, peer_config_text(root, "clientCertFile"));
+    c->client_key_file = peer_config_beside(c->path, peer_config_text(root, "clientKeyFile"));
+    c->ca_file = peer_config_beside(c->path, peer_config_text(root, "caFile"));
     c->log = read_log(json_object_get(root, "log"));
     c->create = json_is_true(json_object_get(root, "create"));
     c->migrate = read_migrate(root, PEER_MIGRATE_ADDITIVE);
@@ -378,7 +314,7 @@ peer_config *peer_config_read(const char *path, char **why, int *exit)
         goto done;
     }
     *why = check_folders(c);
-    if (*why != NULL || !read_auth(c, json_object_get(root, "auth"), why)) {
+    if (*why != NULL || !peer_auth_read(c, json_object_get(root, "auth"), why)) {
         *exit = PEER_EXIT_MISSING;
         peer_config_free(c);
         c = NULL;
@@ -411,20 +347,9 @@ void peer_config_free(peer_config *config)
     free(config->client_key_file);
     free(config->rules);
     peer_scratch_free(config->scratch);
-    if (config->auth != NULL) {
-        free_texts(&config->auth->hosts);
-        free_texts(&config->auth->origins);
-        peer_token_rules_free(&config->auth->tokens);
-        for (size_t i = 0; i < config->auth->member_count; i++) {
-            free(config->auth->members[i].name);
-            free(config->auth->members[i].rooms);
-        }
-        free(config->auth->members);
-        free(config->auth->ca_file);
-        free(config->auth);
-    }
+    peer_auth_free(config->auth);
     free(config->path);
-    free_texts(&config->listen);
+    peer_config_texts_free(&config->listen);
     free(config->db_folder);
     free(config->schema_folder);
     free(config->cert_file);

@@ -2,6 +2,7 @@
 #ifndef PEER_CONFIG_H
 #define PEER_CONFIG_H
 
+#include "cookie.h"
 #include "log.h"
 #include "options.h"
 #include "token.h"
@@ -34,6 +35,8 @@ typedef struct peer_auth {
     char *ca_file; /* of certificates of who connects; NULL: none is asked for */
     peer_cert_member *members;
     size_t member_count;
+    char *users_file, *users_table; /* who may log in; NULL: nobody */
+    peer_cookie_rules cookie;       /* with users: what they get for it */
 } peer_auth;
 
 struct peer_config {

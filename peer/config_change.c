@@ -103,7 +103,9 @@ bool peer_config_same_auth(const peer_config *a, const peer_config *b)
         const peer_cert_member *p = &x->members[i], *q = &y->members[i];
         alike = same(p->name, q->name) && same(p->rooms, q->rooms) && p->rights == q->rights;
     }
-    return alike && x->jwt == y->jwt && same_texts(&x->hosts, &y->hosts) &&
+    return alike && x->jwt == y->jwt && same(x->users_file, y->users_file) &&
+           same(x->users_table, y->users_table) &&
+           same_keys(&x->cookie.tokens.keys, &y->cookie.tokens.keys) && same_texts(&x->hosts, &y->hosts) &&
            same_texts(&x->origins, &y->origins) && same(x->tokens.audience, y->tokens.audience) &&
            same(x->tokens.issuer, y->tokens.issuer) && x->tokens.leeway_s == y->tokens.leeway_s &&
            same_keys(&x->tokens.keys, &y->tokens.keys);

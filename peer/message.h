@@ -45,7 +45,9 @@ typedef enum peer_kind {
     PEER_LINK_DONE, /* both sides hold the same, and --once asked for no more; exit, text: what does not; held */
     PEER_ROOM_ENDED, /* last message of a worker; exit, text */
     /* name resolution to network */
-    PEER_RESOLVED /* about: the request */
+    PEER_RESOLVED, /* about: the request */
+    /* logins to network */
+    PEER_LOGGED_IN /* about: the login */
 } peer_kind;
 
 typedef struct peer_message {
@@ -63,7 +65,7 @@ typedef struct peer_message {
         *lag; /* LINK_UP: where the worker says how far they are behind; a reference of the message's own */
     unsigned grants, granted; /* LINK_UP: what they may do here, and we there: sync_peer_right */
     char *text;               /* owned; NULL: none */
-    void *about;              /* RESOLVED: the request; ROOM_...: what the worker was started with */
+    void *about; /* RESOLVED: the request; LOGGED_IN: the login; ROOM_...: what the worker was started with */
 } peer_message;
 
 /* Zeroed but for kind and link. */

@@ -8,7 +8,6 @@
 #include "token.h"
 
 #include <jansson.h>
-#include <jwt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,22 +74,6 @@ static json_t *claims_of(const peer_words *w, json_t *rights)
                      (json_int_t)now, "exp", (json_int_t)(now + seconds));
 }
 
-/* The token, the caller's to free; NULL: it could not be signed. */
-static char *sign(const peer_key *key, peer_algorithm algorithm, const json_t *claims)
-{
-    static const jwt_alg_t algorithms[] = {
-        [PEER_HS256] = JWT_ALG_HS256, [PEER_RS256] = JWT_ALG_RS256, [PEER_ES256] = JWT_ALG_ES256};
-    jwt_t *jwt = NULL;
-    char *json = json_dumps(claims, JSON_COMPACT), *token = NULL;
-    if (json != NULL && jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, json) == 0 &&
-        jwt_set_alg(jwt, algorithms[algorithm], (const unsigned char *)key->text, (int)key->bytes) == 0) {
-        token = jwt_encode_str(jwt);
-    }
-    jwt_free(jwt);
-    free(json);
-    return token;
-}
-
 static int mint(const peer_words *w, json_t *rights)
 {
     peer_keys keys;
@@ -102,7 +85,7 @@ static int mint(const peer_words *w, json_t *rights)
     }
     int code = PEER_EXIT_OK;
     json_t *claims = claims_of(w, rights);
-    char *token = claims != NULL ? sign(&keys.list[0], keys.algorithm, claims) : NULL;
+    char *token = claims != NULL ? peer_token_sign(&keys.list[0], keys.algorithm, claims) : NULL;
     if (claims == NULL) {
         code = peer_command_usage("--audience or --sub is not UTF-8");
     } else if (token == NULL) {

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { CLOSE_STEP_MS = 10 };
+
 static struct lws_context *volatile signal_context;
 static volatile sig_atomic_t stop_came, reload_came; /* one must not hide the other */
 
@@ -145,6 +147,9 @@ static void take_messages(net *n)
         case PEER_RESOLVED:
             net_follow_resolved(n, m);
             break;
+        case PEER_LOGGED_IN:
+            net_login_deliver(n, m);
+            break;
         default:
             net_link_deliver(n, m);
             continue;
@@ -272,10 +277,10 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
 }
 
 static const struct lws_protocols protocols[] = {
-    {.name = "http", .callback = net_on_http, .per_session_data_size = sizeof(net_scrape)},
+    {.name = "http", .callback = net_on_http, .per_session_data_size = sizeof(net_http)},
     {.name = PEER_PROTOCOL_NAME, .callback = on_sync, .rx_buffer_size = 65536},
     {.name = "listen", .callback = net_on_listener},
-    {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(net_request)},
+    {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(peer_head)},
     {0}};
 
 static void wake(void *context)
@@ -407,12 +412,28 @@ static void run(net *n)
     net_rooms_join(n);
 }
 
+/* Their threads write to the inbox, and wake what is going to be destroyed. */
+static void finish_logins(net *n)
+{
+    for (int waited = 0; n->login_threads > 0 && waited < PEER_CLOSE_MS; waited += CLOSE_STEP_MS) {
+        usleep(CLOSE_STEP_MS * 1000);
+        for (peer_message *m = peer_queue_take_all(n->inbox), *next; m != NULL; m = next) {
+            next = m->next;
+            if (m->kind == PEER_LOGGED_IN) {
+                net_login_deliver(n, m);
+            }
+            peer_message_free(m);
+        }
+    }
+}
+
 int peer_net_run(peer_options *options)
 {
     net *n = peer_new(sizeof *n);
     n->options = options;
     n->config = options->config;
     n->visitors = peer_visitors_new();
+    n->throttle = n->config != NULL ? peer_throttle_new() : NULL;
     n->links_max = n->config != NULL ? n->config->links : PEER_LINKS_MAX;
     n->spare_fd = -1;
     n->counts.began_s = (int64_t)time(NULL);
@@ -420,6 +441,7 @@ int peer_net_run(peer_options *options)
     if ((options->command != PEER_SERVE || net_listen(n)) && open_context(n)) {
         watch_signals(n);
         run(n);
+        finish_logins(n);
     }
     n->stopping = true;
     signal_context = NULL;
@@ -430,6 +452,7 @@ int peer_net_run(peer_options *options)
         net_link_gone(n->links);
     }
     peer_visitors_free(n->visitors);
+    peer_throttle_free(n->throttle);
     net_follows_free(n);
     net_rooms_free(n);
     for (size_t i = 0; i < n->listener_count; i++) {
@@ -443,7 +466,8 @@ int peer_net_run(peer_options *options)
     }
     int exit = n->exit;
     options->config = n->config;
-    if (n->resolving == 0) { /* otherwise a name is still being looked up, and its thread will write there */
+    if (n->resolving == 0 &&
+        n->login_threads == 0) { /* otherwise a thread that looks something up will write there */
         peer_queue_free(n->inbox);
         free(n->slots);
         free(n);

@@ -6,11 +6,14 @@
 #include "bearer.h"
 #include "config.h"
 #include "exposition.h"
+#include "form.h"
+#include "head.h"
 #include "message.h"
 #include "net.h"
 #include "resolve.h"
 #include "rooms.h"
 #include "session.h"
+#include "throttle.h"
 #include "tls.h"
 #include "visitors.h"
 
@@ -106,6 +109,7 @@ typedef struct net_listener {
     X(NO_WEBSOCKET, 400, "no_websocket") /* another upgrade */                                               \
     X(SUBPROTOCOL, 400, "subprotocol")                                                                       \
     X(PATH, 404, "path")           /* it is no room's name */                                                \
+    X(URL, 400, "url")             /* a token is in it */                                                    \
     X(FORBIDDEN, 403, "forbidden") /* Host, Origin, or no right */                                           \
     X(TOKEN, 401, "token")                                                                                   \
     X(ROOM, 404, "room")                                                                                     \
@@ -119,12 +123,30 @@ typedef enum net_refusal {
         NET_REFUSALS_END
 } net_refusal;
 
+/* What comes of a POST of /login. */
+#define NET_LOGIN_KINDS(X)                                                                                   \
+    X(GOOD, "good")                                                                                          \
+    X(WRONG, "wrong")   /* the password, or the user */                                                      \
+    X(SLOWED, "slowed") /* after too many that were wrong */                                                 \
+    X(BUSY, "busy")                                                                                          \
+    X(BROKEN, "broken")       /* the table of users, or the system */                                        \
+    X(FORBIDDEN, "forbidden") /* Host or Origin */                                                           \
+    X(MALFORMED, "malformed")
+
+typedef enum net_login_result {
+#define NET_X(NAME, reason) NET_LOGIN_##NAME,
+    NET_LOGIN_KINDS(NET_X)
+#undef NET_X
+        NET_LOGIN_RESULTS
+} net_login_result;
+
 /* What the network thread counts, see observe.c. Frames by their type, those that are of none at 0. */
 typedef struct net_counts {
     int64_t began_s; /* Unix time */
     uint64_t accepted;
     uint64_t turned_away; /* at once: their address had as many connections as it may have */
     uint64_t refused[NET_REFUSALS_END];
+    uint64_t logins[NET_LOGIN_RESULTS];
     uint64_t bytes_in, bytes_out;
     uint64_t frames_in[SYNC_FRAME_TYPES], frames_out[SYNC_FRAME_TYPES];
     peer_totals gone; /* of rooms that are no more */
@@ -148,6 +170,10 @@ struct net {
     net_link *links;
     size_t member_count; /* of those that were accepted */
     peer_visitors *visitors;
+    peer_throttle *throttle;  /* of logins; NULL: nobody can log in */
+    struct net_login *logins; /* that wait for their answer */
+    uint64_t last_login_id;
+    int login_threads;
     net_visit *handed; /* to the connection that libwebsockets is making just now; NULL: none */
     net_link **slots;  /* where they are found by their ids: the low half of an id is its place here */
     size_t slot_count;
@@ -216,6 +242,9 @@ void net_caller_end(net_caller *caller);
 /* What he may do in that room: NULL, and *grant says it (it may be nothing); or why he may do nothing there, a constant. */
 const char *net_caller_ask(const net_caller *caller, const char *room, peer_grant *grant);
 
+/* Are Host and Origin those of a page that may ask for anything here? There is `auth`. False: *why, a constant. */
+bool net_admit_page(const net *n, struct lws *wsi, const char **why);
+
 /* ---- reload.c */
 
 void net_reload(net *n); /* SIGHUP: reads the configuration, the keys and the certificate again */
@@ -238,12 +267,6 @@ void net_visit_drop(net *n);
 void net_visit_end(struct lws *wsi);
 
 /* ---- request.c */
-
-/* What has come of one so far. */
-typedef struct net_request {
-    size_t bytes;
-    char data[PEER_REQUEST_BYTES_MAX];
-} net_request;
 
 /* An accepted connection, whose request goes to that vhost; false: it is still the caller's. */
 bool net_begin_request(struct lws_vhost *vhost, int fd);
@@ -283,6 +306,40 @@ bool net_roster_path(const char *path);
 
 /* Begins to answer a GET of it; net_scrape_end is due in any case. 0; or the HTTP status to refuse it with, and *why, a constant. */
 unsigned net_roster_begin(net *n, struct lws *wsi, const char *path, net_scrape *scrape, const char **why);
+
+/* ---- signin.c: POST /login and /logout */
+
+/* A login from its request to its answer: the session data of protocol "http". Zeroed: there is none. */
+typedef struct net_login {
+    struct net_login *next; /* of those that wait */
+    uint64_t id;            /* 0: it does not wait yet */
+    struct lws *wsi;
+    peer_form_kind kind;
+    size_t expected, bytes; /* of the body; 0: none is */
+    int64_t began_ms;
+    char body[PEER_LOGIN_BODY_BYTES_MAX];
+    bool decided;
+    net_login_result result;
+    char *cookie;
+} net_login;
+
+/* What a POST, a piece of its body, the end of that, and a socket that takes the answer lead to. For lws: 0, or -1 closes. net_login_end is due in any case. */
+int net_login_begin(net *n, struct lws *wsi, const char *path, net_login *login);
+int net_login_body(net_login *login, const void *data, size_t bytes);
+int net_login_complete(net *n, struct lws *wsi, net_login *login);
+int net_login_write(net *n, struct lws *wsi, net_login *login);
+
+/* A thread has looked at one. The message stays the caller's, what it is about does not. */
+void net_login_deliver(net *n, peer_message *m);
+
+/* The connection is done with it; any number of times, and with NULL. */
+void net_login_end(net *n, net_login *login);
+
+/* The session data of protocol "http": one of these. */
+typedef struct net_http {
+    net_scrape scrape;
+    net_login login;
+} net_http;
 
 /* ---- observe.c */
 

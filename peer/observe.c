@@ -60,6 +60,20 @@ static void put_refusals(const net *n, sync_buf *to)
     }
 }
 
+static void put_logins(const net *n, sync_buf *to)
+{
+    static const char name[] = "sync_peer_logins_total";
+    static const char *const results[NET_LOGIN_RESULTS] = {
+#define NET_X(NAME, reason) reason,
+        NET_LOGIN_KINDS(NET_X)
+#undef NET_X
+    };
+    peer_exposition_family(to, name, "counter", "Requests to log in, by what came of them.");
+    for (size_t i = 0; i < NET_LOGIN_RESULTS; i++) {
+        peer_exposition_count(to, name, PEER_LABELS({"result", results[i]}), n->counts.logins[i]);
+    }
+}
+
 static void put_frames(sync_buf *to, const char *name, const char *help, const uint64_t *frames)
 {
     peer_exposition_family(to, name, "counter", help);
@@ -239,6 +253,7 @@ void net_observe(const net *n, sync_buf *to)
     const int64_t now_ms = peer_now_ms();
     put_process(n, to);
     put_refusals(n, to);
+    put_logins(n, to);
     put_frames(to, "sync_peer_frames_received_total", "Messages that came, by their type.",
                n->counts.frames_in);
     put_frames(to, "sync_peer_frames_sent_total", "Messages that were sent, by their type.",

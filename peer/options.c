@@ -525,7 +525,7 @@ bool peer_options_read(int argc, char **argv, peer_options *o, int *code)
         if (i == 4) {
             return usage(code,
                          "'%s' is no command (serve, sync, clone, check-config, rooms, status, verify, log, "
-                         "compact, snapshot, token)",
+                         "compact, snapshot, token, user)",
                          argv[1]);
         }
         o->command = (peer_command)i;

@@ -15,8 +15,18 @@
 /* A room's name: a path segment that needs no escaping anywhere. */
 #define PEER_ROOM_NAME_MAX 64
 
-/* The first line of a request, and what came with it: what libwebsockets takes over at most (its rx buffer of 4.1 has 2048 bytes). */
+/* The first line of a request: a room's name has 64 bytes. */
 #define PEER_REQUEST_BYTES_MAX 2048
+
+/* The head of a request: libwebsockets keeps 4096 bytes of values, and names and other lines come on top. Each connection that has not sent all of its head
+** holds as much. */
+#define PEER_HEAD_BYTES_MAX 8192
+
+/* By how much a head may grow when a token moves from one header to another: the name of that one. */
+#define PEER_HEAD_SPARE_BYTES 64
+
+/* The list of subprotocols: what libwebsockets takes at most. */
+#define PEER_PROTOCOLS_BYTES_MAX 126
 
 /* Links that a process takes, unless its configuration says otherwise. Each costs at most PEER_LINK_QUEUE_BYTES_MAX on the way in and
 ** PEER_WINDOW_BYTES on the way out. */
@@ -103,6 +113,36 @@
 /* A token: what fits into the headers that libwebsockets takes (4096 bytes by default), beside the others. */
 #define PEER_TOKEN_BYTES_MAX 3072
 
+/* POST /login: the body. A name and a password with every byte escaped have 1 KiB. */
+#define PEER_LOGIN_BODY_BYTES_MAX 2048
+
+/* A password: as long as a sentence. crypt(3) takes 511 bytes. */
+#define PEER_PASSWORD_BYTES_MAX 255
+
+/* Logins that are being looked at, each on a thread of its own: yescrypt takes 16 MiB and 50 ms of a processor. */
+#define PEER_LOGINS_MAX 4
+
+/* ... and from the last byte of a request to its answer, when the table of users cannot be read or the machine is busy. */
+#define PEER_LOGIN_MS 30000
+
+/* How long a lock on the table of users is waited for. */
+#define PEER_USERS_BUSY_MS 2000
+
+/* Failed logins of one address, or of one user, that cost nothing: as often as people mistype. Each one more doubles the time until the next attempt, from the
+** second value up to the third; one is forgotten after the fourth. */
+#define PEER_LOGIN_FREE      5
+#define PEER_LOGIN_MS_FIRST  1000
+#define PEER_LOGIN_MS_MOST   60000
+#define PEER_LOGIN_FORGET_MS 60000
+
+/* What failed logins are counted in, for addresses, and as many for users: they are not counted apart where two fall into the same one, which of 100 that fail at
+** a time one does. 24 bytes each. */
+#define PEER_THROTTLE_SLOTS 8192
+
+/* What a user may have in the columns room and rights: it has to fit into the cookie. */
+#define PEER_USER_ROOMS_BYTES_MAX  1024
+#define PEER_USER_RIGHTS_BYTES_MAX 32
+
 /* The script that makes a room's tables: what people write by hand is far smaller. */
 #define PEER_SCRIPT_BYTES_MAX (1u << 20)
 
@@ -133,7 +173,7 @@
 #define PEER_PING_MS 10000
 #define PEER_DEAD_MS 30000
 
-/* From an attempt to connect to the answer that opens the websocket, and from there to AnnouncePresence. */
+/* From an attempt to connect to the answer that opens the websocket, and from there to AnnouncePresence; also for the head of a request, and for the body of a login. */
 #define PEER_HELLO_MS 10000
 
 /* From a Ping or a hint of the file system to certainty: checks at growing distances, then the slow poll. */

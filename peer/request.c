@@ -1,4 +1,4 @@
-/* The first line of a request, read before libwebsockets reads it: that takes //room, /%72oom and /x/../room for /room, and tells nobody. */
+/* The head of a request, read before libwebsockets reads it. */
 #include "net_internal.h"
 
 #include <errno.h>
@@ -7,42 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Is it a room, or one's list of users? */
-static bool is_served(const char *path, size_t bytes)
-{
-    static const char users[] = "/users";
-    const size_t tail = sizeof users - 1;
-    if (bytes > tail && memcmp(path + bytes - tail, users, tail) == 0) {
-        bytes -= tail;
-    }
-    return path[0] == '/' && peer_room_name_ok(path + 1, bytes - 1);
-}
-
-/* Where the first line, which is there whole, asks for something but a room, what it asks for is written over with what will not be one. False:
-** it asks for nothing. (Other methods end here, too: some libwebsockets leaves open without an answer.) */
-static bool settle_target(net_request *r)
-{
-    static const char get[] = "GET ";
-    char *target = r->data + sizeof get - 1;
-    if (r->bytes < sizeof get || memcmp(r->data, get, sizeof get - 1) != 0) {
-        return false;
-    }
-    size_t bytes = 0;
-    while (memchr(" \t\r\n", target[bytes], 4) == NULL) { /* the line's end is one of them */
-        bytes++;
-    }
-    if (bytes == 0) {
-        return false;
-    }
-    if (!is_served(target, bytes)) {
-        memset(target, 'X', bytes); /* a room has no capital letters */
-        target[0] = '/';
-    }
-    return true;
-}
-
 /* libwebsockets takes a socket over with what was read from it, as long as nobody else has it: so it gets a copy. */
-static void hand_over(struct lws *wsi, const net_request *r)
+static void hand_over(struct lws *wsi, const peer_head *r)
 {
     int fd = fcntl(lws_get_socket_fd(wsi), F_DUPFD_CLOEXEC, 0);
     if (fd >= 0) {
@@ -52,22 +18,37 @@ static void hand_over(struct lws *wsi, const net_request *r)
     }
 }
 
-static int receive(struct lws *wsi, net_request *r)
+/* Takes from the socket what has been looked at, but not what follows the head, nor the head's last byte: of a head that it was handed whole
+** libwebsockets 4.1 would read the body from the beginning of that head. */
+static bool take(struct lws *wsi, peer_head *r, size_t before, peer_head_state state)
+{
+    size_t bytes = state == PEER_HEAD_WHOLE ? peer_head_length(r) - 1 : r->bytes;
+    ssize_t got = bytes > before ? recv(lws_get_socket_fd(wsi), r->data + before, bytes - before, 0) : 0;
+    r->bytes = bytes + (state == PEER_HEAD_WHOLE); /* which settling needs to see */
+    return got == (ssize_t)(bytes - before);
+}
+
+static int receive(struct lws *wsi, peer_head *r)
 {
     for (;;) {
-        ssize_t got = recv(lws_get_socket_fd(wsi), r->data + r->bytes, sizeof r->data - r->bytes, 0);
+        const size_t before = r->bytes;
+        ssize_t got = recv(lws_get_socket_fd(wsi), r->data + before, PEER_HEAD_BYTES_MAX - before, MSG_PEEK);
         if (got < 0 && errno == EINTR) {
             continue;
         }
         if (got <= 0) {
             return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
         }
-        bool whole = memchr(r->data + r->bytes, '\n', (size_t)got) != NULL;
         r->bytes += (size_t)got;
-        if (whole && settle_target(r)) {
-            hand_over(wsi, r);
+        const peer_head_state state = peer_head_look(r);
+        if (state == PEER_HEAD_BAD || !take(wsi, r, before, state)) {
+            return -1;
         }
-        if (whole || r->bytes == sizeof r->data) {
+        if (state == PEER_HEAD_WHOLE) {
+            if (peer_head_settle(r)) {
+                r->bytes--;
+                hand_over(wsi, r);
+            }
             return -1; /* it has been handed over, or is none */
         }
     }

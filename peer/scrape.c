@@ -106,7 +106,7 @@ static int on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user
 static const struct lws_protocols protocols[] = {
     {.name = "http", .callback = on_http, .per_session_data_size = sizeof(net_scrape)},
     {.name = "listen", .callback = net_on_listener},
-    {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(net_request)},
+    {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(peer_head)},
     {0}};
 
 bool net_scrape_open(net *n)

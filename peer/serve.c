@@ -277,13 +277,35 @@ static bool asks_too_much(net *n, struct lws *wsi, bool link, const char **why)
     }
 }
 
+/* Is a token in the query of the URL? URLs end up in logs, histories and bookmarks: who shows one there is to learn it at once. */
+static bool shows_token(struct lws *wsi)
+{
+    char part[64];
+    bool shows = false;
+    for (int i = 0, bytes; !shows && (bytes = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i)) > 0;
+         i++) {
+        shows = lws_hdr_copy_fragment(wsi, part, sizeof part, WSI_TOKEN_HTTP_URI_ARGS, i) < 0
+                    ? bytes >= (int)sizeof part
+                    : peer_head_is_token(part);
+    }
+    return shows;
+}
+
 static int judge_upgrade(net *n, struct lws *wsi, const char *to)
 {
-    char path[PEER_ROOM_NAME_MAX + 2], protocols[128], text[PEER_ROOM_NAME_MAX + 80];
+    char path[PEER_ROOM_NAME_MAX + 2], protocols[PEER_PROTOCOLS_BYTES_MAX + 1], text[PEER_ROOM_NAME_MAX + 80];
     const char *why;
     peer_grant grant;
     if (strcasecmp(to, "websocket") != 0) {
         return refuse(n, wsi, NET_REFUSED_NO_WEBSOCKET, "only websockets are served here");
+    }
+    if (shows_token(wsi)) {
+        return refuse(n, wsi, NET_REFUSED_URL,
+                      "a token in a URL is not read, since URLs are kept in logs and histories: "
+                      "Authorization: Bearer TOKEN, or the subprotocol bearer.TOKEN");
+    }
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL) > PEER_PROTOCOLS_BYTES_MAX) {
+        return refuse(n, wsi, NET_REFUSED_SUBPROTOCOL, "the subprotocols are longer than 126 bytes");
     }
     if (lws_hdr_copy(wsi, protocols, sizeof protocols, WSI_TOKEN_PROTOCOL) <= 0 ||
         !offers(protocols, PEER_PROTOCOL_NAME)) {
@@ -340,15 +362,18 @@ static int answer_roster(net *n, struct lws *wsi, const char *path, net_scrape *
 }
 
 /* A request without an upgrade. For lws: 0, or -1 closes. */
-static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
+static int answer(net *n, struct lws *wsi, const char *path, net_http *http)
 {
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0) {
+        return net_login_begin(n, wsi, path, &http->login);
+    }
     const peer_config *config = n->config;
     if (config != NULL && config->metrics && config->metrics_listen.host == NULL &&
         strcmp(path, "/metrics") == 0) {
-        return net_scrape_begin(n, wsi, scrape);
+        return net_scrape_begin(n, wsi, &http->scrape);
     }
     if (net_roster_path(path) && lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0) {
-        return answer_roster(n, wsi, path, scrape);
+        return answer_roster(n, wsi, path, &http->scrape);
     }
     if (!net_answer_health(n, wsi, path)) {
         (void)refuse(n, wsi, NET_REFUSED_NO_UPGRADE, "only websockets are served here");
@@ -358,6 +383,8 @@ static int answer(net *n, struct lws *wsi, const char *path, net_scrape *scrape)
 
 int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
+    net *n = lws_context_user(lws_get_context(wsi));
+    net_http *http = user;
     switch (reason) {
     case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
         net_visit_take(wsi);
@@ -366,14 +393,20 @@ int net_on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, v
         net_visit_end(wsi);
         return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return judge_upgrade(lws_context_user(lws_get_context(wsi)), wsi, in);
+        return judge_upgrade(n, wsi, in);
     case LWS_CALLBACK_HTTP:
-        return answer(lws_context_user(lws_get_context(wsi)), wsi, in, user);
+        return answer(n, wsi, in, http);
+    case LWS_CALLBACK_HTTP_BODY:
+        return net_login_body(&http->login, in, len);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return net_login_complete(n, wsi, &http->login);
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return net_scrape_write(lws_context_user(lws_get_context(wsi)), wsi, user);
+        return http->login.id != 0 ? net_login_write(n, wsi, &http->login)
+                                   : net_scrape_write(n, wsi, &http->scrape);
     case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED_HTTP:
-        net_scrape_end(user);
+        net_login_end(n, http != NULL ? &http->login : NULL);
+        net_scrape_end(http != NULL ? &http->scrape : NULL);
         return 0;
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
         return -1; /* an upgrade to no protocol of ours */

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const jwt_alg_t algorithms[] = {JWT_ALG_HS256, JWT_ALG_RS256, JWT_ALG_ES256};
+static const jwt_alg_t algorithms[] = {
+    [PEER_HS256] = JWT_ALG_HS256, [PEER_RS256] = JWT_ALG_RS256, [PEER_ES256] = JWT_ALG_ES256};
 
 bool peer_room_fits(const char *pattern, const char *room)
 {
@@ -178,6 +179,19 @@ bool peer_token_check(const peer_token_rules *rules, const char *token, const ch
     }
     peer_claims_free(claims);
     return *why == NULL;
+}
+
+char *peer_token_sign(const peer_key *key, peer_algorithm algorithm, const json_t *claims)
+{
+    jwt_t *jwt = NULL;
+    char *json = json_dumps(claims, JSON_COMPACT), *token = NULL;
+    if (json != NULL && jwt_new(&jwt) == 0 && jwt_add_grants_json(jwt, json) == 0 &&
+        jwt_set_alg(jwt, algorithms[algorithm], (const unsigned char *)key->text, (int)key->bytes) == 0) {
+        token = jwt_encode_str(jwt);
+    }
+    jwt_free(jwt);
+    free(json);
+    return token;
 }
 
 void peer_token_rules_free(peer_token_rules *rules)

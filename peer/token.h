@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "keys.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,8 @@ typedef struct peer_grant {
 bool peer_token_check(const peer_token_rules *rules, const char *token, const char *room, int64_t now_s,
                       peer_grant *grant, const char **why);
 
+/* A token with these claims, the caller's to free; NULL: it cannot be signed with that key. Any thread. */
+char *peer_token_sign(const peer_key *key, peer_algorithm algorithm, const json_t *claims);
 /* What a token says that has been verified. */
 typedef struct json_t peer_claims;
 

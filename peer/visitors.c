@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS = 1024, KEY_BYTES = 9, MINUTE_MS = 60000 };
+enum { BUCKETS = 1024, KEY_BYTES = PEER_VISITOR_KEY_BYTES, MINUTE_MS = 60000 };
 
 typedef struct visitor {
     struct visitor *next;
@@ -39,8 +39,7 @@ void peer_visitors_free(peer_visitors *v)
     free(v);
 }
 
-/* What counts as one address: the family, and four bytes or eight. IPv4 inside IPv6 is IPv4. */
-static void read_key(const char *address, uint8_t key[KEY_BYTES])
+void peer_visitor_key(const char *address, uint8_t key[KEY_BYTES])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     struct in6_addr six;
@@ -103,7 +102,7 @@ static visitor *find(const peer_visitors *v, const uint8_t key[KEY_BYTES])
 static visitor *find_or_add(peer_visitors *v, const char *address, int64_t now_ms)
 {
     uint8_t key[KEY_BYTES];
-    read_key(address, key);
+    peer_visitor_key(address, key);
     visitor *one = find(v, key);
     if (one == NULL && v->count == PEER_VISITORS_MAX) {
         sweep(v, now_ms);
@@ -157,7 +156,7 @@ bool peer_visitors_open(peer_visitors *v, const peer_visitor_limits *limits, con
 void peer_visitors_close(peer_visitors *v, const char *address)
 {
     uint8_t key[KEY_BYTES];
-    read_key(address, key);
+    peer_visitor_key(address, key);
     visitor *one = find(v, key);
     if (one != NULL && one->strangers > 0) { /* else it came when there was no room for it */
         one->strangers--;
@@ -175,7 +174,7 @@ void peer_visitors_join(peer_visitors *v, const char *address, int64_t now_ms)
 void peer_visitors_leave(peer_visitors *v, const char *address)
 {
     uint8_t key[KEY_BYTES];
-    read_key(address, key);
+    peer_visitor_key(address, key);
     visitor *one = find(v, key);
     if (one != NULL && one->links > 0) { /* else it came when there was no room for it */
         one->links--;

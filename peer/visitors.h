@@ -9,6 +9,11 @@
 
 typedef struct peer_visitors peer_visitors;
 
+enum { PEER_VISITOR_KEY_BYTES = 9 };
+
+/* What counts as one address: the family, and four bytes or eight. IPv4 inside IPv6 is IPv4. Whatever is not numeric: zeros. */
+void peer_visitor_key(const char *address, uint8_t key[PEER_VISITOR_KEY_BYTES]);
+
 /* 0: as many as come. */
 typedef struct peer_visitor_limits {
     size_t links; /* that one address may have at a time, with the connections that are none yet */

@@ -16,6 +16,7 @@ wanted=(
     "library:jansson libjansson-dev"
     "library:libjwt libjwt-dev"
     "library:openssl libssl-dev"
+    "library:libcrypt libcrypt-dev"
     "library:libsystemd libsystemd-dev"
     "library:cmocka libcmocka-dev"
     "command:sqlite3 sqlite3"

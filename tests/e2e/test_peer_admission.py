@@ -8,9 +8,11 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
+import users  # noqa: E402
 from synctest import Case, ask, eventually, patiently, plain  # noqa: E402
 from tokens import claims, hs256  # noqa: E402
 
@@ -86,13 +88,13 @@ class Matrix(Admission):
         hosts = {"named": ("sync.test", True), "address": ("127.0.0.1", True), "in capitals": ("SYNC.TEST", True), "other": ("evil.test", False), "none": (None, False), "with a NUL": ("sync.test\0.evil.test", False)}
         origins = {"none": (None, True), "listed": ("https://app.test", True), "other": ("https://evil.test", False), "of the host": ("http://sync.test", False),
                    "null": ("null", False), "empty": ("", False), "with a NUL": ("https://app.test\0.evil.test", False)}
-        rooms = {"/red": ("red", 101), "/gone": ("gone", 404), "/red?token=" + good: ("red", 101) if synctest.TLS else (None, 404)}
+        rooms = {"/red": ("red", 101), "/gone": ("gone", 404), "/red?token=" + good: (None, 400)}
         tried = 0
         for (token, host, origin, path) in itertools.product(cases, hosts, origins, rooms):
             header, fits = cases[token]
             room, there = rooms[path]
             valid = fits and room == "red"
-            expected = 404 if room is None else 403 if not (hosts[host][1] and origins[origin][1]) else 401 if not valid else there
+            expected = there if room is None else 403 if not (hosts[host][1] and origins[origin][1]) else 401 if not valid else there
             status = self.upgrade(peer.port, path, Host=hosts[host][0], Origin=origins[origin][0], Authorization=header)
             if host == "none":
                 self.assertNotEqual(status, 101, (token, host, origin, path))
@@ -103,6 +105,30 @@ class Matrix(Admission):
         self.assertEqual(peer.stop(), 0)
         self.assertNotIn(signature, peer.stderr)
         self.assertFalse(any(signature in json.dumps(event) for event in peer.all_events()))
+
+    def test_every_combination_with_cookies(self):
+        """Beside tokens, which go before them."""
+        users.prepare(self)
+        peer = self.serve_rooms(hosts=["127.0.0.1"], origins=["https://app.test"], **users.AUTH)
+        good, now = users.cookie(), int(time.time())
+        shown = users.post(peer.port, user="ann", password="a good password", Host="127.0.0.1").cookie
+        cookies = {  # -> (Cookie, is it good for room red)
+            "none": (None, False), "empty": ("", False), "from a login": (shown, True), "good": (good, True), "among others": ("a=b; " + good + "; c", True), "changed": (good[:-3] + "AAA", False),
+            "twice": (good + "; " + good, False), "expired": (users.cookie(exp=now - 1), False), "of another secret": (users.cookie(secret=tokens.SECRET), False), "a token": (users.name() + "=" + hs256(claims("red"), users.SECRET), False),
+            "for another room": (users.cookie(room="blue"), False), "with a NUL": (good + "\0; x", False), "unsigned": (users.name() + "=" + tokens.unsigned({"alg": "none"}, claims("red")) + ".", False),
+            "of another name": ("my" + good, False)}
+        bearers = {"none": (None, None), "good": ("Bearer " + hs256(claims("red")), True), "bad": ("Bearer x.y.z", False), "a cookie": ("Bearer " + good.split("=", 1)[1], False), "another scheme": ("Basic eA==", None)}
+        hosts = {"named": ("127.0.0.1", True), "other": ("evil.test", False)}
+        origins = {"none": (None, True), "listed": ("https://app.test", True), "other": ("https://evil.test", False), "of the host": ("http://127.0.0.1", False)}
+        for (cookie, bearer, host, origin, path) in itertools.product(cookies, bearers, hosts, origins, ("/red", "/gone")):
+            header, fits = cookies[cookie]
+            field, valid = bearers[bearer]
+            valid = (fits if valid is None else valid) and path == "/red"
+            expected = 403 if not (hosts[host][1] and origins[origin][1]) else 101 if valid else 401
+            self.assertEqual(self.upgrade(peer.port, path, Host=hosts[host][0], Origin=origins[origin][0], Authorization=field, Cookie=header), expected, (cookie, bearer, host, origin, path))
+        self.assertEqual(peer.stop(), 0)
+        for secret in (good, shown):
+            self.assertNotIn(secret[-20:], peer.stderr + json.dumps(peer.all_events()))
 
     def test_pages_of_the_host_itself(self):
         """Where no origins are listed."""
@@ -148,6 +174,66 @@ class Matrix(Admission):
         self.assertEqual(self.upgrade(peer.port, token=token(3200)), 401)
         for user, status in (("u" * 63, 101), ("u" * 64, 401), ("", 401), (7, 401)):
             self.assertEqual(self.upgrade(peer.port, token=hs256(claims("red", sub=user))), status, user)
+
+
+class Subprotocols(Admission):
+    """Where a browser can put a token: it sets no headers."""
+
+    def answer(self, port, *lines, path="/red"):
+        """All of the answer's head, to a request with these lines beside the usual ones."""
+        text = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
+               "Sec-WebSocket-Version: 13\r\n" + "".join(line + "\r\n" for line in lines) + "\r\n"
+        with rawpeer.connect(port, synctest.SECONDS_MAX) as s:
+            s.sendall(text.encode())
+            return s.recv(4096).decode()
+
+    def status(self, *arguments, **options):
+        return int((self.answer(*arguments, **options) or "no 0").split()[1])
+
+    @synctest.without_tls("libwebsockets reads the request")
+    def test_a_token_among_them(self):
+        peer = self.serve_rooms()
+        good, other = hs256(claims("red")), hs256(claims("blue"))
+        head, field = "Sec-WebSocket-Protocol: ", "Authorization: Bearer "
+        for lines, status in (((head + "sync.v1, bearer." + good,), 101), ((head + "bearer." + good + ",sync.v1",), 101), ((head.lower() + " sync.v1 ,\t Bearer." + good + " ",), 101),
+                              ((head + "sync.v1", head + "bearer." + good), 101), ((head + "bearer." + good, head + "sync.v1"), 101), ((head + "x, bearer." + good + ", sync.v1, y",), 101),
+                              ((head + "sync.v1, bearer." + other,), 401), ((head + "sync.v1, bearer.",), 401), ((head + "sync.v1, bearer",), 401), ((head + "sync.v1, " + good[:60],), 401),
+                              ((head + f"sync.v1, bearer.{good}, bearer.{good}",), 401), ((head + "sync.v1, bearer." + good, head + "bearer." + good), 401),
+                              ((head + "sync.v1, bearer." + other, field + good), 101), ((field + other, head + "sync.v1, bearer." + good), 401), ((field, head + "sync.v1, bearer." + good), 401),
+                              ((head + "bearer." + good,), 400), ((head + "sync.v2, bearer." + good,), 400), ((head + "sync.v1, bearer." + good, "Origin: http://evil.test"), 403)):
+            self.assertEqual(self.status(peer.port, *lines), status, lines)
+        self.assertEqual(self.status(peer.port, head + "sync.v1, bearer." + hs256(claims("red", pad="x" * 1900))), 101)
+        self.assertEqual(self.status(peer.port, head + "sync.v1, bearer." + hs256(claims("red", pad="x" * 2400))), 401)
+
+    @synctest.without_tls("libwebsockets reads the request")
+    def test_it_is_never_told(self):
+        peer = self.serve_rooms()
+        good = hs256(claims("red"))
+        answer = self.answer(peer.port, "Sec-WebSocket-Protocol: sync.v1, bearer." + good)
+        self.assertEqual(re.findall("(?i)sec-websocket-protocol: *(.*)\r", answer), ["sync.v1"])
+        refused = self.answer(peer.port, "Sec-WebSocket-Protocol: sync.v1, bearer.x" + good)
+        self.assertEqual(peer.stop(), 0)
+        for text in (answer, refused, peer.stderr, json.dumps(peer.all_events())):
+            self.assertNotIn(good[-20:], text)
+
+    def test_as_many_as_what_reads_them_takes(self):
+        peer, n = self.serve_rooms(), limits.value("PEER_PROTOCOLS_BYTES_MAX")
+        field = "Authorization: Bearer " + hs256(claims("red"))
+        for size, status in ((n, "101"), (n + 1, "400")):
+            answer = self.answer(peer.port, field, "Sec-WebSocket-Protocol: " + "sync.v1,".ljust(size, "x"))
+            self.assertEqual((answer.split()[1], "longer than 126 bytes" in answer), (status, status == "400"), answer)
+
+    def test_a_token_in_the_url(self):
+        """Is refused, whether it is good or not, and whatever else is shown."""
+        peer = self.serve_rooms()
+        good = hs256(claims("red"))
+        for query in ("token=" + good, "access_token=x", "a=b&Token=" + good, "jwt", "x=" + good, "bearer=&y"):
+            answer = self.answer(peer.port, "Sec-WebSocket-Protocol: sync.v1", "Authorization: Bearer " + good, path="/red?" + query)
+            self.assertEqual((answer.split()[1], "a token in a URL is not read" in answer), ("400", True), answer)
+        for query in ("a=b", "tokens=1"):
+            self.assertEqual(self.status(peer.port, "Sec-WebSocket-Protocol: sync.v1", "Authorization: Bearer " + good, path="/red?" + query), 101 if synctest.TLS else 404, query)
+        self.assertEqual(peer.stop(), 0)
+        self.assertNotIn(good[-20:], peer.stderr + json.dumps(peer.all_events()))
 
 
 class Keys(Admission):

@@ -85,10 +85,10 @@ static void make_token(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static const struct lws_protocols protocols[] = {
-        {.name = "http", .callback = net_on_http, .per_session_data_size = sizeof(net_scrape)},
+        {.name = "http", .callback = net_on_http, .per_session_data_size = sizeof(net_http)},
         {.name = PEER_PROTOCOL_NAME, .callback = on_sync, .rx_buffer_size = 65536},
         {.name = "listen", .callback = net_on_listener},
-        {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(net_request)},
+        {.name = "request", .callback = net_on_request, .per_session_data_size = sizeof(peer_head)},
         {0}};
     struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN,
                                              .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
@@ -281,6 +281,13 @@ static void check_joined(const char *text, size_t bytes)
     }
     if (origin.value != NULL) {
         check_origin(&host, &origin);
+    }
+    other = (header){0};
+    if (find(text, bytes, "authorization", &other) == 0 && other.value == NULL) {
+        FUZZ_CHECK(find(text, bytes, "sec-websocket-protocol", &other) > 0);
+        const char *shown = memmem(text, bytes, token, strlen(token));
+        FUZZ_CHECK(shown - text >= 7 && strncasecmp(shown - 7, "bearer.", 7) == 0);
+        return;
     }
     FUZZ_CHECK(find(text, bytes, "authorization", &other) == 1);
     FUZZ_CHECK(other.bytes > 7 + strlen(token) - 1 &&

@@ -173,6 +173,9 @@ static void put_requests(void)
          "<TOKEN>\r\n"},
         {14, "GET /garden",
          "Host: sync.test\r\nOrigin: http://sync.test\r\nAuthorization: Bearer <TOKEN>\r\n"},
+        {12, "GET /garden", "Host: sync.test\r\nSec-WebSocket-Protocol: bearer.<TOKEN>\r\n"},
+        {12, "GET /garden?token=x", "Host: sync.test\r\n"},
+        {12, "POST /login", "Host: sync.test\r\nContent-Length: 15\r\n"},
         {8, "GET /garden", "Host: sync.test\r\n"}};
     char text[800];
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {

@@ -48,13 +48,14 @@ class Completion(synctest.Case):
         self.assertEqual(self.options, every)
         for words in (["serve", ""], ["sync", "one"], ["clone", "ws://127.0.0.1/a", "o"], ["check-config", ""], ["serve", "--config", "o"],
                       ["sync", "--once", "--track", "all", "o"], ["serve", "--key-file", "one"], ["verify", "o"], ["verify", "a.db", "o"], ["log", "--follow", "o"],
-                      ["token", "--key-file", "o"], ["snapshot", "--quiet", "o"]):
+                      ["token", "--key-file", "o"], ["user", "add", "o"], ["snapshot", "--quiet", "o"]):
             with self.subTest(words=words):
                 self.assertEqual({"one file.db"}, self.complete(*words))
         for words in (["serve", "--room", ""], ["sync", "one file.db", ""], ["clone", "o"], ["serve", "--pin", "o"], ["clone", "ws:/"]):
             with self.subTest(words=words):
                 self.assertEqual(set(), self.complete(*words))
         self.assertEqual({"all", "none"}, self.complete("serve", "--track", ""))
+        self.assertEqual({"add", "set", "remove", "list"}, self.complete("user", ""))
 
 
 class Bash(Completion):

@@ -41,7 +41,7 @@ class Deps(Case):
     def test_libraries_without_pkg_config(self):
         status, said = self.run_deps(["pkg-config"], also=["apt-get"])
         self.assertEqual(1, status)
-        self.assertIn("pkg-config libsqlite3-dev libzstd-dev libwebsockets-dev libjansson-dev libjwt-dev libssl-dev libsystemd-dev libcmocka-dev", said[-1])
+        self.assertIn("pkg-config libsqlite3-dev libzstd-dev libwebsockets-dev libjansson-dev libjwt-dev libssl-dev libcrypt-dev libsystemd-dev libcmocka-dev", said[-1])
 
     def test_a_failed_installation_leaves_no_log(self):
         """... and what the package manager said goes to a file that nobody else could have made before."""

@@ -117,9 +117,9 @@ class Build(synctest.Case):
 
     def test_a_missing_dependency_is_named_with_its_package(self):
         real = {module: run("pkg-config", "--modversion", module).stdout.strip()
-                for module in ("sqlite3", "libzstd", "libwebsockets", "jansson", "libjwt", "openssl", "libsystemd", "cmocka")}
+                for module in ("sqlite3", "libzstd", "libwebsockets", "jansson", "libjwt", "openssl", "libcrypt", "libsystemd", "cmocka")}
         packages = {"sqlite3": "libsqlite3-dev", "libzstd": "libzstd-dev", "libwebsockets": "libwebsockets-dev",
-                    "jansson": "libjansson-dev", "libjwt": "libjwt-dev", "openssl": "libssl-dev", "libsystemd": "libsystemd-dev", "cmocka": "libcmocka-dev"}
+                    "jansson": "libjansson-dev", "libjwt": "libjwt-dev", "openssl": "libssl-dev", "libcrypt": "libcrypt-dev", "libsystemd": "libsystemd-dev", "cmocka": "libcmocka-dev"}
         for missing, package in packages.items():
             stubs = self.path(f"without-{missing}")
             stubs.mkdir()

@@ -18,6 +18,7 @@ _sync_peer_options() {
     compact) echo "--json --quiet --age $said" ;;
     snapshot) echo "--json --quiet $said" ;;
     token) echo "--key-file --audience --room --rights --sub --seconds $said" ;;
+    user) echo "--sub --room --rights --table $said" ;;
     *) echo "$said" ;;
     esac
 }
@@ -59,7 +60,7 @@ _sync_peer() {
         before=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W "serve sync clone check-config rooms status verify log compact snapshot token $(_sync_peer_options)" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "serve sync clone check-config rooms status verify log compact snapshot token user $(_sync_peer_options)" -- "$current")
         return
     fi
     case $before in
@@ -74,7 +75,8 @@ _sync_peer() {
             mapfile -t COMPREPLY < <(compgen -W "$(_sync_peer_options "$command")" -- "$current")
         else
             case $command:$(_sync_peer_place) in
-            serve:0 | sync:0 | check-config:0 | clone:1 | verify:[01] | log:0 | compact:0 | snapshot:[01]) _sync_peer_files "$current" ;;
+            user:0) mapfile -t COMPREPLY < <(compgen -W "add set remove list" -- "$current") ;;
+            serve:0 | sync:0 | check-config:0 | clone:1 | verify:[01] | log:0 | compact:0 | snapshot:[01] | user:1) _sync_peer_files "$current" ;;
             esac
         fi
         ;;
