@@ -127,6 +127,12 @@ static bool prepare_questions(peer_database *d, peer_failure *f)
         rc = sqlite3_prepare_v3(d->db, "PRAGMA schema_version", -1, SQLITE_PREPARE_PERSISTENT,
                                 &d->schema_version, NULL);
     }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_prepare_v3(
+            d->db,
+            "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'sync_meta')",
+            -1, SQLITE_PREPARE_PERSISTENT, &d->tracks, NULL);
+    }
     return rc == SQLITE_OK || peer_database_fail(d, f, "cannot be read", rc);
 }
 
@@ -150,6 +156,7 @@ void peer_database_close(peer_database *d)
     bool moved = peer_identity_left(d);
     sqlite3_finalize(d->data_version);
     sqlite3_finalize(d->schema_version);
+    sqlite3_finalize(d->tracks);
     for (size_t i = 0; i <= PEER_READERS_MAX; i++) {
         sqlite3_finalize(d->readers[i].seen);
         sqlite3_close(d->readers[i].db);
@@ -434,7 +441,7 @@ bool peer_database_seen(peer_database *d, void **seen, size_t *bytes, peer_failu
 {
     *seen = NULL;
     *bytes = 0;
-    if (!peer_connection_tracks(d->db)) {
+    if (ask(d->tracks) != 1) {
         return true;
     }
     peer_reader *r = take_reader(d, PEER_READERS_MAX + 1, f);

@@ -33,6 +33,7 @@ typedef struct peer_database {
     sqlite3 *db; /* merges, folds, asks */
     sqlite3_stmt *data_version;
     sqlite3_stmt *schema_version;
+    sqlite3_stmt *tracks;                      /* whether it has our metadata */
     peer_reader readers[PEER_READERS_MAX + 1]; /* opened when first needed; the last one is not for streams */
     dev_t device;
     ino_t inode;

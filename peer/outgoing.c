@@ -288,8 +288,9 @@ static void begin_delta(peer_link *l, int64_t now_ms)
 /* Opens a stream for the link, up to its first part. False: there is nothing to send, or not now. */
 static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
 {
-    if (l->theirs.len == 0 || !peer_room_seen(r) || r->seen.len == 0) { /* one of the two tracks nothing */
-        l->dirty = false;
+    /* What was tracked a moment ago is good enough to begin with; what is held is asked for behind the delta. */
+    if (l->theirs.len == 0 || (r->seen.len == 0 && (!peer_room_seen(r) || r->seen.len == 0))) {
+        l->dirty = false; /* one of the two tracks nothing */
         return false;
     }
     if (!peer_database_same(&r->database, &r->failure)) {
@@ -305,6 +306,11 @@ static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
         false; /* the snapshot may hold what nobody has noticed yet; `tell` must cover it, or it comes back */
     int rc = sync_stream_open(l->reader->db, l->theirs.data, l->theirs.len, PEER_PART_BYTES, PEER_PART_ROWS,
                               &l->stream, &error);
+    if (rc != SQLITE_OK && peer_room_seen(r) && r->seen.len == 0) { /* nothing is tracked any more */
+        sqlite3_free(error);
+        peer_outgoing_end(l);
+        return false;
+    }
     if (rc != SQLITE_OK) {
         stream_failed(r, l, "changes cannot be read", rc, error);
         return false;
