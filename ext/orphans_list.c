@@ -23,18 +23,18 @@ static int end_life(sync_merging *m, sync_table *t, const sync_value *was, uint6
     return rc;
 }
 
-/* What it is now may be known here as a row that is held, or has ended: these are one row then, in its next life, or in the same, as it is shown. */
-static int take_over(sync_merging *m, sync_table *t, const sync_value *known, sync_row *row)
+/* What it is now may be known here as a row that is held, or has ended (*found): these are one row then, in its next life, or in the same, as it is shown. */
+static int take_over(sync_merging *m, sync_table *t, const sync_value *known, sync_row *row, bool *found)
 {
     sync_row aside = {0};
     sync_slot slot = {0};
-    bool found = false;
-    int rc = sync_find_aside(m, t, known, &found, &aside, &slot);
-    uint64_t cl = rc == SYNC_OK && found ? aside.cl : 0;
+    *found = false;
+    int rc = sync_find_aside(m, t, known, found, &aside, &slot);
+    uint64_t cl = rc == SYNC_OK && *found ? aside.cl : 0;
     cl = cl & 1 ? cl : sync_next_life(t, cl);
     row->cl = row->cl > cl ? row->cl : cl;
     row->origin = SYNC_STAMP_NONE;
-    if (rc == SYNC_OK && found) {
+    if (rc == SYNC_OK && *found) {
         rc = sync_conflict_clear(m, t, known, &aside);
         rc = rc == SYNC_OK ? sync_clocks_delete(m->s, t, SYNC_IN_FILE, known, 0, m->error) : rc;
         rc = rc == SYNC_OK && slot.seq != m->newest ? sync_clocks_drop_entry(m->s, slot.seq, m->error) : rc;
@@ -43,14 +43,17 @@ static int take_over(sync_merging *m, sync_table *t, const sync_value *known, sy
     return rc;
 }
 
-/* The key of a shown row means other rows than when it was written: as what it was it ends, and what it is now is new. */
+/* The key of a shown row means other rows than when it was written: as what it was it ends, and what it is now is new. meant: a program wrote it as what it is now; otherwise it
+** is below whatever others have written of that, unless it stands here in place of just that. */
 static int begin_anew(sync_merging *m, sync_table *t, const sync_value *shown, const sync_value *was,
-                      sync_row *row, sync_slot *slot)
+                      bool meant, sync_row *row, sync_slot *slot)
 {
     sync_stamp stamp = sync_merging_stamp(m);
     int64_t seq = 0;
+    bool replaces = false;
     int rc = end_life(m, t, was, row->cl, stamp);
-    rc = rc == SYNC_OK ? take_over(m, t, slot->known, row) : rc;
+    rc = rc == SYNC_OK ? take_over(m, t, slot->known, row, &replaces) : rc;
+    stamp.written = meant || replaces;
     row->stamp = stamp;
     for (uint32_t i = 0; i < row->count; i++) {
         row->cells[i].stamp = stamp;
@@ -85,7 +88,7 @@ static int mean_anew(sync_merging *m, const sync_orphans *o, const sync_orphan *
         }
     }
     if (rc == SYNC_OK && changed) {
-        rc = begin_anew(m, one->t, one->key, was, &row, &slot);
+        rc = begin_anew(m, one->t, one->key, was, true, &row, &slot);
     }
     sync_row_free(&row);
     return rc;
@@ -143,6 +146,7 @@ static int adopt(sync_merging *m, sync_table *t, const sync_fk *only, const sync
         sync_cell *cell = its && fk->from_col < SYNC_REF_KEY ? sync_row_find(&row, fk->from_col) : NULL;
         if (cell) {
             stamp = means ? stamp : sync_merging_stamp(m); /* one for all of them */
+            stamp.written = cell->stamp.written;
             cell->stamp = stamp;
             means = true;
         }
@@ -178,7 +182,7 @@ static int review_meant(sync_merging *m, sync_table *t, const sync_value *key)
         for (uint32_t i = 0; i < row.count; i++) {
             row.cells[i].carried = row.cells[i].carried && !t->cols[row.cells[i].col].present;
         }
-        rc = begin_anew(m, t, at, key, &row, &slot);
+        rc = begin_anew(m, t, at, key, false, &row, &slot);
     }
     if (rc == SYNC_OK && (!same || !missing.why[0])) {
         rc = sync_conflict_unlist(m, t, key, &(sync_row){0}, "foreign key");
