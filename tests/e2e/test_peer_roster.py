@@ -242,9 +242,15 @@ class Bounds(Roster):
                 held.enter_context(rawpeer.RawPeer(peer.port, "/red"))
 
     def test_how_often_one_address_may_ask(self):
-        peer = self.serve_rooms(limits={"upgradesPerMinute": 3, "linksPerAddress": 2, "idleSeconds": 0})
+        peer = self.serve_rooms(limits={"upgradesPerMinute": 3})
         with rawpeer.RawPeer(peer.port, "/red"):
             self.assertEqual([self.get(peer, path)[0] for path in ("/rooms", "/red/users", "/rooms", "/red/users")], [200, 200, 429, 429])
+
+    def test_an_address_with_all_its_links_may_still_ask(self):
+        """One at a time: one more is turned away for as long as the peer has not seen the end of the one before."""
+        peer = self.serve_rooms(limits={"linksPerAddress": 1, "idleSeconds": 0})
+        with rawpeer.RawPeer(peer.port, "/red"):
+            self.assertEqual(self.get(peer, "/rooms")[0], 200)
 
     def test_who_asks_and_does_not_read(self):
         peer = self.serve_rooms()
