@@ -166,8 +166,9 @@ bool sync_floors_tell(const sync_floors *f, sync_merging *m, const sync_table *t
         row->stamp = sync_merging_stamp(m);
         return true;
     }
-    if (before->cl == 0) { /* it may have ended elsewhere */
-        insisted = is && f->behind[t - f->s->tables];
+    /* It may have ended elsewhere: what is known of an earlier life says nothing of that. */
+    if (is && before->cl < remote->cl) {
+        insisted = f->behind[t - f->s->tables];
     } else if (was != is) { /* one of them knows the end of a life that the other has kept */
         const sync_row *alive = was ? before : remote, *dead = was ? remote : before;
         if (alive->cl < dead->cl && !sync_stamp_is_none(alive->origin) &&

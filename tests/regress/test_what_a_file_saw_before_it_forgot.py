@@ -109,6 +109,25 @@ class Seen(SyncTest):
         exchange(a, b, c)
         self.assertEqual(self.ids(a, b, c), [[], [], []])
 
+    def test_a_longer_life_than_one_that_is_known(self):
+        """a.db has ended the second life and forgotten that; then it learns of the end of the first one elsewhere, and of a second one, from a file that saw
+        no more. c.db has the end that a.db forgot, and says so only to who asks: what a.db takes up is told anew, known key or not."""
+        a, b, c, d = self.files("abcd", SCHEMA, "t")
+        a.sql("INSERT INTO t VALUES('1', 'first life')")
+        a.sql("DELETE FROM t")
+        b.pull(a)
+        b.sql("INSERT INTO t VALUES('1', 'second life there')")
+        a.sql("INSERT INTO t VALUES('1', 'second life here')")
+        a.sql("DELETE FROM t")
+        c.pull(a)
+        self.assertEqual(self.forget(a), 1)
+        d.sql("INSERT INTO t VALUES('1', 'first life there')")
+        d.sql("DELETE FROM t")
+        a.pull(d)
+        a.pull(b)
+        exchange(a, b, c, d)
+        self.assertEqual(self.ids(a, b, c, d), [[], [], [], []])
+
     def test_a_shorter_life_that_was_told_anew(self):
         """d.db tells of the first life anew, since it had forgotten deletes when that came, and a.db answers that it ended. The second life, which a.db
         has seen and ended as well, is longer than that answer."""
