@@ -370,14 +370,15 @@ static int renumber_cell(sync_merging *m, const sync_table *t, const sync_fk *fk
     const sync_ref *told = meaning(row, fk);
     const sync_ref meant = told ? *told : (sync_ref){fk->from_col, cell->value.i, SYNC_STAMP_NONE};
     const sync_value birth = {.type = SYNC_INTEGER, .i = meant.number};
-    sync_whereabouts is;
+    sync_whereabouts is = {0};
     sync_value room;
+    int rc = SYNC_OK;
     if (parent == t && meant.number == key->i && sync_stamp_equal(meant.born, row->born)) {
-        cell->value.i = sync_claimed(row, NULL, key, &room)->i; /* it refers to itself */
-        return SYNC_OK;
-    }
-    int rc = told ? sync_find_number(m, parent, meant.number, meant.born, &is)
+        is = (sync_whereabouts){.shown = true, .number = sync_claimed(row, NULL, key, &room)->i};
+    } else {
+        rc = told ? sync_find_number(m, parent, meant.number, meant.born, &is)
                   : find_old(m, parent, meant.number, &is);
+    }
     bool shown = is.shown || (rc == SYNC_OK && m->claims && /* shown next, both in a circle */
                               sync_claims_trusts(m->claims, parent, &birth, meant.born, &is.number));
     if (rc != SYNC_OK || !shown) {
