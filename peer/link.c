@@ -1,6 +1,7 @@
 /* One websocket: messages in and out, the session's verdicts carried out, the end. */
 #include "net_internal.h"
 
+#include "json.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -273,7 +274,21 @@ static void blame(net_link *l, int exit, const char *text)
     }
 }
 
-void net_link_closed(net_link *l, const unsigned char *data, size_t bytes)
+/* UTF-8, in which NUL is a character like any other? */
+static bool is_utf8(const unsigned char *text, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at++) {
+        const unsigned char *nul = memchr(text + at, 0, bytes - at);
+        const size_t end = nul != NULL ? (size_t)(nul - text) : bytes;
+        if (!sync_is_text(text + at, end - at)) {
+            return false;
+        }
+        at = end;
+    }
+    return true;
+}
+
+int net_link_closed(net_link *l, const unsigned char *data, size_t bytes)
 {
     const unsigned status = bytes >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
     free(l->closed);
@@ -284,6 +299,15 @@ void net_link_closed(net_link *l, const unsigned char *data, size_t bytes)
     if (l->follow != NULL) {
         net_follow_blame(l->follow, PEER_EXIT_NETWORK, false, l->closed);
     }
+    enum lws_close_status wrong = bytes == 1 ? LWS_CLOSE_STATUS_PROTOCOL_ERR
+                                  : bytes > 2 && !is_utf8(data + 2, bytes - 2)
+                                      ? LWS_CLOSE_STATUS_INVALID_PAYLOAD
+                                      : LWS_CLOSE_STATUS_NOSTATUS;
+    if (wrong == LWS_CLOSE_STATUS_NOSTATUS) {
+        return 0;
+    }
+    lws_close_reason(l->wsi, wrong, NULL, 0); /* libwebsockets would send it back as it came */
+    return -1;
 }
 
 /* It does not read what it is sent, so it will not read why either. */

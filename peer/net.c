@@ -268,8 +268,7 @@ static int on_sync(struct lws *wsi, enum lws_callback_reasons reason, void *user
     case LWS_CALLBACK_CLIENT_WRITEABLE:
         return net_link_write(l);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        net_link_closed(l, in, len);
-        return 0;
+        return net_link_closed(l, in, len);
     default:
         gone(n, wsi);
         return 0;

@@ -209,8 +209,8 @@ void net_link_end(net_link *l, int code, int status,
 void net_link_gone(net_link *l);     /* lws is done with it; frees */
 int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes); /* for lws: -1 closes */
 int net_link_write(net_link *l);
-void net_link_closed(net_link *l, const unsigned char *data,
-                     size_t bytes);             /* by the other side: what it says */
+int net_link_closed(net_link *l, const unsigned char *data,
+                    size_t bytes); /* by the other side: what it says; for lws: -1 is no answer in kind */
 void net_link_deliver(net *n, peer_message *m); /* a worker's message about a link; takes it */
 
 /* ---- serve.c */
