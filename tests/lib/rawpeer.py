@@ -84,7 +84,7 @@ def connect(port, timeout=30):
 
 
 class RawPeer:
-    """One websocket. `room=None` leaves the announcement to the test."""
+    """One websocket; `head` is the answer that opened it."""
 
     def __init__(self, port, path, protocol="sync.v1", headers=(), timeout=30):
         self.socket = connect(port, timeout)
@@ -96,11 +96,11 @@ class RawPeer:
         self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         self._in = bytearray()
         try:
-            head = self._until(b"\r\n\r\n")
+            self.head = self._until(b"\r\n\r\n")
         except Refused:
             self.socket.close()
             raise
-        status = int(head.split(b" ", 2)[1])
+        status = int(self.head.split(b" ", 2)[1])
         if status != 101:
             self.socket.close()
             raise Refused(status)
@@ -113,6 +113,11 @@ class RawPeer:
 
     def close(self):
         self.socket.close()
+
+    @property
+    def received(self):
+        """What has come and was not asked for yet."""
+        return bytes(self._in)
 
     def _more(self):
         data = self.socket.recv(65536)

@@ -55,12 +55,12 @@ def says(text):
     return lambda connection, head: connection.sendall(("\r\n".join(text) + "\r\n\r\n").encode())
 
 
-def upgrades(protocol=None, then=None):
-    """An answer that opens a websocket of that subprotocol, or of none; then(connection) goes on."""
+def upgrades(protocol=None, then=None, more=()):
+    """An answer that opens a websocket of that subprotocol, or of none, with `more` lines in it; then(connection) goes on."""
     def answer(connection, head):
         key = re.search(rb"Sec-WebSocket-Key: *(\S+)", head, re.IGNORECASE).group(1)
         accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
-        lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept}"]
+        lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Accept: {accept}", *more]
         says(lines + ([f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []))(connection, head)
         if then:
             then(connection)
