@@ -184,6 +184,29 @@ static void take_protocols(offer *to, const char *at, const char *end)
     }
 }
 
+/* Does anybody read it? Libwebsockets takes the line behind a header for a part of it where that header's name is only the beginning of one that it knows, so it gets
+** no other than these. */
+static bool is_read(span line)
+{
+    static const char *const names[] = {"Authorization:",
+                                        "Connection:",
+                                        "Content-Length:",
+                                        "Content-Type:",
+                                        "Cookie:",
+                                        "Host:",
+                                        "Origin:",
+                                        "Sec-WebSocket-Key:",
+                                        "Sec-WebSocket-Origin:",
+                                        "Sec-WebSocket-Version:",
+                                        "Transfer-Encoding:",
+                                        "Upgrade:"};
+    bool is = false;
+    for (size_t i = 0; !is && i < sizeof names / sizeof *names; i++) {
+        is = begins(line, names[i]);
+    }
+    return is;
+}
+
 static void put_header(output *to, const char *name, const output *value)
 {
     if (value->bytes > 0) {
@@ -213,7 +236,9 @@ bool peer_head_settle(peer_head *head)
             offered.tokens.bytes = shown ? 0 : offered.tokens.bytes;
             put_header(&out, "Authorization: Bearer ", &offered.tokens);
         }
-        put(&out, line.at, line.bytes);
+        if (!more || is_read(line)) {
+            put(&out, line.at, line.bytes);
+        }
     }
     if (good) {
         put(&out, at, (size_t)(end - at));

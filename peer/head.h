@@ -1,5 +1,5 @@
-/* The head of an HTTP request, brought into a shape that libwebsockets understands before it reads it: that takes //room, /%72oom and /x/../room for /room, and
-** has no room for subprotocols of more than 126 bytes, among which a token may be. Pure: no socket. Any thread. */
+/* The head of an HTTP request, brought into a shape that libwebsockets understands before it reads it: that takes //room, /%72oom and /x/../room for /room,
+** has no room for subprotocols of more than 126 bytes, among which a token may be, and misreads what stands behind some headers. Pure: no socket. Any thread. */
 #ifndef PEER_HEAD_H
 #define PEER_HEAD_H
 
@@ -28,7 +28,7 @@ size_t peer_head_length(const peer_head *head);
 
 /* Of one that is whole. Where the first line asks for something but a room or its list of users, that is written over with what will not be one: "/X…", or, where a token is in it,
 ** PEER_HEAD_URL_TOKEN. Tokens among the subprotocols (bearer.TOKEN) are taken out of them and become the header Authorization, unless there is one; several
-** become one that is not good. False: it asks for nothing, or by another method than GET; but POST of /login and /logout stays as it is. */
+** become one that is not good. Headers that nobody reads are left out. False: it asks for nothing, or by another method than GET; but POST of /login and /logout stays as it is. */
 bool peer_head_settle(peer_head *head);
 
 /* What a target becomes that has a token in it. */

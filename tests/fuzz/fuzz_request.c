@@ -160,22 +160,6 @@ static const char *line_at(const char *at, const char *end, const char **stop)
     return cr == NULL || cr == at ? NULL : cr + 2;
 }
 
-/* Does libwebsockets (4.1) know headers that begin with this name, and none of this name? Then it takes the next line for a part of that one. */
-static bool is_half_known(const char *name, size_t bytes)
-{
-    bool half = false;
-    for (int i = 0; i < WSI_TOKEN_COUNT; i++) {
-        const char *known = (const char *)lws_token_to_string((enum lws_token_indexes)i);
-        if (known != NULL && strncasecmp(known, name, bytes) == 0) {
-            if (known[bytes] == ':') {
-                return false;
-            }
-            half = true;
-        }
-    }
-    return half;
-}
-
 /* Up to the empty line: are all lines behind the first NAME: VALUE, without control characters? Libwebsockets is lenient with others, each in a way of its own (what
 ** follows a line without a colon counts as its name, what follows a lone CR not at all), and no browser sends any. */
 static bool is_well_formed(const char *text, size_t bytes)
@@ -188,7 +172,7 @@ static bool is_well_formed(const char *text, size_t bytes)
     }
     for (const char *next; at != NULL && (next = line_at(at, text + bytes, &stop)) != NULL; at = next) {
         const char *colon = memchr(at, ':', (size_t)(stop - at));
-        bool good = colon != NULL && colon > at && !is_half_known(at, (size_t)(colon - at));
+        bool good = colon != NULL && colon > at;
         for (const char *c = at; good && c < stop; c++) {
             good =
                 c < colon ? isalnum((unsigned char)*c) || *c == '-' : (unsigned char)*c >= ' ' && *c != 127;

@@ -73,8 +73,17 @@ static void test_tokens_among_subprotocols(void **state)
     becomes(LINE LIST "bearer.\r\n\r\n", LINE "\r\n");
     becomes(LINE LIST "bearer.x\r\nauthorization: z\r\n" LIST "a\r\n\r\n",
             LINE "authorization: z\r\n" LIST "a\r\n\r\n");
-    becomes(LINE "X-" LIST "bearer.x\r\n\r\n" LIST "bearer.y\r\n",
-            LINE "X-" LIST "bearer.x\r\n\r\n" LIST "bearer.y\r\n");
+    becomes(LINE "X-" LIST "bearer.x\r\n\r\n" LIST "bearer.y\r\n", LINE "\r\n" LIST "bearer.y\r\n");
+}
+
+static void test_headers_that_nobody_reads(void **state)
+{
+    (void)state;
+    becomes(LINE "X: y\r\nOrigin: o\r\nauth: Authorization: z\r\nHOST:b\r\n\r\n",
+            LINE "Origin: o\r\nHOST:b\r\n\r\n");
+    becomes(LINE "Host : b\r\n folded\r\nGET /b HTTP/1.1\r\nno colon\r\nHosts: b\n\n", LINE "\n");
+    becomes(LINE "Sec-WebSocket-Extensions: x\r\nUser-Agent: y\r\nCookie: c\r\nUpgrade: websocket\r\n\r\n",
+            LINE "Cookie: c\r\nUpgrade: websocket\r\n\r\n");
 }
 
 /* One that is as long as it may be, and grows as much as it can. */
@@ -102,6 +111,7 @@ int main(void)
         cmocka_unit_test(test_how_much_is_there),
         cmocka_unit_test(test_first_lines),
         cmocka_unit_test(test_tokens_among_subprotocols),
+        cmocka_unit_test(test_headers_that_nobody_reads),
         cmocka_unit_test(test_the_longest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
