@@ -68,7 +68,8 @@ static const char *judge_origin(const peer_auth *auth, struct lws *wsi, const ch
     if (!has_header(wsi, WSI_TOKEN_ORIGIN) && !has_header(wsi, WSI_TOKEN_SWORIGIN)) {
         return NULL; /* no browser: the token has to do */
     }
-    if (!read_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof origin)) {
+    if (!read_header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof origin) ||
+        lws_hdr_fragment_length(wsi, WSI_TOKEN_ORIGIN, 1) > 0) { /* several would be read as one text */
         return "the page's Origin is malformed";
     }
     const char *slashes = strstr(origin, "://");
