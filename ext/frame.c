@@ -175,13 +175,21 @@ static bool from_the_future(sync_span span, const sync_frame *frame, sync_frame_
            *protocol > SYNC_PROTOCOL_VERSION;
 }
 
+static bool is_reason(uint64_t reason)
+{
+    return (reason > 0 && reason < SYNC_REJECT_REASONS) ||
+           (reason > SYNC_REJECT_ERROR && reason <= SYNC_REJECT_ERROR + SYNC_PEER_ERROR_FORBIDDEN);
+}
+
 static int check_values(const sync_frame *frame, sync_error *error)
 {
     if (frame->type == SYNC_FRAME_CHANGES && frame->changes.kind >= SYNC_CHANGES_KINDS) {
         return sync_fail(error, SYNC_CORRUPT, "Changes of an unknown kind");
     }
-    if (frame->type == SYNC_FRAME_REJECT &&
-        (frame->reject.reason == 0 || frame->reject.reason >= SYNC_REJECT_REASONS)) {
+    if (frame->type == SYNC_FRAME_APPLY && frame->apply.kind >= SYNC_CHANGES_HOLDS) {
+        return sync_fail(error, SYNC_CORRUPT, "ApplyChangesOnPrimary of an unknown kind");
+    }
+    if (frame->type == SYNC_FRAME_REJECT && !is_reason(frame->reject.reason)) {
         return sync_fail(error, SYNC_CORRUPT, "RejectChanges with an unknown reason");
     }
     if (frame->more && frame->payload_bytes == 0) {

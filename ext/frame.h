@@ -44,8 +44,14 @@
 #define SYNC_FIELDS_ERROR(X)          X(varint, code) X(text, text)
 #define SYNC_FIELDS_SCHEMA_REQUEST(X) /* nothing */
 #define SYNC_FIELDS_SCHEMA(X)         /* payload: clone.h's schema */
-#define SYNC_FIELDS_CREATE_DB(X)      /* reserved; payload ignored */
-#define SYNC_FIELDS_APPLY(X)          /* reserved; payload ignored */
+#define SYNC_FIELDS_CREATE_DB(X)      /* payload: clone.h's schema */
+#define SYNC_FIELDS_APPLY(                                                                                   \
+    X) /* what a member has sent to a follower, for the primary; answered by Ack or RejectChanges */         \
+    X(varint, stream) /* numbered with those of Changes */                                                   \
+    X(varint, part)                                                                                          \
+    X(varint,                                                                                                \
+      kind) /* sync_changes_kind, below SYNC_CHANGES_HOLDS; payload: the member's changeset, as it came */   \
+    X(varint, left)
 
 /* X(NAME, member, number, name for people, may it have a payload) */
 #define SYNC_FRAMES(X)                                                                                       \
@@ -82,13 +88,17 @@ typedef enum sync_changes_kind {
 typedef enum sync_reject_reason {
     SYNC_REJECT_BEHIND = 1, /* it presumes more than the receiver holds: cut again against the payload */
     SYNC_REJECT_EARLY = 2,  /* a stamp too far in the future: the same again, later */
-    SYNC_REJECT_REASONS
+    SYNC_REJECT_AWAY = 3,   /* a follower's primary takes nothing now: again when StartStreaming comes */
+    SYNC_REJECT_REASONS,
+    SYNC_REJECT_ERROR =
+        16 /* and a sync_peer_error: of ApplyChangesOnPrimary, what would have ended the member's own link */
 } sync_reject_reason;
 
 /* What one side lets the other do. */
 typedef enum sync_peer_right {
-    SYNC_RIGHT_READ = 1, /* ask for changes */
-    SYNC_RIGHT_WRITE = 2 /* send some */
+    SYNC_RIGHT_READ = 1,   /* ask for changes */
+    SYNC_RIGHT_WRITE = 2,  /* send some */
+    SYNC_RIGHT_FORWARD = 8 /* with write: send those of others, ApplyChangesOnPrimary and CreateDbOnPrimary */
 } sync_peer_right;
 
 /* Codes of Error. The link is closed after it. */
@@ -99,7 +109,7 @@ typedef enum sync_peer_error {
     SYNC_PEER_ERROR_SAME = 4,        /* both ends are the same file */
     SYNC_PEER_ERROR_SCHEMA = 5,      /* key columns or identity of a table differ */
     SYNC_PEER_ERROR_CHANGES = 6,     /* a changeset that cannot be read */
-    SYNC_PEER_ERROR_UNSUPPORTED = 7, /* a reserved message */
+    SYNC_PEER_ERROR_UNSUPPORTED = 7, /* a message for a primary, and this side is none */
     SYNC_PEER_ERROR_INTERNAL = 8,    /* the sender's own trouble */
     SYNC_PEER_ERROR_STOPPING = 9,    /* the sender stops */
     SYNC_PEER_ERROR_FORBIDDEN =

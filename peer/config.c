@@ -32,7 +32,7 @@ struct peer_config_link {
     char *url;   /* ends with /NAME, or with slash and *: as the room is called */
     char *token_file, *pin;
     unsigned rights;
-    bool open;
+    bool open, primary;
 };
 
 const char *peer_config_schema(void)
@@ -162,30 +162,53 @@ static char *url_for(const char *url, const char *name)
                                                            : peer_strdup(url);
 }
 
-/* False: *why. */
-static bool read_links(peer_config *c, const json_t *links, char **why)
+/* NULL, or what is wrong with the URL of a link, a constant. */
+static const char *wrong_url(const char *text)
+{
+    peer_url url = {0};
+    char *sample = url_for(text, "a");
+    const char *wrong = peer_url_read(sample, &url);
+    free(sample);
+    peer_url_free(&url);
+    return wrong;
+}
+
+static void add_link(peer_config *c, const json_t *link, const char *rooms, const char *url)
+{
+    c->upstreams[c->upstream_count++] =
+        (peer_config_link){.rooms = peer_strdup(rooms),
+                           .url = peer_strdup(url),
+                           .token_file = peer_config_beside(c->path, peer_config_text(link, "tokenFile")),
+                           .pin = peer_strdup(peer_config_text(link, "pin")),
+                           .rights = peer_config_read_rights(json_object_get(link, "rights")),
+                           .open = json_is_true(json_object_get(link, "open"))};
+}
+
+/* `primary`: its URL, or that and more. False: *why. */
+static bool read_links(peer_config *c, const json_t *links, const json_t *primary, char **why)
 {
     size_t i;
     const json_t *one;
-    c->upstreams = peer_new((json_array_size(links) + 1) * sizeof *c->upstreams);
+    c->upstreams = peer_new((json_array_size(links) + 2) * sizeof *c->upstreams);
+    if (primary != NULL) {
+        bool whole = json_is_object(primary);
+        const char *url = whole ? peer_config_text(primary, "url") : json_string_value(primary);
+        const char *wrong = wrong_url(url);
+        if (wrong != NULL) {
+            *why = peer_format("%s: /primary%s: %s", c->path, whole ? "/url" : "", wrong);
+            return false;
+        }
+        add_link(c, primary, whole ? peer_config_text(primary, "rooms") : "*", url);
+        c->upstreams[0].primary = true;
+    }
     json_array_foreach(links, i, one)
     {
-        peer_url url = {0};
-        char *sample = url_for(peer_config_text(one, "url"), "a");
-        const char *wrong = peer_url_read(sample, &url);
-        free(sample);
-        peer_url_free(&url);
+        const char *wrong = wrong_url(peer_config_text(one, "url"));
         if (wrong != NULL) {
             *why = peer_format("%s: /links/%zu/url: %s", c->path, i, wrong);
             return false;
         }
-        c->upstreams[c->upstream_count++] =
-            (peer_config_link){.rooms = peer_strdup(peer_config_text(one, "rooms")),
-                               .url = peer_strdup(peer_config_text(one, "url")),
-                               .token_file = peer_config_beside(c->path, peer_config_text(one, "tokenFile")),
-                               .pin = peer_strdup(peer_config_text(one, "pin")),
-                               .rights = peer_config_read_rights(json_object_get(one, "rights")),
-                               .open = json_is_true(json_object_get(one, "open"))};
+        add_link(c, one, peer_config_text(one, "rooms"), peer_config_text(one, "url"));
     }
     return true;
 }
@@ -307,7 +330,7 @@ peer_config *peer_config_read(const char *path, char **why, int *exit)
     c = peer_new(sizeof *c);
     c->path = peer_strdup(path);
     take(c, root);
-    if (!read_links(c, json_object_get(root, "links"), why) ||
+    if (!read_links(c, json_object_get(root, "links"), json_object_get(root, "primary"), why) ||
         !read_metrics(c, json_object_get(root, "metrics"), why)) {
         peer_config_free(c);
         c = NULL;
@@ -425,7 +448,8 @@ static void add_upstreams(const peer_config *c, const char *name, peer_options *
                 (peer_upstream){.url = url_for(link->url, name),
                                 .token_file = peer_strdup(link->token_file),
                                 .pin = peer_strdup(link->pin),
-                                .rights = link->rights};
+                                .rights = link->rights,
+                                .primary = link->primary};
         }
     }
 }

@@ -123,7 +123,12 @@ static void send_frame(net_link *l, const sync_frame *frame)
 /* What the other side may do here. */
 static unsigned rights_of(const net_link *l)
 {
-    return l->follow != NULL ? l->follow->rights : l->grants & l->room->options.rights;
+    if (l->follow != NULL) {
+        return l->follow->rights;
+    }
+    unsigned rights = l->grants & l->room->options.rights;
+    bool primary = (rights & SYNC_RIGHT_WRITE) != 0 && peer_options_primary(&l->room->options) == NULL;
+    return rights | (primary ? SYNC_RIGHT_FORWARD : 0);
 }
 
 void net_link_greet(net_link *l)
@@ -349,6 +354,7 @@ static void link_up(net_link *l)
     m->text = peer_strdup(l->name);
     m->grants = rights_of(l);
     m->granted = l->session.granted;
+    m->primary = l->follow != NULL && l->follow->primary;
     m->lag = peer_lag_share(l->lag);
     l->up_ms = peer_now_ms();
     l->told_room = true;

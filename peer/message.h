@@ -33,10 +33,11 @@ void peer_debt_drop(peer_debt *debt); /* NULL is fine */
 
 typedef enum peer_kind {
     /* network to worker */
-    PEER_LINK_UP,   /* both sides have announced themselves; text: who it is; site: theirs */
-    PEER_LINK_DOWN, /* the link is gone: last message about it */
-    PEER_FRAME_IN,  /* frame, which borrows from bytes */
-    PEER_STOP,      /* finish the current batch and end */
+    PEER_LINK_UP,      /* both sides have announced themselves; text: who it is; site: theirs */
+    PEER_LINK_DOWN,    /* the link is gone: last message about it */
+    PEER_FRAME_IN,     /* frame, which borrows from bytes */
+    PEER_PRIMARY_AWAY, /* text: the primary's URL, and why there is no link to it now */
+    PEER_STOP,         /* finish the current batch and end */
     /* worker to network */
     PEER_ROOM_READY, /* the file is open: site is its id */
     PEER_ROOM_SITE,  /* it has another one now: site; zeros: it tracks nothing */
@@ -64,6 +65,7 @@ typedef struct peer_message {
     peer_lag
         *lag; /* LINK_UP: where the worker says how far they are behind; a reference of the message's own */
     unsigned grants, granted; /* LINK_UP: what they may do here, and we there: sync_peer_right */
+    bool primary;             /* LINK_UP: it leads to the primary */
     char *text;               /* owned; NULL: none */
     void *about; /* RESOLVED: the request; LOGGED_IN: the login; ROOM_...: what the worker was started with */
 } peer_message;

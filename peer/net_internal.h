@@ -43,6 +43,7 @@ typedef struct net_follow {
     peer_url url;
     char *token_file, *pin; /* NULL: none */
     unsigned rights;        /* what the other side may do here: sync_peer_right */
+    bool primary;           /* of the room */
     bool patient;           /* it never gives up */
     peer_backoff backoff;
     lws_sorted_usec_list_t retry;
@@ -354,7 +355,7 @@ void net_observe_rooms(const net *n, int64_t now_ms);
 
 /* ---- follow.c */
 
-/* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. */
+/* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. Not the primary's, unless the caller says so in what it gets. */
 net_follow *net_follow_add(net_room *room, const char *url, const char *token_file, const char *pin,
                            unsigned rights, bool patient);
 void net_follow_begin(net_follow *f);

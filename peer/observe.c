@@ -85,11 +85,13 @@ static void put_frames(sync_buf *to, const char *name, const char *help, const u
 
 /* ---- what workers have counted, all rooms together */
 
-static void put_two(sync_buf *to, const char *name, const char *help, uint64_t behind, uint64_t early)
+static void put_reasons(sync_buf *to, const char *name, const char *help, uint64_t behind, uint64_t early,
+                        uint64_t away)
 {
     peer_exposition_family(to, name, "counter", help);
     peer_exposition_count(to, name, PEER_LABELS({"reason", "behind"}), behind);
     peer_exposition_count(to, name, PEER_LABELS({"reason", "early"}), early);
+    peer_exposition_count(to, name, PEER_LABELS({"reason", "away"}), away);
 }
 
 static void put_work(const net *n, sync_buf *to)
@@ -106,11 +108,16 @@ static void put_work(const net *n, sync_buf *to)
     put_one(to, "sync_peer_rows_sent_total", "counter",
             "Rows that were sent, counted for each connection they were sent over.",
             all.counts[PEER_ROWS_SENT]);
-    put_two(to, "sync_peer_deltas_refused_total",
-            "Deltas that were refused here: they presume what is not here, or are ahead of this clock.",
-            all.counts[PEER_REFUSED_BEHIND], all.counts[PEER_REFUSED_EARLY]);
-    put_two(to, "sync_peer_deltas_refused_by_others_total", "Deltas of this side that the other one refused.",
-            all.counts[PEER_GOT_REFUSED_BEHIND], all.counts[PEER_GOT_REFUSED_EARLY]);
+    put_reasons(
+        to, "sync_peer_deltas_refused_total",
+        "Deltas that were refused here: they presume what is not here, are ahead of this clock, or came "
+        "while the primary was away.",
+        all.counts[PEER_REFUSED_BEHIND], all.counts[PEER_REFUSED_EARLY], all.counts[PEER_REFUSED_AWAY]);
+    put_reasons(to, "sync_peer_deltas_refused_by_others_total",
+                "Deltas of this side that the other one refused.", all.counts[PEER_GOT_REFUSED_BEHIND],
+                all.counts[PEER_GOT_REFUSED_EARLY], all.counts[PEER_GOT_REFUSED_AWAY]);
+    put_one(to, "sync_peer_parts_forwarded_total", "counter",
+            "Parts of members' deltas that the primary has acknowledged.", all.counts[PEER_FORWARDED]);
     peer_exposition_family(to, "sync_peer_merge_seconds", "histogram",
                            "Transactions that merged what came, from their beginning to their commit.");
     peer_exposition_histogram(to, "sync_peer_merge_seconds", all.buckets[PEER_MERGES],

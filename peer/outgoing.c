@@ -47,6 +47,13 @@ static bool is_seen(const sync_buf *blob)
     return good;
 }
 
+/* What the other side holds is known anew. */
+static void heard(peer_room *r, peer_link *l)
+{
+    l->unheard = true;
+    r->told_fresh = r->told_fresh && !l->leads;
+}
+
 /* Takes a sync_seen() that the other side sent. */
 static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
@@ -59,7 +66,7 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
         peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory");
         return false;
     }
-    l->unheard = true;
+    heard(r, l);
     return true;
 }
 
@@ -131,6 +138,9 @@ void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
         name_strangers(r, l);
         l->asked = true;
         begin_anew(l);
+        if (l->leads) {
+            peer_forwarding_met(r);
+        }
     }
 }
 
@@ -152,7 +162,7 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     }
     sync_buf_free(&l->theirs);
     l->theirs = joined;
-    l->unheard = true;
+    heard(r, l);
     joined = (sync_buf){0};
     if (l->implied.len > 0 && peer_seen_join(theirs, &l->implied, &joined) == SYNC_OK) {
         sync_buf_free(&l->implied);
@@ -162,12 +172,40 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     }
 }
 
+/* The other side follows a primary, which takes nothing just now. It says so once, and then when that is over, by StartStreaming. */
+static void wait_for_primary(peer_room *r, peer_link *l, const sync_frame_text *why)
+{
+    peer_metrics_count(r->metrics, PEER_GOT_REFUSED_AWAY, 1);
+    if (r->options->once) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_STOPPING, PEER_EXIT_NETWORK,
+                             "it takes no changes just now: %.*s", (int)why->bytes, why->at);
+        return;
+    }
+    l->asked = false;
+    char *text = peer_format("%.*s", (int)why->bytes, why->at);
+    peer_notice("%s takes no changes just now; they are kept here, and sent when it does: %s", l->name, text);
+    peer_event("refused", (peer_field[]){PEER_TEXT("link", l->name), PEER_TEXT("reason", text), PEER_END});
+    free(text);
+}
+
 void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs)
 {
+    if (l->leads && peer_forwarding_rejected(r, frame, theirs)) {
+        return;
+    }
+    if (frame->reject.reason > SYNC_REJECT_ERROR && !l->leads) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "it refuses what was not forwarded to it");
+        return;
+    }
     if (frame->reject.stream != l->out_stream || !l->out_delta || !take_seen(r, l, theirs)) {
         return;
     }
     begin_anew(l);
+    if (frame->reject.reason == SYNC_REJECT_AWAY) {
+        wait_for_primary(r, l, &frame->reject.text);
+        return;
+    }
     const bool early = frame->reject.reason == SYNC_REJECT_EARLY;
     peer_metrics_count(r->metrics, early ? PEER_GOT_REFUSED_EARLY : PEER_GOT_REFUSED_BEHIND, 1);
     if (early) {
@@ -191,7 +229,7 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
 {
     const sync_frame_ack *ack = &frame->ack;
     bool current = l->out_delta && ack->stream == l->out_stream;
-    if (ack->bytes > l->out_weight || ack->bytes < l->out_weight_acked || ack->stream > l->out_stream ||
+    if (ack->bytes > l->out_weight || ack->bytes < l->out_weight_acked || ack->stream > l->out_number ||
         (current && ack->parts > l->out_parts)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
                              "an Ack for what was never sent");
@@ -204,11 +242,14 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
         sync_buf swap = l->theirs;
         l->theirs = l->implied;
         l->implied = swap;
-        l->unheard = true;
+        heard(r, l);
         sync_buf_reset(&l->implied);
         l->out_delta = false;
         l->out_began_ms = 0;
         l->rejects = 0;
+    }
+    if (l->leads && !current) {
+        peer_forwarding_acked(r, ack);
     }
 }
 
@@ -276,7 +317,7 @@ static void begin_delta(peer_link *l, int64_t now_ms)
     l->told = false;
     l->caught_up = false;
     l->out_delta = true;
-    l->out_stream++;
+    l->out_stream = ++l->out_number;
     l->out_parts = 0;
     l->out_acked = 0;
     l->out_rows = 0;
@@ -328,7 +369,8 @@ static void tell(peer_room *r, peer_link *l)
     if (!peer_room_seen(r)) {
         return;
     }
-    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = r->seen.data, .payload_bytes = r->seen.len};
+    const sync_buf *seen = peer_forwarding_seen(r, l);
+    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = seen->data, .payload_bytes = seen->len};
     frame.changes.stream = l->out_stream;
     frame.changes.part = l->out_parts;
     frame.changes.kind = l->dirty ? SYNC_CHANGES_HOLDS : SYNC_CHANGES_CAUGHT_UP;
@@ -344,13 +386,18 @@ static sync_changes_kind kind_of(const peer_link *l)
                                               : SYNC_CHANGES_LAST;
 }
 
+bool peer_outgoing_room(const peer_link *l, size_t bytes)
+{
+    uint64_t in_flight = l->out_weight - l->out_weight_acked;
+    return in_flight == 0 || in_flight + bytes + PEER_CHANGES_WEIGHT <= PEER_WINDOW_BYTES;
+}
+
 /* Sends the next piece of the current part, if the window has room. */
 static bool send_piece(peer_room *r, peer_link *l)
 {
     size_t left = l->part_bytes - l->part_at;
     size_t piece = left < SYNC_FRAME_PAYLOAD_MAX ? left : SYNC_FRAME_PAYLOAD_MAX;
-    uint64_t in_flight = l->out_weight - l->out_weight_acked;
-    if (in_flight > 0 && in_flight + piece + PEER_CHANGES_WEIGHT > PEER_WINDOW_BYTES) {
+    if (!peer_outgoing_room(l, piece)) {
         return false;
     }
     sync_frame frame = {.type = SYNC_FRAME_CHANGES,

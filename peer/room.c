@@ -40,7 +40,7 @@ void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame)
                                  sync_frame_name(frame->type));
             return;
         }
-        if (frame->type == SYNC_FRAME_CHANGES) {
+        if (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_APPLY) {
             l->out_weight += piece.payload_bytes + PEER_CHANGES_WEIGHT;
         }
         peer_message *m = peer_message_new(PEER_FRAME_OUT, l->id);
@@ -84,10 +84,11 @@ void peer_room_progress(peer_room *r, bool done)
     peer_progress(r->percent, r->received_bytes, r->received_rows, r->sent_bytes, done);
 }
 
-static void ask_for_changes(peer_room *r, peer_link *l)
+void peer_room_ask(peer_room *r, peer_link *l)
 {
     if (l->takes && peer_room_seen(r)) {
-        sync_frame frame = {.type = SYNC_FRAME_START, .payload = r->seen.data, .payload_bytes = r->seen.len};
+        const sync_buf *seen = peer_forwarding_seen(r, l);
+        sync_frame frame = {.type = SYNC_FRAME_START, .payload = seen->data, .payload_bytes = seen->len};
         l->told_seen = true;
         l->caught_up = false; /* what the other side had said was about what was here before */
         peer_room_send(r, l, &frame);
@@ -131,7 +132,7 @@ static void compare_seen(peer_room *r, const sync_buf *before)
     if (peer_seen_went_back(&r->seen, before) || !peer_seen_same_tables(before, &r->seen)) {
         for (peer_link *l = r->links; l != NULL; l = l->next) {
             if (l->told_seen) {
-                ask_for_changes(r, l);
+                peer_room_ask(r, l);
             }
         }
     }
@@ -150,6 +151,7 @@ bool peer_room_seen(peer_room *r)
     sync_buf before = r->seen;
     r->seen = (sync_buf){0};
     r->seen_fresh = peer_buf_set(&r->seen, seen, bytes);
+    r->told_fresh = false;
     sqlite3_free(seen);
     if (r->seen_fresh &&
         (before.len != bytes || (bytes > 0 && memcmp(before.data, r->seen.data, bytes) != 0))) {
@@ -265,6 +267,10 @@ static void link_up(peer_room *r, const peer_message *m)
     register_link(r, l);
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
+    l->follows = l->takes && (m->grants & SYNC_RIGHT_FORWARD) != 0;
+    if (m->primary) {
+        peer_forwarding_up(r, l, l->gives && (m->granted & SYNC_RIGHT_FORWARD) != 0);
+    }
     if (!l->takes && (!l->gives || !r->open)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED, "%s",
                              r->open ? "neither side may send anything to the other"
@@ -272,7 +278,7 @@ static void link_up(peer_room *r, const peer_message *m)
         return;
     }
     if (r->open) {
-        ask_for_changes(r, l);
+        peer_room_ask(r, l);
     } else {
         peer_room_send(r, l, &(sync_frame){.type = SYNC_FRAME_SCHEMA_REQUEST});
     }
@@ -287,6 +293,7 @@ static void link_down(peer_room *r, peer_link *l)
     r->slots[l->id & UINT32_MAX] = NULL;
     peer_outgoing_end(l);
     peer_incoming_forget(r, l);
+    peer_forwarding_down(r, l);
     note_heard(r, l);
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
@@ -312,6 +319,9 @@ static void take_message(peer_room *r, peer_message *m)
             peer_incoming_frame(r, l, m);
             return;
         }
+        break;
+    case PEER_PRIMARY_AWAY:
+        peer_forwarding_away(r, m->text);
         break;
     case PEER_STOP:
         r->ended = true;
@@ -385,7 +395,7 @@ bool peer_room_adopt(peer_room *r)
         return false;
     }
     for (peer_link *l = r->links; l != NULL; l = l->next) {
-        ask_for_changes(r, l);
+        peer_room_ask(r, l);
     }
     return true;
 }
@@ -439,6 +449,7 @@ static void serve(peer_room *r)
         }
         more = peer_merging_step(r, now_us / 1000);
         more = peer_outgoing_pump(r, now_us / 1000) || more;
+        more = peer_forwarding_pump(r) || more;
         if (!more && r->failure.code == PEER_EXIT_OK) {
             use_quiet(r, now_us / 1000);
         }
@@ -465,6 +476,7 @@ static void *run(void *context)
     while (r->links != NULL) {
         link_down(r, r->links);
     }
+    peer_forwarding_end(r);
     peer_watch_free(r->watch);
     peer_database_close(&r->database);
     peer_beneath_leave();
@@ -500,6 +512,8 @@ peer_room *peer_room_start(const peer_options *options, peer_queue *network, voi
     r->about = about;
     r->metrics = metrics;
     r->parts_end = &r->parts;
+    r->forward_end = &r->forward;
+    r->forwards = peer_options_primary(options) != NULL;
     atomic_init(&r->stopping, false);
     r->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     r->inbox = peer_queue_new(wake, r);

@@ -27,11 +27,15 @@ typedef struct peer_link {
     bool done;      /* --once: both sides hold the same */
     bool takes;     /* changes of theirs: they may write here, and we read there */
     bool gives;     /* the other way round */
+    bool follows;   /* they may send what is for a primary */
+    bool leads;     /* it is the link to the primary, which takes that from here */
     bool told_seen; /* StartStreaming was sent */
     bool told_schema;
+    bool told_tables; /* CreateDbOnPrimary was sent */
 
     /* incoming */
     peer_assembly changes; /* its pieces come as the window allows, other messages in between */
+    peer_assembly applied; /* the same */
     peer_assembly other;
     uint64_t in_stream; /* delta that is coming in, or came last */
     uint64_t in_parts;  /* parts of it that came */
@@ -50,6 +54,10 @@ typedef struct peer_link {
     struct peer_part *
         aside; /* hollow deltas, acknowledged, merged before the next other one: a crash loses only a cursor */
     int asides;
+    uint64_t forward_stream,
+        forward_number;  /* the delta that was forwarded last, here and on the link to the primary */
+    bool held;           /* the primary lacks something that this file has: what comes is not forwarded ... */
+    uint64_t held_until; /* ... before that delta of ours is merged there */
 
     /* outgoing */
     bool asked;       /* `theirs` is known */
@@ -59,7 +67,8 @@ typedef struct peer_link {
     bool dirty;       /* there may be something for it */
     bool told;        /* it knows that we had nothing more */
     bool out_delta;   /* a delta is being sent, or not wholly merged over there */
-    uint64_t out_stream;
+    uint64_t out_number;         /* of the last delta sent, forwarded ones included */
+    uint64_t out_stream;         /* of the last one that was cut here */
     uint64_t out_parts;          /* sent */
     uint64_t out_acked;          /* ... and acknowledged */
     uint64_t out_rows;           /* sent, of the open stream */
@@ -81,10 +90,13 @@ typedef struct peer_link {
     bool caught_up;   /* it has nothing more, and holds all that was sent to it */
 } peer_link;
 
-/* Something complete that came and waits for the next merge. */
+/* Where a part is on its way to the primary. */
+typedef enum peer_forward { PEER_FORWARD_WAITS, PEER_FORWARD_LEAVES, PEER_FORWARD_SENT } peer_forward;
+
+/* Something complete that came and waits for the next merge, or, in a room with a primary, for that one's answer before. */
 typedef struct peer_part {
     struct peer_part *next;
-    peer_link *link;
+    peer_link *link;       /* NULL: gone, while it was being sent to the primary */
     peer_message *message; /* holds the payload of a message in one piece */
     sync_buf whole;        /* ... or of one in several */
     sync_changes_kind kind;
@@ -97,6 +109,11 @@ typedef struct peer_part {
     sync_incoming incoming; /* while it is merged, and how many rows that changed */
     int result;             /* of its merge */
     char *error;            /* sqlite3_malloc'd */
+    bool applied;           /* it came as ApplyChangesOnPrimary */
+    bool dropped;           /* refused alone */
+    peer_forward forward;
+    uint64_t number; /* of its delta there, once it is sent */
+    bool again;      /* the primary has refused it once, as it presumes too much */
 } peer_part;
 
 /* A script as it was when it was last followed. */
@@ -131,6 +148,16 @@ struct peer_room {
     size_t slot_count;
     peer_part *parts; /* in order of arrival */
     peer_part **parts_end;
+
+    bool forwards;      /* there is a primary: what others send takes effect there first */
+    peer_link *primary; /* the link to it; NULL: there is none now */
+    char *away;         /* why it takes nothing; NULL: it does, or that is not known yet */
+    peer_part *forward; /* what is to be answered by it, in order of arrival */
+    peer_part **forward_end;
+    peer_part *leaving; /* one of these, which is being sent, ... */
+    size_t leaving_at;  /* ... so many bytes of it so far */
+    sync_buf told;      /* what members are told that is held here, valid while told_fresh */
+    bool told_fresh;
 
     sync_buf seen; /* sync_seen(), valid while seen_fresh */
     bool seen_fresh;
@@ -179,6 +206,9 @@ bool peer_room_follow_script(peer_room *r);
 /* --once: tells the network if this link has nothing left to do. */
 void peer_room_check_done(peer_room *r, peer_link *l);
 
+/* StartStreaming, where that side may give something. */
+void peer_room_ask(peer_room *r, peer_link *l);
+
 /* ---- foreign.c */
 
 /* The file system hints at a write. It may be heard before the commit can be seen, so the question is asked again at growing distances (peer_foreign_check, at r->check_us)
@@ -201,6 +231,42 @@ void peer_merging_drop_aside(peer_link *l);        /* without merging it */
 void peer_merging_ack(peer_room *r, peer_link *l); /* what has been consumed so far */
 void peer_part_free(peer_part *p);
 
+bool peer_part_wanted(const peer_part *p);        /* false: its link ends, or its delta was refused */
+void peer_part_queue(peer_room *r, peer_part *p); /* for the next merge; takes p */
+const void *peer_part_data(const peer_part *p, size_t *bytes); /* borrowed */
+
+/* ---- refusing.c */
+
+/* Refuses the delta of which this is a part: nothing of it is merged from now on, and it comes again as `reason` says. */
+void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason reason, const char *text);
+
+/* Something is wrong with a part. Its link ends; one to a follower goes on, which ends the link that the part came over. */
+void peer_refusing_part(peer_room *r, const peer_part *p, sync_peer_error code, int exit, const char *text);
+
+/* Its merge has failed, for reasons that lie in the bytes or in this file: one of the two, or the room has failed. */
+void peer_refusing_failed(peer_room *r, const peer_part *p);
+
+/* ---- forwarding.c: what members send, to the primary and its answers back; in rooms without a primary nothing happens */
+
+/* Takes a part that has come over some link, if it is to go to the primary first. False: it is still the caller's. */
+bool peer_forwarding_take(peer_room *r, peer_part *p);
+void peer_forwarding_up(peer_room *r, peer_link *l,
+                        bool takes); /* the link to the primary is up: does it take that from here? */
+void peer_forwarding_down(peer_room *r, peer_link *l);               /* any link is gone */
+void peer_forwarding_met(peer_room *r);                              /* the primary has said what it holds */
+void peer_forwarding_away(peer_room *r, const char *why);            /* it takes nothing */
+void peer_forwarding_acked(peer_room *r, const sync_frame_ack *ack); /* by it */
+
+/* It refuses a delta. False: none that was forwarded, or its stream is not known any more. */
+bool peer_forwarding_rejected(peer_room *r, const sync_frame *frame, const sync_buf *theirs);
+
+/* What the other side of a link is told that is held here, when peer_room_seen is fresh; borrowed until that changes. */
+const sync_buf *peer_forwarding_seen(peer_room *r, const peer_link *l);
+
+/* Sends what may be sent now. True: there is more to do at once. */
+bool peer_forwarding_pump(peer_room *r);
+void peer_forwarding_end(peer_room *r); /* when no link is left: frees */
+
 /* ---- outgoing.c */
 
 void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs); /* StartStreaming */
@@ -208,7 +274,8 @@ void peer_outgoing_refuse(peer_room *r, peer_link *l);                        /*
 void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs);
 void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame);
 void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs); /* it holds this too */
-void peer_outgoing_dirty(peer_room *r); /* there may be something for everybody */
+bool peer_outgoing_room(const peer_link *l, size_t bytes); /* does the window have room for a piece? */
+void peer_outgoing_dirty(peer_room *r);                    /* there may be something for everybody */
 
 /* Cuts and sends what may be sent now. True: there is more to do at once. */
 bool peer_outgoing_pump(peer_room *r, int64_t now_ms);
@@ -235,6 +302,8 @@ void peer_counting_lag(peer_link *l);
 
 void peer_schema_send(peer_room *r, peer_link *l);
 void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /* of a clone: makes the file */
+void peer_schema_ask(peer_room *r, peer_link *l); /* CreateDbOnPrimary: the primary's room is empty */
+void peer_schema_found(peer_room *r, peer_link *l, const sync_buf *schema); /* a follower asks for that */
 bool peer_schema_may_clone(const peer_options *o, peer_failure *f); /* false: something is there already */
 void peer_schema_undo(peer_room *r); /* removes the file of a clone that did not come to its end */
 

@@ -41,6 +41,12 @@ static sync_frame example(sync_frame_type type)
         f.ack.parts = 2;
         f.ack.bytes = UINT64_MAX;
         break;
+    case SYNC_FRAME_APPLY:
+        f.apply.stream = 300;
+        f.apply.part = 2;
+        f.apply.kind = SYNC_CHANGES_HOLLOW;
+        f.apply.left = 1;
+        break;
     case SYNC_FRAME_PING:
         f.ping.token = 0x1234567890;
         break;
@@ -109,6 +115,12 @@ static void assert_same(const sync_frame *a, const sync_frame *b)
         assert_int_equal(a->changes.part, b->changes.part);
         assert_int_equal(a->changes.kind, b->changes.kind);
         assert_int_equal(a->changes.left, b->changes.left);
+        break;
+    case SYNC_FRAME_APPLY:
+        assert_int_equal(a->apply.stream, b->apply.stream);
+        assert_int_equal(a->apply.part, b->apply.part);
+        assert_int_equal(a->apply.kind, b->apply.kind);
+        assert_int_equal(a->apply.left, b->apply.left);
         break;
     case SYNC_FRAME_REJECT:
         assert_int_equal(a->reject.stream, b->reject.stream);
@@ -247,13 +259,28 @@ static void test_nonsense_with_a_good_check(void **state)
         {{SYNC_FRAME_START, 1}, 2},               /* "more" of nothing */
         {{SYNC_FRAME_CHANGES, 0, 1, 0, 5, 0}, 6}, /* an unknown kind */
         {{SYNC_FRAME_REJECT, 0, 1, 0, 0}, 5},     /* an unknown reason */
-        {{SYNC_FRAME_REJECT, 0, 1, 3, 0}, 5},     /* ... */
+        {{SYNC_FRAME_REJECT, 0, 1, 4, 0}, 5},     /* ... */
+        {{SYNC_FRAME_REJECT, 0, 1, 16, 0}, 5},    /* an Error of no code */
+        {{SYNC_FRAME_REJECT, 0, 1, 27, 0}, 5},    /* ... of an unknown one */
+        {{SYNC_FRAME_APPLY, 0, 1, 0, 3, 0}, 6},   /* word of what is held is not forwarded */
         {{SYNC_FRAME_ERROR, 0, 1, 5, 'a'}, 5},    /* a text longer than the message */
         {{SYNC_FRAME_ANNOUNCE, 0, 1, 0, 0}, 5},   /* half a site */
         {{SYNC_FRAME_SCHEMA_REQUEST, 0, 1}, 3},   /* a payload where none may be */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(get_body(cases[i].body, cases[i].bytes), SYNC_CORRUPT);
+    }
+}
+
+/* Every reason that there is. */
+static void test_reasons(void **state)
+{
+    (void)state;
+    for (uint8_t reason = 0; reason < 40; reason++) {
+        const uint8_t body[] = {SYNC_FRAME_REJECT, 0, 1, reason, 0};
+        bool good = (reason >= SYNC_REJECT_BEHIND && reason <= SYNC_REJECT_AWAY) ||
+                    (reason > SYNC_REJECT_ERROR && reason <= SYNC_REJECT_ERROR + SYNC_PEER_ERROR_FORBIDDEN);
+        assert_int_equal(get_body(body, sizeof body), good ? SYNC_OK : SYNC_CORRUPT);
     }
 }
 
@@ -370,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_truncated_and_flipped),
         cmocka_unit_test(test_nonsense_with_a_good_check),
+        cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_fields_cut_short),
         cmocka_unit_test(test_a_later_protocol),
         cmocka_unit_test(test_limits),
