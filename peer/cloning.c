@@ -119,23 +119,24 @@ static int make_tables(peer_room *r, const sync_buf *schema, sync_error *error)
     return rc;
 }
 
-void peer_schema_ask(peer_room *r, peer_link *l)
+bool peer_schema_ask(peer_room *r, peer_link *l)
 {
     sync_buf schema = {0};
     sync_error error = {0};
     if (l->told_tables || !peer_room_seen(r) || r->seen.len == 0) {
-        return;
+        return false;
     }
-    l->told_tables = true;
     if (sync_clone_dump(r->database.db, &schema, &error) != SYNC_OK || schema.len > PEER_SCHEMA_BYTES_MAX) {
         peer_notice("%s: the tables of this room cannot be made there: %s", l->name,
                     error.text[0] != 0 ? error.text : "the schema is too large");
     } else {
+        l->told_tables = true;
         peer_room_send(
             r, l,
             &(sync_frame){.type = SYNC_FRAME_CREATE_DB, .payload = schema.data, .payload_bytes = schema.len});
     }
     sync_buf_free(&schema);
+    return l->told_tables;
 }
 
 void peer_schema_found(peer_room *r, peer_link *l, const sync_buf *schema)

@@ -79,7 +79,7 @@ static void drop_unwanted(peer_room *r)
 static void refuse_away(peer_room *r, const peer_part *p)
 {
     char *text = peer_format("the primary is away: %s", r->away);
-    peer_refusing_delta(r, p, SYNC_REJECT_AWAY, text);
+    peer_refusing_delta(r, p, SYNC_REJECT_AWAY, text, NULL);
     free(text);
 }
 
@@ -126,7 +126,6 @@ void peer_forwarding_up(peer_room *r, peer_link *l, bool takes)
 static void lose_primary(peer_room *r)
 {
     r->primary = NULL;
-    r->told_fresh = false;
     for (peer_part **at = &r->forward; *at != NULL;) {
         (*at)->forward = PEER_FORWARD_WAITS;
         if ((*at)->link == NULL) {
@@ -166,29 +165,18 @@ void peer_forwarding_end(peer_room *r)
         drop(r, &r->forward);
     }
     free(r->away);
-    sync_buf_free(&r->told);
 }
 
-/* ---- what members are told */
-
-const sync_buf *peer_forwarding_seen(peer_room *r, const peer_link *l)
-{
-    if (r->primary == NULL || l == r->primary || r->primary->theirs.len == 0 || r->seen.len == 0) {
-        return &r->seen;
-    }
-    if (!r->told_fresh) {
-        r->told_fresh = peer_seen_lower(&r->seen, &r->primary->theirs, &r->told) == SYNC_OK;
-    }
-    return r->told_fresh ? &r->told : &r->seen; /* what is too high is refused, and said again */
-}
+/* ---- the primary is there */
 
 void peer_forwarding_met(peer_room *r)
 {
     if (r->primary->theirs.len == 0) {
-        char *why = peer_format("%s: it has no tables yet", r->primary->name);
-        peer_forwarding_away(r, why);
-        free(why);
-        peer_schema_ask(r, r->primary);
+        if (!peer_schema_ask(r, r->primary)) { /* else it says next that they are there, or why not */
+            char *why = peer_format("%s: no table of the room is tracked there", r->primary->name);
+            peer_forwarding_away(r, why);
+            free(why);
+        }
         return;
     }
     if (r->away != NULL) {
@@ -265,7 +253,7 @@ static void left(peer_room *r)
 bool peer_forwarding_pump(peer_room *r)
 {
     peer_link *to = r->primary;
-    if (to == NULL || to->closing || !to->asked || r->away != NULL) {
+    if (to == NULL || to->closing || !to->asked || to->theirs.len == 0 || r->away != NULL) {
         return false;
     }
     if (r->leaving == NULL) {
@@ -318,38 +306,30 @@ void peer_forwarding_acked(peer_room *r, const sync_frame_ack *ack)
     peer_part_queue(r, p);
 }
 
-/* The primary lacks something that this file was thought to have given it, or has never had: it gets that, and then the same again; or, if that was of no use, the
-** member cuts anew. */
-static void presume_less(peer_room *r, uint64_t number, const char *text, const sync_buf *theirs)
+/* What the primary refuses was cut for who holds more than it does. If this file has something for it, it gets that first, and then the same again. Else it is cut anew, for who holds
+** what both have: the primary may know less of a file than this one, and need nothing of it. */
+static void presume_less(peer_room *r, const peer_part *refused, const char *text, const sync_buf *theirs)
 {
-    peer_link *l = NULL;
-    bool again = false;
+    peer_link *l = refused->link, *to = r->primary;
+    sync_buf both = {0};
+    bool wait = !refused->again && (to->dirty || to->out_delta);
     for (peer_part *p = r->forward; p != NULL; p = p->next) {
-        if (p->number == number && p->link != NULL && p->forward != PEER_FORWARD_WAITS) {
-            l = p->link;
-            again = again || p->again;
+        if (p->link == l && p->number == refused->number) {
             p->again = true;
             p->forward = p->forward == PEER_FORWARD_SENT ? PEER_FORWARD_WAITS : p->forward;
         }
     }
-    if (l == NULL) {
-        return;
-    }
     l->forward_stream = l->forward_number = 0;
-    peer_outgoing_learn(r, r->primary, theirs);
-    r->primary->dirty = true;
-    if (!again) {
+    peer_outgoing_learn(r, to, theirs);
+    if (wait) {
         l->held = true;
-        l->held_until = r->primary->out_stream + 1;
-        return;
+        l->held_until = to->out_stream + 1;
+    } else if (peer_room_seen(r) && peer_seen_meet(&r->seen, theirs, &both) == SYNC_OK) {
+        peer_refusing_delta(r, refused, SYNC_REJECT_BEHIND, text, &both);
+    } else {
+        peer_refusing_delta(r, refused, SYNC_REJECT_BEHIND, text, NULL);
     }
-    for (const peer_part *p = r->forward; p != NULL; p = p->next) {
-        if (p->number == number && p->link == l && peer_part_wanted(p)) {
-            peer_refusing_delta(r, p, SYNC_REJECT_BEHIND, text);
-            break;
-        }
-    }
-    drop_unwanted(r);
+    sync_buf_free(&both);
 }
 
 bool peer_forwarding_rejected(peer_room *r, const sync_frame *frame, const sync_buf *theirs)
@@ -367,9 +347,9 @@ bool peer_forwarding_rejected(peer_room *r, const sync_frame *frame, const sync_
     if (p == NULL || !peer_part_wanted(p)) {
         ; /* its member is gone, or knows already */
     } else if (reject->reason == SYNC_REJECT_BEHIND) {
-        presume_less(r, reject->stream, text, theirs);
+        presume_less(r, p, text, theirs);
     } else if (reject->reason < SYNC_REJECT_ERROR) {
-        peer_refusing_delta(r, p, (sync_reject_reason)reject->reason, text);
+        peer_refusing_delta(r, p, (sync_reject_reason)reject->reason, text, NULL);
     } else {
         peer_room_close_link(r, p->link, (int)(reject->reason - SYNC_REJECT_ERROR), PEER_EXIT_ERROR, "%s",
                              text);

@@ -47,13 +47,6 @@ static bool is_seen(const sync_buf *blob)
     return good;
 }
 
-/* What the other side holds is known anew. */
-static void heard(peer_room *r, peer_link *l)
-{
-    l->unheard = true;
-    r->told_fresh = r->told_fresh && !l->leads;
-}
-
 /* Takes a sync_seen() that the other side sent. */
 static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
@@ -66,7 +59,7 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
         peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory");
         return false;
     }
-    heard(r, l);
+    l->unheard = true;
     return true;
 }
 
@@ -162,7 +155,7 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     }
     sync_buf_free(&l->theirs);
     l->theirs = joined;
-    heard(r, l);
+    l->unheard = true;
     joined = (sync_buf){0};
     if (l->implied.len > 0 && peer_seen_join(theirs, &l->implied, &joined) == SYNC_OK) {
         sync_buf_free(&l->implied);
@@ -242,7 +235,7 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
         sync_buf swap = l->theirs;
         l->theirs = l->implied;
         l->implied = swap;
-        heard(r, l);
+        l->unheard = true;
         sync_buf_reset(&l->implied);
         l->out_delta = false;
         l->out_began_ms = 0;
@@ -369,8 +362,7 @@ static void tell(peer_room *r, peer_link *l)
     if (!peer_room_seen(r)) {
         return;
     }
-    const sync_buf *seen = peer_forwarding_seen(r, l);
-    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = seen->data, .payload_bytes = seen->len};
+    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = r->seen.data, .payload_bytes = r->seen.len};
     frame.changes.stream = l->out_stream;
     frame.changes.part = l->out_parts;
     frame.changes.kind = l->dirty ? SYNC_CHANGES_HOLDS : SYNC_CHANGES_CAUGHT_UP;

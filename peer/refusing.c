@@ -3,10 +3,10 @@
 
 #include "log.h"
 
-static void send_refusal(peer_room *r, const peer_part *p, uint64_t reason, const char *text)
+static void send_refusal(peer_room *r, const peer_part *p, uint64_t reason, const char *text,
+                         const sync_buf *seen)
 {
     peer_link *l = p->link;
-    const sync_buf *seen = peer_forwarding_seen(r, l);
     sync_frame frame = {.type = SYNC_FRAME_REJECT, .payload = seen->data, .payload_bytes = seen->len};
     frame.reject.stream = p->stream;
     frame.reject.reason = reason;
@@ -17,7 +17,8 @@ static void send_refusal(peer_room *r, const peer_part *p, uint64_t reason, cons
     l->ack_due = true;
 }
 
-void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason reason, const char *text)
+void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason reason, const char *text,
+                         const sync_buf *seen)
 {
     static const peer_counter counters[SYNC_REJECT_REASONS] = {[SYNC_REJECT_BEHIND] = PEER_REFUSED_BEHIND,
                                                                [SYNC_REJECT_EARLY] = PEER_REFUSED_EARLY,
@@ -31,7 +32,7 @@ void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason re
         p->link->caught_up = false;
     }
     peer_metrics_count(r->metrics, counters[reason], 1);
-    send_refusal(r, p, reason, text);
+    send_refusal(r, p, reason, text, seen != NULL ? seen : &r->seen);
 }
 
 void peer_refusing_part(peer_room *r, const peer_part *p, sync_peer_error code, int exit, const char *text)
@@ -40,7 +41,7 @@ void peer_refusing_part(peer_room *r, const peer_part *p, sync_peer_error code, 
         peer_room_close_link(r, p->link, (int)code, exit, "%s", text);
     } else if (peer_room_seen(r)) {
         peer_notice("%s forwarded what cannot be merged: %s", p->link->name, text);
-        send_refusal(r, p, (uint64_t)SYNC_REJECT_ERROR + code, text);
+        send_refusal(r, p, (uint64_t)SYNC_REJECT_ERROR + code, text, &r->seen);
     }
 }
 
@@ -51,7 +52,7 @@ void peer_refusing_failed(peer_room *r, const peer_part *p)
     int file_rc = sqlite3_errcode(r->database.db) & 0xff;
     switch (p->result) {
     case SYNC_EXT_BEHIND:
-        peer_refusing_delta(r, p, SYNC_REJECT_BEHIND, text);
+        peer_refusing_delta(r, p, SYNC_REJECT_BEHIND, text, NULL);
         return;
     case SYNC_EXT_EARLY:
         if (r->options->once) {
@@ -61,7 +62,7 @@ void peer_refusing_failed(peer_room *r, const peer_part *p)
             return;
         }
         peer_notice("changes of %s are ahead of this machine's clock and wait: %s", l->name, text);
-        peer_refusing_delta(r, p, SYNC_REJECT_EARLY, text);
+        peer_refusing_delta(r, p, SYNC_REJECT_EARLY, text, NULL);
         return;
     case SYNC_EXT_FORMAT:
         peer_refusing_part(r, p, SYNC_PEER_ERROR_VERSION, PEER_EXIT_VERSION, text);

@@ -87,8 +87,7 @@ void peer_room_progress(peer_room *r, bool done)
 void peer_room_ask(peer_room *r, peer_link *l)
 {
     if (l->takes && peer_room_seen(r)) {
-        const sync_buf *seen = peer_forwarding_seen(r, l);
-        sync_frame frame = {.type = SYNC_FRAME_START, .payload = seen->data, .payload_bytes = seen->len};
+        sync_frame frame = {.type = SYNC_FRAME_START, .payload = r->seen.data, .payload_bytes = r->seen.len};
         l->told_seen = true;
         l->caught_up = false; /* what the other side had said was about what was here before */
         peer_room_send(r, l, &frame);
@@ -151,7 +150,6 @@ bool peer_room_seen(peer_room *r)
     sync_buf before = r->seen;
     r->seen = (sync_buf){0};
     r->seen_fresh = peer_buf_set(&r->seen, seen, bytes);
-    r->told_fresh = false;
     sqlite3_free(seen);
     if (r->seen_fresh &&
         (before.len != bytes || (bytes > 0 && memcmp(before.data, r->seen.data, bytes) != 0))) {

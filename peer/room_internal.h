@@ -156,8 +156,6 @@ struct peer_room {
     peer_part **forward_end;
     peer_part *leaving; /* one of these, which is being sent, ... */
     size_t leaving_at;  /* ... so many bytes of it so far */
-    sync_buf told;      /* what members are told that is held here, valid while told_fresh */
-    bool told_fresh;
 
     sync_buf seen; /* sync_seen(), valid while seen_fresh */
     bool seen_fresh;
@@ -237,8 +235,10 @@ const void *peer_part_data(const peer_part *p, size_t *bytes); /* borrowed */
 
 /* ---- refusing.c */
 
-/* Refuses the delta of which this is a part: nothing of it is merged from now on, and it comes again as `reason` says. */
-void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason reason, const char *text);
+/* Refuses the delta of which this is a part: nothing of it is merged from now on, and it comes again as `reason` says, cut for who holds `seen`; NULL: what this
+** file does. */
+void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason reason, const char *text,
+                         const sync_buf *seen);
 
 /* Something is wrong with a part. Its link ends; one to a follower goes on, which ends the link that the part came over. */
 void peer_refusing_part(peer_room *r, const peer_part *p, sync_peer_error code, int exit, const char *text);
@@ -259,9 +259,6 @@ void peer_forwarding_acked(peer_room *r, const sync_frame_ack *ack); /* by it */
 
 /* It refuses a delta. False: none that was forwarded, or its stream is not known any more. */
 bool peer_forwarding_rejected(peer_room *r, const sync_frame *frame, const sync_buf *theirs);
-
-/* What the other side of a link is told that is held here, when peer_room_seen is fresh; borrowed until that changes. */
-const sync_buf *peer_forwarding_seen(peer_room *r, const peer_link *l);
 
 /* Sends what may be sent now. True: there is more to do at once. */
 bool peer_forwarding_pump(peer_room *r);
@@ -302,7 +299,7 @@ void peer_counting_lag(peer_link *l);
 
 void peer_schema_send(peer_room *r, peer_link *l);
 void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /* of a clone: makes the file */
-void peer_schema_ask(peer_room *r, peer_link *l); /* CreateDbOnPrimary: the primary's room is empty */
+bool peer_schema_ask(peer_room *r, peer_link *l); /* CreateDbOnPrimary; false: not (again) */
 void peer_schema_found(peer_room *r, peer_link *l, const sync_buf *schema); /* a follower asks for that */
 bool peer_schema_may_clone(const peer_options *o, peer_failure *f); /* false: something is there already */
 void peer_schema_undo(peer_room *r); /* removes the file of a clone that did not come to its end */

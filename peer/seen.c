@@ -168,21 +168,26 @@ int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out)
     return rc;
 }
 
+static void lower(sync_matrix *m, uint32_t t, uint32_t s, uint64_t most)
+{
+    if (sync_matrix_at(m, t, s) > most) {
+        sync_matrix_set(m, t, s, most);
+    }
+}
+
 /* to[s]: where site s of a is in b, or NOWHERE. */
 static void lower_to(sync_head *a, const sync_head *b, const uint32_t *to)
 {
     for (uint32_t t = 0; t < a->table_count; t++) {
         uint32_t like = find_table(b, &a->tables[t]);
         for (uint32_t s = 0; like != NOWHERE && s < a->site_count; s++) {
-            uint64_t most = to[s] != NOWHERE ? sync_matrix_at(&b->start, like, to[s]) : 0;
-            if (sync_matrix_at(&a->start, t, s) > most) {
-                sync_matrix_set(&a->start, t, s, most);
-            }
+            lower(&a->base, t, s, to[s] != NOWHERE ? sync_matrix_at(&b->base, like, to[s]) : 0);
+            lower(&a->start, t, s, to[s] != NOWHERE ? sync_matrix_at(&b->start, like, to[s]) : 0);
         }
     }
 }
 
-int peer_seen_lower(const sync_buf *own, const sync_buf *other, sync_buf *out)
+int peer_seen_meet(const sync_buf *own, const sync_buf *other, sync_buf *out)
 {
     sync_head a = {0}, b = {0};
     sync_error error = {0};
