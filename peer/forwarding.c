@@ -126,6 +126,7 @@ void peer_forwarding_up(peer_room *r, peer_link *l, bool takes)
 static void lose_primary(peer_room *r)
 {
     r->primary = NULL;
+    r->told_fresh = false;
     for (peer_part **at = &r->forward; *at != NULL;) {
         (*at)->forward = PEER_FORWARD_WAITS;
         if ((*at)->link == NULL) {
@@ -165,9 +166,22 @@ void peer_forwarding_end(peer_room *r)
         drop(r, &r->forward);
     }
     free(r->away);
+    sync_buf_free(&r->told);
 }
 
 /* ---- the primary is there */
+
+const sync_buf *peer_forwarding_seen(peer_room *r, const peer_link *l)
+{
+    const peer_link *to = r->primary;
+    if (to == NULL || l == to || !to->leads || to->theirs.len == 0 || r->seen.len == 0 || r->owes) {
+        return &r->seen;
+    }
+    if (!r->told_fresh) {
+        r->told_fresh = peer_seen_meet(&r->seen, &to->theirs, true, &r->told) == SYNC_OK;
+    }
+    return r->told_fresh ? &r->told : &r->seen;
+}
 
 void peer_forwarding_met(peer_room *r)
 {
@@ -324,7 +338,7 @@ static void presume_less(peer_room *r, const peer_part *refused, const char *tex
     if (wait) {
         l->held = true;
         l->held_until = to->out_stream + 1;
-    } else if (peer_room_seen(r) && peer_seen_meet(&r->seen, theirs, &both) == SYNC_OK) {
+    } else if (peer_room_seen(r) && peer_seen_meet(&r->seen, theirs, false, &both) == SYNC_OK) {
         peer_refusing_delta(r, refused, SYNC_REJECT_BEHIND, text, &both);
     } else {
         peer_refusing_delta(r, refused, SYNC_REJECT_BEHIND, text, NULL);

@@ -47,6 +47,13 @@ static bool is_seen(const sync_buf *blob)
     return good;
 }
 
+/* What the other side holds is known anew. */
+static void heard(peer_room *r, peer_link *l)
+{
+    l->unheard = true;
+    r->told_fresh = r->told_fresh && !l->leads;
+}
+
 /* Takes a sync_seen() that the other side sent. */
 static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
@@ -59,7 +66,7 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
         peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory");
         return false;
     }
-    l->unheard = true;
+    heard(r, l);
     return true;
 }
 
@@ -155,7 +162,7 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     }
     sync_buf_free(&l->theirs);
     l->theirs = joined;
-    l->unheard = true;
+    heard(r, l);
     joined = (sync_buf){0};
     if (l->implied.len > 0 && peer_seen_join(theirs, &l->implied, &joined) == SYNC_OK) {
         sync_buf_free(&l->implied);
@@ -235,7 +242,7 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
         sync_buf swap = l->theirs;
         l->theirs = l->implied;
         l->implied = swap;
-        l->unheard = true;
+        heard(r, l);
         sync_buf_reset(&l->implied);
         l->out_delta = false;
         l->out_began_ms = 0;
@@ -362,7 +369,8 @@ static void tell(peer_room *r, peer_link *l)
     if (!peer_room_seen(r)) {
         return;
     }
-    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = r->seen.data, .payload_bytes = r->seen.len};
+    const sync_buf *seen = peer_forwarding_seen(r, l);
+    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = seen->data, .payload_bytes = seen->len};
     frame.changes.stream = l->out_stream;
     frame.changes.part = l->out_parts;
     frame.changes.kind = l->dirty ? SYNC_CHANGES_HOLDS : SYNC_CHANGES_CAUGHT_UP;
@@ -467,6 +475,9 @@ static bool pump_link(peer_room *r, peer_link *l, int64_t now_ms)
     check_stall(l, now_ms);
     if (l->stream != NULL && (l->part != NULL || next_part(r, l)) && send_piece(r, l)) {
         return r->failure.code == PEER_EXIT_OK;
+    }
+    if (l->leads && l->asked && !l->dirty && !l->out_delta) {
+        r->owes = false;
     }
     if (l->asked && !l->closing && !l->dirty && l->stream == NULL && !l->told) {
         tell(r, l);

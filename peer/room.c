@@ -87,7 +87,8 @@ void peer_room_progress(peer_room *r, bool done)
 void peer_room_ask(peer_room *r, peer_link *l)
 {
     if (l->takes && peer_room_seen(r)) {
-        sync_frame frame = {.type = SYNC_FRAME_START, .payload = r->seen.data, .payload_bytes = r->seen.len};
+        const sync_buf *seen = peer_forwarding_seen(r, l);
+        sync_frame frame = {.type = SYNC_FRAME_START, .payload = seen->data, .payload_bytes = seen->len};
         l->told_seen = true;
         l->caught_up = false; /* what the other side had said was about what was here before */
         peer_room_send(r, l, &frame);
@@ -150,6 +151,7 @@ bool peer_room_seen(peer_room *r)
     sync_buf before = r->seen;
     r->seen = (sync_buf){0};
     r->seen_fresh = peer_buf_set(&r->seen, seen, bytes);
+    r->told_fresh = false;
     sqlite3_free(seen);
     if (r->seen_fresh &&
         (before.len != bytes || (bytes > 0 && memcmp(before.data, r->seen.data, bytes) != 0))) {
@@ -511,7 +513,7 @@ peer_room *peer_room_start(const peer_options *options, peer_queue *network, voi
     r->metrics = metrics;
     r->parts_end = &r->parts;
     r->forward_end = &r->forward;
-    r->forwards = peer_options_primary(options) != NULL;
+    r->forwards = r->owes = peer_options_primary(options) != NULL;
     atomic_init(&r->stopping, false);
     r->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     r->inbox = peer_queue_new(wake, r);

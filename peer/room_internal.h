@@ -156,6 +156,9 @@ struct peer_room {
     peer_part **forward_end;
     peer_part *leaving; /* one of these, which is being sent, ... */
     size_t leaving_at;  /* ... so many bytes of it so far */
+    bool owes;          /* another program has committed since the primary held all of this file */
+    sync_buf told;      /* what members are told that is held here, while told_fresh */
+    bool told_fresh;
 
     sync_buf seen; /* sync_seen(), valid while seen_fresh */
     bool seen_fresh;
@@ -259,6 +262,10 @@ void peer_forwarding_acked(peer_room *r, const sync_frame_ack *ack); /* by it */
 
 /* It refuses a delta. False: none that was forwarded, or its stream is not known any more. */
 bool peer_forwarding_rejected(peer_room *r, const sync_frame *frame, const sync_buf *theirs);
+
+/* What the other side of a link is told that is held here, when peer_room_seen has been asked; borrowed until that changes. The clock of a file runs on with what
+** comes, and a primary that lacks no row of it need not know; members that are told of it would presume that it did. */
+const sync_buf *peer_forwarding_seen(peer_room *r, const peer_link *l);
 
 /* Sends what may be sent now. True: there is more to do at once. */
 bool peer_forwarding_pump(peer_room *r);

@@ -175,19 +175,19 @@ static void lower(sync_matrix *m, uint32_t t, uint32_t s, uint64_t most)
     }
 }
 
-/* to[s]: where site s of a is in b, or NOWHERE. */
-static void lower_to(sync_head *a, const sync_head *b, const uint32_t *to)
+/* The first `sites` of a, of which one is its own. to[s]: where site s of a is in b, or NOWHERE. */
+static void lower_to(sync_head *a, const sync_head *b, const uint32_t *to, uint32_t sites)
 {
     for (uint32_t t = 0; t < a->table_count; t++) {
         uint32_t like = find_table(b, &a->tables[t]);
-        for (uint32_t s = 0; like != NOWHERE && s < a->site_count; s++) {
+        for (uint32_t s = 0; like != NOWHERE && s < sites; s++) {
             lower(&a->base, t, s, to[s] != NOWHERE ? sync_matrix_at(&b->base, like, to[s]) : 0);
             lower(&a->start, t, s, to[s] != NOWHERE ? sync_matrix_at(&b->start, like, to[s]) : 0);
         }
     }
 }
 
-int peer_seen_meet(const sync_buf *own, const sync_buf *other, sync_buf *out)
+int peer_seen_meet(const sync_buf *own, const sync_buf *other, bool itself, sync_buf *out)
 {
     sync_head a = {0}, b = {0};
     sync_error error = {0};
@@ -205,7 +205,7 @@ int peer_seen_meet(const sync_buf *own, const sync_buf *other, sync_buf *out)
         to[s] = find_site(&index, a.sites[s]);
     }
     if (rc == SYNC_OK) {
-        lower_to(&a, &b, to);
+        lower_to(&a, &b, to, itself ? 1 : a.site_count);
         rc = sync_seen_put(out, &a);
     }
     rc = rc == SYNC_OK && out->oom ? SYNC_NOMEM : rc;
