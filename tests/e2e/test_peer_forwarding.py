@@ -3,93 +3,19 @@ import json
 import random
 import shutil
 import signal
-import socket
 import sys
 import time
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
-import exposition  # noqa: E402
 import rawchanges  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
-from rooms import NOTES, Rooms  # noqa: E402
+from forwarding import AWAY, BACK, FORWARD, Forwarding, free_port  # noqa: E402
+from rooms import NOTES  # noqa: E402
 from synctest import dump, eventually, patiently, plain, shell  # noqa: E402
-
-AWAY = "takes no changes just now; they are kept here, and sent when it does"
-BACK = "takes changes again"
-FORWARD = "ApplyChangesOnPrimary"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Forwarding(Rooms):
-    """One primary with its folder, followers with theirs, members with files."""
-
-    def start(self, name, port=0, **settings):
-        """A server with a folder of that name."""
-        folder = self.path(name)
-        for sub in ("db", "sql"):
-            (folder / sub).mkdir(parents=True, exist_ok=True)
-        if not list((folder / "sql").iterdir()):
-            (folder / "sql" / "default.sql").write_text(NOTES, encoding="utf-8")
-        whole = {**synctest.tls_config(), "listen": f"127.0.0.1:{port}", "dbFolder": "db", "schemaFolder": "sql", "create": True, "metrics": True}
-        whole.update(settings)
-        path = folder / "peer.json"
-        path.write_text(json.dumps({key: value for key, value in whole.items() if value is not None}), encoding="utf-8")
-        peer = self.peer("serve", "--config", path)
-        peer.port = peer.wait_event("listening")["port"]
-        return peer
-
-    def follow(self, name, primary_port, port=0, more=None, **settings):
-        """A server that follows the one at that port."""
-        url = f"{synctest.SCHEME}://127.0.0.1:{primary_port}/*"
-        return self.start(name, port, primary={"url": url, **more} if more else url, **settings)
-
-    def file(self, name, room="notes"):
-        return self.path(name) / "db" / f"{room}.db"
-
-    def keys(self, db):
-        try:
-            return plain(db, "SELECT group_concat(id) FROM (SELECT id FROM note ORDER BY id)") if Path(db).exists() else None
-        except synctest.ShellError:
-            return None  # the table is being made
-
-    def wait_keys(self, db, *keys):
-        eventually(lambda: self.keys(db) == ",".join(sorted(keys)), lambda: f"{keys} in {db}: {self.keys(db)}")
-
-    def wait_log(self, peer, words, times=1):
-        eventually(lambda: peer.stderr.count(words) >= times, lambda: f"{words} in the log of {peer.arguments}:\n{peer.stderr}")
-
-    def count(self, peer, name, **labels):
-        """One of its numbers now."""
-        with rawpeer.connect(peer.port) as s:
-            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            answer = b""
-            while piece := s.recv(65536):
-                answer += piece
-        return exposition.value(exposition.read(answer.partition(b"\r\n\r\n")[2].decode()), name, **labels)
-
-    def wait_count(self, peer, least, name, **labels):
-        eventually(lambda: self.count(peer, name, **labels) >= least, lambda: f"{name}{labels} at least {least}: {self.count(peer, name, **labels)}")
-
-    def secret(self, *names):
-        for name in names:
-            self.path(name).mkdir(exist_ok=True)
-            (self.path(name) / "secret").write_text(tokens.SECRET + "\n", encoding="utf-8")
-        return {"jwt": {"algorithm": "HS256", "keyFile": "secret", "audience": "sync"}}
-
-    def token(self, name, **claims):
-        """A token for that server, in a file: its name."""
-        self.path(name).mkdir(exist_ok=True)
-        (self.path(name) / "token").write_text(tokens.hs256(tokens.claims(**claims)), encoding="utf-8")
-        return "token"
 
 
 class Writing(Forwarding):
@@ -182,6 +108,39 @@ class Writing(Forwarding):
         self.wait_keys(self.file("f", "near"), "a")
         self.write(far, "a")
         self.wait_log(member, AWAY)
+
+
+    def test_sighup(self):
+        """A server gets a primary, and is its own again."""
+        primary = self.start("p")
+        follower = self.start("f")
+        db, _ = self.join(follower, "notes", "m.db")
+        self.write(db, "a")
+        self.wait_keys(self.file("f"), "a")
+        config = self.path("f/peer.json")
+        alone = json.loads(config.read_text(encoding="utf-8"))
+        config.write_text(json.dumps({**alone, "primary": f"{synctest.SCHEME}://127.0.0.1:{primary.port}/*"}), encoding="utf-8")
+        follower.process.send_signal(signal.SIGHUP)
+        follower.wait_event("reloaded", code=0)
+        self.write(db, "b")
+        self.wait_keys(self.file("p"), "a", "b")
+        self.wait_keys(self.file("f"), "a", "b")
+        config.write_text(json.dumps(alone), encoding="utf-8")
+        follower.process.send_signal(signal.SIGHUP)
+        follower.wait_event("reloaded", code=0)
+        self.write(db, "c")
+        self.wait_keys(self.file("f"), "a", "b", "c")
+        self.assertEqual(self.keys(self.file("p")), "a,b")
+
+    def test_configurations(self):
+        (self.path("x/db")).mkdir(parents=True)
+        path = self.path("x/peer.json")
+        for primary, status, says in (("wss://example.org/*", 0, ""), ({"url": "ws://h/notes", "rooms": "notes"}, 0, ""), ("http://h/*", 2, "/primary: "), ({"url": "ws://h"}, 2, "/primary/url: "),
+                                      ({"rooms": "*"}, 2, "/primary"), (7, 2, "/primary: it is of type"), ({"url": "ws://h/*", "rights": ["read"]}, 2, "rights")):
+            path.write_text(json.dumps({"dbFolder": "db", "primary": primary}), encoding="utf-8")
+            got, out, err = self.run_peer("check-config", path)
+            self.assertEqual(got, status, out + err)
+            self.assertIn(says, err)
 
 
 class Away(Forwarding):
@@ -520,6 +479,39 @@ class Hostile(Forwarding):
         self.assertEqual((body[0], body[1]), (1, 1))
         self.assertIn(b"without the parts before it", body)
         self.assertEqual(self.keys(self.file("p")), "")
+
+    def test_ddl_of_another_kind_is_not_made_on_a_primary(self):
+        """By a follower whose schema says what it should not."""
+        primary = self.start("p", schemaFolder=None)
+        for evil in ("CREATE TABLE note AS SELECT 1 AS id, load_extension('x')", "ATTACH 'evil.db' AS e", "CREATE TABLE note(id TEXT PRIMARY KEY); ATTACH 'evil.db' AS e", "SELECT 1"):
+            schema = self.schema_of(evil)
+            peer = self.meet(primary)
+            peer.send(rawpeer.frame(rawpeer.CREATE_DB, payload=schema))
+            self.ends(peer, 4005, "its tables cannot be made")
+        peer = self.meet(primary)
+        peer.send(rawpeer.frame(rawpeer.CREATE_DB, payload=b"\2nonsense"))
+        self.ends(peer, 4005, "cannot be read")
+        self.assertEqual(plain(self.file("p"), "SELECT count(*) FROM sqlite_schema"), "0")
+        self.assertEqual(list(self.dir.rglob("evil.db")), [])
+
+    def schema_of(self, sql):
+        """A schema of one table, which that statement is to make (clone.h)."""
+        def blob(text):
+            raw = text.encode()
+            return rawpeer.varint(len(raw)) + raw
+        return (bytes([2, 0, 0, 0]) + rawpeer.varint(1) + b"\0" + blob("note") + blob("note") + blob(sql)
+                + rawpeer.varint(1) + blob("note") + blob("{}") + rawpeer.varint(0))
+
+    def test_tables_that_are_good_are_made(self):
+        """So it is the statements above that are refused."""
+        primary = self.start("p", schemaFolder=None)
+        peer = self.meet(primary)
+        peer.send(rawpeer.frame(rawpeer.CREATE_DB, payload=self.schema_of(NOTES.rstrip(";"))))
+        self.wait_keys(self.file("p"), "")
+        peer.send(rawpeer.frame(rawpeer.CREATE_DB, payload=self.schema_of("CREATE TABLE note(other TEXT PRIMARY KEY)")))  # there are some: nothing happens
+        peer.send(rawpeer.frame(rawpeer.PING, rawpeer.varint(9)))
+        self.assertEqual(peer.expect(rawpeer.PONG), rawpeer.varint(9))
+        self.wait_keys(self.file("p"), "")
 
     def test_a_member_that_sends_nonsense(self):
         """He is told as if he had sent it to the primary himself; the others go on."""

@@ -84,6 +84,9 @@ static void join(const uint8_t *data, size_t bytes)
     bool joined = peer_seen_join(&newer, &older, &both) == SYNC_OK;
     FUZZ_CHECK(joined || both.len == 0);
     FUZZ_CHECK(!joined || peer_seen_same_tables(&newer, &both));
+    bool met = peer_seen_meet(&newer, &older, bytes % 2 == 0, &both) == SYNC_OK;
+    FUZZ_CHECK(met == joined || both.len == 0);
+    FUZZ_CHECK(!met || (peer_seen_same_tables(&newer, &both) && !peer_seen_went_back(&newer, &both)));
     char *why;
     free(peer_seen_misfit(&newer, &older, 0, &why));
     free(why);

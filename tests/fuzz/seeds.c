@@ -196,7 +196,11 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
                 frame.announce.software = sync_frame_text_of("sync-peer");
                 frame.announce.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
             } else if (type == SYNC_FRAME_REJECT) {
-                frame.reject.reason = SYNC_REJECT_BEHIND;
+                frame.reject.reason =
+                    heavy != 0 ? SYNC_REJECT_ERROR + SYNC_PEER_ERROR_CHANGES : SYNC_REJECT_AWAY;
+            } else if (type == SYNC_FRAME_APPLY) {
+                frame.apply.stream = 300;
+                frame.apply.kind = SYNC_CHANGES_LAST;
             }
             frame.payload = payload->data;
             frame.payload_bytes = heavy != 0 ? payload->len : 0;
