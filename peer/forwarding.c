@@ -83,7 +83,7 @@ static void refuse_away(peer_room *r, const peer_part *p)
     free(text);
 }
 
-/* Nothing waits for who takes nothing. What has no rows only moves a cursor, and is merged here: members are asked anew, with lower cursors, when the primary is back. */
+/* Nothing waits for who takes nothing. What has no rows only moves a cursor, and is merged here: who has nothing to say need not hear of it. */
 static void refuse_all(peer_room *r)
 {
     for (peer_part **at = &r->forward; *at != NULL;) {

@@ -355,7 +355,7 @@ void net_observe_rooms(const net *n, int64_t now_ms);
 
 /* ---- follow.c */
 
-/* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. Not the primary's, unless the caller says so in what it gets. */
+/* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. The caller says in what it gets whether that is the primary. */
 net_follow *net_follow_add(net_room *room, const char *url, const char *token_file, const char *pin,
                            unsigned rights, bool patient);
 void net_follow_begin(net_follow *f);

@@ -136,7 +136,11 @@ void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
     if (take_seen(r, l, theirs)) {
         name_misfits(r, l);
         name_strangers(r, l);
+        if (l->put_off) {
+            peer_notice("%s takes changes again", l->name);
+        }
         l->asked = true;
+        l->put_off = false;
         begin_anew(l);
         if (l->leads) {
             peer_forwarding_met(r);
@@ -182,6 +186,7 @@ static void wait_for_primary(peer_room *r, peer_link *l, const sync_frame_text *
         return;
     }
     l->asked = false;
+    l->put_off = true;
     char *text = peer_format("%.*s", (int)why->bytes, why->at);
     peer_notice("%s takes no changes just now; they are kept here, and sent when it does: %s", l->name, text);
     peer_event("refused", (peer_field[]){PEER_TEXT("link", l->name), PEER_TEXT("reason", text), PEER_END});

@@ -61,6 +61,7 @@ typedef struct peer_link {
 
     /* outgoing */
     bool asked;       /* `theirs` is known */
+    bool put_off;     /* it has refused, since its primary is away: it asks when that is back */
     sync_buf theirs;  /* what the other side holds for certain: its sync_seen(); empty: it tracks nothing */
     bool unheard;     /* the file does not know yet: it is told in quiet moments, and when the link ends */
     sync_buf implied; /* ... and will hold when it has merged the delta that is out */

@@ -168,6 +168,7 @@ class Away(Forwarding):
         for where in (self.file("p"), self.file("f"), reader):
             self.wait_keys(where, "a", "b", "c", "direct")
         self.wait_log(follower, BACK)
+        self.wait_log(member, BACK)
         self.assertEqual(member.stderr.count(AWAY), 1, member.stderr)
         self.write(db, "d")
         self.wait_keys(self.file("p"), "a", "b", "c", "d", "direct")
