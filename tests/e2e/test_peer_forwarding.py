@@ -58,7 +58,8 @@ class Writing(Forwarding):
         primary = self.start("p")
         follower = self.follow("f", primary.port, more={"open": True})
         db, _ = self.join(follower, "notes", "m.db")
-        self.wait_keys(self.file("f"), "")
+        for where in (self.file("f"), self.file("p")):
+            self.wait_keys(where, "")
         for where in (self.file("f"), self.file("p"), db):
             self.write(where, where.parent.parent.name[0] + where.name[0])
         for where in (self.file("f"), self.file("p"), db):
@@ -305,9 +306,11 @@ class Crashes(Forwarding):
         """A follower is killed between the primary and the Ack; the member's file is sent again."""
         primary = self.start("p")
         follower = self.follow("f", primary.port)
-        db, member = self.join(follower, "notes", "m.db")
-        self.write(db, "a")
-        self.wait_keys(self.file("f"), "a")
+        db = self.path("m.db")
+        plain(db, NOTES + "INSERT INTO note VALUES('a', 'x');")
+        self.assertEqual(self.run_peer("sync", db, self.url(follower, "notes"), "--once")[0], 0)  # so that nothing is under way
+        member = self.sync(db, self.url(follower, "notes"))
+        member.wait_event("connected")
         before = self.count(follower, "sync_peer_frames_sent_total", type=FORWARD)
         thaw = freeze(primary)
         try:
