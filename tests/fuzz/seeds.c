@@ -43,12 +43,12 @@ void fuzz_put(const char *target, int first, const void *data, size_t bytes)
     FUZZ_CHECK(fclose(file) == 0);
 }
 
-/* contents: as fuzz_unpack has it, behind a byte 00 if it is of the second format. */
+/* contents: as fuzz_unpack has it, behind a byte 00 if it is of the second format, two if of the third. */
 static void put_contents(const sync_buf *contents)
 {
-    size_t second = contents->data[0] == 0;
+    size_t later = contents->data[0] == 0 ? 1 + (contents->data[1] == 0) : 0;
     fuzz_put("codec", -1, contents->data, contents->len);
-    fuzz_put("head", second ? 2 : 0, contents->data + second, contents->len - second);
+    fuzz_put("head", later > 0 ? 1 + (int)later : 0, contents->data + later, contents->len - later);
     fuzz_put("apply", -1, contents->data, contents->len);
 }
 
