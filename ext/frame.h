@@ -89,6 +89,9 @@ typedef enum sync_reject_reason {
     SYNC_REJECT_BEHIND = 1, /* it presumes more than the receiver holds: cut again against the payload */
     SYNC_REJECT_EARLY = 2,  /* a stamp too far in the future: the same again, later */
     SYNC_REJECT_AWAY = 3,   /* a follower's primary takes nothing now: again when StartStreaming comes */
+    SYNC_REJECT_RULED =
+        4, /* rows that the sender may not write were left out; payload: which, as a changeset. Not of the stream, which is the report's number */
+    SYNC_REJECT_KNOWN = 5, /* the answer to that: it is noted, and need not be told again */
     SYNC_REJECT_REASONS,
     SYNC_REJECT_ERROR =
         16 /* and a sync_peer_error: of ApplyChangesOnPrimary, what would have ended the member's own link */

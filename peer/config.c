@@ -21,6 +21,7 @@ struct peer_config_rule {
     peer_track track;
     char *track_list;
     unsigned rights;
+    peer_row_rules rules;
     peer_migrate migrate;
     int64_t bytes_max; /* as in peer_config, inherited from there */
     size_t members_max;
@@ -110,6 +111,17 @@ static int64_t limit_of(const json_t *rule, const char *key, int64_t common)
     return own != NULL ? json_integer_value(own) : common;
 }
 
+static void read_row_rules(const json_t *array, peer_row_rules *to)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(array, i, one)
+    {
+        peer_row_rules_add(to, peer_config_text(one, "table"), peer_config_text(one, "read"),
+                           peer_config_text(one, "write"));
+    }
+}
+
 static void read_rule(const json_t *object, const peer_config *c, peer_config_rule *rule)
 {
     const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
@@ -127,6 +139,7 @@ static void read_rule(const json_t *object, const peer_config *c, peer_config_ru
     rule->bytes_max = limit_of(object, "maxBytes", c->bytes_max);
     rule->members_max = (size_t)limit_of(object, "maxMembers", (int64_t)c->members_max);
     rule->rights = peer_config_read_rights(json_object_get(object, "rights"));
+    read_row_rules(json_object_get(object, "rules"), &rule->rules);
     rule->migrate = read_migrate(object, c->migrate);
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
@@ -287,6 +300,24 @@ static bool is_folder(const char *path)
     return S_ISDIR(st.st_mode);
 }
 
+/* What members of a follower write goes to its primary as it came, and there nobody knows whose it is. */
+static char *check_rules(const peer_config *c)
+{
+    bool primary = false;
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        primary = primary || c->upstreams[i].primary;
+    }
+    for (size_t i = 0; primary && i < c->rule_count; i++) {
+        if (c->rules[i].rules.count > 0) {
+            return peer_format(
+                "%s: /rooms/%zu/rules: rules for rows are for the primary's configuration, not "
+                "for one with a primary",
+                c->path, i);
+        }
+    }
+    return NULL;
+}
+
 static char *check_folders(const peer_config *c)
 {
     if (!is_folder(c->db_folder)) {
@@ -336,6 +367,12 @@ peer_config *peer_config_read(const char *path, char **why, int *exit)
         c = NULL;
         goto done;
     }
+    *why = check_rules(c);
+    if (*why != NULL) {
+        peer_config_free(c);
+        c = NULL;
+        goto done;
+    }
     *why = check_folders(c);
     if (*why != NULL || !peer_auth_read(c, json_object_get(root, "auth"), why)) {
         *exit = PEER_EXIT_MISSING;
@@ -357,6 +394,7 @@ void peer_config_free(peer_config *config)
         free(config->rules[i].name);
         free(config->rules[i].schema);
         free(config->rules[i].track_list);
+        peer_row_rules_free(&config->rules[i].rules);
     }
     for (size_t i = 0; i < config->upstream_count; i++) {
         free(config->upstreams[i].rooms);
@@ -484,6 +522,7 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
     }
     if (rule != NULL) {
         options->track = rule->track;
+        peer_row_rules_copy(&options->rules, &rule->rules);
         options->track_list = peer_strdup(rule->track_list);
         options->keep_journal_mode = rule->keep_journal_mode;
     }

@@ -354,6 +354,9 @@ static void link_up(net_link *l)
     m->text = peer_strdup(l->name);
     m->grants = rights_of(l);
     m->granted = l->session.granted;
+    m->site = l->session.their;
+    m->user = l->user[0] != 0 ? peer_strdup(l->user) : NULL;
+    m->bound = l->follow == NULL && !l->admin;
     m->primary = l->follow != NULL && l->follow->primary;
     m->lag = peer_lag_share(l->lag);
     l->up_ms = peer_now_ms();

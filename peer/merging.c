@@ -82,7 +82,11 @@ static int merge_part(sqlite3 *db, peer_part *p)
     sqlite3_free(p->error);
     p->error = NULL;
     in->changeset = peer_part_data(p, &in->bytes);
-    p->result = sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
+    p->left_out = 0;
+    p->result = p->link->ruling != NULL
+                    ? sync_merge_ruled(db, &p->link->ruling->rules, in->changeset, in->bytes, &in->changed,
+                                       &p->left_out, &p->error)
+                    : sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
     return is_busy(p->result) || is_full(p->result) || is_ended(p->result) || is_rolled_back(p->result)
                ? p->result
                : SQLITE_OK;
@@ -195,10 +199,24 @@ static size_t list_batch(const peer_room *r, int count, sync_incoming **list)
     return n;
 }
 
+/* Is one of the first `count` changesets of somebody who may not write everything? */
+static bool has_bound(const peer_room *r, int count)
+{
+    bool bound = false;
+    for (const peer_part *p = next_changes(r->parts); p != NULL && count > 0 && !bound;
+         p = next_changes(p->next), count--) {
+        bound = p->link->ruling != NULL;
+    }
+    return bound;
+}
+
 /* As merge_each, but all at once, which holds the lock for less: as nearly always nothing is wrong with any. */
 static int merge_batch(peer_room *r, int count)
 {
     char *error = NULL;
+    if (has_bound(r, count)) {
+        return merge_each(r, count);
+    }
     size_t n = list_batch(r, count, NULL);
     sync_incoming **list = peer_new((n + 1) * sizeof *list);
     int rc = sync_merge_changesets(r->database.db, list, list_batch(r, count, list), &error);
@@ -329,6 +347,12 @@ static void conclude_part(peer_room *r, peer_part *p)
     l->in_left = p->left;
     l->in_most = p->part == 0 || p->left > l->in_most ? p->left : l->in_most;
     l->told = l->told && p->kind == SYNC_CHANGES_PART;
+    if (p->left_out > 0) {
+        l->ruling->report_due = true;
+        peer_metrics_count(r->metrics, PEER_ROWS_LEFT_OUT, (uint64_t)p->left_out);
+        peer_event("ruled",
+                   (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->left_out), PEER_END});
+    }
     r->received_rows += p->incoming.changed;
     peer_metrics_count(r->metrics, PEER_ROWS_MERGED, (uint64_t)p->incoming.changed);
     r->seen_fresh = false;
@@ -497,6 +521,7 @@ static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
         peer_pace_learn(&r->pace, rows, took_us);
     }
     r->busy_ms = 0;
+    peer_refusals_renumber(r);
     peer_outgoing_dirty(r);
     conclude_batch(r, count, false);
     r->merge_ms = next_merge_ms(r, took_us);
@@ -508,6 +533,10 @@ bool peer_merging_step(peer_room *r, int64_t now_ms)
     int rows;
     int count = batch_size(r, &rows);
     bool aside = count > 0 && can_wait(r, now_ms);
+    if (now_ms >= r->merge_ms && !peer_refusals_note(r)) {
+        wait_for_lock(r, now_ms);
+        return false;
+    }
     if (r->parts == NULL) {
         return false;
     }

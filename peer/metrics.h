@@ -15,6 +15,7 @@ typedef enum peer_counter {
     PEER_REFUSED_AWAY,       /* ... since the primary takes nothing just now */
     PEER_GOT_REFUSED_BEHIND, /* the same, said by others of deltas of ours */
     PEER_GOT_REFUSED_EARLY,
+    PEER_ROWS_LEFT_OUT, /* rows that rules did not let their authors write */
     PEER_GOT_REFUSED_AWAY,
     PEER_FORWARDED, /* parts of members' deltas that the primary has acknowledged */
     PEER_COUNTERS

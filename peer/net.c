@@ -182,6 +182,7 @@ static int accepted(net *n, struct lws *wsi)
     l->room = room;
     peer_visitors_join(n->visitors, peer, peer_now_ms());
     l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
+    l->admin = (grant.rights & PEER_RIGHT_ADMIN) != 0;
     l->by = grant.by;
     lws_strncpy(l->user, grant.user, sizeof l->user);
     l->since_s = (int64_t)time(NULL);

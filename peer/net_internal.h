@@ -67,6 +67,7 @@ struct net_link {
     net *net;
     net_follow *follow; /* NULL: accepted */
     net_room *room;     /* NULL: not yet known */
+    bool admin;         /* it was admitted with that right: the room's rules for rows do not bind it */
     unsigned grants;    /* what it was admitted to do, as far as the room lets anybody: sync_peer_right */
     peer_proof by;      /* and by what ... */
     char user[64];      /* ... as whom; "": anybody */

@@ -108,6 +108,9 @@ static void put_work(const net *n, sync_buf *to)
     put_one(to, "sync_peer_rows_sent_total", "counter",
             "Rows that were sent, counted for each connection they were sent over.",
             all.counts[PEER_ROWS_SENT]);
+    put_one(to, "sync_peer_rows_refused_total", "counter",
+            "Rows that came, and that the rules of their room did not let their authors write.",
+            all.counts[PEER_ROWS_LEFT_OUT]);
     put_reasons(
         to, "sync_peer_deltas_refused_total",
         "Deltas that were refused here: they presume what is not here, are ahead of this clock, or came "

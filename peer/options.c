@@ -158,6 +158,7 @@ void peer_options_free(peer_options *o)
     for (size_t i = 0; i < o->listen_count; i++) {
         free(o->listen[i].host);
     }
+    peer_row_rules_free(&o->rules);
     free(o->track_list);
     free(o->schema);
     free(o->schema_common);

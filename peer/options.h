@@ -4,6 +4,7 @@
 
 #include "exits.h"
 #include "peer_limits.h"
+#include "row_rules.h"
 #include "url.h"
 
 #include <stdbool.h>
@@ -67,6 +68,7 @@ typedef struct peer_options {
     char *client_ca_file; /* whose certificates they may show; NULL: they are not asked for one */
     char *client_cert_file, *client_key_file; /* what is shown at wss:// URLs that ask; NULL: nothing */
     unsigned rights;                          /* what others may do with the file: sync_peer_right */
+    peer_row_rules rules; /* with which rows, if they are members without the right admin */
     bool once;
     bool json;
     bool quiet;

@@ -24,6 +24,9 @@ void peer_outgoing_end(peer_link *l)
 static void begin_anew(peer_link *l)
 {
     peer_outgoing_end(l);
+    if (l->ruling != NULL) {
+        sync_selection_reset(l->ruling->selection);
+    }
     l->out_delta = false;
     l->dirty = true;
     l->told = false;
@@ -195,6 +198,14 @@ static void wait_for_primary(peer_room *r, peer_link *l, const sync_frame_text *
 
 void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs)
 {
+    if (frame->reject.reason == SYNC_REJECT_RULED) {
+        peer_refusals_take(l, frame->reject.stream, frame->reject.text.at, frame->reject.text.bytes, theirs);
+        return;
+    }
+    if (frame->reject.reason == SYNC_REJECT_KNOWN) {
+        peer_refusals_known(r, l, frame->reject.stream);
+        return;
+    }
     if (l->leads && peer_forwarding_rejected(r, frame, theirs)) {
         return;
     }
@@ -266,6 +277,14 @@ static void stream_failed(peer_room *r, peer_link *l, const char *what, int rc, 
     if ((rc & 0xff) == SQLITE_BUSY && rc < SYNC_EXT_BEHIND) {
         begin_anew(l);
         l->retry_ms = peer_now_ms() + PEER_BUSY_RETRY_MS;
+    } else if (l->ruling != NULL && (rc == SQLITE_ERROR || rc == SQLITE_TOOBIG)) { /* others may be served */
+        peer_notice("%s: what %s may see of room %s cannot be told: %s", r->database.path, l->name,
+                    r->options->room, error != NULL ? error : sqlite3_errstr(rc));
+        peer_outgoing_end(l);
+        peer_room_close_link(
+            r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR,
+            "the rules of room %s cannot be applied; the log of the peer that serves it says why",
+            r->options->room);
     } else if ((rc & 0xff) == SQLITE_IOERR && rc < SYNC_EXT_BEHIND && l->reader != NULL) {
         peer_connection_fail(&r->database, l->reader->db, &r->failure, what, rc);
         peer_outgoing_end(l);
@@ -350,8 +369,11 @@ static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
     l->dirty = false; /* before the snapshot is taken: what comes later counts again */
     r->seen_fresh =
         false; /* the snapshot may hold what nobody has noticed yet; `tell` must cover it, or it comes back */
-    int rc = sync_stream_open(l->reader->db, l->theirs.data, l->theirs.len, PEER_PART_BYTES, PEER_PART_ROWS,
-                              &l->stream, &error);
+    int rc = l->ruling != NULL
+                 ? sync_stream_select(l->reader->db, &l->ruling->rules, l->ruling->selection, l->theirs.data,
+                                      l->theirs.len, PEER_PART_BYTES, PEER_PART_ROWS, &l->stream, &error)
+                 : sync_stream_open(l->reader->db, l->theirs.data, l->theirs.len, PEER_PART_BYTES,
+                                    PEER_PART_ROWS, &l->stream, &error);
     if (rc != SQLITE_OK && peer_room_seen(r) && r->seen.len == 0) { /* nothing is tracked any more */
         sqlite3_free(error);
         peer_outgoing_end(l);
@@ -438,13 +460,13 @@ static bool may_cut(const peer_link *l, int64_t now_ms)
 /* A delta that is one message serves every link that is known to hold the same: it is cut and compressed once. */
 static void share_part(peer_room *r, peer_link *from, int64_t now_ms)
 {
-    if (!from->part_last || from->part_bytes > SYNC_FRAME_PAYLOAD_MAX || from->next == NULL ||
-        !peer_room_seen(r)) {
+    if (from->ruling != NULL || !from->part_last || from->part_bytes > SYNC_FRAME_PAYLOAD_MAX ||
+        from->next == NULL || !peer_room_seen(r)) {
         return;
     }
     peer_twins *twins = peer_twins_open(&from->theirs, &from->implied, &r->seen);
     for (peer_link *l = twins != NULL ? from->next : NULL; l != NULL; l = l->next) {
-        if (!may_cut(l, now_ms) || !peer_twins_suit(twins, &l->theirs, &l->implied)) {
+        if (l->ruling != NULL || !may_cut(l, now_ms) || !peer_twins_suit(twins, &l->theirs, &l->implied)) {
             continue;
         }
         begin_delta(l, now_ms);
@@ -474,6 +496,7 @@ static void check_stall(peer_link *l, int64_t now_ms)
 /* One step for one link. True: another may follow at once. */
 static bool pump_link(peer_room *r, peer_link *l, int64_t now_ms)
 {
+    peer_refusals_tell(r, l);
     if (may_cut(l, now_ms) && cut(r, l, now_ms)) {
         share_part(r, l, now_ms);
     }
@@ -484,7 +507,8 @@ static bool pump_link(peer_room *r, peer_link *l, int64_t now_ms)
     if (l->leads && l->asked && !l->dirty && !l->out_delta) {
         r->owes = false;
     }
-    if (l->asked && !l->closing && !l->dirty && l->stream == NULL && !l->told) {
+    if (r->failure.code == PEER_EXIT_OK && l->asked && !l->closing && !l->dirty && l->stream == NULL &&
+        !l->told) {
         tell(r, l);
     }
     peer_room_check_done(r, l);

@@ -222,7 +222,7 @@ void peer_room_check_done(peer_room *r, peer_link *l)
 /* What the other side holds is noted in the file, for compaction. */
 static void note_heard(peer_room *r, peer_link *l)
 {
-    if (r->open && l->unheard && l->theirs.len > 0) {
+    if (r->open && l->unheard && l->theirs.len > 0 && l->ruling == NULL) {
         l->unheard = peer_database_heard(&r->database, l->theirs.data, l->theirs.len) != SQLITE_OK;
     }
 }
@@ -267,6 +267,9 @@ static void link_up(peer_room *r, const peer_message *m)
     register_link(r, l);
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
+    if (m->bound && r->options->rules.count > 0) {
+        l->ruling = peer_ruling_new(&r->options->rules, m->user);
+    }
     l->follows = l->takes && (m->grants & SYNC_RIGHT_FORWARD) != 0;
     if (m->primary) {
         peer_forwarding_up(r, l, l->gives && (m->granted & SYNC_RIGHT_FORWARD) != 0);
@@ -297,6 +300,11 @@ static void link_down(peer_room *r, peer_link *l)
     note_heard(r, l);
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
+    peer_ruling_free(l->ruling);
+    for (peer_report *report = l->reports, *next; report != NULL; report = next) {
+        next = report->next;
+        peer_report_free(report);
+    }
     peer_lag_drop(l->lag);
     free(l->name);
     free(l);

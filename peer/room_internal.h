@@ -7,6 +7,7 @@
 #include "pace.h"
 #include "peer_limits.h"
 #include "room.h"
+#include "ruling.h"
 #include "sync_ext.h"
 #include "watch.h"
 
@@ -17,6 +18,14 @@ typedef struct peer_assembly {
     sync_buf payload;
     sync_frame fields; /* of its latest piece; type 0: nothing is being assembled */
 } peer_assembly;
+
+/* What the other side refused of this file's changes, as it says. */
+typedef struct peer_report {
+    struct peer_report *next;
+    uint64_t number; /* theirs, for the answer */
+    char *text;
+    sync_buf rows;
+} peer_report;
 
 /* One link as the worker sees it. Made by PEER_LINK_UP, freed by PEER_LINK_DOWN. */
 typedef struct peer_link {
@@ -32,6 +41,9 @@ typedef struct peer_link {
     bool told_seen; /* StartStreaming was sent */
     bool told_schema;
     bool told_tables; /* CreateDbOnPrimary was sent */
+
+    peer_ruling *ruling;  /* the room's rules for rows bind the other side; NULL: they do not */
+    peer_report *reports; /* came, and are not noted yet */
 
     /* incoming */
     peer_assembly changes; /* its pieces come as the window allows, other messages in between */
@@ -109,6 +121,7 @@ typedef struct peer_part {
     int rows;               /* -1: not counted */
     sync_incoming incoming; /* while it is merged, and how many rows that changed */
     int result;             /* of its merge */
+    int64_t left_out;       /* rows that its author may not write */
     char *error;            /* sqlite3_malloc'd */
     bool applied;           /* it came as ApplyChangesOnPrimary */
     bool dropped;           /* refused alone */
@@ -271,6 +284,23 @@ const sync_buf *peer_forwarding_seen(peer_room *r, const peer_link *l);
 /* Sends what may be sent now. True: there is more to do at once. */
 bool peer_forwarding_pump(peer_room *r);
 void peer_forwarding_end(peer_room *r); /* when no link is left: frees */
+
+/* ---- refusals.c */
+
+/* Tells the other side the next of what was refused of its changes, on a link that rules bind. */
+void peer_refusals_tell(peer_room *r, peer_link *l);
+void peer_refusals_known(peer_room *r, peer_link *l, uint64_t report); /* it says that it knows */
+
+/* After a merge, in a room that has rules for rows: no row stays held for its number. */
+void peer_refusals_renumber(peer_room *r);
+
+/* The other side has told so. Copies. */
+void peer_refusals_take(peer_link *l, uint64_t report, const char *text, size_t text_bytes,
+                        const sync_buf *payload);
+void peer_report_free(peer_report *report);
+
+/* Notes all that was told in sync_conflict. False: the file is locked just now. */
+bool peer_refusals_note(peer_room *r);
 
 /* ---- outgoing.c */
 

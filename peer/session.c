@@ -20,6 +20,7 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
         {
             [SYNC_FRAME_START] = TO(PEER_STREAMING),
             [SYNC_FRAME_CHANGES] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_REJECT] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_PING] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_PONG] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_ERROR] = TO(PEER_ENDED),

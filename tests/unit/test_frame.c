@@ -259,7 +259,7 @@ static void test_nonsense_with_a_good_check(void **state)
         {{SYNC_FRAME_START, 1}, 2},               /* "more" of nothing */
         {{SYNC_FRAME_CHANGES, 0, 1, 0, 5, 0}, 6}, /* an unknown kind */
         {{SYNC_FRAME_REJECT, 0, 1, 0, 0}, 5},     /* an unknown reason */
-        {{SYNC_FRAME_REJECT, 0, 1, 4, 0}, 5},     /* ... */
+        {{SYNC_FRAME_REJECT, 0, 1, 6, 0}, 5},     /* ... */
         {{SYNC_FRAME_REJECT, 0, 1, 16, 0}, 5},    /* an Error of no code */
         {{SYNC_FRAME_REJECT, 0, 1, 27, 0}, 5},    /* ... of an unknown one */
         {{SYNC_FRAME_APPLY, 0, 1, 0, 3, 0}, 6},   /* word of what is held is not forwarded */
@@ -278,7 +278,7 @@ static void test_reasons(void **state)
     (void)state;
     for (uint8_t reason = 0; reason < 40; reason++) {
         const uint8_t body[] = {SYNC_FRAME_REJECT, 0, 1, reason, 0};
-        bool good = (reason >= SYNC_REJECT_BEHIND && reason <= SYNC_REJECT_AWAY) ||
+        bool good = (reason >= SYNC_REJECT_BEHIND && reason <= SYNC_REJECT_KNOWN) ||
                     (reason > SYNC_REJECT_ERROR && reason <= SYNC_REJECT_ERROR + SYNC_PEER_ERROR_FORBIDDEN);
         assert_int_equal(get_body(body, sizeof body), good ? SYNC_OK : SYNC_CORRUPT);
     }

@@ -68,8 +68,9 @@ static void test_what_may_come(void **state)
     (void)state;
     static const char *const may[] = {
         [PEER_GREETING] = " AnnouncePresence Error ",
-        [PEER_ANNOUNCED] = " StartStreaming Changes SchemaRequest Schema Ping Pong Error CreateDbOnPrimary "
-                           "ApplyChangesOnPrimary ",
+        [PEER_ANNOUNCED] =
+            " StartStreaming Changes RejectChanges SchemaRequest Schema Ping Pong Error CreateDbOnPrimary "
+            "ApplyChangesOnPrimary ",
         [PEER_STREAMING] = " StartStreaming Changes SchemaRequest Schema Ping Pong RejectChanges Ack Error "
                            "CreateDbOnPrimary ApplyChangesOnPrimary "};
     for (peer_session_state from = PEER_GREETING; from <= PEER_STREAMING; from++) {
