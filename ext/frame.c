@@ -19,7 +19,7 @@ static const kind kinds[SYNC_FRAME_TYPES] = {{"?", false}, /* no type */
 
 static const kind *kind_of(sync_frame_type type)
 {
-    return &kinds[type < SYNC_FRAME_TYPES ? type : 0];
+    return &kinds[type < SYNC_FRAME_TYPES && kinds[type].name != NULL ? type : 0];
 }
 
 const char *sync_frame_name(sync_frame_type type)
@@ -222,7 +222,7 @@ int sync_frame_get(const void *data, size_t bytes, sync_frame *frame, sync_error
                          "the other side speaks version %llu of the protocol, this is version %d",
                          (unsigned long long)protocol, SYNC_PROTOCOL_VERSION);
     }
-    if (frame->type == 0 || frame->type >= SYNC_FRAME_TYPES) {
+    if (frame->type == 0 || kind_of(frame->type) == &kinds[0]) {
         return sync_fail(error, SYNC_CORRUPT, "a message of unknown type %d", (int)frame->type);
     }
     if (!get_fields(&span, frame)) {

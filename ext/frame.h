@@ -52,6 +52,12 @@
     X(varint,                                                                                                \
       kind) /* sync_changes_kind, below SYNC_CHANGES_HOLDS; payload: the member's changeset, as it came */   \
     X(varint, left)
+#define SYNC_FIELDS_PRESENCE(X)                                                                              \
+    X(site, peer)      /* whose members these are: not always the sender's */                                \
+    X(varint, counter) /* of what that peer tells: the newest counts */                                      \
+    X(varint, age)     /* milliseconds since it was told there */                                            \
+    X(varint, members) /* how many there are; payload: as many of them as are told of */                     \
+    X(text, name)      /* of that peer, for people */
 
 /* X(NAME, member, number, name for people, may it have a payload) */
 #define SYNC_FRAMES(X)                                                                                       \
@@ -66,7 +72,8 @@
     X(SCHEMA_REQUEST, schema_request, 9, "SchemaRequest", 0)                                                 \
     X(SCHEMA, schema, 10, "Schema", 1)                                                                       \
     X(CREATE_DB, create_db, 11, "CreateDbOnPrimary", 1)                                                      \
-    X(APPLY, apply, 12, "ApplyChangesOnPrimary", 1)
+    X(APPLY, apply, 12, "ApplyChangesOnPrimary", 1)                                                          \
+    X(PRESENCE, presence, 15, "Presence", 1)
 
 typedef enum sync_frame_type {
 #define SYNC_X(NAME, member, number, name, payload) SYNC_FRAME_##NAME = (number),
@@ -99,9 +106,12 @@ typedef enum sync_reject_reason {
 
 /* What one side lets the other do. */
 typedef enum sync_peer_right {
-    SYNC_RIGHT_READ = 1,   /* ask for changes */
-    SYNC_RIGHT_WRITE = 2,  /* send some */
-    SYNC_RIGHT_FORWARD = 8 /* with write: send those of others, ApplyChangesOnPrimary and CreateDbOnPrimary */
+    SYNC_RIGHT_READ = 1,  /* ask for changes */
+    SYNC_RIGHT_WRITE = 2, /* send some */
+    SYNC_RIGHT_FORWARD =
+        8, /* with write: send those of others, ApplyChangesOnPrimary and CreateDbOnPrimary */
+    SYNC_RIGHT_PRESENCE =
+        32 /* tell who is in the room, here and at other peers; who grants it knows Presence */
 } sync_peer_right;
 
 /* Codes of Error. The link is closed after it. */
@@ -150,7 +160,7 @@ typedef struct sync_frame {
     size_t payload_bytes;
 } sync_frame;
 
-/* "Changes" and so on; "?" for a number that is no type. */
+/* "Changes" and so on; "?" for a number that is no type (also below SYNC_FRAME_TYPES). */
 const char *sync_frame_name(sync_frame_type type);
 
 /* A text field from a C string (NULL is empty), borrowed. */

@@ -89,7 +89,10 @@ unsigned peer_config_read_rights(const json_t *names)
     const json_t *one;
     json_array_foreach(names, i, one)
     {
-        rights |= strcmp(json_string_value(one), "read") == 0 ? SYNC_RIGHT_READ : SYNC_RIGHT_WRITE;
+        const char *word = json_string_value(one);
+        rights |= strcmp(word, "read") == 0    ? SYNC_RIGHT_READ
+                  : strcmp(word, "write") == 0 ? SYNC_RIGHT_WRITE
+                                               : SYNC_RIGHT_PRESENCE;
     }
     return rights;
 }
@@ -262,6 +265,7 @@ static void take(peer_config *c, const json_t *root)
 {
     const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
     size_t i;
+    c->name = peer_strdup(peer_config_text(root, "name"));
     c->listen = peer_config_texts(json_object_get(root, "listen"));
     c->db_folder = peer_config_beside(c->path, peer_config_text(root, "dbFolder"));
     c->schema_folder = peer_config_beside(c->path, peer_config_text(root, "schemaFolder"));
@@ -410,6 +414,7 @@ void peer_config_free(peer_config *config)
     peer_scratch_free(config->scratch);
     peer_auth_free(config->auth);
     free(config->path);
+    free(config->name);
     peer_config_texts_free(&config->listen);
     free(config->db_folder);
     free(config->schema_folder);

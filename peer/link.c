@@ -108,8 +108,7 @@ static void drop_out(net_link *l)
     l->out_bytes = 0;
 }
 
-/* Encodes and queues one of the small messages. */
-static void send_frame(net_link *l, const sync_frame *frame)
+void net_link_send(net_link *l, const sync_frame *frame)
 {
     sync_buf buf = {0};
     if (peer_session_may_send(&l->session, frame->type) && sync_frame_put(&buf, frame) == SYNC_OK) {
@@ -144,8 +143,8 @@ void net_link_greet(net_link *l)
     hello.announce.site = l->room->site;
     hello.announce.room = sync_frame_text_of(room);
     hello.announce.software = sync_frame_text_of("sync-peer " SYNC_PROGRAM_VERSION);
-    hello.announce.rights = rights_of(l);
-    send_frame(l, &hello);
+    hello.announce.rights = rights_of(l) | net_presence_offer(l, rights_of(l));
+    net_link_send(l, &hello);
     lws_rx_flow_control(l->wsi, 1);
     on_tick(&l->tick);
 }
@@ -154,6 +153,9 @@ void net_link_open(net_link *l, struct lws *wsi)
 {
     l->wsi = wsi;
     l->open = true;
+    if (l->accepted) {
+        net_presence_changed(l->room);
+    }
     if (l->room->ready) {
         net_link_greet(l);
     } else {
@@ -191,10 +193,11 @@ void net_link_end(net_link *l, int code, int status, const char *text)
         frame.error.text = sync_frame_text_of(text);
         frame.error.text.bytes =
             frame.error.text.bytes < SYNC_FRAME_TEXT_MAX ? frame.error.text.bytes : SYNC_FRAME_TEXT_MAX;
-        send_frame(l, &frame);
+        net_link_send(l, &frame);
     }
     l->session.state = PEER_ENDED;
     l->ending = true;
+    net_presence_leave(l);
     l->status = status;
     lws_strncpy(l->text, text, sizeof l->text);
     leave_room(l, text);
@@ -216,6 +219,9 @@ void net_link_gone(net_link *l)
     *l->from = l->next;
     if (l->next != NULL) {
         l->next->from = l->from;
+    }
+    if (!l->ending) {
+        net_presence_leave(l);
     }
     unregister_link(n, l);
     n->member_count -= l->accepted;
@@ -369,6 +375,25 @@ static void link_up(net_link *l)
     }
     peer_event("connected", (peer_field[]){PEER_TEXT("link", l->name), PEER_END});
     net_room_post(l->room, m);
+    net_presence_meet(l, rights_of(l));
+}
+
+/* A message that is for the room, or for the link itself. */
+static void take_delivered(net_link *l, const sync_frame *frame, const peer_move *move)
+{
+    const char *why;
+    if (frame->type == SYNC_FRAME_ERROR) {
+        blame(l, exit_of((int)frame->error.code), move->text);
+        net_link_end(l, 0, LWS_CLOSE_STATUS_NORMAL, move->text);
+    } else if (frame->type == SYNC_FRAME_PRESENCE) {
+        const int code = net_presence_take(l, frame, &why);
+        if (code != 0) {
+            blame(l, exit_of(code), why);
+            net_link_end(l, code, status_of(code), why);
+        }
+    } else {
+        deliver(l, frame, peer_bytes_take(&l->incoming));
+    }
 }
 
 /* A whole message is in l->incoming. */
@@ -383,16 +408,11 @@ static void take_incoming(net_link *l)
         link_up(l);
         break;
     case PEER_ANSWER:
-        send_frame(l, &move.reply);
+        net_link_send(l, &move.reply);
         check_out(l);
         break;
     case PEER_DELIVER:
-        if (frame.type == SYNC_FRAME_ERROR) {
-            blame(l, exit_of((int)frame.error.code), move.text);
-            net_link_end(l, 0, LWS_CLOSE_STATUS_NORMAL, move.text);
-        } else {
-            deliver(l, &frame, peer_bytes_take(&l->incoming));
-        }
+        take_delivered(l, &frame, &move);
         break;
     case PEER_END_LINK:
         blame(l, exit_of(move.code), move.text);
@@ -495,7 +515,7 @@ static void on_tick(lws_sorted_usec_list_t *sul)
         return;
     }
     if (move.verdict == PEER_ANSWER) {
-        send_frame(l, &move.reply);
+        net_link_send(l, &move.reply);
     }
     lws_sul_schedule(l->net->context, 0, &l->tick, on_tick,
                      (next - now > 0 ? next - now : 1) * LWS_US_PER_MS);

@@ -7,7 +7,7 @@
 void net_count_frame(uint64_t *frames, const void *data, size_t bytes)
 {
     unsigned type = bytes > 0 ? *(const uint8_t *)data : 0;
-    frames[type < SYNC_FRAME_TYPES ? type : 0]++;
+    frames[*sync_frame_name((sync_frame_type)type) != '?' ? type : 0]++;
 }
 
 /* ---- the process */
@@ -79,7 +79,9 @@ static void put_frames(sync_buf *to, const char *name, const char *help, const u
     peer_exposition_family(to, name, "counter", help);
     for (unsigned i = 0; i < SYNC_FRAME_TYPES; i++) {
         const char *type = i == 0 ? "other" : sync_frame_name((sync_frame_type)i);
-        peer_exposition_count(to, name, PEER_LABELS({"type", type}), frames[i]);
+        if (*type != '?') { /* numbers are left out between types */
+            peer_exposition_count(to, name, PEER_LABELS({"type", type}), frames[i]);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ static void drop(net_room *r)
     }
     *at = r->next;
     lws_sul_cancel(&r->idle);
+    net_presence_free(r);
     peer_metrics_add(&r->metrics, &r->net->counts.gone);
     if (!r->pinned) {
         peer_options_free(&r->options);
@@ -59,6 +60,7 @@ static bool start(net_room *r)
 static void stop(net_room *r)
 {
     if (r->worker != NULL && !r->ending) {
+        net_presence_close(r);
         r->ending = true;
         r->ready = false;
         if (!r->pinned) {
@@ -305,7 +307,9 @@ void net_room_deliver(net *n, const peer_message *m)
         ready(n, r, m);
         break;
     case PEER_ROOM_SITE:
+        net_presence_close(r); /* who is here is told by another name from now on */
         r->site = m->site;
+        net_presence_changed(r);
         break;
     default:
         reap(r);
@@ -393,6 +397,7 @@ void net_rooms_join(net *n)
     net_rooms_stop(n);
     for (net_room *r = n->rooms; r != NULL; r = r->next) {
         lws_sul_cancel(&r->idle);
+        lws_sul_cancel(&r->presence.due);
         if (r->worker != NULL) {
             reap(r);
         }

@@ -28,6 +28,7 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
             [SYNC_FRAME_SCHEMA] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_CREATE_DB] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_APPLY] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_PRESENCE] = TO(PEER_ANNOUNCED),
         },
     [PEER_STREAMING] =
         {
@@ -42,6 +43,7 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
             [SYNC_FRAME_SCHEMA] = TO(PEER_STREAMING),
             [SYNC_FRAME_CREATE_DB] = TO(PEER_STREAMING),
             [SYNC_FRAME_APPLY] = TO(PEER_STREAMING),
+            [SYNC_FRAME_PRESENCE] = TO(PEER_STREAMING),
         },
 };
 
@@ -90,7 +92,8 @@ static void meet(peer_session *s, const sync_frame *frame, peer_move *move)
         return;
     }
     s->their = a->site;
-    s->granted = (unsigned)(a->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_FORWARD));
+    s->granted = (unsigned)(a->rights &
+                            (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_FORWARD | SYNC_RIGHT_PRESENCE));
     move->verdict = PEER_MEET;
 }
 

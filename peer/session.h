@@ -3,7 +3,7 @@
 **              AnnouncePresence           StartStreaming (theirs)
 **   GREETING ─────────────────▶ ANNOUNCED ─────────────────▶ STREAMING ─┐ everything but
 **      │                            │  └─ SchemaRequest, Schema, Changes, │ AnnouncePresence
-**      │ anything else              │     Ack, Ping, Pong ...             │
+**      │ anything else              │     Ack, Presence, Ping, Pong ...   │
 **      ▼                            ▼ AnnouncePresence                    ▼ Error, silence
 **    ENDED ◀────────────────────── ENDED ◀──────────────────────────── ENDED
 */
