@@ -25,8 +25,9 @@ int sync_changes_select(sync_changes *c, sync_error *error)
         c->head.tables[h].whole = whole;
         c->head.tables[h].known = known_of(c, &seen, h);
         c->head.wholes += whole;
-        rc = rc == SYNC_OK ? sync_selection_choose(s, c->selection, c->rules, t, c->overlay, &chosen, error)
-                           : rc;
+        rc = rc == SYNC_OK
+                 ? sync_selection_choose(s, c->selection, c->rules, t, c->overlay, c->newest, &chosen, error)
+                 : rc;
         c->to_scan += chosen;
     }
     sync_matrix_free(&seen);

@@ -1,6 +1,7 @@
 #include "select.h"
 
 #include "fold.h"
+#include "watched.h"
 
 #include <string.h>
 
@@ -10,10 +11,18 @@ typedef struct entry {
     uint32_t next; /* of the same slot, + 1; 0: none */
     uint32_t tid;
     uint32_t seen; /* the choice that saw it last; 0: forgotten */
+    uint32_t gone; /* the choice that found that it may not be seen any more; 0: none has */
     size_t id_at, id_bytes;
     size_t known_at, known_bytes;
     int64_t seq;
 } entry;
+
+/* A table, and how the choice in hand looked at it. */
+typedef struct looked {
+    sync_watched rule;
+    bool
+        all; /* at all its rows: those that it has not seen may not be seen; otherwise only at those that were written */
+} looked;
 
 struct sync_selection {
     bool begun; /* a whole delta has been read */
@@ -25,6 +34,8 @@ struct sync_selection {
     uint32_t *slots;     /* index of the first entry, + 1 */
     sync_buf bytes;
     sync_buf id; /* of the row in hand */
+    uint32_t table_count;
+    looked *tables;
 };
 
 sync_selection *sync_selection_new(void)
@@ -38,6 +49,10 @@ sync_selection *sync_selection_new(void)
 
 void sync_selection_reset(sync_selection *had)
 {
+    for (uint32_t i = 0; i < had->table_count; i++) {
+        sync_watched_free(&had->tables[i].rule);
+    }
+    sync_free(had->tables);
     sync_free(had->entries);
     sync_free(had->slots);
     sync_buf_free(&had->bytes);
@@ -213,9 +228,14 @@ void sync_selection_forget(sync_selection *had, uint32_t at)
 
 bool sync_selection_unseen(sync_selection *had, const sync_table *t, uint32_t *at, sync_selected *one)
 {
+    bool all = true;
+    for (uint32_t i = 0; i < had->table_count; i++) {
+        all = all && (had->tables[i].rule.tid != t->tid || had->tables[i].all);
+    }
     for (; *at < had->count; ++*at) {
         entry *e = &had->entries[*at];
-        if (e->tid == t->tid && e->seen > 0 && e->seen != had->choice) {
+        if (e->tid == t->tid && e->seen > 0 &&
+            (all ? e->seen != had->choice : e->gone == had->choice && e->seen != had->choice)) {
             return tell(had, t, e, one);
         }
     }
@@ -265,6 +285,12 @@ static int tidy(sync_selection *had, sync_error *error)
             to->seen = e->seen;
         }
     }
+    if (rc == SYNC_OK && !fresh.bytes.oom) {
+        fresh.tables = had->tables;
+        fresh.table_count = had->table_count;
+        had->tables = NULL;
+        had->table_count = 0;
+    }
     rc = rc == SYNC_OK && fresh.bytes.oom ? sync_fail_nomem(error) : rc;
     if (rc == SYNC_OK) {
         sync_selection swap = *had;
@@ -291,10 +317,15 @@ static void append_seq(sqlite3_str *sql, const sync_table *t, const char *schema
     sqlite3_str_appendall(sql, "), ");
 }
 
-static int prepare_choice(sync_db *s, const sync_rules *rules, const sync_table *t, bool overlay,
-                          sqlite3_stmt **stmt, sync_error *error)
+static const char *rule_text(const sync_rules *rules, const sync_table *t)
 {
     const char *rule = sync_rules_read(sync_rules_of(rules, t));
+    return rule ? rule : "1";
+}
+
+/* All rows that may be seen: key, and journal entry. */
+static char *choice_sql(const sync_db *s, const sync_rules *rules, const sync_table *t, bool overlay)
+{
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendall(sql, "SELECT ");
     sync_str_keys(sql, t, "\"%w\"", ", ");
@@ -305,8 +336,36 @@ static int prepare_choice(sync_db *s, const sync_rules *rules, const sync_table 
     append_seq(sql, t, "main");
     sqlite3_str_appendf(sql, "0) FROM main.\"%w\" WHERE ", t->name);
     sync_str_keys(sql, t, "\"%w\" IS NOT NULL", " AND ");
-    sqlite3_str_appendf(sql, " AND (%s\n)", rule ? rule : "1");
-    char *text = sqlite3_str_finish(sql);
+    sqlite3_str_appendf(sql, " AND (%s\n)", rule_text(rules, t));
+    return sqlite3_str_finish(sql);
+}
+
+/* Keys that have been written since :sync_after; of those that may be seen their journal entry, of others NULL. */
+static char *news_sql(const sync_db *s, const sync_rules *rules, const sync_table *t, bool overlay)
+{
+    sqlite3_str *sql = sqlite3_str_new(s->db);
+    sqlite3_str_appendall(sql, "SELECT ");
+    sync_str_numbers(sql, t, "sync_j.k%d", ", ");
+    sqlite3_str_appendall(sql, ", (SELECT coalesce(");
+    if (overlay) {
+        append_seq(sql, t, "temp");
+    }
+    append_seq(sql, t, "main");
+    sqlite3_str_appendf(sql, "0) FROM main.\"%w\" WHERE ", t->name);
+    for (uint32_t i = 0; i < t->key_count; i++) {
+        sqlite3_str_appendf(sql, "\"%w\".\"%w\" = sync_j.k%u AND ", t->name, t->key_names[i], i + 1);
+    }
+    sqlite3_str_appendf(sql, "(%s\n)) FROM (SELECT DISTINCT ", rule_text(rules, t));
+    sync_str_numbers(sql, t, "k%d", ", ");
+    sqlite3_str_appendf(sql, " FROM main.sync_journal WHERE seq > :sync_after AND tid & %d = %u) AS sync_j",
+                        SYNC_TID_MASK, t->tid);
+    return sqlite3_str_finish(sql);
+}
+
+/* Takes over `text`. */
+static int prepare_choice(sync_db *s, const sync_rules *rules, const sync_table *t, char *text,
+                          sqlite3_stmt **stmt, sync_error *error)
+{
     int rc = text ? sync_borrow(s, stmt, error, "%s", text) : sync_fail_nomem(error);
     sqlite3_free(text);
     return rc == SYNC_OK ? sync_rules_bind(s, rules, t, *stmt, error) : sync_rules_fail(t, rc, error);
@@ -348,20 +407,27 @@ static int make_chosen(sync_db *s, const sync_table *t, sqlite3_stmt **insert, s
     return rc;
 }
 
-/* The row that may be seen and that stmt stands on: is it news? */
+/* The row that stmt stands on, and that may be seen unless it has no journal entry there: is it news? */
 static int consider(sync_db *s, sync_selection *had, sync_table *t, sqlite3_stmt *stmt, sqlite3_stmt *insert,
                     uint64_t *chosen, sync_error *error)
 {
+    const int last = (int)t->key_count;
     sync_value key[SYNC_KEY_COLUMNS_MAX];
     for (uint32_t i = 0; i < t->key_count; i++) {
         key[i] = sync_column_value(stmt, (int)i);
     }
     int rc = identify(had, t, key, error);
     entry *e = rc == SYNC_OK ? find(had) : NULL;
+    if (rc == SYNC_OK && sqlite3_column_type(stmt, last) == SQLITE_NULL) {
+        if (e) {
+            e->gone = had->choice;
+        }
+        return SYNC_OK;
+    }
     if (e) {
         e->seen = had->choice;
     }
-    if (rc != SYNC_OK || (e && e->seq == sqlite3_column_int64(stmt, (int)t->key_count))) {
+    if (rc != SYNC_OK || (e && e->seq == sqlite3_column_int64(stmt, last))) {
         return rc;
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < t->key_count; i++) {
@@ -371,17 +437,77 @@ static int consider(sync_db *s, sync_selection *had, sync_table *t, sqlite3_stmt
     return rc == SYNC_OK ? sync_run(s, insert, error) : rc;
 }
 
+static looked *look_at(sync_selection *had, const sync_table *t, sync_error *error)
+{
+    for (uint32_t i = 0; i < had->table_count; i++) {
+        if (had->tables[i].rule.tid == t->tid) {
+            return &had->tables[i];
+        }
+    }
+    looked *tables = sync_realloc(had->tables, (had->table_count + 1) * sizeof *tables);
+    if (tables == NULL) {
+        (void)sync_fail_nomem(error);
+        return NULL;
+    }
+    had->tables = tables;
+    tables[had->table_count] = (looked){.rule = {.tid = t->tid}};
+    return &tables[had->table_count++];
+}
+
+/* Does another key never stand for what was sent under this one without an entry of the journal under both? */
+static bool keys_stay(const sync_table *t)
+{
+    return t->identity == SYNC_BY_KEY && !t->meant && t->normal_keys;
+}
+
+static int bind_after(sync_db *s, sqlite3_stmt *stmt, int64_t after, sync_error *error)
+{
+    int at = sqlite3_bind_parameter_index(stmt, ":sync_after");
+    return sqlite3_bind_int64(stmt, at, after) ? sync_fail_db(s, error, NULL) : SYNC_OK;
+}
+
+/* Which rows the choice is to look at, as a statement; NULL: none, for nothing has been written that the rule reads. */
+static int open_choice(sync_db *s, sync_selection *had, const sync_rules *rules, sync_table *t, bool overlay,
+                       looked *l, sqlite3_stmt **stmt, sync_error *error)
+{
+    char *all = choice_sql(s, rules, t, overlay);
+    bool quiet = false;
+    int rc = all ? SYNC_OK : sync_fail_nomem(error);
+    if (rc == SYNC_OK && (rc = sync_watched_learn(s, &l->rule, all, error)) != SYNC_OK) {
+        rc = sync_rules_fail(t, rc, error);
+    }
+    rc = rc == SYNC_OK && had->begun ? sync_watched_quiet(s, &l->rule, &quiet, error) : rc;
+    bool some = had->begun && l->rule.alone && l->rule.upto > 0 && keys_stay(t);
+    l->all = !quiet && !some;
+    if (rc != SYNC_OK || quiet || some) {
+        sqlite3_free(all);
+    }
+    if (rc != SYNC_OK || quiet) {
+        return rc;
+    }
+    if (!some) {
+        return prepare_choice(s, rules, t, all, stmt, error);
+    }
+    rc = prepare_choice(s, rules, t, news_sql(s, rules, t, overlay), stmt, error);
+    return rc == SYNC_OK ? bind_after(s, *stmt, l->rule.upto, error) : rc;
+}
+
 int sync_selection_choose(sync_db *s, sync_selection *had, const sync_rules *rules, sync_table *t,
-                          bool overlay, uint64_t *chosen, sync_error *error)
+                          bool overlay, int64_t newest, uint64_t *chosen, sync_error *error)
 {
     sqlite3_stmt *stmt = NULL, *insert = NULL;
-    int rc = make_chosen(s, t, &insert, error);
-    rc = rc == SYNC_OK ? prepare_choice(s, rules, t, overlay, &stmt, error) : rc;
+    looked *l = look_at(had, t, error);
+    int rc = l ? make_chosen(s, t, &insert, error) : SYNC_NOMEM;
+    rc = rc == SYNC_OK ? open_choice(s, had, rules, t, overlay, l, &stmt, error) : rc;
     *chosen = 0;
-    while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
+    while (rc == SYNC_OK && stmt && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
         rc = consider(s, had, t, stmt, insert, chosen, error);
     }
     sync_return(s, stmt);
     sync_return(s, insert);
-    return rc == SQLITE_DONE ? SYNC_OK : rc;
+    rc = rc == SQLITE_DONE ? SYNC_OK : rc;
+    if (rc == SYNC_OK) {
+        l->rule.upto = newest;
+    }
+    return rc;
 }

@@ -17,9 +17,9 @@ bool sync_selection_whole(const sync_selection *had);
 int sync_selection_begin(sync_selection *had, sync_error *error);
 
 /* Fills temp.sync_chosen_<tid> with the keys of rows to send, those that may be seen and are new or have changed, and notes which of those that were sent may not be seen any
-** more. In a reading operation, before sync_selection_withdrawn. *chosen: how many are to send. */
+** more. newest: the last entry of the journal. Looks only at what has been written since the last time, as far as the rule allows that. In a reading operation, before sync_selection_withdrawn. *chosen: how many are to send. */
 int sync_selection_choose(sync_db *s, sync_selection *had, const sync_rules *rules, sync_table *t,
-                          bool overlay, uint64_t *chosen, sync_error *error);
+                          bool overlay, int64_t newest, uint64_t *chosen, sync_error *error);
 
 /* The next row of the table that was sent and may not be seen now; *at: 0 to begin with, and raised behind it by the caller who keeps it. False: there is none. one->row is to be freed. */
 bool sync_selection_unseen(sync_selection *had, const sync_table *t, uint32_t *at, sync_selected *one);

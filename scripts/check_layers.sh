@@ -12,7 +12,7 @@ spine=(
     "engine sql meta catalog schema references declared hints follow vtab keeper rollbacks"
     "key clocks base meant chunk site touch tail capture admit track learn gone refusals"
     "fold fold_internal fold_claims fold_meant overlay replay cells"
-    "rules select"
+    "rules watched select"
     "changes changes_internal changes_open changes_sql changes_select request merging conflict find"
     "floor parts peers compact against clash parents place enter write lane order claims contest awaited orphans orphans_list adopted settle renumber moves whole gate withdraw apply_internal closing apply"
     "operation options clone clone_internal clone_load preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
