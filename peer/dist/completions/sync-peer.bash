@@ -13,7 +13,7 @@ _sync_peer_options() {
     check-config) echo "--schema $always" ;;
     rooms) echo "$asking $said" ;;
     status) echo "--watch $asking $said" ;;
-    verify) echo "--json --quiet --limit --repair $said" ;;
+    verify) echo "--limit --repair $asking $said" ;;
     log) echo "--table --since --follow $said" ;;
     compact) echo "--json --quiet --age $said" ;;
     snapshot) echo "--json --quiet $said" ;;
