@@ -40,15 +40,15 @@ sim_member *setup_member(sim_dice *dice)
 
 void setup_schema(sim_member *m, bool triggers)
 {
-    char *sql = schema_sql(&world.schema, triggers);
+    char *sql = schema_sql(&world.schema, triggers, m->uneven);
     int rc = member_sql(m->app, "BEGIN");
     rc = rc == SQLITE_OK ? member_sql(m->app, sql) : rc;
     rc = rc == SQLITE_OK ? member_sql(m->app, "COMMIT") : rc;
     if (rc != SQLITE_OK) {
         world_fail("schema: %s\n%s", sqlite3_errmsg(m->app), sql);
     }
-    if (m->index == 0) {
-        world_say("%s", sql);
+    if (m->index == 0 || (m->index == 1 && m->uneven)) {
+        world_say("%d: %s", m->index, sql);
     }
     sqlite3_free(sql);
     sql = triggers && m->index % 2 == 1 ? schema_refusals(&world.schema) : NULL;
@@ -107,6 +107,7 @@ static void make_plan(sim_plan *plan, sim_dice *dice)
     plan->neighbours = dice_percent(dice, 50);
     plan->held_open = dice_percent(dice, 30);
     plan->compacts = dice_percent(dice, 50);
+    plan->clones = dice_percent(dice, 40);
 }
 
 void setup_plan(sim_dice *dice)
@@ -124,7 +125,10 @@ void setup_plan(sim_dice *dice)
 void setup_world(sim_dice *dice)
 {
     static const int counts[] = {2, 2, 2, 2, 3, 3, 3, 4};
-    int count = dice_percent(dice, 2) ? 6 + dice_below(dice, 8) : counts[dice_below(dice, 8)];
+    int many = dice_below(dice, 100);
+    int count = many < 2   ? 14 + dice_below(dice, SIM_MEMBERS - 13)
+                : many < 4 ? 6 + dice_below(dice, 8)
+                           : counts[dice_below(dice, 8)];
     schema_make(&world.schema, dice, dice_percent(dice, 60));
     bool triggers = dice_percent(dice, 50);
     bool skew = dice_percent(dice, 20);
@@ -134,6 +138,7 @@ void setup_world(sim_dice *dice)
             world_fail("a file cannot be made");
         }
         m->machine->skew_ms = skew ? dice_below(dice, 10000) - 5000 : 0;
+        m->uneven = world.schema.uneven && i % 2 == 1;
         setup_schema(m, triggers);
         if (dice_percent(dice, 40)) {
             write_some(m, m->app, 1 + dice_below(dice, 5));
