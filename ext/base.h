@@ -35,7 +35,8 @@ typedef enum sync_write {
     SYNC_WRITE_INSERT,
     SYNC_WRITE_UPDATE,
     SYNC_WRITE_RESET, /* an UPDATE that sets absent columns to their default */
-    SYNC_WRITE_DELETE
+    SYNC_WRITE_DELETE,
+    SYNC_WRITE_AWAY /* a DELETE that no trigger sees */
 } sync_write;
 
 /* Do triggers fire on this connection? */

@@ -4,8 +4,14 @@
 #include "declared.h"
 #include "follow.h"
 
-static bool has_name(const sync_table *t, const char *name)
+/* A column of its own has the name, here or in the table as it is now. */
+static bool has_name(const sync_table *t, const sync_base_table *base, const char *name)
 {
+    for (uint32_t b = 0; b < base->col_count; b++) {
+        if (sqlite3_stricmp(base->cols[b].name, name) == 0) {
+            return true;
+        }
+    }
     for (uint32_t c = 0; c < t->col_count; c++) {
         if (sqlite3_stricmp(t->cols[c].name, name) == 0) {
             return true;
@@ -28,8 +34,10 @@ static int learn_declared(sync_db *s, const sync_table *t, sync_error *error)
     return rc;
 }
 
-/* Writes down the new names of columns that a program renamed. Their old names, which other files may still use, go on to mean them. */
-static int learn_names(sync_db *s, const sync_table *t, uint32_t *next, sync_error *error)
+/* Writes down the new names of columns that a program renamed. Their old names, which other files may still use, go on to mean
+** them, unless a new column has taken the name. */
+static int learn_names(sync_db *s, const sync_table *t, const sync_base_table *base, uint32_t *next,
+                       sync_error *error)
 {
     int rc = learn_declared(s, t, error);
     for (uint32_t c = 0; rc == SYNC_OK && c < t->col_count; c++) { /* names may go round in a circle */
@@ -50,7 +58,7 @@ static int learn_names(sync_db *s, const sync_table *t, uint32_t *next, sync_err
         if (rc == SYNC_OK && col->same) {
             rc = sync_exec(s, error, "UPDATE main.sync_column SET present = %lld WHERE tid = %u AND cid = %u",
                            (long long)(col->absorb ? -same : same), t->tid, c);
-        } else if (rc == SYNC_OK && !has_name(t, col->former) && *next < SYNC_COLUMNS_MAX) {
+        } else if (rc == SYNC_OK && !has_name(t, base, col->former) && *next < SYNC_COLUMNS_MAX) {
             rc = sync_exec(s, error,
                            "INSERT INTO main.sync_column(tid, cid, name, present) VALUES(%u, %u, %Q, %u)",
                            t->tid, *next, col->former, c + SYNC_SAME_COLUMN);
@@ -66,7 +74,7 @@ static int learn_table(sync_db *s, const sync_table *t, sync_error *error)
     sync_base_table base;
     uint32_t next = t->col_count;
     int rc = sync_schema_read(s, &arena, t->name, &base, error);
-    rc = rc == SYNC_OK ? learn_names(s, t, &next, error) : rc;
+    rc = rc == SYNC_OK ? learn_names(s, t, &base, &next, error) : rc;
     for (uint32_t c = 0; rc == SYNC_OK && c < t->col_count; c++) {
         rc = t->cols[c].lost
                  ? sync_exec(s, error, "UPDATE main.sync_column SET present = %d WHERE tid = %u AND cid = %u",

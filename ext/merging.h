@@ -192,6 +192,10 @@ int sync_enter(sync_merging *m, const sync_table *t, const sync_value *key, int6
 int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                     const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES]);
 
+/* Takes a shown row out of its table, to be held or to stand elsewhere: since nobody deletes it, a trigger that refuses deletes is not asked twice, and no trigger fires then. Results
+** as above. */
+int sync_write_away(sync_merging *m, sync_table *t, const sync_value *key, int64_t *seq);
+
 /* Tries to show what is held, as far as this merge (or fold) may have removed the obstacle. */
 int sync_settle(sync_merging *m);
 

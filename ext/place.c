@@ -55,7 +55,7 @@ static int hold(sync_merging *m, sync_table *t, const sync_value *key, sync_row 
             lies = meant ? lies : spelled;
             slot->respell = true;
         }
-        rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, NULL) : rc;
+        rc = rc == SYNC_OK ? sync_write_away(m, t, lies, &seq) : rc;
         if (rc == SYNC_OK && renamed) { /* the delete's entry has the old spelling, or the number shown */
             int64_t deleted = seq;
             rc = sync_enter(m, t, key, &seq);

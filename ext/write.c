@@ -485,6 +485,10 @@ static int write_watched(sync_merging *m, sync_table *t, sync_write how, const s
 static int write_either_way(sync_merging *m, sync_table *t, sync_write how, const sync_value *key,
                             const sync_row *row, bool respell, int64_t *seq, char why[SYNC_ERROR_BYTES])
 {
+    if (how == SYNC_WRITE_AWAY) {
+        int away = sync_base_alone(m->s, t, SYNC_WRITE_DELETE, key, NULL, false, m->error);
+        return away == SYNC_OK ? sync_enter(m, t, key, seq) : away;
+    }
     if (is_watched(m, t)) {
         return write_watched(m, t, how, key, row, respell, seq, why);
     }
@@ -556,12 +560,13 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
 {
     enum { RESPELL = -2 }; /* none of sync_write: a trigger that minds cells need not mind that */
     const int kind = respell && row && row->count == 0 ? RESPELL : (int)how;
-    const char *rolled_back = sync_rollbacks_find(m->s, t, key, kind, &m->met);
+    const char *rolled_back =
+        how == SYNC_WRITE_AWAY ? NULL : sync_rollbacks_find(m->s, t, key, kind, &m->met);
     if (check_triggers(m) != SYNC_OK) {
         return m->error->code;
     }
     m->touched[t - m->s->tables] = true;
-    if (rolled_back == NULL && m->retry && sync_rollbacks_many(m->s, t)) {
+    if (rolled_back == NULL && how != SYNC_WRITE_AWAY && m->retry && sync_rollbacks_many(m->s, t)) {
         rolled_back = "a trigger rolls merges of this table back";
     }
     if (rolled_back && !m->met) {
@@ -578,4 +583,12 @@ int sync_write_base(sync_merging *m, sync_table *t, sync_write how, const sync_v
     }
     m->met = false;
     return rc == SQLITE_ABORT_ROLLBACK ? sync_rollbacks_note(m->s, t, key, kind, m->error) : rc;
+}
+
+int sync_write_away(sync_merging *m, sync_table *t, const sync_value *key, int64_t *seq)
+{
+    int rc = sync_write_base(m, t, SYNC_WRITE_DELETE, key, NULL, false, seq, NULL);
+    return rc == SQLITE_CONSTRAINT_TRIGGER
+               ? sync_write_base(m, t, SYNC_WRITE_AWAY, key, NULL, false, seq, NULL)
+               : rc;
 }
