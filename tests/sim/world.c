@@ -62,6 +62,13 @@ static void compact_or_leave(sim_member *m, sim_dice *dice)
     }
 }
 
+static void shift_clock(sim_member *m, int who, sim_dice *dice)
+{
+    int skew = dice_below(dice, 2) ? dice_below(dice, 4000) - 2000 : dice_below(dice, 1200000) - 600000;
+    m->machine->skew_ms = skew;
+    world_say("the clock of %d is %lld ms off", who, (long long)m->machine->skew_ms);
+}
+
 static void one_step(sim_dice *dice)
 {
     int who = dice_below(dice, world.count);
@@ -103,10 +110,7 @@ static void one_step(sim_dice *dice)
         if (!plan->skew) {
             calls_alter(m);
         } else {
-            int skew =
-                dice_below(dice, 2) ? dice_below(dice, 4000) - 2000 : dice_below(dice, 1200000) - 600000;
-            m->machine->skew_ms = skew;
-            world_say("the clock of %d is %lld ms off", who, (long long)m->machine->skew_ms);
+            shift_clock(m, who, dice);
         }
     } else if (kind < 880) {
         faults_arm(m);
