@@ -35,12 +35,14 @@ enter() { # heading, line
 
 # Known incidents, long: connections that break, power cuts, a link that never answers.
 soak_incidents() {
-    local result=passed name
+    local result=passed name quiet
     export SYNC_BUILD=$build SYNC_RECONNECTS=${SYNC_RECONNECTS:-100000} SYNC_POWER_CUTS=${SYNC_POWER_CUTS:-2000} SYNC_STALL=1
+    export SYNC_SEED=${SYNC_SEED:-$(date +%s)}
     for name in test_links_that_break test_power_lost_after_a_batch_left test_the_log_behind_a_long_reader; do
-        /usr/bin/python3 "tests/regress/$name.py" || result="failed: $name"
+        /usr/bin/python3 "tests/regress/$name.py" | tee "$logs/$name" || result="failed: $name"
     done
-    enter "### Incidents ledger" "| $(date -u +%F) | \`$commit\` | $SYNC_RECONNECTS | $SYNC_POWER_CUTS | $result |"
+    quiet=$(sed -n 's/.* equal \([0-9.]*\) s after it was quiet$/\1/p' "$logs/test_links_that_break")
+    enter "### Incidents ledger" "| $(date -u +%F) | \`$commit\` | $SYNC_SEED | $SYNC_RECONNECTS | ${quiet:-never} | $SYNC_POWER_CUTS | $result |"
     [ "$result" = passed ]
 }
 
