@@ -123,7 +123,7 @@ class Breaks(Case):
         eventually(lambda: flaky.first_calm, "a connection that holds", 2 * SECONDS_MAX)
         self.wait_same(a, b)
         took = time.monotonic() - quiet
-        print(f"{flaky.cuts} connections of the follower cut, beside {strangers.made} of strangers; equal {took:.2f} s after it was quiet", flush=True)
+        print(f"figure: {flaky.cuts} connections of the follower cut, beside {strangers.made} of strangers; equal {took:.2f} s after it was quiet", flush=True)
         if RECONNECTS >= LONG:
             self.assertLess(took, QUIET_S_MAX)
         eventually(lambda: self.open_files(server, "socket:") <= before + WAYS, "as many sockets as before")
