@@ -36,7 +36,7 @@ int sync_seen_put(sync_buf *buf, const sync_head *head)
 
 int sync_seen_get(const void *blob, size_t bytes, sync_head *head, sync_error *error)
 {
-    sync_head_kind kind;
+    sync_head_kind kind = SYNC_HEAD_SEEN;
     *head = (sync_head){0};
     int rc = sync_preamble_check(blob, bytes, SYNC_MAGIC_SEEN, &kind, error);
     if (rc != SYNC_OK) {

@@ -527,7 +527,8 @@ static int is_text_of(sqlite3_stmt *stmt, int column, const sync_buf *buf, bool 
 {
     const char *text = NULL;
     int rc = sync_column_text(stmt, column, &text, error);
-    *same = *same && text && strlen(text) == buf->len && memcmp(text, buf->data, buf->len) == 0;
+    *same =
+        *same && text && buf->len > 0 && strlen(text) == buf->len && memcmp(text, buf->data, buf->len) == 0;
     return rc;
 }
 

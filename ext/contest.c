@@ -228,13 +228,16 @@ static int rank_all(contest *k)
         }
     }
     sync_row_free(&row);
+    if (rc != SYNC_OK) {
+        return rc;
+    }
     sort(k, k->by_rank, ranks_above);
     sort(k, k->by_number, is_numbered_before);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = k->by_number[i], before = i ? k->by_number[i - 1] : at;
         k->of[at].run = i && same_number(&k->c->list[before], &k->c->list[at]) ? k->of[before].run : i;
     }
-    return rc;
+    return SYNC_OK;
 }
 
 /* ---- the trial ---- */

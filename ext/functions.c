@@ -441,7 +441,7 @@ static int compact(call *c, sync_error *error)
 {
     static const char *const names[] = {"age", "acknowledged"};
     char values[2][SYNC_OPTION_BYTES];
-    sync_compaction how = {.age = SYNC_COMPACT_AGE_S, .acknowledged = 0};
+    sync_compaction how = {.age = (int64_t)SYNC_COMPACT_AGE_S, .acknowledged = 0};
     int64_t gone = 0;
     if (!c->s->has_meta) {
         return sync_not_tracked(error);

@@ -472,7 +472,7 @@ static int look_for_parents(sync_merging *m, sync_table *t, const sync_value *ke
             complete = complete && values[c] && values[c]->type != SYNC_NULL;
             own = own && complete && sync_value_same(values[c], &key[c]);
         }
-        if (!parent || !fresh || !complete || (own && means_itself(fk, key, row))) {
+        if (count == 0 || !fresh || !complete || (own && means_itself(fk, key, row))) {
             continue;
         }
         int rc = fk->soft ? may_be_without(m, fk, parent, row, &shown)

@@ -106,7 +106,6 @@ static int table_foreign_keys(sync_db *s, sync_table *child, uint32_t *room, syn
                      " ORDER BY id, seq",
                      child->name);
     while (rc == SYNC_OK && (rc = sync_step(s, stmt, error)) == SQLITE_ROW) {
-        rc = SYNC_OK;
         const char *name = (const char *)sqlite3_column_text(stmt, 2);
         uint32_t at = (uint32_t)sqlite3_column_int(stmt, 1);
         sync_table *parent = name ? sync_engine_table(s, name) : NULL;

@@ -114,7 +114,10 @@ int sync_changes_seen(sync_db *s, sync_buf *buf, sync_error *error)
     sync_matrix seen = {0}, cursors = {0};
     uint32_t count = 0;
     uint32_t *wire = sync_alloc(s->sites.count * sizeof *wire);
-    int rc = wire ? sync_head_own_sites(s, &head, wire, error) : sync_fail_nomem(error);
+    if (wire == NULL) {
+        return sync_fail_nomem(error);
+    }
+    int rc = sync_head_own_sites(s, &head, wire, error);
     for (uint32_t t = 0; t < s->table_count; t++) {
         count += !s->tables[t].missing;
     }

@@ -201,7 +201,10 @@ static char *preset_expression(sync_arena *arena, const char *preset)
     static const char *const words[] = {"NULL",         "TRUE",         "FALSE",
                                         "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"};
     size_t bytes = strlen(preset), named = 0;
-    char quote = preset[0] == '[' ? ']' : preset[0];
+    char quote = preset[0];
+    if (quote == '[') {
+        quote = ']';
+    }
     bool quoted = bytes > 1 && strchr("\"`]", quote) && preset[bytes - 1] == quote;
     while (named < bytes &&
            (isalnum((unsigned char)preset[named]) || strchr("_$", preset[named]) || (preset[named] & 0x80))) {
@@ -265,8 +268,10 @@ static int read_columns(sync_db *s, sync_arena *arena, bool strict, sync_base_ta
         const char *declared = (const char *)sqlite3_column_text(stmt, 4);
         char *preset = declared ? preset_expression(arena, declared) : NULL;
         int pk = sqlite3_column_int(stmt, 2), hidden = sqlite3_column_int(stmt, 3);
-        char affinity =
-            strict && type && sqlite3_stricmp(type, "ANY") == 0 ? 'b' : sync_schema_affinity(type);
+        char affinity = sync_schema_affinity(type);
+        if (strict && type && sqlite3_stricmp(type, "ANY") == 0) {
+            affinity = 'b';
+        }
         if (name == NULL || (preset == NULL && sqlite3_column_type(stmt, 4) != SQLITE_NULL)) {
             rc = sync_fail_nomem(error);
         } else if (pk > 0) {

@@ -37,11 +37,11 @@ int sync_merging_begin(sync_merging *m, sync_db *s, sync_error *error)
     const sync_env *env = sync_env_get();
     int64_t on = 0, orphans = 0;
     *m = (sync_merging){.s = s, .error = error, .now_ms = env->now_ms(env->context), .hlc = s->hlc};
-    m->touched = sync_alloc(2 * (s->table_count + 1));
+    m->touched = sync_alloc(2 * ((size_t)s->table_count + 1));
     if (m->touched == NULL) {
         return sync_fail_nomem(error);
     }
-    memset(m->touched, 0, 2 * (s->table_count + 1));
+    memset(m->touched, 0, 2 * ((size_t)s->table_count + 1));
     m->listed = m->touched + s->table_count + 1;
     int rc = close_notes(s, error);
     rc = rc == SYNC_OK ? sync_query_int(s, &on, 0, error, "PRAGMA foreign_keys") : rc;
@@ -438,8 +438,8 @@ static int release_pending(sync_merging *m, sync_table *t, const char *kind)
             continue;
         }
         sync_value key[SYNC_KEY_COLUMNS_MAX], known[SYNC_KEY_COLUMNS_MAX];
-        rc = SYNC_OK;
-        for (uint32_t i = 0; i < t->key_count; i++) {
+        key[0] = sync_column_value(stmt, 1); /* there is always one */
+        for (uint32_t i = 1; i < t->key_count; i++) {
             key[i] = sync_column_value(stmt, (int)i + 1);
         }
         if (row.moved) {

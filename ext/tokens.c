@@ -51,8 +51,11 @@ bool sync_tokens_is(const char *at, size_t bytes, const char *word)
 
 void sync_tokens_name(const char *at, size_t bytes, char *name)
 {
-    char quote = *at == '[' ? ']' : *at;
+    char quote = *at;
     bool quoted = *at == '\'' || *at == '"' || *at == '`' || *at == '[';
+    if (quote == '[') {
+        quote = ']';
+    }
     for (size_t i = quoted; i < bytes && !(quoted && i + 1 == bytes && at[i] == quote); i++) {
         i += quoted && quote != ']' && at[i] == quote; /* a doubled quote stands for one */
         *name++ = at[i];

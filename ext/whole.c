@@ -146,7 +146,8 @@ static int consider_clock(sweep *w, sqlite3_stmt *stmt)
     if (rc != SYNC_OK) {
         return sync_fail(w->m->error, rc, "sync_row_%u: a clock is damaged", w->t->tid);
     }
-    for (uint32_t i = 0; i < w->t->key_count; i++) {
+    key[0] = sync_column_value(stmt, 1); /* there is always one */
+    for (uint32_t i = 1; i < w->t->key_count; i++) {
         key[i] = sync_column_value(stmt, (int)i + 1);
     }
     if (row->moved) {
@@ -265,5 +266,6 @@ int sync_whole_rest(sync_merging *m, sync_table *t, const sync_whole *whole, syn
                     void *context)
 {
     sweep w = {.m = m, .t = t, .w = whole};
-    return sweep_rows(&w, each, context, NULL);
+    int64_t gone = 0; /* `each` counts for itself */
+    return sweep_rows(&w, each, context, &gone);
 }

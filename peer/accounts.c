@@ -154,13 +154,12 @@ static int fail(const task *t, int rc)
     return code;
 }
 
-/* A statement about the table with up to four texts, NULL being none. An exit code; *stmt is the caller's to finalize in any case. */
-static int prepare(const task *t, const char *format, const char *const texts[4], sqlite3_stmt **stmt)
+/* A statement about the table, whose name comes between its two halves, with up to four texts, NULL being none. An exit code; *stmt is the
+ * caller's to finalize in any case. */
+static int prepare(const task *t, const char *before, const char *after, const char *const texts[4],
+                   sqlite3_stmt **stmt)
 {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    char *sql = sqlite3_mprintf(format, t->table);
-#pragma GCC diagnostic pop
+    char *sql = sqlite3_mprintf("%s \"%w\" %s", before, t->table, after);
     int rc = sql != NULL ? sqlite3_prepare_v2(t->db, sql, -1, stmt, NULL) : SQLITE_NOMEM;
     sqlite3_free(sql);
     for (int i = 0; rc == SQLITE_OK && texts != NULL && i < sqlite3_bind_parameter_count(*stmt); i++) {
@@ -169,10 +168,10 @@ static int prepare(const task *t, const char *format, const char *const texts[4]
     return rc == SQLITE_OK ? PEER_EXIT_OK : fail(t, rc);
 }
 
-static int run(const task *t, const char *format, const char *const texts[4])
+static int run(const task *t, const char *before, const char *after, const char *const texts[4])
 {
     sqlite3_stmt *stmt = NULL;
-    int code = prepare(t, format, texts, &stmt);
+    int code = prepare(t, before, after, texts, &stmt);
     int rc = code == PEER_EXIT_OK ? sqlite3_step(stmt) : SQLITE_DONE;
     code = rc == SQLITE_DONE ? code : fail(t, rc);
     sqlite3_finalize(stmt);
@@ -182,17 +181,14 @@ static int run(const task *t, const char *format, const char *const texts[4])
 static int add_user(const task *t)
 {
     char hash[PEER_HASH_BYTES_MAX] = "";
-    int code =
-        run(t,
-            "CREATE TABLE IF NOT EXISTS \"%w\"(name TEXT PRIMARY KEY, password TEXT NOT NULL, room TEXT NOT "
-            "NULL, rights TEXT NOT NULL)",
-            NULL);
+    int code = run(
+        t, "CREATE TABLE IF NOT EXISTS",
+        "(name TEXT PRIMARY KEY, password TEXT NOT NULL, room TEXT NOT NULL, rights TEXT NOT NULL)", NULL);
     code = code == PEER_EXIT_OK ? ask_hash(hash) : code;
     if (code == PEER_EXIT_OK) {
-        code = run(
-            t,
-            "INSERT INTO \"%w\"(name, password, room, rights) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-            (const char *[]){t->user, hash, t->rooms, t->rights});
+        code = run(t, "INSERT INTO",
+                   "(name, password, room, rights) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                   (const char *[]){t->user, hash, t->rooms, t->rights});
     }
     if (code == PEER_EXIT_OK && sqlite3_changes(t->db) == 0) {
         code = PEER_EXIT_ERROR;
@@ -217,11 +213,10 @@ static int set_user(const task *t)
     const bool password = t->rooms == NULL && t->rights == NULL;
     int code = password ? ask_hash(hash) : PEER_EXIT_OK;
     if (code == PEER_EXIT_OK) {
-        code = run(
-            t,
-            "UPDATE \"%w\" SET password = ifnull(?2, password), room = ifnull(?3, room), rights = ifnull(?4, "
-            "rights) WHERE name = ?1",
-            (const char *[]){t->user, password ? hash : NULL, t->rooms, t->rights});
+        code = run(t, "UPDATE",
+                   "SET password = ifnull(?2, password), room = ifnull(?3, room), rights = ifnull(?4, "
+                   "rights) WHERE name = ?1",
+                   (const char *[]){t->user, password ? hash : NULL, t->rooms, t->rights});
     }
     return must_have_changed(t, code);
 }
@@ -229,9 +224,8 @@ static int set_user(const task *t)
 static int list_users(const task *t)
 {
     sqlite3_stmt *stmt = NULL;
-    int code = prepare(
-            t, "SELECT json_object('name', name, 'room', room, 'rights', rights) FROM \"%w\" ORDER BY name",
-            NULL, &stmt),
+    int code = prepare(t, "SELECT json_object('name', name, 'room', room, 'rights', rights) FROM",
+                       "ORDER BY name", NULL, &stmt),
         rc = SQLITE_DONE;
     while (code == PEER_EXIT_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         puts((const char *)sqlite3_column_text(stmt, 0));
@@ -287,7 +281,7 @@ int peer_accounts_run(const peer_words *w)
     code = t.verb == ADD    ? add_user(&t)
            : t.verb == SET  ? set_user(&t)
            : t.verb == LIST ? list_users(&t)
-                            : must_have_changed(&t, run(&t, "DELETE FROM \"%w\" WHERE name = ?1",
+                            : must_have_changed(&t, run(&t, "DELETE FROM", "WHERE name = ?1",
                                                         (const char *[]){t.user, NULL, NULL, NULL}));
     sqlite3_close(t.db);
     return code;

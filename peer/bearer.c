@@ -16,7 +16,7 @@ bool peer_bearer_read(const char *path, char text[PEER_BEARER_BYTES], char *why,
     const int error = errno;
     size_t bytes = from != NULL ? fread(text, 1, PEER_BEARER_BYTES - 1, from) : 0;
     if (from != NULL) {
-        fclose(from);
+        (void)fclose(from); /* it was only read */
     }
     text[bytes] = 0;
     text[strcspn(text, " \t\r\n")] = 0;

@@ -46,7 +46,7 @@ static char *sign(const peer_cookie_rules *rules, const peer_cookie_holder *hold
     json_t *claims = rooms != NULL && rights != NULL
                          ? json_pack("{s:s, s:s, s:O, s:O, s:I, s:I}", "aud", rules->tokens.audience, "sub",
                                      holder->user, "room", rooms, "rights", rights, "nbf", (json_int_t)now_s,
-                                     "exp", (json_int_t)(now_s + rules->seconds))
+                                     "exp", (json_int_t)now_s + rules->seconds)
                          : NULL;
     char *token = claims != NULL ? peer_token_sign(&rules->tokens.keys.list[0], PEER_HS256, claims) : NULL;
     json_decref(claims);

@@ -56,8 +56,10 @@ static bool decode(const char *from, size_t length, char *text, size_t *bytes)
 {
     *bytes = 0;
     for (size_t i = 0; i < length; i++) {
-        char c = from[i] == '+' ? ' ' : from[i];
-        if (c == '%') {
+        char c = from[i];
+        if (c == '+') {
+            c = ' ';
+        } else if (c == '%') {
             int high = i + 2 < length ? digit(from[i + 1]) : -1, low = high >= 0 ? digit(from[i + 2]) : -1;
             if (low < 0) {
                 return false;

@@ -116,7 +116,8 @@ static bool is_served(span path)
 /* Other methods end here: some libwebsockets leaves open without an answer. */
 static bool put_first(output *to, span line)
 {
-    static const char get[] = "GET ", login[] = "POST /login ", logout[] = "POST /logout ";
+    static const char get[] = "GET ", login[] = "POST /login ", logout[] = "POST /logout ",
+                      ends[] = {' ', '\t', '\r', '\n'};
     if ((line.bytes >= sizeof login && memcmp(line.at, login, sizeof login - 1) == 0) ||
         (line.bytes >= sizeof logout && memcmp(line.at, logout, sizeof logout - 1) == 0)) {
         put(to, line.at, line.bytes);
@@ -126,7 +127,7 @@ static bool put_first(output *to, span line)
     if (line.bytes < sizeof get || memcmp(line.at, get, sizeof get - 1) != 0) {
         return false;
     }
-    while (memchr(" \t\r\n", target.at[target.bytes], 4) == NULL) { /* the line's end is one of them */
+    while (memchr(ends, target.at[target.bytes], sizeof ends) == NULL) { /* the line's end is one of them */
         target.bytes++;
     }
     if (target.bytes == 0) {

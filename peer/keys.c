@@ -46,7 +46,8 @@ unsigned char *peer_base64url(const char *text, size_t length, size_t *bytes)
     }
     char *plain = peer_new(length + 4);
     for (size_t i = 0; i < length; i++) {
-        plain[i] = text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
+        const char c = text[i];
+        plain[i] = (char)(c == '-' ? '+' : c == '_' ? '/' : c);
     }
     size_t padding = (4 - length % 4) % 4;
     memset(plain + length, '=', padding);
@@ -73,7 +74,7 @@ static char *read_file(const char *path, size_t *bytes, char **why)
     char *text = peer_new(PEER_KEY_FILE_BYTES_MAX + 1);
     *bytes = fread(text, 1, PEER_KEY_FILE_BYTES_MAX + 1, from);
     bool bad = ferror(from) != 0, large = *bytes > PEER_KEY_FILE_BYTES_MAX;
-    fclose(from);
+    (void)fclose(from); /* it was only read */
     if (!bad && !large) {
         text[*bytes] = 0;
         return text;
@@ -91,7 +92,10 @@ static void keep(peer_keys *keys, const char *id, char *text, size_t bytes)
     if (keys->count > 0) {
         memcpy(list, keys->list, keys->count * sizeof *list);
     }
-    list[keys->count++] = (peer_key){peer_strdup(id), text, bytes};
+    peer_key *added = &list[keys->count++];
+    added->id = peer_strdup(id);
+    added->text = text;
+    added->bytes = bytes;
     free(keys->list);
     keys->list = list;
 }

@@ -62,7 +62,8 @@ static void put_line(const char *text)
     }
     line[bytes] = '\n';
     clear_bar();
-    fwrite(line, 1, (size_t)bytes + 1, stderr); /* at once: lines of several processes may share a terminal */
+    (void)fwrite(line, 1, (size_t)bytes + 1,
+                 stderr); /* at once: lines of several processes may share a terminal */
 }
 
 /* A line of the log, from its texts. */
@@ -91,7 +92,7 @@ static void say(peer_log_level level, const char *event, const peer_field *field
     if (state.rules.format == PEER_LOG_TEXT) {
         put_line((const char *)state.line.data);
     } else {
-        fwrite(state.line.data, 1, state.line.len, stderr); /* at once, as in put_line */
+        (void)fwrite(state.line.data, 1, state.line.len, stderr); /* at once, as in put_line */
     }
 }
 
@@ -128,7 +129,7 @@ static void put_event(const char *name, const peer_field *fields)
     if (state.line.oom) {
         peer_out_of_memory();
     }
-    fwrite(state.line.data, 1, state.line.len, stdout);
+    (void)fwrite(state.line.data, 1, state.line.len, stdout); /* write_out sees what fails */
     write_out();
 }
 
@@ -226,7 +227,7 @@ void peer_progress(int percent, int64_t received_bytes, int64_t received_rows, i
         fprintf(stderr, "\r\033[K[%s] %d %%, received %.1f MiB (%lld rows), sent %.1f MiB%s", bar, percent,
                 (double)received_bytes / 1048576.0, (long long)received_rows, (double)sent_bytes / 1048576.0,
                 done ? "\n" : "");
-        fflush(stderr);
+        (void)fflush(stderr);
         state.bar = !done;
     }
     pthread_mutex_unlock(&state.mutex);

@@ -72,7 +72,7 @@ static json_t *claims_of(const peer_words *w, json_t *rights)
     const char *sub = w->value[PEER_WORD_SUB] != NULL ? w->value[PEER_WORD_SUB] : default_sub;
     return json_pack("{s:s, s:s, s:s, s:O, s:I, s:I, s:I}", "aud", w->value[PEER_WORD_AUDIENCE], "sub", sub,
                      "room", w->value[PEER_WORD_ROOM], "rights", rights, "iat", (json_int_t)now, "nbf",
-                     (json_int_t)now, "exp", (json_int_t)(now + seconds));
+                     (json_int_t)now, "exp", (json_int_t)now + seconds);
 }
 
 static int mint(const peer_words *w, json_t *rights)

@@ -197,7 +197,6 @@ static int show(overview *o, const sync_buf *body, char **why)
     } else if (!has_wanted(o, answer)) {
         *why = peer_format("there is no room %s that may be read", o->options.urls[0].room);
     } else {
-        code = PEER_EXIT_OK;
         if (o->json) {
             put_events(o, answer);
         } else {

@@ -21,7 +21,7 @@ static bool hash_with(const char *password, const char *settings, char hash[PEER
     bool good = made != NULL && made[0] != '*' && strlen(made) < PEER_HASH_BYTES_MAX;
     memset(hash, 0, PEER_HASH_BYTES_MAX);
     if (good) {
-        memcpy(hash, made, strlen(made));
+        memcpy(hash, made, strlen(made) + 1);
     }
     OPENSSL_cleanse(data, sizeof *data);
     free(data);

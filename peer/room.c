@@ -407,8 +407,8 @@ static bool begin(peer_room *r)
     for (int i = 0; i < PEER_STEADY_COMMITS - 1; i++) {
         r->foreign_before_ms[i] = -PEER_NEIGHBOUR_MS;
     }
-    r->check_us =
-        peer_now_us() + (peer_room_follow_script(r) ? PEER_SLOW_POLL_MS : PEER_SCRIPT_SETTLE_MS) * 1000;
+    r->check_us = peer_now_us() +
+                  INT64_C(1000) * (peer_room_follow_script(r) ? PEER_SLOW_POLL_MS : PEER_SCRIPT_SETTLE_MS);
     return r->failure.code == PEER_EXIT_OK && peer_room_seen(r);
 }
 

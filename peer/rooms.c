@@ -407,7 +407,8 @@ void net_rooms_join(net *n)
 
 void net_rooms_free(net *n)
 {
-    while (n->rooms != NULL) {
-        drop(n->rooms);
+    for (net_room *r = n->rooms, *next; r != NULL; r = next) {
+        next = r->next;
+        drop(r);
     }
 }

@@ -27,10 +27,10 @@ char *peer_script_read(const char *path, peer_failure *f)
         peer_fail(f, PEER_EXIT_ERROR, "%s has a NUL byte in it: it is no SQL", path);
     } else {
         text[bytes] = 0;
-        fclose(from);
+        (void)fclose(from); /* it was only read */
         return text;
     }
-    fclose(from);
+    (void)fclose(from);
     free(text);
     return NULL;
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, URL_BYTES = 192 };
 
 static int bind_one(const struct addrinfo *a)
 {
@@ -122,12 +122,18 @@ bool net_listen(net *n)
     return good;
 }
 
+/* Where l is reached; an address of IPv6 stands in brackets. */
+static void make_url(char url[URL_BYTES], const char *scheme, const net_listener *l, const char *path)
+{
+    const bool v6 = strchr(l->address, ':') != NULL;
+    lws_snprintf(url, URL_BYTES, "%s://%s%s%s:%d/%s", scheme, v6 ? "[" : "", l->address, v6 ? "]" : "",
+                 l->port, path);
+}
+
 static void say_scraped(const net_listener *l)
 {
-    char url[192];
-    lws_snprintf(url, sizeof url,
-                 strchr(l->address, ':') != NULL ? "http://[%s]:%d/metrics" : "http://%s:%d/metrics",
-                 l->address, l->port);
+    char url[URL_BYTES];
+    make_url(url, "http", l, "metrics");
     peer_notice("metrics are at %s", url);
     peer_event("metrics", (peer_field[]){PEER_TEXT("host", l->address), PEER_NUMBER("port", l->port),
                                          PEER_TEXT("url", url), PEER_END});
@@ -137,12 +143,8 @@ static void say_listening(const net *n, const net_listener *l)
 {
     const peer_options *o = n->options;
     const char *scheme = o->cert_file != NULL ? "wss" : "ws", *room = o->room != NULL ? o->room : "";
-    const char *format = strchr(l->address, ':') != NULL ? "%s://[%s]:%d/%s" : "%s://%s:%d/%s";
-    char url[192];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    lws_snprintf(url, sizeof url, format, scheme, l->address, l->port, room);
-#pragma GCC diagnostic pop
+    char url[URL_BYTES];
+    make_url(url, scheme, l, room);
     if (o->config != NULL) {
         peer_notice("serving the rooms of %s below %s", o->config->db_folder, url);
     } else {

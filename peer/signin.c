@@ -23,7 +23,7 @@ static int answer(struct lws *wsi, unsigned status, const char *text, const char
 {
     uint8_t headers[LWS_PRE + HEADER_BYTES], *at = headers + LWS_PRE, *end = headers + sizeof headers;
     uint8_t body[LWS_PRE + ANSWER_BYTES];
-    const size_t bytes = strlen(text);
+    const size_t bytes = strnlen(text, ANSWER_BYTES);
     if (lws_add_http_common_headers(wsi, status, "text/plain", bytes, &at, end) == 0 &&
         add(wsi, "connection:", "close", &at, end) && add(wsi, "cache-control:", "no-store", &at, end) &&
         (more == NULL || add(wsi, more, value, &at, end)) &&
@@ -218,17 +218,14 @@ void net_login_deliver(net *n, peer_message *m)
 
 int net_login_write(net *n, struct lws *wsi, net_login *login)
 {
-    static const struct {
-        unsigned status;
-        const char *text;
-    } answers[NET_LOGIN_RESULTS] = {
-        [NET_LOGIN_WRONG] = {HTTP_STATUS_UNAUTHORIZED, "the user or the password is wrong"},
-        [NET_LOGIN_BROKEN] = {HTTP_STATUS_SERVICE_UNAVAILABLE, "nobody can log in now"}};
     if (!login->decided) {
         return 0;
     }
+    if (login->result == NET_LOGIN_WRONG) {
+        return refuse(n, wsi, NET_LOGIN_WRONG, HTTP_STATUS_UNAUTHORIZED, "the user or the password is wrong");
+    }
     if (login->result != NET_LOGIN_GOOD) {
-        return refuse(n, wsi, login->result, answers[login->result].status, answers[login->result].text);
+        return refuse(n, wsi, login->result, HTTP_STATUS_SERVICE_UNAVAILABLE, "nobody can log in now");
     }
     n->counts.logins[NET_LOGIN_GOOD]++;
     return answer(wsi, HTTP_STATUS_NO_CONTENT, "", "set-cookie:", login->cookie);

@@ -79,7 +79,7 @@ static void count(slot *s, int64_t now_ms)
 {
     int64_t wait_ms = PEER_LOGIN_MS_FIRST;
     s->failed++;
-    for (double i = 1; i <= beyond(s) && wait_ms < PEER_LOGIN_MS_MOST; i++) {
+    for (int i = 1; i <= beyond(s) && wait_ms < PEER_LOGIN_MS_MOST; i++) {
         wait_ms *= 2;
     }
     wait_ms = wait_ms < PEER_LOGIN_MS_MOST ? wait_ms : PEER_LOGIN_MS_MOST;

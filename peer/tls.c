@@ -124,7 +124,7 @@ bool net_tls_pinned(const char *pin, struct lws *wsi)
     int size = certificate != NULL ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key) : 0;
     if (size > 0 && EVP_Digest(key, (size_t)size, digest, &bytes, EVP_sha256(), NULL) == 1) {
         for (unsigned i = 0; i < bytes; i++) {
-            lws_snprintf(text + 2 * i, 3, "%02x", digest[i]);
+            lws_snprintf(text + (size_t)2 * i, 3, "%02x", digest[i]);
         }
     }
     OPENSSL_free(key);

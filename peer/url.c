@@ -38,8 +38,11 @@ char *peer_room_name_of(const char *path)
     }
     char *name = peer_new(bytes + 1);
     for (size_t i = 0; i < bytes; i++) {
-        char c = (char)tolower((unsigned char)base[i]);
-        name[i] = peer_room_name_ok(&c, 1) || c == '_' ? c : '-';
+        const char c = (char)tolower((unsigned char)base[i]);
+        name[i] = '-';
+        if (peer_room_name_ok(&c, 1) || c == '_') {
+            name[i] = c;
+        }
     }
     if (!peer_room_name_ok(name, bytes)) {
         free(name);

@@ -19,7 +19,7 @@ static void put_line(const peer_report *r, sync_buf *line)
     for (size_t i = 0; i < line->len; i++) {
         line->data[i] = line->data[i] < 0x20 || line->data[i] == 0x7f ? '?' : line->data[i];
     }
-    fwrite(line->data, 1, line->len, stdout);
+    (void)fwrite(line->data, 1, line->len, stdout); /* what fails is seen at the end */
     fputc('\n', stdout);
     sync_buf_free(line);
 }

@@ -101,8 +101,11 @@ static bool read_tables(const peer_file *file, sync_arena *arena, tables *all, p
             : NULL;
     *all = (tables){.list = stmt != NULL ? sync_arena_alloc(arena, (size_t)(count + 1) * sizeof *all->list)
                                          : NULL};
-    bool good = all->list != NULL || no_memory(f);
+    bool good = all->list != NULL;
     int rc = SQLITE_DONE;
+    if (!good) {
+        (void)no_memory(f); /* a failure before it stays */
+    }
     while (good && (int64_t)all->count < count && (rc = peer_file_step(file, stmt, f)) == SQLITE_ROW) {
         table *t = &all->list[all->count];
         *t = (table){.name = keep(arena, (const char *)sqlite3_column_text(stmt, 0)),

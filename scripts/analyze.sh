@@ -5,7 +5,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 build=${SYNC_BUILD:-build/dev} # for what is made by building, and for how each file is compiled
-jobs=$(nproc)
+jobs=${SYNC_JOBS:-$(nproc)}
 sources=(ext/*.c peer/*.c)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -46,10 +46,12 @@ run_gcc() {
     report "gcc -fanalyzer"
 }
 
-# One file in each run: of several it takes every va_list after the first file for uninitialized.
+# One file in each run, and one way to compile it: of several it takes every va_list after the first for uninitialized.
 run_clang_tidy() {
     missing clang-tidy clang-tidy && return
-    printf '%s\n' "${sources[@]}" | xargs -P "$jobs" -n 1 clang-tidy -p "$build" --quiet 2>"$out/noise" >"$out/clang-tidy" ||
+    /usr/bin/python3 -c 'import json, sys; json.dump(list({e["file"]: e for e in json.load(sys.stdin)}.values()), sys.stdout)' \
+        <"$build/compile_commands.json" >"$out/compile_commands.json"
+    printf '%s\n' "${sources[@]}" | xargs -P "$jobs" -n 1 clang-tidy -p "$out" --quiet 2>"$out/noise" >"$out/clang-tidy" ||
         tail -n 3 "$out/noise" >>"$out/clang-tidy" # also where it crashed, and found nothing
     report clang-tidy
 }
@@ -59,9 +61,11 @@ run_valgrind() {
     scripts/build.sh release >/dev/null || exit 1
     local program
     : >"$out/valgrind"
+    export CMOCKA_MESSAGE_OUTPUT=TAP
     for program in build/release/unit/test_*; do
         valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible --error-exitcode=99 "$program" \
             >"$out/program" 2>&1 || cat "$out/program" >>"$out/valgrind"
+        sed -n 's/.*# SKIP /#   under Valgrind skipped: /p' "$out/program"
     done
     report valgrind
 }

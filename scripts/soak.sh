@@ -17,7 +17,7 @@ if [ -z "${SYNC_BUILD:-}" ] && [ "$minutes" != fuzz ]; then
 fi
 
 commit=$(git rev-parse --short HEAD)
-git diff --quiet HEAD -- ext sql tests/sim tests/fuzz || commit+="+"
+git diff --quiet HEAD -- ext sql peer tests || commit+="+"
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
@@ -35,12 +35,14 @@ enter() { # heading, line
 
 # Known incidents, long: connections that break, power cuts, a link that never answers.
 soak_incidents() {
-    local result=passed name
+    local result=passed name quiet
     export SYNC_BUILD=$build SYNC_RECONNECTS=${SYNC_RECONNECTS:-100000} SYNC_POWER_CUTS=${SYNC_POWER_CUTS:-2000} SYNC_STALL=1
+    export SYNC_SEED=${SYNC_SEED:-$(date +%s)}
     for name in test_links_that_break test_power_lost_after_a_batch_left test_the_log_behind_a_long_reader; do
-        /usr/bin/python3 "tests/regress/$name.py" || result="failed: $name"
+        /usr/bin/python3 "tests/regress/$name.py" | tee "$logs/$name" || result="failed: $name"
     done
-    enter "### Incidents ledger" "| $(date -u +%F) | \`$commit\` | $SYNC_RECONNECTS | $SYNC_POWER_CUTS | $result |"
+    quiet=$(sed -n 's/.* equal \([0-9.]*\) s after it was quiet$/\1/p' "$logs/test_links_that_break")
+    enter "### Incidents ledger" "| $(date -u +%F) | \`$commit\` | $SYNC_SEED | $SYNC_RECONNECTS | ${quiet:-never} | $SYNC_POWER_CUTS | $result |"
     [ "$result" = passed ]
 }
 
@@ -82,7 +84,7 @@ soak_kill() {
 
 # The fuzz targets, one after the other. A line in the ledger for each: what libFuzzer says it executed, and the files it left of what it found.
 soak_fuzz() {
-    local seconds=$(($1 * 60)) build=${SYNC_FUZZ_BUILD:-build/fuzz} corpus=build/fuzz-corpus programs target executions found status=0
+    local seconds=$(($1 * 60)) seed=${SYNC_SEED:-$(date +%s)} build=${SYNC_FUZZ_BUILD:-build/fuzz} corpus=build/fuzz-corpus programs target executions found status=0
     [ -n "${SYNC_FUZZ_BUILD:-}" ] || scripts/build.sh fuzz
     programs=("$build"/fuzz/fuzz_*)
     seconds=$((seconds / (${#programs[@]} - 1)))
@@ -93,14 +95,14 @@ soak_fuzz() {
         mkdir -p "$corpus/$target"
         # One process, so that its count is the whole; leaks are looked for in the suite's run of the same targets.
         ASAN_OPTIONS=quarantine_size_mb=4:malloc_context_size=5:detect_leaks=0 "$build/fuzz/fuzz_$target" \
-            -max_total_time="$seconds" -print_final_stats=1 -timeout=60 -report_slow_units=60 -max_len=4000 \
+            -seed="$seed" -max_total_time="$seconds" -print_final_stats=1 -timeout=60 -report_slow_units=60 -max_len=4000 \
             -dict=tests/fuzz/fuzz.dict -artifact_prefix="$corpus/found/$target-" "$corpus/$target" "$corpus/seeds/$target" \
             $([ ! -d "tests/fuzz/findings/$target" ] || echo "tests/fuzz/findings/$target") >"$logs/$target" 2>&1 || status=1
         executions=$(awk '/stat::number_of_executed_units/ { print $2 }' "$logs/$target")
         [ -n "$executions" ] || status=1
         found=$(find "$corpus/found" -name "$target-*" -newer "$logs" | wc -l)
         [ "$found" = 0 ] || tail -n 60 "$logs/$target"
-        enter "### Fuzz ledger" "| $(date -u +%F) | \`$commit\` | $target | ${executions:-0} | $found |"
+        enter "### Fuzz ledger" "| $(date -u +%F) | \`$commit\` | $target | ${executions:-0} | $found | $seed |"
     done
     return $status
 }
@@ -153,6 +155,7 @@ cat "$logs"/*
 awk -v date="$(date -u +%F)" -v commit="$commit" '
     / runs, .* failures; / {
         for (i = 1; i < NF; i++) {
+            if ($i == "seeds") seeds = seeds (seeds ? ", " : "") $(i + 1) " to " substr($(i + 3), 1, length($(i + 3)) - 1)
             if ($(i + 1) == "runs,") runs += $i
             if ($(i + 1) == "failures;") failures += $i
             if ($(i + 1) == "statements,") statements += $i
@@ -161,7 +164,7 @@ awk -v date="$(date -u +%F)" -v commit="$commit" '
         }
     }
     END {
-        printf "| %s | `%s` | %d | %d | %d | %d | %d |\n", date, commit, runs, statements, merges, crashes, failures
+        printf "| %s | `%s` | %d | %d | %d | %d | %d | %s |\n", date, commit, runs, statements, merges, crashes, failures, seeds
         exit runs == 0
     }' "$logs"/* >"$logs/line"
 enter "## Soak ledger" "$(cat "$logs/line")"

@@ -59,9 +59,11 @@ SUITES = [
     Suite("regress", 150, DEV, ROOT / "tests" / "regress", "test_*.py", may_be_empty=True),
     Suite("convergence", 60, DEV, ROOT / "tests" / "convergence", "test_*.py"),
     Suite("fault", 90, RELEASE, ROOT / "tests" / "fault", "test_*.py"),
+    Suite("fault-sanitized", 60, DEV, ROOT / "tests" / "fault", "test_[ks]*[lp].py", SYNC_FAULTS="memory once wal:9973, io ever delete:101, bind once wal:211"),
     Suite("fuzz", 60, DEV, ROOT / "tests" / "fuzz", "test_[fm]*.py"),
     Suite("bombs", 60, RELEASE, ROOT / "tests" / "fuzz", "test_bombs.py"),
     Suite("sim", 60, RELEASE, ROOT / "tests" / "sim", "test_*.py"),
+    Suite("sim-sanitized", 40, DEV, ROOT / "tests" / "sim", "test_*.py", SYNC_SEED="1001", SYNC_SEEDS="300"),
 ]
 
 

@@ -3,6 +3,7 @@ import base64
 import itertools
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -404,7 +405,7 @@ class Snapshot(Files):
     def test_damaged(self):
         self.make(T + "".join(f"INSERT INTO t VALUES({i}, hex(zeroblob(500))); " for i in range(200)))
         content = bytearray(self.db.read_bytes())
-        content[8192:-8192] = os.urandom(len(content) - 16384)
+        content[8192:-8192] = random.Random(1).randbytes(len(content) - 16384)
         self.db.write_bytes(content)
         self.fails(4, "snapshot", self.db, self.copy, says="a.db is damaged")
         self.assertEqual(self.beside(), [])

@@ -1,6 +1,7 @@
 """Nonsense closes its own link with a reason, changes nothing, and disturbs nobody else."""
 import contextlib
 import os
+import random
 import socket
 import ssl
 import sqlite3
@@ -12,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rawpeer  # noqa: E402
+import replay  # noqa: E402
 import synctest  # noqa: E402
 from rawpeer import RawPeer, Refused  # noqa: E402
 from synctest import Case, dump, eventually, plain  # noqa: E402
@@ -29,6 +31,11 @@ class Hostile(Case):
         self.sync(self.b, self.server.url).wait_event("connected")
         self.wait_same(self.a, self.b)
         self.before = dump(self.a)
+
+    def nonsense(self):
+        """Dice of this test, for bytes that mean nothing."""
+        test = self.id().split(".", 1)[1]
+        return random.Random(f"{replay.seed(__file__, test)} {test}")
 
     def raw(self, **options):
         peer = RawPeer(self.server.port, f"/{self.server.room}", **options)
@@ -158,7 +165,7 @@ class Hostile(Case):
             raw.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
             self.assertIn(b" 426 ", raw.recv(4096).split(b"\r\n")[0])
         with rawpeer.connect(self.server.port) as raw:
-            raw.sendall(os.urandom(3000) + b"\r\n\r\n")
+            raw.sendall(self.nonsense().randbytes(3000) + b"\r\n\r\n")
             self.all_of(raw)
         self.undisturbed()
 
@@ -170,7 +177,8 @@ class Hostile(Case):
         self.closed(peer, 1003, "text")
 
     def test_nonsense(self):
-        for message in (b"", b"x", os.urandom(10), os.urandom(1000), b"\0" * 100):
+        dice = self.nonsense()
+        for message in (b"", b"x", dice.randbytes(10), dice.randbytes(1000), b"\0" * 100):
             peer = self.raw()
             peer.send(message)
             self.closed(peer, 1002, "message")
@@ -259,13 +267,15 @@ class Hostile(Case):
     # ---- contents
 
     def test_holdings_that_are_none(self):
-        for payload in (b"x", os.urandom(200), b"SEEN" + os.urandom(50)):
+        dice = self.nonsense()
+        for payload in (b"x", dice.randbytes(200), b"SEEN" + dice.randbytes(50)):
             peer, _ = self.met()
             peer.send(rawpeer.frame(rawpeer.START, payload=payload))
             self.closed(peer, 1002, "holds")
 
     def test_changesets_that_are_none(self):
-        for payload in (b"x", os.urandom(500), b"SYNC\x01" + os.urandom(100)):
+        dice = self.nonsense()
+        for payload in (b"x", dice.randbytes(500), b"SYNC\x01" + dice.randbytes(100)):
             peer, _ = self.met()
             peer.send(rawpeer.changes(1, 0, rawpeer.LAST, payload))
             self.closed(peer, 4006, "")

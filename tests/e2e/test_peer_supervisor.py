@@ -140,7 +140,9 @@ class HandedOver(Supervised):
         peer = self.start("serve", "--config", self.config(listen="203.0.113.1:1", metrics={"listen": "127.0.0.1:0"}), listening=ours)
         for one in ours:
             event = peer.wait_event("listening")
-            self.assertEqual(one.getsockname()[:2], (event["host"], event["port"]))
+            host, port = one.getsockname()[:2]
+            self.assertEqual((host, port), (event["host"], event["port"]))
+            self.assertIn(f"://[{host}]:{port}/" if ":" in host else f"://{host}:{port}/", event["url"])
         self.assertNotIn(peer.wait_event("metrics")["port"], [one.getsockname()[1] for one in ours])
 
     def test_what_cannot_be_listened_on(self):

@@ -95,6 +95,22 @@ class Sync(Case):
         eventually(lambda: rows(a) == rows(b) >= 16 and dump(a) == dump(b), lambda: f"{dump(a)} {dump(b)}")
         self.assert_sound(a, b)
 
+    def test_each_further_write_arrives_at_once(self):
+        """It is heard of, and not found by looking every few seconds (PEER_SLOW_POLL_MS)."""
+        a, b = self.make("a.db", "b.db")
+        server = self.serve(a)
+        self.sync(b, server.url).wait_event("connected")
+        took = []
+        for i in range(20):
+            here, there = (a, b) if i % 2 else (b, a)
+            plain(here, f"INSERT INTO note(id) VALUES('{i}')")
+            began = time.monotonic()
+            eventually(lambda there=there, i=i: rows(there) == i + 1, "the write arrives")
+            took.append(time.monotonic() - began)
+            time.sleep(0.05)  # a write of its own, not one that comes along with the one before
+        print(f"figure: {len(took)} writes, median {sorted(took)[len(took) // 2] * 1000:.0f} ms, the slowest {max(took) * 1000:.0f} ms", flush=True)
+        self.assertLess(sum(took), 25)  # some 100 if each were only found
+
     def test_chain_of_three(self):
         a, b, c = self.make("a.db", "b.db", "c.db")
         plain(a, "INSERT INTO note VALUES('a','','',0);")

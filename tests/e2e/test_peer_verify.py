@@ -1,6 +1,7 @@
 """`sync-peer verify`: two files compared row by row and clock by clock, and what no clock tells of set right."""
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -432,7 +433,7 @@ class Errors(Pair):
         letter.write_text("Dear Sir or Madam, " * 100, encoding="utf-8")
         plain(untracked, T)
         content = bytearray(self.b.read_bytes())
-        content[8192:-8192] = os.urandom(len(content) - 16384)
+        content[8192:-8192] = random.Random(1).randbytes(len(content) - 16384)
         damaged.write_bytes(content)
         for status, path, says in ((3, self.path("none.db"), "none.db cannot be opened: No such file"), (4, self.dir, "is a directory, not a SQLite database"),
                                    (4, letter, "is not a SQLite database"), (11, untracked, "untracked.db tracks no table; SELECT sync_track_all() adopts"),

@@ -79,9 +79,9 @@ static void *memory_change(void *block, int bytes)
 #define NOWHERE 0
 
 #define BOUND(name, parameters, values)                                                                      \
-    int __real_sqlite3_##name parameters; /* NOLINT */                                                       \
-    int __wrap_sqlite3_##name parameters; /* NOLINT */                                                       \
-    int __wrap_sqlite3_##name parameters  /* NOLINT */                                                       \
+    int __real_sqlite3_##name parameters;                                                                    \
+    int __wrap_sqlite3_##name parameters;                                                                    \
+    int __wrap_sqlite3_##name parameters                                                                     \
     {                                                                                                        \
         index = strikes(FAULT_BIND) ? NOWHERE : index;                                                       \
         return __real_sqlite3_##name values;                                                                 \

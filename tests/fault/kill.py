@@ -72,15 +72,15 @@ class PeerProcess(Process):
 
 
 class Script(Process):
-    """A role of victim.py."""
+    """A role of victim.py. What it chooses follows from the seed and from which of its lives it is."""
 
-    def __init__(self, directory, name, *arguments):
+    def __init__(self, directory, name, *arguments, seed=0):
         super().__init__(directory, name)
-        self.arguments = arguments
+        self.arguments, self.seed = arguments, seed
 
     def spawn(self, err):
-        return subprocess.Popen([sys.executable, str(VICTIM), *map(str, self.arguments)], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=err, env=HOST_ENV)
+        return subprocess.Popen([sys.executable, str(VICTIM), *map(str, self.arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=err, env=dict(HOST_ENV, SYNC_SEED=f"{self.seed} {self.name} {self.life}"))
 
 
 class WriterProcess(Script):
@@ -148,12 +148,12 @@ class ShellWriter(WriterProcess):
 class Adopter(Script):
     """Has a file of its own, whose rows all bear the same number after each transaction."""
 
-    def __init__(self, directory, name):
+    def __init__(self, directory, name, seed):
         self.db = directory / "adopted.db"
         plain(self.db, "CREATE TABLE t(id INTEGER PRIMARY KEY, v, w UNIQUE); CREATE TABLE c(id TEXT PRIMARY KEY, t REFERENCES t);"
               f"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ADOPTED_ROWS})"
               " INSERT INTO t SELECT i, 0, i FROM n; INSERT INTO c SELECT 'c' || id, id FROM t;")
-        super().__init__(directory, name, "adopt", EXTENSION.with_suffix(""), self.db)
+        super().__init__(directory, name, "adopt", EXTENSION.with_suffix(""), self.db, seed=seed)
 
     def kill(self):
         super().kill()
@@ -194,7 +194,7 @@ class Run(Group):
                       PeerProcess(directory, "peer-c", "sync", c, url_b, "--no-wal")]  # its file keeps its rollback journal
         self.writers = [WriterProcess(directory, f"w{seed}-a", a), WriterProcess(directory, f"w{seed}-b", b),
                         WriterProcess(directory, f"w{seed}-c", c), ShellWriter(directory, f"w{seed}-shell", self.dice.choice(self.files))]
-        self.others = [Script(directory, "carrier", "carry", EXTENSION.with_suffix(""), a, c), Adopter(directory, "adopter")]
+        self.others = [Script(directory, "carrier", "carry", EXTENSION.with_suffix(""), a, c, seed=seed), Adopter(directory, "adopter", seed)]
         self.victims = [*self.peers, *self.writers, *self.others]
 
     def kill_some(self, kills):

@@ -1,7 +1,8 @@
 """Programs to be killed. usage: victim.py write FILE NAME JOURNAL | carry EXTENSION FILE FILE | adopt EXTENSION FILE
 
 write: transactions of a plan, by a program that knows nothing of us. carry: changesets between two files, through SQL. adopt: a file of its
-own is tracked, written, folded, told of, let go, again and again. They end only by being killed, or by an error, which they print.
+own is tracked, written, folded, told of, let go, again and again. They end only by being killed, or by an error, which they print. SYNC_SEED is
+what their choices follow from.
 """
 import os
 import random
@@ -13,6 +14,7 @@ from plan import Plan
 
 TIMEOUT_S = 300
 PAUSE_S = 0.01
+DICE = random.Random(os.environ.get("SYNC_SEED"))
 
 
 def connect(path, extension=None):
@@ -60,16 +62,16 @@ def carry(extension, *paths):
             changeset = patiently(there, "SELECT sync_changeset(?)", seen) if seen else None
             if changeset:
                 patiently(here, "SELECT sync_apply(?)", changeset)
-            if random.random() < 0.1:
+            if DICE.random() < 0.1:
                 patiently(here, "SELECT sync_fold()")
-            if random.random() < 0.1:
+            if DICE.random() < 0.1:
                 here.execute("PRAGMA wal_checkpoint(truncate)")
         time.sleep(PAUSE_S)
 
 
 def adopt(extension, path):
     db = connect(path, extension)
-    db.execute("PRAGMA journal_mode = " + random.choice(["wal", "delete"]))
+    db.execute("PRAGMA journal_mode = " + DICE.choice(["wal", "delete"]))
     while True:
         db.execute("SELECT sync_track_all()")
         db.execute("UPDATE t SET v = v + 1")

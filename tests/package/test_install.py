@@ -102,6 +102,16 @@ class Install(synctest.Case):
         self.assertIn("--listen", options)
         self.assertEqual(set(), {option for option in options if option not in page})
 
+    def test_the_manual_page_names_every_exit_code(self):
+        page = self.find("sync-peer.1").read_text(encoding="utf-8")
+        said = page.split(".SH EXIT STATUS\n")[1].split(".SH ")[0]
+        named = {int(code) for code in re.findall(r"^\.TP.*\n(\d+)$", said, re.MULTILINE)}
+        declared = {int(code) for code in re.findall(r"PEER_EXIT_\w+\s*=\s*(\d+)", (synctest.ROOT / "peer" / "exits.h").read_text(encoding="utf-8"))}
+        self.assertIn(14, declared)
+        self.assertEqual(declared, named)
+        for status, *command in ((0, "--version"), (2, "serve"), (3, "verify", self.path("none.db"), self.path("neither.db")), (4, "compact", __file__)):
+            self.assertEqual(status, self.run_peer(*command)[0], command)
+
 
 class Build(synctest.Case):
     def test_the_extension_needs_only_zstd_beside_the_system(self):

@@ -11,10 +11,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "sql"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
+import replay  # noqa: E402
 from syncfile import SyncTest, exchange  # noqa: E402
 
 CUTS = int(os.environ.get("SYNC_POWER_CUTS", "16"))
-SEED = int(os.environ.get("SYNC_SEED", random.randrange(10 ** 9)))
 SCHEMA = "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TABLE n(id INTEGER PRIMARY KEY, v);"
 BOOT_AT, CHECK_AT = 48, 88  # docs/FORMAT.md, "Witness"
 
@@ -66,10 +66,10 @@ class PowerCuts(SyncTest):
         a.close(), b.close()
 
     def test_the_file_gets_its_own_rows_back(self):
-        print(f"SYNC_SEED={SEED} SYNC_POWER_CUTS={CUTS}", flush=True)
+        seed = replay.seed(__file__, "PowerCuts.test_the_file_gets_its_own_rows_back", SYNC_POWER_CUTS=CUTS)
         for i in range(CUTS):
             with self.subTest(i):
-                self.cut(str(i), random.Random(f"{SEED} {i}"))
+                self.cut(str(i), random.Random(f"{seed} {i}"))
 
     def test_what_a_copy_took_along_comes_back_too(self):
         """Nothing had been told to anybody, but the file was copied with a fold in its log. It lost that, kept its id, and held for its own what it did not have."""

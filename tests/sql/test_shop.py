@@ -4,12 +4,12 @@ sum, every playlist its tracks, every card its customer. What was done is noted 
 
 SYNC_SEED repeats a run (default 1).
 """
-import os
 import random
 import unittest
 
 from syncfile import SyncTest, tick
 
+import replay
 import sample
 
 WEEKS = 3
@@ -132,8 +132,7 @@ class Weeks(SyncTest):
     make = staticmethod(sample.make)
 
     def work(self, names):
-        seed = int(os.environ.get("SYNC_SEED", "1"))
-        print(f"SYNC_SEED={seed}", flush=True)
+        seed = replay.seed(__file__, default=1)
         shops = []
         for name in names:
             self.make(str(self.path(name + ".db")))

@@ -1,9 +1,10 @@
 """A real fold takes over what a virtual one on the same connection has made of the tail: the file is the same as if it had not."""
-import os
 import random
 import unittest
 
 from syncfile import Case, File, connect, invariants
+
+import replay
 
 SCHEMA = """
 CREATE TABLE person(id INTEGER PRIMARY KEY, name TEXT, mail TEXT UNIQUE);
@@ -83,7 +84,7 @@ class TakingOver(Case):
         file.close()
 
     def test_the_file_is_the_same(self):
-        seed = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
+        seed = replay.seed(__file__, "TakingOver.test_the_file_is_the_same")
         chance = random.Random(seed)
         file = self.make()
         for turn in range(40):

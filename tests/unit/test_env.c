@@ -246,6 +246,11 @@ static void test_no_descriptors(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(open(p->witness, O_RDONLY | O_CLOEXEC), -1);
+    if (errno == ENOENT) { /* Valgrind lets the system open the file first, and looks at the limit then */
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        skip();
+    }
     int read_rc = env->witness_read(env->context, p->file, &got), read_errno = errno;
     int write_rc = env->witness_write(env->context, p->file, &w, false), write_errno = errno;
     int sync_rc = env->sync_file(env->context, p->file);

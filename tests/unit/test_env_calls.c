@@ -32,7 +32,6 @@ static size_t part(int step, size_t bytes)
     return step == 0 && bytes > 1 ? bytes / 2 : bytes;
 }
 
-/* NOLINTBEGIN */
 int __real_clock_gettime(clockid_t clock, struct timespec *to);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *to);
 ssize_t __real_getrandom(void *to, size_t bytes, unsigned flags);
@@ -47,7 +46,6 @@ int __real_fchown(int fd, uid_t owner, gid_t group);
 int __wrap_fchown(int fd, uid_t owner, gid_t group);
 int __real_fchmod(int fd, mode_t mode);
 int __wrap_fchmod(int fd, mode_t mode);
-/* NOLINTEND */
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *to)
 {

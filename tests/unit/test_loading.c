@@ -7,9 +7,7 @@
 
 static int version;
 
-/* NOLINTBEGIN */
 int __wrap_sqlite3_libversion_number(void);
-/* NOLINTEND */
 
 int __wrap_sqlite3_libversion_number(void)
 {
