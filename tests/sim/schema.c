@@ -22,6 +22,11 @@ bool schema_is_number(const sim_table *t)
     return schema_by_row(t) || t->kind == KIND_NUMBER_BY_KEY;
 }
 
+bool schema_is_strict_number(const sim_table *t)
+{
+    return t->strict && (schema_is_number(t) || t->kind == KIND_DETAIL);
+}
+
 bool schema_fills_key(const sim_table *t)
 {
     return schema_is_number(t) || t->kind == KIND_TEXT || t->kind == KIND_BLOB_WITHOUT_ROWID;
@@ -48,6 +53,9 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
                                           " ON CONFLICT IGNORE",
                                           " ON CONFLICT REPLACE"};
     t->clause = DICE_PICK(dice, clauses);
+    if (strstr(t->clause, "REPLACE") && schema_is_strict_number(t)) {
+        t->clause = "";
+    }
     int plain = schema->uneven ? 1 + dice_below(dice, 4) : dice_below(dice, 5);
     for (int i = 0; i < plain; i++) {
         sim_column *c = &t->column[t->count++];
@@ -158,7 +166,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
     static const char *const raises[] = {"ABORT", "ABORT", "FAIL", "ROLLBACK", "IGNORE"};
     static const char *const generated[] = {"(k) VIRTUAL", "(k) STORED", "(k || '-') STORED"};
     memset(schema, 0, sizeof *schema);
-    schema->uneven = dice_percent(dice, 15);
+    schema->uneven = dice_percent(dice, 25);
     schema->count = dice_percent(dice, 50) ? 1 : dice_percent(dice, 70) ? 2 : SIM_TABLES;
     for (int i = 0; i < schema->count; i++) {
         sim_table *t = &schema->table[i];
