@@ -38,7 +38,7 @@
 #define SYNC_FIELDS_ACK(X)                                                                                   \
     X(varint, stream)                                                                                        \
     X(varint, parts) /* parts of this stream that are merged */                                              \
-    X(varint, bytes) /* payload bytes of Changes consumed on this link, all streams together */
+    X(varint, bytes) /* weight of Changes and Snapshot consumed on this link, all streams together */
 #define SYNC_FIELDS_PING(X)           X(varint, token)
 #define SYNC_FIELDS_PONG(X)           X(varint, token)
 #define SYNC_FIELDS_ERROR(X)          X(varint, code) X(text, text)
@@ -46,6 +46,17 @@
 #define SYNC_FIELDS_SCHEMA(X)         /* payload: clone.h's schema */
 #define SYNC_FIELDS_CREATE_DB(X)      /* reserved; payload ignored */
 #define SYNC_FIELDS_APPLY(X)          /* reserved; payload ignored */
+#define SYNC_FIELDS_SNAPSHOT_REQUEST(X)                                                                      \
+    X(site, id)       /* of the snapshot that some of is there already; zeros: none is */                    \
+    X(varint, offset) /* how much of it */
+#define SYNC_FIELDS_SNAPSHOT(X)                                                                              \
+    X(site, id)       /* of the snapshot; zeros: there is none to be had */                                  \
+    X(varint, size)   /* of all of it */                                                                     \
+    X(varint, file)   /* so much of that is the database file; a schema (clone.h) follows */                 \
+    X(varint, offset) /* of this chunk */                                                                    \
+    X(varint,                                                                                                \
+      bytes)      /* ... and its length; payload: the chunk, as one zstd frame if it is of another length */ \
+    X(text, hash) /* SHA-256 of all of it with the last chunk, else empty */
 
 /* X(NAME, member, number, name for people, may it have a payload) */
 #define SYNC_FRAMES(X)                                                                                       \
@@ -60,7 +71,9 @@
     X(SCHEMA_REQUEST, schema_request, 9, "SchemaRequest", 0)                                                 \
     X(SCHEMA, schema, 10, "Schema", 1)                                                                       \
     X(CREATE_DB, create_db, 11, "CreateDbOnPrimary", 1)                                                      \
-    X(APPLY, apply, 12, "ApplyChangesOnPrimary", 1)
+    X(APPLY, apply, 12, "ApplyChangesOnPrimary", 1)                                                          \
+    X(SNAPSHOT_REQUEST, snapshot_request, 13, "SnapshotRequest", 0)                                          \
+    X(SNAPSHOT, snapshot, 14, "Snapshot", 1)
 
 typedef enum sync_frame_type {
 #define SYNC_X(NAME, member, number, name, payload) SYNC_FRAME_##NAME = (number),
@@ -87,9 +100,14 @@ typedef enum sync_reject_reason {
 
 /* What one side lets the other do. */
 typedef enum sync_peer_right {
-    SYNC_RIGHT_READ = 1, /* ask for changes */
-    SYNC_RIGHT_WRITE = 2 /* send some */
+    SYNC_RIGHT_READ = 1,  /* ask for changes */
+    SYNC_RIGHT_WRITE = 2, /* send some */
+    SYNC_RIGHT_SNAPSHOT =
+        4 /* ask for a snapshot, with SYNC_RIGHT_READ; who does not know the message does not say so */
 } sync_peer_right;
+
+/* A hash in Snapshot: SHA-256. */
+enum { SYNC_SNAPSHOT_HASH_BYTES = 32 };
 
 /* Codes of Error. The link is closed after it. */
 typedef enum sync_peer_error {

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS, LIST_BYTES = 800 };
@@ -325,8 +326,10 @@ bool peer_database_open(peer_database *d, const peer_options *o, atomic_bool *st
 bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f)
 {
     const char *file = o->file;
+    struct stat st;
     *d = (peer_database){0};
-    int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool empty = lstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+    int fd = open(file, O_RDWR | O_CREAT | (empty ? O_NOFOLLOW : O_EXCL) | O_CLOEXEC, 0666);
     if (fd < 0) {
         return peer_fail(f,
                          errno == EACCES || errno == EROFS    ? PEER_EXIT_READONLY
@@ -338,6 +341,11 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
                          file, strerror(errno), peer_remedy(errno));
     }
     close(fd);
+    return open_file(d, o, PEER_TRACK_NONE, stopping, f);
+}
+
+bool peer_database_adopted(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f)
+{
     return open_file(d, o, PEER_TRACK_NONE, stopping, f);
 }
 

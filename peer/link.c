@@ -123,7 +123,8 @@ static void send_frame(net_link *l, const sync_frame *frame)
 /* What the other side may do here. */
 static unsigned rights_of(const net_link *l)
 {
-    return l->follow != NULL ? l->follow->rights : l->grants & l->room->options.rights;
+    const unsigned rights = l->follow != NULL ? l->follow->rights : l->grants & l->room->options.rights;
+    return (rights & SYNC_RIGHT_READ) != 0 ? rights | SYNC_RIGHT_SNAPSHOT : rights;
 }
 
 void net_link_greet(net_link *l)
@@ -149,7 +150,7 @@ void net_link_open(net_link *l, struct lws *wsi)
 {
     l->wsi = wsi;
     l->open = true;
-    if (l->room->ready) {
+    if (l->room->ready || (l->follow != NULL && l->room->absent)) {
         net_link_greet(l);
     } else {
         lws_rx_flow_control(wsi, 0);

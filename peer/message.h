@@ -38,6 +38,7 @@ typedef enum peer_kind {
     PEER_FRAME_IN,  /* frame, which borrows from bytes */
     PEER_STOP,      /* finish the current batch and end */
     /* worker to network */
+    PEER_ROOM_ABSENT, /* the file is not there: URLs are to be followed before it is ready */
     PEER_ROOM_READY, /* the file is open: site is its id */
     PEER_ROOM_SITE,  /* it has another one now: site; zeros: it tracks nothing */
     PEER_FRAME_OUT,  /* bytes: one encoded frame */

@@ -40,7 +40,7 @@ void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame)
                                  sync_frame_name(frame->type));
             return;
         }
-        if (frame->type == SYNC_FRAME_CHANGES) {
+        if (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_SNAPSHOT) {
             l->out_weight += piece.payload_bytes + PEER_CHANGES_WEIGHT;
         }
         peer_message *m = peer_message_new(PEER_FRAME_OUT, l->id);
@@ -74,7 +74,7 @@ void peer_room_progress(peer_room *r, bool done)
     if (!r->options->once) {
         return;
     }
-    double left = 0, most = 0;
+    double most = 0, left = peer_taking_left(r, &most);
     for (const peer_link *l = r->links; l != NULL; l = l->next) {
         left += (double)l->in_left + (double)l->out_left;
         most += (double)l->in_most + (double)l->out_most;
@@ -264,6 +264,7 @@ static void link_up(peer_room *r, const peer_message *m)
     l->lag = peer_lag_share(m->lag);
     register_link(r, l);
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
+    l->snapshots = (m->granted & SYNC_RIGHT_SNAPSHOT) != 0;
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
     if (!l->takes && (!l->gives || !r->open)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED, "%s",
@@ -273,8 +274,8 @@ static void link_up(peer_room *r, const peer_message *m)
     }
     if (r->open) {
         ask_for_changes(r, l);
-    } else {
-        peer_room_send(r, l, &(sync_frame){.type = SYNC_FRAME_SCHEMA_REQUEST});
+    } else if (r->taking != NULL) {
+        peer_taking_link(r, l);
     }
 }
 
@@ -288,6 +289,9 @@ static void link_down(peer_room *r, peer_link *l)
     peer_outgoing_end(l);
     peer_incoming_forget(r, l);
     note_heard(r, l);
+    if (r->taking != NULL) {
+        peer_taking_lost(r, l);
+    }
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
     peer_lag_drop(l->lag);
@@ -379,21 +383,69 @@ static bool begin(peer_room *r)
     return r->failure.code == PEER_EXIT_OK && peer_room_seen(r);
 }
 
-bool peer_room_adopt(peer_room *r)
+/* Who asks is let in from now on. */
+static bool tell_ready(peer_room *r)
 {
-    if (!begin(r)) {
+    peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
+    ready->about = r->about;
+    if (r->open && !peer_database_site(&r->database, ready->site.id, &r->failure)) {
+        peer_message_free(ready);
         return false;
     }
+    peer_queue_put(r->network, ready);
+    return true;
+}
+
+bool peer_room_adopt(peer_room *r)
+{
+    if (!begin(r) || (r->awaited && !tell_ready(r))) {
+        return false;
+    }
+    r->awaited = false;
     for (peer_link *l = r->links; l != NULL; l = l->next) {
         ask_for_changes(r, l);
     }
     return true;
 }
 
+bool peer_room_found(peer_room *r)
+{
+    return peer_founding_make(r->options, &r->stopping, &r->failure) &&
+           peer_database_open(&r->database, r->options, &r->stopping, &r->failure) && peer_room_adopt(r);
+}
+
+/* The file is not there yet: URLs are followed, of whom one may have it. Who serves it lets nobody in before. */
+static bool await(peer_room *r)
+{
+    if (!peer_taking_begin(r)) {
+        return false;
+    }
+    if (r->options->command != PEER_SERVE) {
+        return tell_ready(r);
+    }
+    peer_message *absent = peer_message_new(PEER_ROOM_ABSENT, 0);
+    absent->about = r->about;
+    peer_queue_put(r->network, absent);
+    r->awaited = true;
+    return true;
+}
+
+/* The file is there, or can be made from nothing. */
+static bool open_file(peer_room *r)
+{
+    return peer_founding_make(r->options, &r->stopping, &r->failure) &&
+           peer_database_open(&r->database, r->options, &r->stopping, &r->failure) && begin(r) &&
+           tell_ready(r);
+}
+
 /* Microseconds until something is due by itself; -1: nothing. */
 static int64_t wait_us(const peer_room *r, int64_t now_us)
 {
     int64_t due = r->open ? r->check_us : INT64_MAX;
+    const int64_t other_ms = r->open ? peer_offer_due_ms(r) : peer_taking_due_ms(r);
+    if (other_ms != INT64_MAX && other_ms * 1000 < due) {
+        due = other_ms * 1000;
+    }
     if (r->parts != NULL && r->merge_ms * 1000 < due) {
         due = r->merge_ms * 1000;
     }
@@ -430,15 +482,20 @@ static void serve(peer_room *r)
     for (bool more = false; !r->ended && r->failure.code == PEER_EXIT_OK;) {
         wait_for_work(r, more);
         more = false;
+        int64_t now_us = peer_now_us();
+        if (!r->open && !r->ended && now_us / 1000 >= peer_taking_due_ms(r)) {
+            peer_taking_end(r, true);
+            peer_room_found(r);
+        }
         if (!r->open || r->ended || r->failure.code != PEER_EXIT_OK) {
             continue;
         }
-        int64_t now_us = peer_now_us();
         if (now_us >= r->check_us) {
             peer_foreign_check(r, now_us);
         }
         more = peer_merging_step(r, now_us / 1000);
         more = peer_outgoing_pump(r, now_us / 1000) || more;
+        more = peer_offer_pump(r, now_us / 1000) || more;
         if (!more && r->failure.code == PEER_EXIT_OK) {
             use_quiet(r, now_us / 1000);
         }
@@ -448,20 +505,13 @@ static void serve(peer_room *r)
 static void *run(void *context)
 {
     peer_room *r = context;
-    peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
-    ready->about = r->about;
-    bool good = r->options->command == PEER_CLONE
-                    ? peer_schema_may_clone(r->options, &r->failure)
-                    : peer_beneath_enter(r->options->folder, &r->failure) &&
-                          peer_founding_make(r->options, &r->stopping, &r->failure) &&
-                          peer_database_open(&r->database, r->options, &r->stopping, &r->failure) &&
-                          begin(r) && peer_database_site(&r->database, ready->site.id, &r->failure);
-    if (good) {
-        peer_queue_put(r->network, ready);
+    bool may_be_made = r->options->command != PEER_CLONE || peer_schema_may_clone(r->options, &r->failure);
+    if (may_be_made && peer_beneath_enter(r->options->folder, &r->failure) &&
+        (peer_taking_may(r->options) ? await(r) : open_file(r))) {
         serve(r);
-    } else {
-        peer_message_free(ready);
     }
+    peer_taking_end(r, false);
+    peer_offer_end(r);
     while (r->links != NULL) {
         link_down(r, r->links);
     }

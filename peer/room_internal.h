@@ -27,8 +27,17 @@ typedef struct peer_link {
     bool done;      /* --once: both sides hold the same */
     bool takes;     /* changes of theirs: they may write here, and we read there */
     bool gives;     /* the other way round */
+    bool snapshots; /* of theirs may be asked for */
     bool told_seen; /* StartStreaming was sent */
     bool told_schema;
+    bool told_snapshot;
+
+    /* a snapshot for them (offering.c) */
+    bool offered;         /* ... is to be sent, once it is made */
+    bool offer_begun;     /* ... and is: offer_at is about this one */
+    uint8_t offer_id[16]; /* which they have some of */
+    uint64_t offer_at;    /* how much; what is sent next */
+    bool barren;          /* one of theirs was asked for, and there is none */
 
     /* incoming */
     peer_assembly changes; /* its pieces come as the window allows, other messages in between */
@@ -99,6 +108,12 @@ typedef struct peer_part {
     char *error;            /* sqlite3_malloc'd */
 } peer_part;
 
+/* What others are given of this file before they have one: offering.c. */
+typedef struct peer_offer peer_offer;
+
+/* What has come of another file before this one is there: taking.c. */
+typedef struct peer_taking peer_taking;
+
 /* A script as it was when it was last followed. */
 typedef struct peer_script_stamp {
     dev_t device;
@@ -120,11 +135,14 @@ struct peer_room {
 
     peer_failure failure; /* set: the worker ends */
     bool ended;
+    bool awaited;  /* the network was told that the file is not there yet, and waits for PEER_ROOM_READY */
     bool open;     /* database is open */
     bool created;  /* ... and was made by this clone */
     bool leftover; /* ... and FILE.left-out.sql beside it */
     bool finished; /* --once: some link has done all it had to */
     peer_database database;
+    peer_offer *offer;   /* NULL: nobody wants any */
+    peer_taking *taking; /* NULL: the file is there, or is made without */
     peer_watch *watch;
     peer_link *links;
     peer_link **slots; /* where they are found by the low half of their ids */
@@ -214,8 +232,11 @@ void peer_outgoing_dirty(peer_room *r); /* there may be something for everybody 
 bool peer_outgoing_pump(peer_room *r, int64_t now_ms);
 void peer_outgoing_end(peer_link *l); /* lets go of the stream */
 
-/* The file of a clone is there: opens up the room. False: the room has failed. */
+/* The file is there now and open: opens up the room. False: the room has failed. */
 bool peer_room_adopt(peer_room *r);
+
+/* Makes the file that is not there as the room's options say, and opens up the room. False: the room has failed. */
+bool peer_room_found(peer_room *r);
 
 /* ---- counting.c */
 
@@ -231,10 +252,48 @@ void peer_counting_rows_sent(peer_room *r, peer_link *l);
 /* Notes how far the other side is behind, as the link's fields stand. */
 void peer_counting_lag(peer_link *l);
 
+/* ---- offering.c */
+
+/* SnapshotRequest, of who may read here. */
+void peer_offer_begin(peer_room *r, peer_link *l, const sync_frame_snapshot_request *request);
+
+/* Sends what may be sent now. True: there is more to do at once. */
+bool peer_offer_pump(peer_room *r, int64_t now_ms);
+int64_t peer_offer_due_ms(const peer_room *r); /* when something is due by itself; INT64_MAX: nothing is */
+void peer_offer_end(peer_room *r); /* lets go of the copy, if there is one; nobody may be sent more of it */
+
+/* ---- taking.c */
+
+/* Is the file to be made of what others have: there is none, or one without a byte, and there are URLs that are followed? */
+bool peer_taking_may(const peer_options *o);
+
+/* Gets ready to take a snapshot; what came of one before is gone on with. False: the room has failed. */
+bool peer_taking_begin(peer_room *r);
+
+/* A link is up: asks it, if nobody is asked. */
+void peer_taking_link(peer_room *r, peer_link *l);
+
+/* A link is down: asks another one. */
+void peer_taking_lost(peer_room *r, const peer_link *l);
+
+void peer_taking_frame(peer_room *r, peer_link *l, const sync_frame *frame); /* Snapshot */
+
+/* Nothing is taken any more. What has come stays for another time, unless it is `done` with. Fine where nothing was taken. */
+void peer_taking_end(peer_room *r, bool done);
+
+/* When the file is to be made without, since nobody has been there who could be asked; INT64_MAX: never. */
+int64_t peer_taking_due_ms(const peer_room *r);
+
+/* About how many bytes are still to come, and of how many. */
+double peer_taking_left(const peer_room *r, double *all);
+
 /* ---- cloning.c: a room's schema, for the other side and from it */
 
 void peer_schema_send(peer_room *r, peer_link *l);
 void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /* of a clone: makes the file */
+/* Makes a copy of another file at the path `copy` one of this room's own (clone.h), which nobody else has open: pages looked at, views and triggers that do not work here
+** left out. SYNC_OK; SYNC_CORRUPT: it is none; SYNC_FORMAT; or another code with an error. What is wrong is not said. */
+int peer_schema_adopt(peer_room *r, const char *copy, const sync_buf *schema, sync_error *error);
 bool peer_schema_may_clone(const peer_options *o, peer_failure *f); /* false: something is there already */
 void peer_schema_undo(peer_room *r); /* removes the file of a clone that did not come to its end */
 

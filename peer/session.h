@@ -3,7 +3,8 @@
 **              AnnouncePresence           StartStreaming (theirs)
 **   GREETING ─────────────────▶ ANNOUNCED ─────────────────▶ STREAMING ─┐ everything but
 **      │                            │  └─ SchemaRequest, Schema, Changes, │ AnnouncePresence
-**      │ anything else              │     Ack, Ping, Pong ...             │
+**      │ anything else              │     SnapshotRequest, Snapshot, Ack, │
+**      │                            │     Ping, Pong ...                  │
 **      ▼                            ▼ AnnouncePresence                    ▼ Error, silence
 **    ENDED ◀────────────────────── ENDED ◀──────────────────────────── ENDED
 */
