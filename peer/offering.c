@@ -99,7 +99,7 @@ static void begin(peer_link *l, const peer_copy *copy)
     }
 }
 
-/* Compresses where that pays. False: the disk fails. */
+/* The payload for the fields, compressed where that pays. False: the disk fails. */
 static bool load_chunk(peer_offer *o, sync_frame *frame)
 {
     const size_t bytes = (size_t)frame->snapshot.bytes;

@@ -287,7 +287,7 @@
 /* Compressed they travel only if that spares this part of them: less is not worth the other side's time. */
 #define PEER_SNAPSHOT_SPARES 8
 
-/* zstd's level for that: the fastest but one, since a line that is slower than it is rare between servers. */
+/* zstd's level for that: it is faster than libwebsockets takes messages in. */
 #define PEER_SNAPSHOT_ZSTD_LEVEL 1
 
 /* Copies of files for snapshots that a process has at the same time, each of which takes as much of the disk as the file; one for a room. And those that are being

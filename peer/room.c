@@ -4,6 +4,7 @@
 
 #include "beneath.h"
 #include "codec.h"
+#include "copying.h"
 #include "founding.h"
 #include "log.h"
 #include "seen.h"
@@ -360,6 +361,8 @@ static void use_quiet(peer_room *r, int64_t now_ms)
 static bool begin(peer_room *r)
 {
     r->open = true;
+    peer_copy_sweep(r->database.path);
+    peer_taking_sweep(r->options->file);
     r->watch = peer_watch_new(r->database.path);
     if (r->watch == NULL) {
         peer_notice("%s cannot be watched (%s); other programs' changes are looked for every %d s",

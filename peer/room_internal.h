@@ -281,6 +281,9 @@ void peer_taking_frame(peer_room *r, peer_link *l, const sync_frame *frame); /* 
 /* Nothing is taken any more. What has come stays for another time, unless it is `done` with. Fine where nothing was taken. */
 void peer_taking_end(peer_room *r, bool done);
 
+/* The file is there: what came of a snapshot for it before, and was never done, goes. */
+void peer_taking_sweep(const char *file);
+
 /* When the file is to be made without, since nobody has been there who could be asked; INT64_MAX: never. */
 int64_t peer_taking_due_ms(const peer_room *r);
 

@@ -474,6 +474,22 @@ void peer_taking_frame(peer_room *r, peer_link *l, const sync_frame *frame)
     }
 }
 
+void peer_taking_sweep(const char *file)
+{
+    char *name = peer_format("%s" SUFFIX, file);
+    peer_taking *t = peer_new(sizeof *t);
+    t->fd = access(name, F_OK) == 0 ? peer_claim(name, 0666) : -1;
+    if (t->fd >= 0) {
+        read_mark(t);
+        if (t->have > 0) { /* what has no mark may be anybody's */
+            unlink(name);
+        }
+        close(t->fd);
+    }
+    free(t);
+    free(name);
+}
+
 int64_t peer_taking_due_ms(const peer_room *r)
 {
     const peer_taking *t = r->taking;

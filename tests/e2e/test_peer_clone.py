@@ -96,12 +96,13 @@ class Clone(Case):
         plain(self.a, "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TRIGGER ti BEFORE INSERT ON t WHEN NEW.v = 13 BEGIN SELECT RAISE(ABORT, 'never 13'); END;"
                       "INSERT INTO t VALUES('a', 1), ('b', 2), ('c', 3); UPDATE t SET v = 13 WHERE id = 'b'")
         server = self.serve(self.a)
-        self.assertIn(f"{self.c}: 1 row is held", self.clone(server.url))
+        self.assertNotIn("held", self.clone(server.url))  # rows of a snapshot are not inserted, so that no trigger is asked
+        self.assert_same(self.a, self.c)
         plain(self.a, "INSERT INTO t VALUES('d', 4), ('e', 5); UPDATE t SET v = 13 WHERE id > 'c'")
-        for options, says in ((["--quiet"], ""), ([], f"{self.c}: 3 rows are held")):
+        for options, says in ((["--quiet"], ""), ([], f"{self.c}: 2 rows are held")):
             got, out, err = self.run_peer("sync", self.c, server.url, "--once", "--json", *options)
             self.assertEqual(0, got, out + err)
-            self.assertEqual([3], [event["held"] for event in map(json.loads, out.splitlines()) if event["event"] == "done"])
+            self.assertEqual([2], [event["held"] for event in map(json.loads, out.splitlines()) if event["event"] == "done"])
             self.assertIn(says, err)
             self.assertEqual(bool(says), "held" in err)
         plain(self.a, "UPDATE t SET v = 14")
