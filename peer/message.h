@@ -39,9 +39,9 @@ typedef enum peer_kind {
     PEER_STOP,      /* finish the current batch and end */
     /* worker to network */
     PEER_ROOM_ABSENT, /* the file is not there: URLs are to be followed before it is ready */
-    PEER_ROOM_READY, /* the file is open: site is its id */
-    PEER_ROOM_SITE,  /* it has another one now: site; zeros: it tracks nothing */
-    PEER_FRAME_OUT,  /* bytes: one encoded frame */
+    PEER_ROOM_READY,  /* the file is open: site is its id */
+    PEER_ROOM_SITE,   /* it has another one now: site; zeros: it tracks nothing */
+    PEER_FRAME_OUT,   /* bytes: one encoded frame */
     PEER_LINK_CLOSE, /* code: sync_peer_error, exit: for a follower, text: why; what was sent before still goes out */
     PEER_LINK_DONE, /* both sides hold the same, and --once asked for no more; exit, text: what does not; held */
     PEER_ROOM_ENDED, /* last message of a worker; exit, text */

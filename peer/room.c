@@ -423,6 +423,9 @@ static bool await(peer_room *r)
     if (!peer_taking_begin(r)) {
         return false;
     }
+    if (r->options->command != PEER_CLONE) {
+        peer_notice("%s is not there: waiting for a snapshot of it", r->options->file);
+    }
     if (r->options->command != PEER_SERVE) {
         return tell_ready(r);
     }

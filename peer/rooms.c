@@ -256,7 +256,6 @@ static void absent(net *n, net_room *r)
     memset(&r->site, 0, sizeof r->site);
     r->absent = !r->ending;
     if (r->absent && !n->stopping) {
-        peer_notice("%s is not there: waiting for a snapshot of it", r->options.file);
         net_follows_begin(r);
     }
 }
