@@ -108,6 +108,8 @@ static bool open_source(peer_duplicate *c, sqlite3 **db)
         sqlite3_wal_autocheckpoint(*db, 0);
         sqlite3_limit(*db, SQLITE_LIMIT_ATTACHED, 1); /* the copy: SQL of our own alone runs here */
         sqlite3_db_config(*db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
+        /* rows that a CHECK would not let in now are copied as they are */
+        rc = sqlite3_exec(*db, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL);
         sqlite3_progress_handler(*db, PEER_SCRIPT_STEPS, on_progress, c);
     } else {
         peer_fail(&c->failure, PEER_EXIT_ERROR, "it cannot be opened: %s",
@@ -120,8 +122,13 @@ static bool open_source(peer_duplicate *c, sqlite3 **db)
 
 /* ---- what is copied */
 
-static const char tables_sql[] = "SELECT sql, name FROM main.sqlite_schema AS s WHERE type = 'table' AND "
-                                 "rootpage > 0 AND name <> 'sqlite_sequence' AND " SYNC_CLONE_KEPT;
+/* columns: those that are stored, where the table has others too; NULL: all are. */
+static const char tables_sql[] =
+    "SELECT sql, name, iif(EXISTS (SELECT 1 FROM pragma_table_xinfo(s.name, 'main') WHERE hidden <> 0),"
+    " (SELECT group_concat(printf('\"%w\"', name), ', ') FROM pragma_table_xinfo(s.name, 'main') WHERE "
+    "hidden = 0),"
+    " NULL) FROM main.sqlite_schema AS s WHERE type = 'table' AND rootpage > 0 AND name <> 'sqlite_sequence' "
+    "AND " SYNC_CLONE_KEPT;
 static const char indexes_sql[] =
     "SELECT sql FROM main.sqlite_schema AS s WHERE type = 'index' AND sql IS NOT NULL AND " SYNC_CLONE_KEPT
     " ORDER BY rowid";
@@ -229,6 +236,16 @@ static const char *condition_of(const char *table)
                                                                                   : "";
 }
 
+static bool fill_table(peer_duplicate *c, sqlite3 *from, const char *name, const char *columns)
+{
+    if (columns == NULL) {
+        return run_format(c, from, "INSERT INTO copy.\"%w\" SELECT * FROM main.\"%w\"%s", name, name,
+                          condition_of(name));
+    }
+    return run_format(c, from, "INSERT INTO copy.\"%w\"(%s) SELECT %s FROM main.\"%w\"", name, columns,
+                      columns, name);
+}
+
 static bool fill(peer_duplicate *c, sqlite3 *from)
 {
     sqlite3_stmt *stmt = NULL;
@@ -236,8 +253,7 @@ static bool fill(peer_duplicate *c, sqlite3 *from)
     bool good = true;
     while (good && rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(stmt, 1);
-        good = name != NULL && run_format(c, from, "INSERT INTO copy.\"%w\" SELECT * FROM main.\"%w\"%s",
-                                          name, name, condition_of(name));
+        good = name != NULL && fill_table(c, from, name, (const char *)sqlite3_column_text(stmt, 2));
         rc = SQLITE_OK;
     }
     good = good && (rc == SQLITE_DONE || fail_at(c, from, "the schema cannot be read"));
