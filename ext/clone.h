@@ -36,7 +36,7 @@ int sync_clone_load(sqlite3 *db, const void *schema, size_t bytes, sync_clone_le
     "|| tid FROM main.sync_table UNION ALL SELECT 'sync_hidden_' || tid FROM main.sync_table"
 #define SYNC_CLONE_KEPT                                                                                      \
     "(s.tbl_name IN (" SYNC_CLONE_OURS ") OR s.tbl_name COLLATE NOCASE IN (SELECT name FROM "                \
-                                       "main.sync_table))"
+    "main.sync_table))"
 
 /* Makes a copy of another file's tables that are kept (SYNC_CLONE_KEPT), without any trigger and with all of its journal folded, a file of its own: it takes a new
 ** id, gets the engine's triggers, and then views and triggers of `schema` as in sync_clone_load. Holds at what the other file had in its journal, so that it

@@ -33,10 +33,11 @@ void peer_debt_drop(peer_debt *debt); /* NULL is fine */
 
 typedef enum peer_kind {
     /* network to worker */
-    PEER_LINK_UP,   /* both sides have announced themselves; text: who it is; site: theirs */
-    PEER_LINK_DOWN, /* the link is gone: last message about it */
-    PEER_FRAME_IN,  /* frame, which borrows from bytes */
-    PEER_STOP,      /* finish the current batch and end */
+    PEER_LINK_UP,     /* both sides have announced themselves; text: who it is; site: theirs */
+    PEER_LINK_DOWN,   /* the link is gone: last message about it */
+    PEER_FRAME_IN,    /* frame, which borrows from bytes */
+    PEER_UNREACHABLE, /* no link could be made to one of those that are followed, while the file is not there */
+    PEER_STOP,        /* finish the current batch and end */
     /* worker to network */
     PEER_ROOM_ABSENT, /* the file is not there: URLs are to be followed before it is ready */
     PEER_ROOM_READY,  /* the file is open: site is its id */

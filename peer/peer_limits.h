@@ -304,8 +304,10 @@
 /* What a disk must have left beyond a snapshot, on either side: others write there too. */
 #define PEER_SNAPSHOT_SPARE_BYTES (64 << 20)
 
-/* How long a served room whose file is not there waits for who may have a snapshot of it, before it is made without. */
-#define PEER_SNAPSHOT_WAIT_MS 10000
+/* How long a room of a configuration whose file is not there waits for a server that may have a snapshot of it, before it is made without: less than PEER_HELLO_MS, in which its
+** members want to be greeted. And for one that had begun to send it. */
+#define PEER_SNAPSHOT_WAIT_MS  2000
+#define PEER_SNAPSHOT_BREAK_MS 30000
 
 /* The largest snapshot: what SQLite's largest file has, so that sums of sizes fit. */
 #define PEER_SNAPSHOT_BYTES_MAX ((int64_t)1 << 48)

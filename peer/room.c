@@ -318,6 +318,9 @@ static void take_message(peer_room *r, peer_message *m)
             return;
         }
         break;
+    case PEER_UNREACHABLE:
+        peer_taking_unreachable(r);
+        break;
     case PEER_STOP:
         r->ended = true;
         break;

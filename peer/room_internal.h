@@ -276,6 +276,9 @@ void peer_taking_link(peer_room *r, peer_link *l);
 /* A link is down: asks another one. */
 void peer_taking_lost(peer_room *r, const peer_link *l);
 
+/* A server that is followed cannot be reached. */
+void peer_taking_unreachable(peer_room *r);
+
 void peer_taking_frame(peer_room *r, peer_link *l, const sync_frame *frame); /* Snapshot */
 
 /* Nothing is taken any more. What has come stays for another time, unless it is `done` with. Fine where nothing was taken. */

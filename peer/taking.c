@@ -28,9 +28,10 @@ struct peer_taking {
     int fd;                /* locked */
     const peer_link *from; /* who was asked; NULL: nobody */
     uint8_t id[ID_BYTES];
-    int64_t since_ms;
-    uint64_t have;  /* bytes that came */
-    uint64_t first; /* ... before this process, or over another link */
+    int64_t since_ms;   /* when it began to wait, for the first link or another one */
+    size_t unreachable; /* attempts to make a link that failed */
+    uint64_t have;      /* bytes that came */
+    uint64_t first;     /* ... before this process, or over another link */
     uint64_t size, file;
     EVP_MD_CTX *hash; /* of the first `hashed` bytes */
     uint64_t hashed;
@@ -189,6 +190,7 @@ void peer_taking_lost(peer_room *r, const peer_link *l)
         return;
     }
     r->taking->from = NULL;
+    r->taking->since_ms = peer_now_ms();
     for (peer_link *other = r->links; other != NULL && r->taking != NULL && r->taking->from == NULL;
          other = other->next) {
         peer_taking_link(r, other);
@@ -490,11 +492,21 @@ void peer_taking_sweep(const char *file)
     free(name);
 }
 
+void peer_taking_unreachable(peer_room *r)
+{
+    peer_taking *t = r->taking;
+    if (t != NULL && ++t->unreachable >= r->options->url_count + r->options->upstream_count && t->have == 0) {
+        t->since_ms = peer_now_ms() - PEER_SNAPSHOT_WAIT_MS;
+    }
+}
+
 int64_t peer_taking_due_ms(const peer_room *r)
 {
     const peer_taking *t = r->taking;
-    return t != NULL && r->options->create && t->from == NULL ? t->since_ms + PEER_SNAPSHOT_WAIT_MS
-                                                              : INT64_MAX;
+    if (t == NULL || !r->options->create || t->from != NULL) {
+        return INT64_MAX;
+    }
+    return t->since_ms + (t->have > 0 ? PEER_SNAPSHOT_BREAK_MS : PEER_SNAPSHOT_WAIT_MS);
 }
 
 double peer_taking_left(const peer_room *r, double *all)

@@ -1,6 +1,7 @@
 """New files that take a snapshot: what is in it, the tail behind it, breaks on both sides, and who sends or asks what no peer would."""
 import fcntl
 import json
+import os
 import sqlite3
 import sys
 import threading
@@ -8,6 +9,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import snapshots  # noqa: E402
 import synctest  # noqa: E402
@@ -34,7 +36,10 @@ class Bootstrap(Case):
     def new(self, url, *options, status=0):
         """`sync --once` of a file that is not there: (events, stderr)."""
         got, out, err = self.run_peer("sync", self.c, url, "--once", "--json", *options)
-        self.assertEqual(status, got, out + err)
+        if status is None:
+            self.assertNotEqual(0, got, out + err)
+        else:
+            self.assertEqual(status, got, out + err)
         return [json.loads(line) for line in out.splitlines()], err
 
     def assert_snapshot(self, events, taken=True):
@@ -493,6 +498,50 @@ class Refused(Bootstrap):
             while (message := peer.receive())[0] != rawpeer.PONG:
                 got += len(message)
             self.assertLess(got, 1_100_000)
+
+
+class Bounds(Bootstrap):
+    @without_tls("the other side is not a peer, and speaks no TLS")
+    def test_sizes(self):
+        most, spare = limits.value("PEER_SNAPSHOT_BYTES_MAX"), limits.value("PEER_SNAPSHOT_SPARE_BYTES")
+        for size, says in ((most, "MiB left, which a snapshot needs"), (most + 1, "a snapshot of a size that cannot be")):
+            _, err = self.new(self.giver([snapshots.chunk(b"s" * 16, size, size, 0, bytes(1000))]), status=None)
+            self.assertIn(says, err)
+        # what the disk has left changes all the time, by less than this
+        disk, some = os.statvfs(self.dir), 512 << 20
+        left = disk.f_bavail * disk.f_frsize
+        for size, enough in ((left - spare - some, True), (left - spare + some, False)):
+            peer = self.sync(self.c, self.giver([snapshots.chunk(b"s" * 16, size, size, 0, bytes(1000))]))
+            part = self.path("c.db-incoming")
+            if enough:
+                eventually(lambda: part.exists() and part.stat().st_size > 1000, "a chunk that is kept")
+                self.assertEqual(0, peer.stop())
+                part.unlink()
+            else:
+                self.assertEqual(7, peer.wait())
+                self.assertFalse(part.exists())
+
+    def test_copies(self):
+        """Of as many rooms as may have one; then of one more, which gets everything by deltas."""
+        most = limits.value("PEER_SNAPSHOTS_MAX")
+        for folder in ("db", "sql"):
+            self.path(folder).mkdir()
+        for i in range(most + 1):
+            plain(self.path(f"db/r{i}.db"), T + many(10))
+        config = {**synctest.tls_config(), "listen": "127.0.0.1:0", "dbFolder": "db", "limits": {"idleSeconds": 3600}}
+        self.path("peer.json").write_text(json.dumps(config), encoding="utf-8")
+        peer = self.peer("serve", "--config", self.path("peer.json"))
+        port, links = peer.wait_event("listening")["port"], []
+        try:
+            for i in range(most + 1):
+                links.append(snapshots.ask(port, f"r{i}"))
+                self.assertEqual(i < most, bool(snapshots.take(links[-1])), i)
+        finally:
+            for link in links:
+                link.close()
+        got, out, err = self.run_peer("sync", self.c, f"{synctest.SCHEME}://127.0.0.1:{port}/r{most}", "--once")
+        self.assertEqual(0, got, out + err)
+        self.assertEqual(10, ask(self.c, "SELECT count(*) FROM t"))
 
 
 @without_tls("the other side is not a peer, and speaks no TLS")

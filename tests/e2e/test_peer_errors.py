@@ -84,7 +84,7 @@ class Errors(Failing):
         self.one_line(3, "serve", missing, "--listen", "127.0.0.1:0", says="missing.db")
         self.assertFalse(missing.exists())
         # who follows a room may get it from there
-        self.fails(8, "sync", missing, "ws://127.0.0.1:1/room", "--once", says="missing.db is not there: waiting for a snapshot of it")
+        self.fails(8, "sync", missing, "ws://127.0.0.1:1/room", "--once", says="not reachable")
         self.one_line(3, "sync", self.path("nowhere") / "missing.db", "ws://127.0.0.1:1/room", says="missing.db cannot be made: No such file")
         self.assertEqual([], list(self.dir.iterdir()))
 

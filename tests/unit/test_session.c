@@ -68,8 +68,10 @@ static void test_what_may_come(void **state)
     (void)state;
     static const char *const may[] = {
         [PEER_GREETING] = " AnnouncePresence Error ",
-        [PEER_ANNOUNCED] = " StartStreaming Changes SchemaRequest Schema SnapshotRequest Snapshot Ack Ping Pong Error ",
-        [PEER_STREAMING] = " StartStreaming Changes SchemaRequest Schema SnapshotRequest Snapshot Ping Pong RejectChanges Ack Error "};
+        [PEER_ANNOUNCED] =
+            " StartStreaming Changes SchemaRequest Schema SnapshotRequest Snapshot Ack Ping Pong Error ",
+        [PEER_STREAMING] = " StartStreaming Changes SchemaRequest Schema SnapshotRequest Snapshot Ping Pong "
+                           "RejectChanges Ack Error "};
     for (peer_session_state from = PEER_GREETING; from <= PEER_STREAMING; from++) {
         for (sync_frame_type type = 1; type < SYNC_FRAME_TYPES; type++) {
             char name[40];
