@@ -368,7 +368,7 @@ static bool send_piece(peer_room *r, peer_link *l)
         l->part = NULL;
         l->out_parts++;
         peer_counting_rows_sent(r, l);
-        peer_room_progress(r, false);
+        peer_counting_progress(r, false);
         if (l->part_last) {
             peer_outgoing_end(l);
             tell(r, l);

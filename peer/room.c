@@ -70,21 +70,6 @@ void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const 
     peer_outgoing_end(l);
 }
 
-void peer_room_progress(peer_room *r, bool done)
-{
-    if (!r->options->once) {
-        return;
-    }
-    double most = 0, left = peer_taking_left(r, &most);
-    for (const peer_link *l = r->links; l != NULL; l = l->next) {
-        left += (double)l->in_left + (double)l->out_left;
-        most += (double)l->in_most + (double)l->out_most;
-    }
-    int percent = most > 0 ? (int)(99 * (1 - left / most)) : 0; /* the other side has the last word */
-    r->percent = done ? 100 : percent > r->percent ? percent : r->percent;
-    peer_progress(r->percent, r->received_bytes, r->received_rows, r->sent_bytes, done);
-}
-
 static void ask_for_changes(peer_room *r, peer_link *l)
 {
     if (l->takes && peer_room_seen(r)) {
@@ -531,7 +516,7 @@ static void *run(void *context)
         peer_schema_undo(r);
     }
     if (r->open && r->finished) {
-        peer_room_progress(r, true);
+        peer_counting_progress(r, true);
     }
     peer_message *ended = peer_message_new(PEER_ROOM_ENDED, 0);
     ended->about = r->about;

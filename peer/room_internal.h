@@ -181,9 +181,6 @@ void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame);
 void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* --once: shows how far it is. */
-void peer_room_progress(peer_room *r, bool done);
-
 /* The current sync_seen() in r->seen. Where the file holds less than before, or tracks other tables, every link hears it. False: the room has
 ** failed. */
 bool peer_room_seen(peer_room *r);
@@ -248,6 +245,9 @@ void peer_counting_checkpoint(peer_room *r);
 
 /* A part of the open stream has been sent whole. */
 void peer_counting_rows_sent(peer_room *r, peer_link *l);
+
+/* --once: shows how far it is. */
+void peer_counting_progress(peer_room *r, bool done);
 
 /* Notes how far the other side is behind, as the link's fields stand. */
 void peer_counting_lag(peer_link *l);

@@ -469,7 +469,7 @@ void peer_taking_frame(peer_room *r, peer_link *l, const sync_frame *frame)
     } else if (write_chunk(r, (size_t)s->bytes)) {
         r->received_bytes += (int64_t)frame->payload_bytes;
         peer_merging_ack(r, l);
-        peer_room_progress(r, false);
+        peer_counting_progress(r, false);
         if (t->have == t->size) {
             finish(r, l, s);
         }
