@@ -153,6 +153,7 @@ static void do_without(peer_room *r, peer_link *l)
 {
     l->barren = true;
     if (!r->options->create) {
+        r->taking->from = l; /* nobody else is asked for anything meanwhile */
         peer_room_send(r, l, &(sync_frame){.type = SYNC_FRAME_SCHEMA_REQUEST});
     } else if (r->options->url_count + r->options->upstream_count == 1) {
         peer_taking_end(r, true);
@@ -444,7 +445,7 @@ void peer_taking_frame(peer_room *r, peer_link *l, const sync_frame *frame)
     peer_taking *t = r->taking;
     static const uint8_t none[ID_BYTES];
     const sync_frame_snapshot *s = &frame->snapshot;
-    if (t == NULL || t->from != l) {
+    if (t == NULL || t->from != l || l->barren) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
                              "a Snapshot that nobody asked for");
         return;

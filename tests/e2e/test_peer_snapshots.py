@@ -56,6 +56,19 @@ class Refused(Bootstrap):
         self.assertIn("no snapshot of", server.stderr)
         self.assert_same(self.a, self.c)
 
+    def test_one_of_two_has_none(self):
+        b = self.path("b.db")
+        plain(self.a, T + many(10))
+        plain(b, T + "INSERT INTO t VALUES('b', 1)")
+        self.path("a.db-snapshot").mkdir()
+        servers = self.serve(self.a), self.serve(b)
+        for first, second in (servers, servers[::-1]):
+            got, out, err = self.run_peer("sync", self.c, first.url, second.url, "--once")
+            self.assertEqual(0, got, out + err)
+            self.assertEqual(11, ask(self.c, "SELECT count(*) FROM t"))
+            for name in self.left():
+                self.path(name).unlink()
+
     def test_a_file_that_tracks_nothing(self):
         plain(self.a, T)
         server = self.serve(self.a, "--track", "none")
