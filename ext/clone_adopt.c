@@ -84,8 +84,11 @@ static int leave(sync_loader *l)
         rc = sync_fail(l->error, SYNC_CORRUPT, "its metadata name no file");
     }
     rc = rc == SYNC_OK ? note_cursors(l, (uint32_t)former) : rc;
-    /* what it took along is the other file's, which goes on under that id */
-    rc = rc == SYNC_OK ? sync_exec(l->s, l->error, "UPDATE main.sync_site SET own = 0") : rc;
+    /* what it took along is the other file's, which goes on under that id, and so is what that one's tables were called */
+    rc = rc == SYNC_OK ? sync_exec(l->s, l->error,
+                                   "UPDATE main.sync_site SET own = 0; UPDATE main.sync_table SET options ="
+                                   " json_remove(options, '$.formerly')")
+                       : rc;
     return sync_operation_end(l->s, &o, rc, l->error);
 }
 
