@@ -9,6 +9,7 @@
 #include "renumber.h"
 #include "request.h"
 #include "site.h"
+#include "withdraw.h"
 
 #include <string.h>
 
@@ -240,6 +241,17 @@ static int fail_unfit(const sync_table *t, sync_error *error)
         t->name);
 }
 
+/* An author who may not see all rows does not know what was deleted. A row that was written after its key's was deleted begins a life after that. */
+static void revive(sync_applying *a, const sync_table *t)
+{
+    const sync_row *local = &a->local;
+    if (a->gate && t->identity == SYNC_BY_KEY && local->cl > a->remote.cl && !sync_row_alive(local) &&
+        sync_row_alive(&a->remote) && !sync_stamp_is_none(a->remote.stamp) &&
+        sync_stamp_compare(&a->m.s->sites, a->remote.stamp, local->stamp) > 0) {
+        a->remote.cl = local->cl + 1;
+    }
+}
+
 static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, const sync_whole *whole)
 {
     sync_merging *m = &a->m;
@@ -258,11 +270,15 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
     bool taken = false, forgot = sync_floors_forgot(&a->floors, t, &a->remote);
     int rc = t->meant ? sync_meant_arrived(t, key, &a->remote, known, &m->arena, m->error) : SYNC_OK;
     key = t->meant ? known : key;
+    bool named = sync_row_alive(&a->remote) && a->remote.count == 0 && sync_stamp_is_none(a->remote.stamp);
     rc = rc == SYNC_OK && whole ? sync_whole_name(m->s, t, whole, key, a->remote.born, m->error) : rc;
-    if (rc == SYNC_OK && whole && a->remote.count == 0 && sync_stamp_is_none(a->remote.stamp)) {
-        return rc; /* it is merely named */
+    if (rc == SYNC_OK && named && !whole && a->head->purpose == SYNC_FOR_LEAF) {
+        return sync_withdraw(m, t, key, a->remote.born, a->known[t - m->s->tables], &a->changed);
     }
-    rc = rc == SYNC_OK && !forgot ? sync_lane_take(&a->lane, m, t, key, &a->remote, &taken) : rc;
+    if (rc == SYNC_OK && named && (whole || a->gate)) {
+        return rc;
+    }
+    rc = rc == SYNC_OK && !forgot && !a->gate ? sync_lane_take(&a->lane, m, t, key, &a->remote, &taken) : rc;
     if (rc != SYNC_OK || taken) {
         a->changed += taken;
         return rc;
@@ -275,13 +291,16 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
     if (rc != SYNC_OK) {
         return rc;
     }
+    whole = a->head->purpose == SYNC_FOR_ALL ? whole : NULL; /* that of a selection ends no life */
     bool tells = t->identity == SYNC_BY_KEY &&
                  (whole || a->floors.behind[t - m->s->tables] || !sync_stamp_is_none(a->local.origin) ||
                   !sync_stamp_is_none(a->remote.origin));
     if (tells && sync_row_copy(&a->before, &a->local) != SYNC_OK) {
         return sync_fail_nomem(m->error);
     }
+    revive(a, t);
     sync_stamp existed = a->local.stamp;
+    bool had = a->local.cl > 0;
     bool was_alive = sync_row_alive(&a->local);
     sync_merged what = sync_row_merge(&m->s->sites, t->identity, &a->local, &a->remote);
     if (what == SYNC_MERGE_NOMEM) {
@@ -296,6 +315,12 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
     if (what == SYNC_MERGE_NOTHING) {
         return SYNC_OK;
     }
+    sync_admission may = SYNC_ADMITTED;
+    rc = a->gate ? sync_gate_admit(a->gate, m, t, key, &a->local, &slot, had, &may) : SYNC_OK;
+    a->refused = may == SYNC_REFUSED;
+    if (rc != SYNC_OK || may != SYNC_ADMITTED) {
+        return rc;
+    }
     slot.respell = begins && sync_row_alive(&a->local) && may_respell(t);
     if (slot.spelled && !slot.respell && sync_row_alive(&a->local)) {
         key = slot.spelled; /* the sender may know an older spelling */
@@ -305,7 +330,9 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
         a->local.stamp.written) { /* somebody has settled it: verdict_genesis.c */
         rc = sync_conflict_unlist(m, t, key, &a->local, "genesis");
     }
-    return rc == SYNC_OK ? sync_show(m, t, key, &a->local, &slot, what) : rc;
+    int64_t listed = m->last_listed;
+    rc = rc == SYNC_OK ? sync_show(m, t, key, &a->local, &slot, what) : rc;
+    return rc == SYNC_OK && a->gate ? sync_gate_merged(a->gate, listed, m->last_listed, m->error) : rc;
 }
 
 /* A row of this file is in the way of one that has come: there may be many such. Looks through the whole changeset for them. */
@@ -324,7 +351,8 @@ static int make_way(sync_applying *a, sync_error *error)
         rc = SYNC_OK;
         if (at->t && at->t->identity == SYNC_BY_ROW) {
             rc = translate(a, at, &a->head->tables[table], key, wire, error);
-            rc = rc == SYNC_OK ? sync_moves_note(&moves, at->t, key, &a->remote) : rc;
+            bool barred = rc == SYNC_OK && a->gate && sync_gate_bars(a->gate, at->t, key, a->remote.born);
+            rc = rc == SYNC_OK && !barred ? sync_moves_note(&moves, at->t, key, &a->remote) : rc;
         }
     }
     rc = rc == SYNC_DONE ? sync_moves_make(&moves) : rc;
@@ -348,7 +376,11 @@ static int merge_rows(sync_applying *a, sync_error *error)
         if (rc == SYNC_OK) {
             sync_floors_meet(&a->floors, at->t, &a->remote);
         }
-        rc = rc == SYNC_OK ? merge_row(a, at->t, key, at->whole.held ? &at->whole : NULL) : rc;
+        a->refused = false;
+        rc = rc == SYNC_OK ? merge_row(a, at->t, key, at->whole.comes ? &at->whole : NULL) : rc;
+        if (rc == SYNC_OK && a->refused) {
+            rc = sync_gate_report(a->gate, a->head, table, key, wire, error);
+        }
         rc = rc == SYNC_OK && a->m.pushed && !a->made_way ? make_way(a, error) : rc;
         if ((rc & 0xff) == SQLITE_ERROR) {
             sync_capture_explain(a->m.s, at->t, error);
@@ -367,6 +399,10 @@ static int begin_whole(sync_applying *a, uint32_t h, sync_error *error)
 {
     sync_whole *w = &a->tables[h].whole;
     w->delta = (int64_t)a->site[0] << 32 | a->head->delta;
+    w->comes = true;
+    if (a->head->purpose == SYNC_FOR_LEAF) {
+        return a->head->part == 0 ? sync_whole_begin(a->m.s, a->tables[h].t, error) : SYNC_OK;
+    }
     w->held = sync_alloc(a->m.s->sites.count * sizeof *w->held);
     if (w->held == NULL) {
         return sync_fail_nomem(error);
@@ -391,19 +427,23 @@ static int begin_wholes(sync_applying *a, sync_error *error)
 {
     int rc = SYNC_OK;
     for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
-        rc = a->tables[h].t && a->head->tables[h].whole ? begin_whole(a, h, error) : SYNC_OK;
+        bool comes = a->head->tables[h].whole && !a->gate; /* nothing is gone since he does not have it */
+        rc = a->tables[h].t && comes ? begin_whole(a, h, error) : SYNC_OK;
     }
     return rc;
 }
 
-/* What this file has of a whole table beyond it, and its maker has seen, is gone. */
+/* What this file has of a whole table beyond it, and its maker has seen, is gone; or, of a selection, withdrawn. */
 static int sweep_wholes(sync_applying *a, sync_error *error)
 {
     int rc = SYNC_OK;
     for (uint32_t h = 0; rc == SYNC_OK && h < a->head->table_count; h++) {
         int64_t gone = 0;
-        if (a->tables[h].whole.held) {
-            rc = sync_whole_sweep(&a->m, a->tables[h].t, &a->tables[h].whole, &gone);
+        if (a->tables[h].whole.comes) {
+            rc = a->head->purpose == SYNC_FOR_LEAF
+                     ? sync_withdraw_rest(&a->m, a->tables[h].t, &a->tables[h].whole,
+                                          a->head->tables[h].known, &gone)
+                     : sync_whole_sweep(&a->m, a->tables[h].t, &a->tables[h].whole, &gone);
             a->changed += gone;
             rc = rc == SYNC_OK ? sync_whole_end(a->m.s, a->tables[h].t, &a->tables[h].whole, error) : rc;
         }
@@ -419,6 +459,7 @@ static void apply_free(sync_applying *a)
     }
     sync_free(a->tables);
     sync_free(a->site);
+    sync_free(a->known);
     sync_row_free(&a->local);
     sync_row_free(&a->remote);
     sync_row_free(&a->before);
@@ -426,10 +467,91 @@ static void apply_free(sync_applying *a)
     sync_decoder_close(a->decoder);
 }
 
+/* A selection comes from somebody who may have seen of this file what nobody else did, and what it lacks says nothing: whatever this file has forgotten, it is not the reason. */
+static int begin_selection(sync_applying *a, sync_error *error)
+{
+    sync_db *s = a->m.s;
+    if (a->head->purpose == SYNC_FOR_AUTHOR) {
+        return sync_fail(error, SYNC_MISUSE, "this says what was refused of a changeset: it is none itself");
+    }
+    if (a->gate) {
+        return sync_fail(error, SYNC_MISUSE, "a selection is not taken from who may not write everything");
+    }
+    sync_floors_disregard(&a->floors, true);
+    a->known = sync_alloc((s->table_count + 1) * sizeof *a->known);
+    if (a->known == NULL) {
+        return sync_fail_nomem(error);
+    }
+    memset(a->known, 0, (s->table_count + 1) * sizeof *a->known);
+    for (uint32_t h = 0; h < a->head->table_count; h++) {
+        if (a->tables[h].t) {
+            a->known[a->tables[h].t - s->tables] = a->head->tables[h].known;
+        }
+    }
+    return SYNC_OK;
+}
+
+static int judge_floors(sync_applying *a, sync_error *error)
+{
+    int rc = sync_floors_begin(&a->floors, a->m.s, a->head->site, error);
+    if (rc == SYNC_OK && a->head->purpose != SYNC_FOR_ALL) {
+        return begin_selection(a, error);
+    }
+    if (rc == SYNC_OK && a->gate) {
+        sync_floors_disregard(&a->floors, false);
+        return a->site[0] != a->m.s->own_site
+                   ? SYNC_OK
+                   : sync_fail(error, SYNC_CORRUPT, "the changeset says that this file has made it");
+    }
+    return rc == SYNC_OK ? sync_closing_judge(a, error) : rc;
+}
+
+/* The rows that have come are merged, and what follows from them. */
+static int merge(sync_applying *a, sync_error *error)
+{
+    int64_t cache = 0;
+    int rc = sync_merging_begin(&a->m, a->m.s, error);
+    rc = rc == SYNC_OK ? begin_wholes(a, error) : rc;
+    if (rc == SYNC_OK && a->bytes >= SYNC_LONG_BYTES) {
+        rc = sync_engine_cache_widen(a->m.s, &cache, error);
+    }
+    rc = rc == SYNC_OK ? sync_lane_begin(&a->lane, &a->m, a->bytes) : rc;
+    rc = rc == SYNC_OK ? merge_rows(a, error) : rc;
+    rc = sync_lane_end(&a->lane, &a->m, rc);
+    rc = rc == SYNC_OK && sync_decoder_closing(a->decoder) ? sweep_wholes(a, error) : rc;
+    rc = rc == SYNC_OK ? sync_settle(&a->m) : rc;
+    rc = rc == SYNC_OK && a->head->purpose == SYNC_FOR_LEAF ? sync_refused_yield(&a->m) : rc;
+    if (rc == SYNC_OK && a->gate) {
+        rc = sync_renumber_whoever(&a->m);
+        rc = rc == SYNC_OK ? sync_gate_look_back(a->gate, &a->m) : rc;
+        rc = rc == SYNC_OK && a->gate->again
+                 ? sync_fail(error, SYNC_BARRED, "rows have become what their author may not make of them")
+                 : rc;
+    }
+    rc = sync_merging_end(&a->m, rc);
+    int restored = sync_engine_cache_restore(a->m.s, cache, error);
+    return rc == SYNC_OK ? restored : rc;
+}
+
+/* What the end of the changeset says, if it has one. A selection says nothing of what its receiver holds now. */
+static int take_closing(sync_applying *a, const sync_closing *closing, sync_error *error)
+{
+    int rc = a->gate ? SYNC_OK : sync_closing_lives(a, error);
+    return rc != SYNC_OK ? rc
+           : closing && a->head->purpose == SYNC_FOR_ALL
+               ? sync_closing_take(a, closing, error)
+               : sync_floors_end(&a->floors, &a->floors.seen, error);
+}
+
 int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed, sync_error *error)
 {
-    sync_applying a = {.m = {.s = s}, .changeset = changeset, .bytes = bytes};
-    int64_t cache = 0;
+    return sync_apply_gated(s, changeset, bytes, NULL, changed, error);
+}
+
+int sync_apply_gated(sync_db *s, const void *changeset, size_t bytes, sync_gate *gate, int64_t *changed,
+                     sync_error *error)
+{
+    sync_applying a = {.m = {.s = s}, .changeset = changeset, .bytes = bytes, .gate = gate};
     *changed = 0;
     a.value_max = (uint64_t)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, -1);
     int rc = sync_decoder_open(changeset, bytes, a.value_max, &a.decoder, error);
@@ -441,30 +563,11 @@ int sync_apply(sync_db *s, const void *changeset, size_t bytes, int64_t *changed
     rc = rc == SYNC_OK ? check_base(&a, error) : rc;
     rc = rc == SYNC_OK ? sync_parts_check(s, a.head, error) : rc;
     rc = rc == SYNC_OK ? map_sites(&a, error) : rc;
-    rc = rc == SYNC_OK ? sync_floors_begin(&a.floors, s, a.head->site, error) : rc;
-    rc = rc == SYNC_OK ? sync_closing_judge(&a, error) : rc;
-    if (rc == SYNC_OK) {
-        rc = sync_merging_begin(&a.m, s, error);
-        rc = rc == SYNC_OK ? begin_wholes(&a, error) : rc;
-        if (rc == SYNC_OK && bytes >= SYNC_LONG_BYTES) {
-            rc = sync_engine_cache_widen(s, &cache, error);
-        }
-        rc = rc == SYNC_OK ? sync_lane_begin(&a.lane, &a.m, bytes) : rc;
-        rc = rc == SYNC_OK ? merge_rows(&a, error) : rc;
-        rc = sync_lane_end(&a.lane, &a.m, rc);
-        rc =
-            rc == SYNC_OK && a.head->wholes && sync_decoder_closing(a.decoder) ? sweep_wholes(&a, error) : rc;
-        rc = rc == SYNC_OK ? sync_settle(&a.m) : rc;
-        rc = sync_merging_end(&a.m, rc);
-        int restored = sync_engine_cache_restore(s, cache, error);
-        rc = rc == SYNC_OK ? restored : rc;
-    }
+    rc = rc == SYNC_OK && gate ? sync_gate_begin(gate, s, error) : rc;
+    rc = rc == SYNC_OK ? judge_floors(&a, error) : rc;
+    rc = rc == SYNC_OK ? merge(&a, error) : rc;
     const sync_closing *closing = rc == SYNC_OK ? sync_decoder_closing(a.decoder) : NULL;
-    rc = rc == SYNC_OK ? sync_closing_lives(&a, error) : rc;
-    if (rc == SYNC_OK) {
-        rc = closing ? sync_closing_take(&a, closing, error)
-                     : sync_floors_end(&a.floors, &a.floors.seen, error);
-    }
+    rc = rc == SYNC_OK ? take_closing(&a, closing, error) : rc;
     if (rc == SYNC_OK) {
         s->hlc = a.m.hlc > s->hlc ? a.m.hlc : s->hlc;
         s->folded = a.m.newest;

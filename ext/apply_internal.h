@@ -3,16 +3,17 @@
 #define SYNC_APPLY_INTERNAL_H
 
 #include "floor.h"
+#include "gate.h"
 #include "lane.h"
 #include "merging.h"
 #include "whole.h"
 
 /* A table of the changeset, and what it is here. */
 typedef struct sync_arriving {
-    sync_table *t;    /* NULL: not tracked here, its rows are passed over */
-    uint32_t *cid;    /* wire column -> stable column id; UINT32_MAX until its name is first needed */
-    bool twice;       /* a column may come under two names */
-    sync_whole whole; /* .held is NULL where it does not come whole */
+    sync_table *t; /* NULL: not tracked here, its rows are passed over */
+    uint32_t *cid; /* wire column -> stable column id; UINT32_MAX until its name is first needed */
+    bool twice;    /* a column may come under two names */
+    sync_whole whole;
 } sync_arriving;
 
 typedef struct sync_applying {
@@ -28,7 +29,11 @@ typedef struct sync_applying {
     const void *changeset;
     size_t bytes;
     uint64_t value_max;
-    bool made_way; /* rows of this file have moved out of the way */
+    bool made_way;   /* rows of this file have moved out of the way */
+    sync_gate *gate; /* NULL: its author may write everything */
+    bool refused;    /* the row in hand was left out */
+    uint64_t
+        *known; /* of a selection, per table of this file: up to where its maker holds what this file wrote */
 } sync_applying;
 
 /* What the sender held when it cut this, as the end says, tells which deletes it may not have seen; and not what it has said since, by another way. Only

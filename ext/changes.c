@@ -154,7 +154,8 @@ static int tell_key(sync_changes *c, const sync_table *t, sync_error *error)
     return rc;
 }
 
-static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
+/* What the row refers to, and what it is known by over there, into c->out and c->key. */
+static int complete_row(sync_changes *c, const sync_table *t, sync_error *error)
 {
     int rc = SYNC_OK;
     bool shown = sync_row_alive(&c->row) && !c->row.held;
@@ -168,6 +169,17 @@ static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
     if (c->row.moved) { /* it is known by its number at birth */
         c->key[0] = (sync_value){.type = SYNC_INTEGER, .i = c->row.birth};
     }
+    return rc;
+}
+
+static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
+{
+    sync_value shown[SYNC_KEY_COLUMNS_MAX];
+    memcpy(shown, c->key, t->key_count * sizeof *shown);
+    int rc = complete_row(c, t, error);
+    if (c->selection) {
+        return rc == SYNC_OK ? sync_changes_send_selected(c, t, shown, error) : rc;
+    }
     rc = rc == SYNC_OK ? sync_encoder_row(c->s->encoder, c->table, c->key, &c->out, error) : rc;
     c->rows += rc == SYNC_OK;
     return rc;
@@ -176,7 +188,7 @@ static int encode_row(sync_changes *c, const sync_table *t, sync_error *error)
 /* Is a row of this table that was just inserted fully told by its columns? */
 static bool is_narrow(const sync_changes *c, const sync_table *t)
 {
-    bool narrow = t->all_present && t->key_count + t->col_count <= SYNC_FULL_VALUES_MAX;
+    bool narrow = !c->selection && t->all_present && t->key_count + t->col_count <= SYNC_FULL_VALUES_MAX;
     for (uint32_t i = 0; narrow && i < c->s->fk_count; i++) {
         narrow = c->s->fks[i].child_tid != t->tid || !c->s->fks[i].to_row;
     }
@@ -296,6 +308,18 @@ static int any_without_clock(sync_changes *c, const sync_table *t, bool *any, sy
     return rc;
 }
 
+/* The same of a selection: first what is withdrawn, then what is sent. */
+static int open_selected(sync_changes *c, sync_error *error)
+{
+    bool done = false;
+    int rc = sync_changes_withdraw(c, &done, error);
+    if (rc == SYNC_OK && done && c->tables_at < c->head.table_count) {
+        return open_stmt(c, c->tables_at++, SYNC_READ_CHOSEN, error);
+    }
+    c->stage = rc == SYNC_OK && done ? STAGE_DONE : c->stage;
+    return rc;
+}
+
 /* Opens the next scan of whole tables; leaves stmt NULL, and the stage at the journal, when there is none. */
 static int open_scan(sync_changes *c, sync_error *error)
 {
@@ -381,23 +405,31 @@ static int open_run(sync_changes *c, sync_error *error)
     return read_runs(c, error);
 }
 
+static int open_next(sync_changes *c, sync_error *error)
+{
+    return c->selection               ? open_selected(c, error)
+           : c->stage == STAGE_TABLES ? open_scan(c, error)
+                                      : open_run(c, error);
+}
+
 /* Goes on until a part is full or all is sent (stage DONE). */
 static int send_rows(sync_changes *c, size_t bytes_max, uint64_t rows_max, sync_error *error)
 {
+    const sync_encoder *e = c->s->encoder;
     int rc = SYNC_OK;
     while (rc == SYNC_OK && c->stage != STAGE_DONE) {
+        bool full = (rows_max && sync_encoder_rows(e) >= rows_max) ||
+                    (bytes_max && sync_encoder_rows(e) > 0 && sync_encoder_size(e) >= bytes_max);
+        if (full) {
+            break;
+        }
         if (c->stmt == NULL) {
-            rc = c->stage == STAGE_TABLES ? open_scan(c, error) : open_run(c, error);
+            rc = open_next(c, error);
             continue;
         }
         rc = sync_step(c->s, c->stmt, error);
         if (rc == SQLITE_ROW) {
             rc = send_row(c, error);
-            bool full = (rows_max && sync_encoder_rows(c->s->encoder) >= rows_max) ||
-                        (bytes_max && sync_encoder_size(c->s->encoder) >= bytes_max);
-            if (rc == SYNC_OK && full) {
-                return SYNC_OK;
-            }
         } else if (rc == SQLITE_DONE) {
             sqlite3_reset(c->stmt);
             c->stmt = NULL;
@@ -417,7 +449,7 @@ static int closing(sync_changes *c, sync_closing *to, sync_error *error)
         (rc = sync_matrix_init(&to->seen, c->head.table_count, c->head.site_count)) != SYNC_OK) {
         rc = sync_fail(error, rc, "too many tables and sites for one changeset");
     }
-    for (uint32_t h = 0; rc == SYNC_OK && h < c->head.table_count; h++) {
+    for (uint32_t h = 0; rc == SYNC_OK && !c->selection && h < c->head.table_count; h++) {
         for (uint32_t sid = 1; sid < s->sites.count; sid++) {
             sync_matrix_set(&to->seen, h, c->wire[sid],
                             sid == s->own_site ? c->hlc : sync_matrix_at(&seen, c->local[h], sid));
@@ -479,6 +511,9 @@ int sync_changes_part(sync_changes *c, size_t bytes_max, uint64_t rows_max, cons
     rc = rc == SYNC_OK ? sync_encoder_finish(c->s->encoder, &end, part, bytes, error) : rc;
     sync_matrix_free(&end.seen);
     *last = rc == SYNC_OK;
+    if (c->selection && *last) {
+        sync_selection_sent(c->selection);
+    }
     return rc == SYNC_OK ? SYNC_ROW : rc;
 }
 
@@ -491,7 +526,12 @@ int sync_changes_receiver(sync_changes *c, sync_buf *seen, sync_error *error)
 {
     sync_closing end = {0};
     sync_head *r = &c->receiver;
-    int rc = closing(c, &end, error);
+    int rc = c->selection ? sync_seen_put(seen, r) : SYNC_OK;
+    if (c->selection) { /* it claims no more than before */
+        rc = seen->oom ? SYNC_NOMEM : rc;
+        return rc == SYNC_OK ? rc : sync_fail(error, rc, "no seen blob");
+    }
+    rc = closing(c, &end, error);
     /* the receiver's blob may lack sites that it will now know: rebuild it over the union of both */
     uint32_t count = r->site_count, *at = NULL;
     sync_head joined = {0};

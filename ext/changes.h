@@ -3,6 +3,7 @@
 #define SYNC_CHANGES_H
 
 #include "engine.h"
+#include "select.h"
 
 typedef struct sync_changes sync_changes;
 
@@ -14,6 +15,8 @@ typedef struct sync_request {
     bool
         skip_refused; /* leave tables out that the receiver has under another key or identity, instead of failing */
     bool parts;       /* it may be taken in several parts: they get a random mark in common */
+    const sync_rules *rules;   /* NULL: it may see everything. Otherwise seen is given, and: */
+    sync_selection *selection; /* what it has been sent; brought up to date part by part */
 } sync_request;
 
 /* Starts reading, inside a SYNC_READ operation that stays open until sync_changes_close, after a fold (virtual or real).

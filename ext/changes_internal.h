@@ -29,13 +29,18 @@ struct sync_changes {
     stage stage;
     uint32_t tables_at; /* TABLES: next head table, and what of it is next: genesis, clocks, hidden clocks */
     int scan;
-    uint64_t shown;       /* rows of the table's scan that are in the base table */
-    sqlite3_stmt *stmt;   /* active, between rows */
-    sqlite3_stmt *values; /* where the columns of its row are: stmt, or for a wide table another one */
-    uint32_t table;       /* head table of stmt */
-    bool narrow;          /* a row of it that was just inserted is its columns and nothing else */
-    bool scans;           /* some table is sent by its clocks */
-    int64_t position;     /* journal entries up to here are in runs */
+    uint64_t shown;          /* rows of the table's scan that are in the base table */
+    sqlite3_stmt *stmt;      /* active, between rows */
+    sqlite3_stmt *values;    /* where the columns of its row are: stmt, or for a wide table another one */
+    uint32_t table;          /* head table of stmt */
+    bool narrow;             /* a row of it that was just inserted is its columns and nothing else */
+    bool scans;              /* some table is sent by its clocks */
+    const sync_rules *rules; /* of a selection; otherwise NULL */
+    sync_selection *selection;
+    uint32_t
+        withdrawn; /* head tables, from the last one on, whose rows that may not be seen any more have been named */
+    uint32_t withdrawn_at; /* within the next one */
+    int64_t position;      /* journal entries up to here are in runs */
     uint32_t run_count, run_at;
     run runs[SYNC_RUN_ENTRIES_MAX];
     uint32_t part;
@@ -52,6 +57,16 @@ struct sync_changes {
 
 /* Are the rows without a clock of head table h to be sent? */
 bool sync_changes_genesis_due(const sync_changes *c, uint32_t h);
+
+/* A selection: chooses its rows, and says of each table what its head is to say of it. */
+int sync_changes_select(sync_changes *c, sync_error *error);
+
+/* Names the next row of a selection that is withdrawn. *done: there is none any more. */
+int sync_changes_withdraw(sync_changes *c, bool *done, sync_error *error);
+
+/* Encodes the row in hand, c->out, which is shown under `shown`, and notes that it is sent. What was sent under that key before, if it is another row, is withdrawn. */
+int sync_changes_send_selected(sync_changes *c, const sync_table *t, const sync_value *shown,
+                               sync_error *error);
 
 /* Is head table h sent by its clocks, since the receiver has nothing of it, rather than by the journal? */
 bool sync_changes_scans(const sync_changes *c, uint32_t h);

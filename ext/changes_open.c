@@ -75,7 +75,7 @@ static int choose_tables(sync_changes *c, const sync_request *request, sync_erro
             wanted = rc == SYNC_OK && knows_parents(s, &s->tables[t], &c->receiver);
         }
         c->place[t] = UINT32_MAX;
-        if (wanted) {
+        if (wanted && (!c->rules || sync_rules_of(c->rules, &s->tables[t]))) {
             c->local[count++] = t;
         }
     }
@@ -200,7 +200,7 @@ static int prepare_head(sync_changes *c, const sync_request *request, sync_error
         rc = rc == SYNC_OK ? rc : sync_fail(error, rc, "too many tables and sites for one changeset");
     }
     uint32_t own = sync_head_site(&c->receiver, s->site_ids[s->own_site]);
-    for (uint32_t h = 0; rc == SYNC_OK && h < tables; h++) {
+    for (uint32_t h = 0; rc == SYNC_OK && !c->selection && h < tables; h++) {
         take_vector(c, h, own);
         if (request->seen == NULL && request->version > 0) {
             sync_matrix_set(&c->head.start, h, 0, (uint64_t)request->version);
@@ -209,7 +209,7 @@ static int prepare_head(sync_changes *c, const sync_request *request, sync_error
     }
     sync_matrix_free(&floor);
     sync_matrix_free(&seen);
-    return rc == SYNC_OK ? name_tables(c, error) : rc;
+    return rc != SYNC_OK ? rc : c->selection ? sync_changes_select(c, error) : name_tables(c, error);
 }
 
 int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **out, sync_error *error)
@@ -221,6 +221,8 @@ int sync_changes_open(sync_db *s, const sync_request *request, sync_changes **ou
     }
     memset(c, 0, sizeof *c);
     c->s = s;
+    c->rules = request->rules;
+    c->selection = request->rules ? request->selection : NULL;
     c->overlay = s->overlay.valid && s->overlay.entries > 0;
     c->hlc = s->overlay.valid ? s->overlay.hlc : s->hlc;
     c->wire = sync_alloc(s->sites.count * sizeof *c->wire);

@@ -173,6 +173,36 @@ static void build_genesis_temp(const sync_db *s, const sync_table *t, sqlite3_st
     build_genesis_from(t, sql, true);
 }
 
+static void build_chosen_from(const sync_table *t, sqlite3_str *sql, bool overlay)
+{
+    sqlite3_str_appendall(sql, overlay ? "SELECT coalesce(o.seq, c.seq, 0), coalesce(o.clock, c.clock), 0, "
+                                       : "SELECT coalesce(c.seq, 0), c.clock, 0, ");
+    sync_str_numbers(sql, t, "x.k%d", ", ");
+    sqlite3_str_appendall(sql, ", ");
+    select_base(t, sql);
+    sqlite3_str_appendf(sql, " FROM temp.sync_chosen_%u AS x CROSS JOIN main.\"%w\" AS b ON ", t->tid,
+                        t->name);
+    sync_str_match_base(sql, t, "b", "x");
+    sqlite3_str_appendf(sql, " LEFT JOIN main.sync_row_%u AS c ON ", t->tid);
+    sync_str_match(sql, t, "c", "x");
+    if (overlay) {
+        sqlite3_str_appendf(sql, " LEFT JOIN temp.sync_row_%u AS o ON ", t->tid);
+        sync_str_match(sql, t, "o", "x");
+    }
+}
+
+static void build_chosen(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_chosen_from(t, sql, false);
+}
+
+static void build_chosen_temp(const sync_db *s, const sync_table *t, sqlite3_str *sql)
+{
+    (void)s;
+    build_chosen_from(t, sql, true);
+}
+
 int sync_changes_stmt(sync_db *s, sync_table *t, sync_read read, bool overlay, sqlite3_stmt **stmt,
                       sync_error *error)
 {
@@ -190,6 +220,8 @@ int sync_changes_stmt(sync_db *s, sync_table *t, sync_read read, bool overlay, s
                                {SYNC_STMT_CHANGES_READ_TEMP, build_read_temp}},
         [SYNC_READ_HIDDEN_ENTRIES] = {{SYNC_STMT_CHANGES_READ_HIDDEN, build_read_hidden},
                                       {SYNC_STMT_CHANGES_READ_HIDDEN_TEMP, build_read_hidden_temp}},
+        [SYNC_READ_CHOSEN] = {{SYNC_STMT_CHANGES_CHOSEN, build_chosen},
+                              {SYNC_STMT_CHANGES_CHOSEN_TEMP, build_chosen_temp}},
     };
     return sync_table_stmt(s, t, list[read][overlay].slot, list[read][overlay].build, stmt, error);
 }

@@ -8,9 +8,10 @@ typedef enum sync_read {
     SYNC_READ_GENESIS, /* rows without a clock */
     SYNC_READ_ROWS,    /* identity row: all rows, those without a clock too, by number; not with an overlay */
     SYNC_READ_CLOCKS,  /* all shown clocks, by key; not with an overlay */
-    SYNC_READ_HIDDEN_CLOCKS, /* identity row: all hidden ones */
-    SYNC_READ_ENTRIES,       /* shown clocks that journal entries ?1 .. ?2 name */
-    SYNC_READ_HIDDEN_ENTRIES /* identity row: hidden ones */
+    SYNC_READ_HIDDEN_CLOCKS,  /* identity row: all hidden ones */
+    SYNC_READ_ENTRIES,        /* shown clocks that journal entries ?1 .. ?2 name */
+    SYNC_READ_HIDDEN_ENTRIES, /* identity row: hidden ones */
+    SYNC_READ_CHOSEN          /* the rows that temp.sync_chosen_<tid> names, and that are shown */
 } sync_read;
 
 /* The table's statement for one way of reading. Columns: 0 the live journal entry, 1 the clock (NULL for genesis rows), 2 nothing, then the

@@ -105,7 +105,9 @@ int sync_closing_take(sync_applying *a, const sync_closing *closing, sync_error 
             continue;
         }
         uint32_t at = (uint32_t)(a->tables[h].t - s->tables);
-        for (uint32_t w = 0; w < a->head->site_count; w++) {
+        const uint32_t told =
+            a->gate ? 1 : a->head->site_count; /* who may not see all speaks for himself alone */
+        for (uint32_t w = 0; w < told; w++) {
             uint64_t hlc = sync_matrix_at(&closing->seen, h, w);
             own = a->site[w] == s->own_site && hlc > own ? hlc : own;
             sync_matrix_raise(&seen, at, a->site[w], hlc);
@@ -117,8 +119,8 @@ int sync_closing_take(sync_applying *a, const sync_closing *closing, sync_error 
         rc = sync_site_renew(s, NULL, error);
         s->hlc = own > s->hlc ? own : s->hlc;
     }
-    rc = rc == SYNC_OK ? note_peer(a, closing, error) : rc;
-    rc = rc == SYNC_OK ? take_floors(a, error) : rc;
+    rc = rc == SYNC_OK && !a->gate ? note_peer(a, closing, error) : rc;
+    rc = rc == SYNC_OK && !a->gate ? take_floors(a, error) : rc;
     rc = rc == SYNC_OK ? sync_floors_end(&a->floors, &seen, error) : rc;
     rc = rc == SYNC_OK ? sync_engine_save_seen(s, &seen, error) : rc;
     rc = rc == SYNC_OK ? sync_engine_save_cursors(s, &cursors, error) : rc;

@@ -11,10 +11,18 @@
 #include "status.h"
 #include "vector.h"
 
-/* A changeset has the second format where its maker has forgotten deletes or heard of a file that has, otherwise the first, which every version
-** reads. Seen blobs have the first. */
-#define SYNC_FORMAT_VERSION       1
-#define SYNC_FORMAT_VERSION_WHOLE 2
+/* A changeset has the third format where it is a selection, the second where its maker has forgotten deletes or heard of a file that has, otherwise the first, which every
+** version reads. Seen blobs have the first. */
+#define SYNC_FORMAT_VERSION           1
+#define SYNC_FORMAT_VERSION_WHOLE     2
+#define SYNC_FORMAT_VERSION_SELECTION 3
+
+/* Whom a changeset is for. */
+typedef enum sync_purpose {
+    SYNC_FOR_ALL,  /* a file that holds, afterwards, what its maker held */
+    SYNC_FOR_LEAF, /* one that may have some rows only: it claims to hold nothing by it. A row that is merely named is withdrawn (docs/MERGE.md, "Selections") */
+    SYNC_FOR_AUTHOR /* who sent changes of which these were refused: rows, merely named */
+} sync_purpose;
 
 /* What a key column makes of a value that it is given, and so which values are the same key. */
 typedef enum sync_affinity {
@@ -35,8 +43,9 @@ typedef struct sync_table_head {
     uint8_t *key_affinities;
     uint32_t col_count;
     char **col_names; /* wire column c of this table; empty in a seen blob */
-    bool whole;       /* the delta names every row that its maker has in the table */
+    bool whole;       /* the delta names every row that its maker has in the table, or selects there */
     uint64_t lives;   /* what the maker knows nothing of may have lived up to here; even */
+    uint64_t known;   /* of a selection: up to where its maker holds what the receiver wrote, as an hlc */
 } sync_table_head;
 
 /* Head of a changeset, and the whole of a seen blob (magic "SEEN").
@@ -53,6 +62,7 @@ typedef struct sync_head {
     sync_table_head *tables;
     sync_matrix base;
     sync_matrix start;
+    sync_purpose purpose;
     uint32_t part;   /* 0, 1, ... */
     uint32_t delta;  /* random, the same in all parts of one delta; 0 where there is but one part */
     bool forgets;    /* deletes are forgotten, here or elsewhere: only then the next ones are said */
@@ -70,6 +80,7 @@ int sync_table_head_init(sync_table_head *t, const char *name, sync_identity ide
 int sync_table_head_key(sync_table_head *t, uint32_t i, const char *name, sync_affinity affinity,
                         const char *collation); /* copies the names */
 int sync_table_head_col(sync_table_head *t, uint32_t i, const char *name);
+uint8_t sync_head_format(const sync_head *head); /* of a changeset that has this head */
 
 /* Closing of a whole delta. */
 typedef struct sync_closing {

@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#define CHECK_BYTES 4
-
 static void *alloc_zeroed(size_t count, size_t size)
 {
     void *block = sync_alloc(count * size);
@@ -241,6 +239,13 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
         sync_buf_put_varint(buf, head->part);
         sync_buf_put_varint(buf, head->delta);
     }
+    if (kind == SYNC_HEAD_SELECTION) {
+        sync_buf_put_varint(buf, head->purpose);
+    }
+    for (uint32_t t = 0; kind == SYNC_HEAD_SELECTION && t < head->table_count; t++) {
+        sync_buf_put_u8(buf, head->tables[t].whole);
+        sync_buf_put_varint(buf, head->tables[t].known);
+    }
     for (uint32_t t = 0; kind == SYNC_HEAD_WHOLE && t < head->table_count; t++) {
         sync_buf_put_varint(buf, head->tables[t].lives | head->tables[t].whole);
     }
@@ -249,6 +254,18 @@ int sync_head_put(sync_buf *buf, const sync_head *head, sync_head_kind kind, syn
         sync_matrix_put(buf, &head->held);
     }
     return SYNC_OK;
+}
+
+uint8_t sync_head_format(const sync_head *head)
+{
+    switch (sync_head_kind_of(head)) {
+    case SYNC_HEAD_SELECTION:
+        return SYNC_FORMAT_VERSION_SELECTION;
+    case SYNC_HEAD_WHOLE:
+        return SYNC_FORMAT_VERSION_WHOLE;
+    default:
+        return SYNC_FORMAT_VERSION;
+    }
 }
 
 /* ---- reading ---- */
@@ -476,6 +493,40 @@ static int get_wholes(sync_span *span, sync_head *head)
     return rc;
 }
 
+/* A selection presumes nothing: neither that its receiver holds something, nor that it has read so far. */
+static bool presumes(const sync_head *head)
+{
+    bool some = false;
+    for (uint32_t t = 0; t < head->table_count; t++) {
+        some = some || sync_matrix_at(&head->start, t, 0) != 0;
+        for (uint32_t i = 0; i < head->site_count; i++) {
+            some = some || sync_matrix_at(&head->base, t, i) != 0;
+        }
+    }
+    return some;
+}
+
+static int get_selection(sync_span *span, sync_head *head)
+{
+    uint64_t purpose = sync_span_varint(span);
+    if (purpose != SYNC_FOR_LEAF && purpose != SYNC_FOR_AUTHOR) {
+        sync_span_fail(span, 0);
+    }
+    head->purpose = (sync_purpose)purpose;
+    for (uint32_t t = 0; t < head->table_count; t++) {
+        unsigned whole = sync_span_u8(span);
+        head->tables[t].whole = whole == 1;
+        head->tables[t].known = sync_span_varint(span);
+        if (whole > (purpose == SYNC_FOR_LEAF)) {
+            sync_span_fail(span, 0);
+        }
+    }
+    if (presumes(head)) {
+        sync_span_fail(span, 0);
+    }
+    return span->bad ? SYNC_CORRUPT : SYNC_OK;
+}
+
 int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind)
 {
     *head = (sync_head){0};
@@ -497,6 +548,9 @@ int sync_head_get(sync_span *span, sync_head *head, sync_head_kind kind)
     if (rc == SYNC_OK && kind == SYNC_HEAD_WHOLE) {
         rc = get_wholes(span, head);
     }
+    if (rc == SYNC_OK && kind == SYNC_HEAD_SELECTION) {
+        rc = get_selection(span, head);
+    }
     if (rc != SYNC_OK) {
         sync_head_free(head);
     }
@@ -508,7 +562,7 @@ int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_
 {
     bool seen = strcmp(magic, SYNC_MAGIC_SEEN) == 0;
     const char *what = seen ? "sync_seen blob" : "changeset";
-    unsigned newest = seen ? SYNC_FORMAT_VERSION : SYNC_FORMAT_VERSION_WHOLE;
+    unsigned newest = seen ? SYNC_FORMAT_VERSION : SYNC_FORMAT_VERSION_SELECTION;
     if (bytes < SYNC_PREAMBLE_BYTES || memcmp(blob, magic, SYNC_MAGIC_BYTES) != 0) {
         return sync_fail(error, SYNC_CORRUPT, "not a %s: the first bytes are wrong", what);
     }
@@ -521,72 +575,9 @@ int sync_preamble_check(const void *blob, size_t bytes, const char *magic, sync_
     if (format < SYNC_FORMAT_VERSION) {
         return sync_fail(error, SYNC_CORRUPT, "this %s is damaged: there is no format %u", what, format);
     }
-    *kind = seen ? SYNC_HEAD_SEEN : format == SYNC_FORMAT_VERSION_WHOLE ? SYNC_HEAD_WHOLE : SYNC_HEAD_CHANGES;
+    *kind = seen                                      ? SYNC_HEAD_SEEN
+            : format == SYNC_FORMAT_VERSION_SELECTION ? SYNC_HEAD_SELECTION
+            : format == SYNC_FORMAT_VERSION_WHOLE     ? SYNC_HEAD_WHOLE
+                                                      : SYNC_HEAD_CHANGES;
     return SYNC_OK;
-}
-
-/* ---- seen blobs ---- */
-
-/* Low half of FNV-1a 64. */
-static uint32_t check_of(const uint8_t *bytes, size_t count)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < count; i++) {
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    }
-    return (uint32_t)hash;
-}
-
-int sync_seen_put(sync_buf *buf, const sync_head *head)
-{
-    size_t from = buf->len;
-    sync_buf_put(buf, SYNC_MAGIC_SEEN, SYNC_MAGIC_BYTES);
-    sync_buf_put_u8(buf, SYNC_FORMAT_VERSION);
-    int rc = sync_head_put(buf, head, SYNC_HEAD_SEEN, NULL);
-    if (rc == SYNC_OK && !buf->oom) {
-        uint32_t check = check_of(buf->data + from, buf->len - from);
-        for (int shift = 24; shift >= 0; shift -= 8) {
-            sync_buf_put_u8(buf, (uint8_t)(check >> shift));
-        }
-    }
-    if (rc == SYNC_OK && buf->oom) {
-        rc = SYNC_NOMEM;
-    }
-    if (rc != SYNC_OK) {
-        buf->len = from;
-    }
-    return rc;
-}
-
-int sync_seen_get(const void *blob, size_t bytes, sync_head *head, sync_error *error)
-{
-    sync_head_kind kind;
-    *head = (sync_head){0};
-    int rc = sync_preamble_check(blob, bytes, SYNC_MAGIC_SEEN, &kind, error);
-    if (rc != SYNC_OK) {
-        return rc;
-    }
-    if (bytes < SYNC_PREAMBLE_BYTES + CHECK_BYTES) {
-        return sync_fail(error, SYNC_CORRUPT, "sync_seen blob: it is cut short");
-    }
-    const uint8_t *at = blob;
-    size_t body = bytes - CHECK_BYTES;
-    uint32_t check = 0;
-    for (size_t i = body; i < bytes; i++) {
-        check = check << 8 | at[i];
-    }
-    if (check != check_of(at, body)) {
-        return sync_fail(error, SYNC_CORRUPT, "sync_seen blob: the checksum does not match");
-    }
-    sync_span span = sync_span_of(at + SYNC_PREAMBLE_BYTES, body - SYNC_PREAMBLE_BYTES);
-    rc = sync_head_get(&span, head, kind);
-    if (rc == SYNC_OK && sync_span_left(&span) > 0) {
-        sync_head_free(head);
-        rc = SYNC_CORRUPT;
-    }
-    if (rc == SYNC_OK) {
-        return SYNC_OK;
-    }
-    return sync_fail(error, rc, "sync_seen blob: %s",
-                     rc == SYNC_NOMEM ? "out of memory" : "the contents are malformed");
 }

@@ -35,13 +35,20 @@ enum {
     SYNC_CELL_SHIFT = 2
 };
 
-/* WHOLE: of a changeset of a file that has forgotten deletes, or heard of one that has. */
-typedef enum sync_head_kind { SYNC_HEAD_CHANGES, SYNC_HEAD_SEEN, SYNC_HEAD_WHOLE } sync_head_kind;
+/* WHOLE: of a changeset of a file that has forgotten deletes, or heard of one that has. SELECTION: of one that is not for a file that is to hold all. */
+typedef enum sync_head_kind {
+    SYNC_HEAD_CHANGES,
+    SYNC_HEAD_SEEN,
+    SYNC_HEAD_WHOLE,
+    SYNC_HEAD_SELECTION
+} sync_head_kind;
 
 /* Of a changeset that has this head. */
 static inline sync_head_kind sync_head_kind_of(const sync_head *head)
 {
-    return head->forgets ? SYNC_HEAD_WHOLE : SYNC_HEAD_CHANGES;
+    return head->purpose != SYNC_FOR_ALL ? SYNC_HEAD_SELECTION
+           : head->forgets               ? SYNC_HEAD_WHOLE
+                                         : SYNC_HEAD_CHANGES;
 }
 
 /* Appends a head. SYNC_OK or SYNC_MISUSE with `error`; lack of memory shows in buf. */

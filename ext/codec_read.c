@@ -348,7 +348,7 @@ static bool are_flags_valid(const sync_decoder *d, unsigned flags, unsigned extr
     unsigned shape = flags & (SYNC_ROW_DEAD | SYNC_ROW_FULL | SYNC_ROW_EXISTS);
     return (shape & (shape - 1)) == 0 && (extra & SYNC_MORE_UNUSED) == 0 &&
            (identity == SYNC_BY_ROW || (extra & SYNC_MORE_BORN) == 0 ||
-            (d->kind == SYNC_HEAD_WHOLE && (shape & (SYNC_ROW_FULL | SYNC_ROW_EXISTS)) != 0));
+            (d->kind != SYNC_HEAD_CHANGES && (shape & (SYNC_ROW_FULL | SYNC_ROW_EXISTS)) != 0));
 }
 
 static int get_row(sync_decoder *d, sync_span *span, unsigned flags)

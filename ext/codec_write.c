@@ -144,8 +144,7 @@ int sync_encoder_begin(sync_encoder *e, const sync_head *head, sync_error *error
     }
     (void)ZSTD_CCtx_reset(e->zstd, ZSTD_reset_session_only); /* of the session: cannot fail */
     sync_buf_put(&e->out, SYNC_MAGIC_CHANGES, SYNC_MAGIC_BYTES);
-    sync_buf_put_u8(&e->out, sync_head_kind_of(head) == SYNC_HEAD_WHOLE ? SYNC_FORMAT_VERSION_WHOLE
-                                                                        : SYNC_FORMAT_VERSION);
+    sync_buf_put_u8(&e->out, sync_head_format(head));
     if (e->out.oom || e->raw.oom || note_tables(e, head) != SYNC_OK) {
         return fail_memory(e, error);
     }

@@ -226,3 +226,35 @@ int sync_compact(sync_db *s, const sync_compaction *how, int64_t *gone, sync_err
     sync_free(known);
     return rc;
 }
+
+/* The entry at the number at birth of a row whose tombstone lies elsewhere. */
+static int drop_stub(sync_db *s, sync_table *t, const sync_row *row, sync_error *error)
+{
+    pass p = {.s = s, .t = t, .error = error, .row = *row};
+    int rc = prepare(&p);
+    rc = rc == SYNC_OK ? doom_stub(&p) : rc;
+    sqlite3_finalize(p.doom);
+    sqlite3_finalize(p.stubs);
+    sqlite3_finalize(p.doom_stub);
+    return rc == SYNC_OK ? sync_exec(s, error,
+                                     "DELETE FROM main.sync_hidden_%u WHERE (k1, j) IN (SELECT k1, j FROM "
+                                     "temp.sync_doomed_stub)",
+                                     t->tid)
+                         : rc;
+}
+
+int sync_compact_one(sync_db *s, sync_table *t, int64_t seq, const sync_row *row, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    int64_t newest = 0;
+    bool by_row = t->identity == SYNC_BY_ROW;
+    int rc = by_row && row->moved ? drop_stub(s, t, row, error) : SYNC_OK;
+    rc = rc == SYNC_OK ? sync_borrow(s, &stmt, error, "DELETE FROM main.sync_%s_%u WHERE seq = ?1",
+                                     by_row ? "hidden" : "row", t->tid)
+                       : rc;
+    rc = rc == SYNC_OK && sqlite3_bind_int64(stmt, 1, seq) ? sync_fail_db(s, error, NULL) : rc;
+    rc = rc == SYNC_OK ? sync_run(s, stmt, error) : rc;
+    sync_return(s, stmt);
+    rc = rc == SYNC_OK ? sync_query_int(s, &newest, 0, error, "SELECT max(seq) FROM main.sync_journal") : rc;
+    return rc == SYNC_OK && seq < newest ? sync_clocks_drop_entry(s, seq, error) : rc;
+}

@@ -14,4 +14,7 @@ typedef struct sync_compaction {
 /* With the journal folded to its end (write operation). *gone: tombstones that went. */
 int sync_compact(sync_db *s, const sync_compaction *how, int64_t *gone, sync_error *error);
 
+/* Forgets one tombstone, as sync_find gave it: its clock lies at journal entry `seq`. */
+int sync_compact_one(sync_db *s, sync_table *t, int64_t seq, const sync_row *row, sync_error *error);
+
 #endif

@@ -79,6 +79,8 @@ static void put_tables(sync_buf *buf, const sync_head *head)
         }
         if (table->whole) {
             put(buf, ",\"whole\":true");
+        }
+        if (table->whole && head->purpose == SYNC_FOR_ALL) {
             put(buf, ",\"forgotten\":");
             put_vector(buf, head, &head->floor, t);
         }
@@ -139,7 +141,10 @@ int sync_describe(const void *changeset, size_t bytes, sync_buf *buf, sync_error
     }
     const sync_head *head = sync_decoder_head(d);
     put(buf, "{");
-    put_number(buf, "format", head->forgets ? SYNC_FORMAT_VERSION_WHOLE : SYNC_FORMAT_VERSION);
+    put_number(buf, "format", sync_head_format(head));
+    put(buf, head->purpose == SYNC_FOR_LEAF     ? ",\"for\":\"leaf\""
+             : head->purpose == SYNC_FOR_AUTHOR ? ",\"for\":\"author\""
+                                                : "");
     put(buf, ",\"site\":\"");
     sync_hex(buf, head->site, SYNC_SITE_BYTES);
     put(buf, "\",");

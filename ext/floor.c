@@ -49,6 +49,14 @@ void sync_floors_judge(sync_floors *f, const sync_matrix *held)
     }
 }
 
+void sync_floors_disregard(sync_floors *f, bool all)
+{
+    if (all) {
+        memset(f->forgets, 0, f->s->table_count * sizeof *f->forgets);
+    }
+    memset(f->behind, 0, f->s->table_count * sizeof *f->behind);
+}
+
 void sync_floors_free(sync_floors *f)
 {
     sync_matrix_free(&f->seen);

@@ -6,8 +6,10 @@
 
 /* One table of a changeset that comes whole. */
 typedef struct sync_whole {
-    int64_t delta;     /* which one it is: local number of its maker << 32 | its own number */
-    uint64_t *held;    /* per site of this file: what its maker holds */
+    bool comes;
+    int64_t delta; /* which one it is: local number of its maker << 32 | its own number */
+    uint64_t *
+        held; /* per site of this file: what its maker holds; NULL in a selection, which says nothing of that */
     bool news;         /* its maker has forgotten what this file neither holds nor has forgotten */
     sync_stamp latest; /* the highest of the stamps of deletes that it has forgotten */
 } sync_whole;
@@ -32,6 +34,9 @@ bool sync_floors_any(const sync_floors *f);
 
 /* Says anew which tables the sender is behind in, by what it holds, or held (as the vectors of the file). To begin with it is what it has said last. */
 void sync_floors_judge(sync_floors *f, const sync_matrix *held);
+
+/* Nothing follows from what the sender lacks. all: nor from what has been forgotten here. */
+void sync_floors_disregard(sync_floors *f, bool all);
 
 /* Notes the stamps of a row (with this file's site numbers) that has come. */
 void sync_floors_meet(sync_floors *f, const sync_table *t, const sync_row *row);

@@ -19,7 +19,7 @@ static const kind kinds[SYNC_FRAME_TYPES] = {{"?", false}, /* no type */
 
 static const kind *kind_of(sync_frame_type type)
 {
-    return &kinds[type < SYNC_FRAME_TYPES ? type : 0];
+    return &kinds[type < SYNC_FRAME_TYPES && kinds[type].name != NULL ? type : 0];
 }
 
 const char *sync_frame_name(sync_frame_type type)
@@ -175,13 +175,21 @@ static bool from_the_future(sync_span span, const sync_frame *frame, sync_frame_
            *protocol > SYNC_PROTOCOL_VERSION;
 }
 
+static bool is_reason(uint64_t reason)
+{
+    return (reason > 0 && reason < SYNC_REJECT_REASONS) ||
+           (reason > SYNC_REJECT_ERROR && reason <= SYNC_REJECT_ERROR + SYNC_PEER_ERROR_FORBIDDEN);
+}
+
 static int check_values(const sync_frame *frame, sync_error *error)
 {
     if (frame->type == SYNC_FRAME_CHANGES && frame->changes.kind >= SYNC_CHANGES_KINDS) {
         return sync_fail(error, SYNC_CORRUPT, "Changes of an unknown kind");
     }
-    if (frame->type == SYNC_FRAME_REJECT &&
-        (frame->reject.reason == 0 || frame->reject.reason >= SYNC_REJECT_REASONS)) {
+    if (frame->type == SYNC_FRAME_APPLY && frame->apply.kind >= SYNC_CHANGES_HOLDS) {
+        return sync_fail(error, SYNC_CORRUPT, "ApplyChangesOnPrimary of an unknown kind");
+    }
+    if (frame->type == SYNC_FRAME_REJECT && !is_reason(frame->reject.reason)) {
         return sync_fail(error, SYNC_CORRUPT, "RejectChanges with an unknown reason");
     }
     if (frame->type == SYNC_FRAME_SNAPSHOT && frame->snapshot.hash.bytes != 0 &&
@@ -219,7 +227,7 @@ int sync_frame_get(const void *data, size_t bytes, sync_frame *frame, sync_error
                          "the other side speaks version %llu of the protocol, this is version %d",
                          (unsigned long long)protocol, SYNC_PROTOCOL_VERSION);
     }
-    if (frame->type == 0 || frame->type >= SYNC_FRAME_TYPES) {
+    if (frame->type == 0 || kind_of(frame->type) == &kinds[0]) {
         return sync_fail(error, SYNC_CORRUPT, "a message of unknown type %d", (int)frame->type);
     }
     if (!get_fields(&span, frame)) {

@@ -44,8 +44,14 @@
 #define SYNC_FIELDS_ERROR(X)          X(varint, code) X(text, text)
 #define SYNC_FIELDS_SCHEMA_REQUEST(X) /* nothing */
 #define SYNC_FIELDS_SCHEMA(X)         /* payload: clone.h's schema */
-#define SYNC_FIELDS_CREATE_DB(X)      /* reserved; payload ignored */
-#define SYNC_FIELDS_APPLY(X)          /* reserved; payload ignored */
+#define SYNC_FIELDS_CREATE_DB(X)      /* payload: clone.h's schema */
+#define SYNC_FIELDS_APPLY(                                                                                   \
+    X) /* what a member has sent to a follower, for the primary; answered by Ack or RejectChanges */         \
+    X(varint, stream) /* numbered with those of Changes */                                                   \
+    X(varint, part)                                                                                          \
+    X(varint,                                                                                                \
+      kind) /* sync_changes_kind, below SYNC_CHANGES_HOLDS; payload: the member's changeset, as it came */   \
+    X(varint, left)
 #define SYNC_FIELDS_SNAPSHOT_REQUEST(X)                                                                      \
     X(site, id)       /* of the snapshot that some of is there already; zeros: none is */                    \
     X(varint, offset) /* how much of it */
@@ -57,6 +63,12 @@
     X(varint,                                                                                                \
       bytes)      /* ... and its length; payload: the chunk, as one zstd frame if it is of another length */ \
     X(text, hash) /* SHA-256 of all of it with the last chunk, else empty */
+#define SYNC_FIELDS_PRESENCE(X)                                                                              \
+    X(site, peer)      /* whose members these are: not always the sender's */                                \
+    X(varint, counter) /* of what that peer tells: the newest counts */                                      \
+    X(varint, age)     /* milliseconds since it was told there */                                            \
+    X(varint, members) /* how many there are; payload: as many of them as are told of */                     \
+    X(text, name)      /* of that peer, for people */
 
 /* X(NAME, member, number, name for people, may it have a payload) */
 #define SYNC_FRAMES(X)                                                                                       \
@@ -73,7 +85,8 @@
     X(CREATE_DB, create_db, 11, "CreateDbOnPrimary", 1)                                                      \
     X(APPLY, apply, 12, "ApplyChangesOnPrimary", 1)                                                          \
     X(SNAPSHOT_REQUEST, snapshot_request, 13, "SnapshotRequest", 0)                                          \
-    X(SNAPSHOT, snapshot, 14, "Snapshot", 1)
+    X(SNAPSHOT, snapshot, 14, "Snapshot", 1)                                                                 \
+    X(PRESENCE, presence, 15, "Presence", 1)
 
 typedef enum sync_frame_type {
 #define SYNC_X(NAME, member, number, name, payload) SYNC_FRAME_##NAME = (number),
@@ -95,7 +108,13 @@ typedef enum sync_changes_kind {
 typedef enum sync_reject_reason {
     SYNC_REJECT_BEHIND = 1, /* it presumes more than the receiver holds: cut again against the payload */
     SYNC_REJECT_EARLY = 2,  /* a stamp too far in the future: the same again, later */
-    SYNC_REJECT_REASONS
+    SYNC_REJECT_AWAY = 3,   /* a follower's primary takes nothing now: again when StartStreaming comes */
+    SYNC_REJECT_RULED =
+        4, /* rows that the sender may not write were left out; payload: which, as a changeset. Not of the stream, which is the report's number */
+    SYNC_REJECT_KNOWN = 5, /* the answer to that: it is noted, and need not be told again */
+    SYNC_REJECT_REASONS,
+    SYNC_REJECT_ERROR =
+        16 /* and a sync_peer_error: of ApplyChangesOnPrimary, what would have ended the member's own link */
 } sync_reject_reason;
 
 /* What one side lets the other do. */
@@ -103,7 +122,11 @@ typedef enum sync_peer_right {
     SYNC_RIGHT_READ = 1,  /* ask for changes */
     SYNC_RIGHT_WRITE = 2, /* send some */
     SYNC_RIGHT_SNAPSHOT =
-        4 /* ask for a snapshot, with SYNC_RIGHT_READ; who does not know the message does not say so */
+        4, /* ask for a snapshot, with SYNC_RIGHT_READ; who does not know the message does not say so */
+    SYNC_RIGHT_FORWARD =
+        8, /* with write: send those of others, ApplyChangesOnPrimary and CreateDbOnPrimary */
+    SYNC_RIGHT_PRESENCE =
+        32 /* tell who is in the room, here and at other peers; who grants it knows Presence */
 } sync_peer_right;
 
 /* A hash in Snapshot: SHA-256. */
@@ -117,7 +140,7 @@ typedef enum sync_peer_error {
     SYNC_PEER_ERROR_SAME = 4,        /* both ends are the same file */
     SYNC_PEER_ERROR_SCHEMA = 5,      /* key columns or identity of a table differ */
     SYNC_PEER_ERROR_CHANGES = 6,     /* a changeset that cannot be read */
-    SYNC_PEER_ERROR_UNSUPPORTED = 7, /* a reserved message */
+    SYNC_PEER_ERROR_UNSUPPORTED = 7, /* a message for a primary, and this side is none */
     SYNC_PEER_ERROR_INTERNAL = 8,    /* the sender's own trouble */
     SYNC_PEER_ERROR_STOPPING = 9,    /* the sender stops */
     SYNC_PEER_ERROR_FORBIDDEN =
@@ -155,7 +178,7 @@ typedef struct sync_frame {
     size_t payload_bytes;
 } sync_frame;
 
-/* "Changes" and so on; "?" for a number that is no type. */
+/* "Changes" and so on; "?" for a number that is no type (also below SYNC_FRAME_TYPES). */
 const char *sync_frame_name(sync_frame_type type);
 
 /* A text field from a C string (NULL is empty), borrowed. */

@@ -102,6 +102,13 @@
 ** merely away does the same when it is back, and the later of both writes counts; a week spares the numbers of those who come online every day from changing twice. */
 #define SYNC_AUTHOR_SILENT_MS ((int64_t)7 * 24 * 3600 * 1000)
 
+/* How often a merge is done again without rows that its author may not write, each time for what the others become without them; after that all of it is refused. Rules that look at
+** other rows make chains of two or three. */
+#define SYNC_GATE_PASSES_MAX 8
+
+/* What the sender remembers of the rows that one receiver may see, in bytes: a million rows with short keys. Who may see more should see all. */
+#define SYNC_SELECTION_BYTES_MAX (64u << 20)
+
 /* Columns of one result set in a SQLite built with its defaults. */
 #define SYNC_RESULT_COLUMNS_MAX 2000
 

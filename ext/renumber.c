@@ -57,7 +57,8 @@ static int64_t gap_of(const sync_row *row)
 }
 
 /* May this file give the row another number? It wrote the last one, or whoever did has been silent for long. */
-static int is_due(sync_merging *m, sync_table *t, const sync_listed *one, sync_row *row, bool *due)
+static int is_due(sync_merging *m, sync_table *t, const sync_listed *one, sync_row *row, bool whoever,
+                  bool *due)
 {
     sync_slot slot;
     *due = false;
@@ -66,7 +67,7 @@ static int is_due(sync_merging *m, sync_table *t, const sync_listed *one, sync_r
     }
     int rc = sync_find_listed(m, t, one->key, one->born, row, &slot);
     if (rc == SYNC_OK && row->held) {
-        *due = one->at < m->now_ms - SYNC_AUTHOR_SILENT_MS;
+        *due = whoever || one->at < m->now_ms - SYNC_AUTHOR_SILENT_MS;
         rc = *due ? SYNC_OK : sync_merging_wrote(m, row->stamp, due);
     }
     return rc;
@@ -112,7 +113,7 @@ static int has_lost(sync_merging *m, sync_table *t, const sync_listed *one, bool
 }
 
 /* Those that are listed for their number; and of those that lack a parent who lost theirs: in a circle each may lack the next. */
-static int list_losers(sync_claims *losers, sync_table *t)
+static int list_losers(sync_claims *losers, sync_table *t, bool whoever)
 {
     sync_merging *m = losers->m;
     sync_listing listing = {.of = SYNC_LISTED_NUMBERS, .upto = INT64_MAX};
@@ -122,7 +123,7 @@ static int list_losers(sync_claims *losers, sync_table *t)
     int rc = SYNC_OK;
     while (rc == SYNC_OK && (rc = sync_conflict_next(m, t, &listing, &one)) == SQLITE_ROW) {
         bool due = false;
-        rc = is_due(m, t, one, &row, &due);
+        rc = is_due(m, t, one, &row, whoever, &due);
         if (rc == SYNC_OK && due && strcmp(one->reason, "number") != 0) {
             rc = has_lost(m, t, one, &due);
         }
@@ -153,12 +154,12 @@ static const sync_claim **in_order(const sync_claims *losers)
     return list;
 }
 
-static int renumber_table(sync_merging *m, sync_table *t, bool *any)
+static int renumber_table(sync_merging *m, sync_table *t, bool whoever, bool *any)
 {
     sync_claims held = {.m = m}, losers = {.m = m};
     const sync_claim **list = NULL;
     int64_t highest = 0;
-    int rc = list_losers(&losers, t);
+    int rc = list_losers(&losers, t, whoever);
     if (rc == SYNC_OK && losers.count) {
         rc = sync_claims_listed(&held, t, true, NULL);
         rc = rc == SYNC_OK ? highest_number(&held, t, &highest) : rc;
@@ -200,22 +201,47 @@ int sync_renumber_one(sync_merging *m, sync_table *t, const sync_value *key, syn
     return rc;
 }
 
+static int renumber_tables(sync_merging *m, bool whoever, bool *any)
+{
+    sync_db *s = m->s;
+    int rc = SYNC_OK;
+    *any = false;
+    for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
+        rc = sync_renumber_may(s, &s->tables[i]) ? renumber_table(m, &s->tables[i], whoever, any) : SYNC_OK;
+    }
+    return rc == SYNC_OK && *any ? sync_settle(m) : rc;
+}
+
+static int is_listed(sync_db *s, int64_t before_ms, bool *listed, sync_error *error)
+{
+    int64_t found = 0;
+    int rc = sync_query_bound(s, &found, 0, before_ms, error,
+                              "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held AND reason IN "
+                              "('number', 'foreign key') AND at < ?1)");
+    *listed = found != 0;
+    return rc;
+}
+
+int sync_renumber_whoever(sync_merging *m)
+{
+    bool any = false;
+    int rc = is_listed(m->s, INT64_MAX, &any, m->error);
+    for (int pass = 0; rc == SYNC_OK && any && pass < PASSES_MAX; pass++) {
+        rc = renumber_tables(m, true, &any);
+    }
+    return rc;
+}
+
 int sync_renumber(sync_db *s, bool stirred, sync_error *error)
 {
     const sync_env *env = sync_env_get();
-    int64_t listed = 0, silent = env->now_ms(env->context) - SYNC_AUTHOR_SILENT_MS;
-    int rc = sync_query_bound(s, &listed, 0, stirred ? INT64_MAX : silent, error,
-                              "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held AND reason IN "
-                              "('number', 'foreign key') AND at < ?1)");
-    bool any = listed != 0;
+    int64_t silent = env->now_ms(env->context) - SYNC_AUTHOR_SILENT_MS;
+    bool any = false;
+    int rc = is_listed(s, stirred ? INT64_MAX : silent, &any, error);
     for (int pass = 0; rc == SYNC_OK && any && pass < PASSES_MAX; pass++) {
         sync_merging m = {0};
-        any = false;
         rc = sync_merging_begin(&m, s, error);
-        for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {
-            rc = sync_renumber_may(s, &s->tables[i]) ? renumber_table(&m, &s->tables[i], &any) : SYNC_OK;
-        }
-        rc = rc == SYNC_OK && any ? sync_settle(&m) : rc;
+        rc = rc == SYNC_OK ? renumber_tables(&m, false, &any) : rc;
         int64_t newest = m.newest;
         uint64_t hlc = m.hlc;
         rc = sync_merging_end(&m, rc);

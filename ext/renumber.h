@@ -10,6 +10,9 @@
 ** another table's number as well: those cannot follow. stirred false: what was merged has touched nothing (m->stirred), so only time can have made a row due. */
 int sync_renumber(sync_db *s, bool stirred, sync_error *error);
 
+/* The same, inside a merge that goes on: of every row that is held for its number, whoever gave it that. Where who did may not be told of the other row, nobody else will. */
+int sync_renumber_whoever(sync_merging *m);
+
 /* The highest number of a table that is in use, or was handed out, or is claimed by a row that is held. */
 int sync_renumber_highest(sync_merging *m, sync_table *t, int64_t *highest);
 

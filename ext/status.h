@@ -23,6 +23,8 @@ enum {
     SYNC_EARLY = 1002,  /* a stamp is too far ahead of the wall clock: ask again later */
     SYNC_FORMAT = 1003, /* written by a newer version of this program */
     SYNC_SCHEMA = 1004, /* key columns or identity of a table differ between the files */
+    SYNC_BARRED =
+        1005, /* rows have become what their author may not make of them: again without these (gate.h) */
 };
 
 /* One error: a code and a text for people. Owned by the caller, no allocation behind it. */

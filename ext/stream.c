@@ -7,6 +7,7 @@
 #include "changes.h"
 #include "operation.h"
 #include "rollbacks.h"
+#include "stream_internal.h"
 
 struct sync_stream {
     sync_db *s;
@@ -16,12 +17,12 @@ struct sync_stream {
     uint32_t part_rows_max;
 };
 
-static char *text_of(const sync_error *error)
+char *sync_stream_text(const sync_error *error)
 {
     return sqlite3_mprintf("%s", error->text);
 }
 
-static int find_engine(sqlite3 *db, sync_db **s, sync_error *error)
+int sync_stream_engine(sqlite3 *db, sync_db **s, sync_error *error)
 {
     int rc = sync_engine_of(db, s);
     if (*s) {
@@ -38,7 +39,7 @@ int sync_failed_with(sqlite3 *db)
 {
     sync_error why = {0};
     sync_db *s = NULL;
-    int rc = find_engine(db, &s, &why);
+    int rc = sync_stream_engine(db, &s, &why);
     return rc == SYNC_OK ? s->failed : rc;
 }
 
@@ -67,36 +68,56 @@ static int begin_reading(sync_stream *stream, const void *seen, size_t bytes, sy
     return rc == SYNC_OK ? sync_operation_read(s, &stream->operation, true, error) : rc;
 }
 
-int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t part_bytes_max,
-                     uint32_t part_rows_max, sync_stream **out, char **error)
+static int open_stream(sqlite3 *db, const sync_request *request, size_t part_bytes_max,
+                       uint32_t part_rows_max, sync_stream **out, char **error)
 {
     sync_error why = {0};
     sync_db *s = NULL;
     *out = NULL;
     *error = NULL;
-    int rc = find_engine(db, &s, &why);
+    int rc = sync_stream_engine(db, &s, &why);
     sync_stream *stream = rc == SYNC_OK ? sync_alloc(sizeof *stream) : NULL;
     if (rc == SYNC_OK && stream == NULL) {
         rc = sync_fail_nomem(&why);
     }
     if (rc == SYNC_OK) {
         *stream = (sync_stream){.s = s, .part_bytes_max = part_bytes_max, .part_rows_max = part_rows_max};
-        rc = begin_reading(stream, seen, seen_bytes, &why);
+        rc = begin_reading(stream, request->seen, request->seen_bytes, &why);
     }
     if (rc == SYNC_OK) {
-        sync_request request = {.seen = seen, .seen_bytes = seen_bytes, .skip_refused = true, .parts = true};
-        rc = sync_changes_open(s, &request, &stream->changes, &why);
+        rc = sync_changes_open(s, request, &stream->changes, &why);
         if (rc != SYNC_OK) {
             rc = sync_operation_end(s, &stream->operation, rc, &why);
         }
     }
     if (rc != SYNC_OK) {
         sync_free(stream);
-        *error = text_of(&why);
+        *error = sync_stream_text(&why);
         return rc;
     }
     *out = stream;
     return SQLITE_OK;
+}
+
+int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t part_bytes_max,
+                     uint32_t part_rows_max, sync_stream **out, char **error)
+{
+    const sync_request request = {
+        .seen = seen, .seen_bytes = seen_bytes, .skip_refused = true, .parts = true};
+    return open_stream(db, &request, part_bytes_max, part_rows_max, out, error);
+}
+
+int sync_stream_select(sqlite3 *db, const sync_rules *rules, sync_selection *had, const void *seen,
+                       size_t seen_bytes, size_t part_bytes_max, uint32_t part_rows_max, sync_stream **out,
+                       char **error)
+{
+    const sync_request request = {.seen = seen,
+                                  .seen_bytes = seen_bytes,
+                                  .skip_refused = true,
+                                  .parts = true,
+                                  .rules = rules,
+                                  .selection = had};
+    return open_stream(db, &request, part_bytes_max, part_rows_max, out, error);
 }
 
 int sync_stream_next(sync_stream *stream, const void **part, size_t *bytes, int *last, char **error)
@@ -108,7 +129,7 @@ int sync_stream_next(sync_stream *stream, const void **part, size_t *bytes, int 
                                &is_last, &why);
     *last = is_last;
     if (rc != SYNC_ROW && rc != SYNC_DONE) {
-        *error = text_of(&why);
+        *error = sync_stream_text(&why);
     }
     return rc;
 }
@@ -124,7 +145,7 @@ int sync_stream_left(sync_stream *stream, uint64_t *left, char **error)
     *error = NULL;
     int rc = sync_changes_left(stream->changes, left, &why);
     if (rc != SYNC_OK) {
-        *error = text_of(&why);
+        *error = sync_stream_text(&why);
     }
     return rc;
 }
@@ -165,7 +186,7 @@ int sync_fold_some(sqlite3 *db, int64_t enough, int64_t *entries, char **error)
     int64_t tail = 0;
     *entries = 0;
     *error = NULL;
-    int rc = find_engine(db, &s, &why);
+    int rc = sync_stream_engine(db, &s, &why);
     if (rc == SYNC_OK && enough < 2) {
         rc = sync_fail(&why, SYNC_MISUSE, "sync_fold_some() folds two entries or more");
     }
@@ -180,7 +201,7 @@ int sync_fold_some(sqlite3 *db, int64_t enough, int64_t *entries, char **error)
     }
     if (rc != SYNC_OK) {
         *entries = 0;
-        *error = text_of(&why);
+        *error = sync_stream_text(&why);
     }
     return rc;
 }
@@ -191,13 +212,13 @@ int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error)
     sync_db *s = NULL;
     *entries = 0;
     *error = NULL;
-    int rc = find_engine(db, &s, &why);
+    int rc = sync_stream_engine(db, &s, &why);
     if (rc == SYNC_OK && !sqlite3_get_autocommit(db)) {
         rc = sync_fail(&why, SYNC_MISUSE, "sync_fold_ahead() inside a transaction");
     }
     rc = rc == SYNC_OK ? sync_operation_ahead(s, most, entries, &why) : rc;
     if (rc != SYNC_OK) {
-        *error = text_of(&why);
+        *error = sync_stream_text(&why);
     }
     return rc;
 }
@@ -225,7 +246,7 @@ int sync_merge_changesets(sqlite3 *db, sync_incoming *const *list, size_t count,
     uint32_t before;
     bool transaction = false, again = true;
     *error = NULL;
-    int rc = find_engine(db, &s, &why);
+    int rc = sync_stream_engine(db, &s, &why);
     while (rc == SYNC_OK && again) {
         before = s->rollback_count;
         rc = try_merge(s, list, count, &transaction, &why);
@@ -236,7 +257,7 @@ int sync_merge_changesets(sqlite3 *db, sync_incoming *const *list, size_t count,
         }
     }
     if (rc != SYNC_OK) {
-        *error = text_of(&why);
+        *error = sync_stream_text(&why);
     }
     return rc;
 }

@@ -32,6 +32,29 @@ struct sqlite3_api_routines;
 ** On error *error (sqlite3_malloc'd, may be NULL) says why. */
 int sqlite3_syncext_init(sqlite3 *db, char **error, const struct sqlite3_api_routines *api);
 
+/* What may be seen and changed of one table: SQL expressions over a row's columns and :user, which are true for a row that may. */
+typedef struct sync_rule {
+    const char *table; /* its name, or "*": every one that no rule before it names */
+    const char *read;  /* NULL: every row may be seen */
+    const char *write; /* what a row must satisfy before and after it is changed; NULL: as `read` */
+} sync_rule;
+
+/* All of somebody's. Of tables that no rule names nothing may be seen or changed. Borrowed by the functions below for the time of the call, or until the stream is closed. */
+typedef struct sync_rules {
+    const sync_rule *list;
+    size_t count;
+    const char *user; /* bound to :user; NULL: NULL */
+} sync_rules;
+
+/* What a receiver has been sent by such rules, so that it is sent what changes, and told what it may not have any more. For one receiver, and one set of rules. NULL: no
+** memory. */
+typedef struct sync_selection sync_selection;
+sync_selection *sync_selection_new(void);
+void sync_selection_free(sync_selection *had); /* NULL is fine */
+
+/* It is not known what has arrived: the next stream has everything that may be seen. */
+void sync_selection_reset(sync_selection *had);
+
 /* A snapshot delta in parts of bounded size, read in one read transaction of `db`. Between calls the
 ** connection must not write
 ** or end the transaction. */
@@ -43,6 +66,12 @@ typedef struct sync_stream sync_stream;
 ** text. */
 int sync_stream_open(sqlite3 *db, const void *seen, size_t seen_bytes, size_t part_bytes_max,
                      uint32_t part_rows_max, sync_stream **out, char **error);
+
+/* The same for a receiver that may see some rows only. What it has merged of it lets it claim nothing. `had` is brought up to date as parts are read: where one does not arrive
+** it is to be reset. */
+int sync_stream_select(sqlite3 *db, const sync_rules *rules, sync_selection *had, const void *seen,
+                       size_t seen_bytes, size_t part_bytes_max, uint32_t part_rows_max, sync_stream **out,
+                       char **error);
 
 /* SQLITE_ROW: *part (borrowed until the next call) is the next changeset, *last says whether it is the last.
 ** SQLITE_DONE: nothing
@@ -76,6 +105,25 @@ int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error);
 /* sync_apply() with its result code: SQLITE_OK with *changed rows, a SQLite code, or one of the above with
  * *error. */
 int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error);
+
+/* The same of a changeset whose author may change some rows only: rows that he may not change are left out, and what is left is merged. *refused: how many were; what they are is kept
+** for him in the same transaction (sync_refused_next). */
+int sync_merge_ruled(sqlite3 *db, const sync_rules *rules, const void *changeset, size_t bytes,
+                     int64_t *changed, int64_t *refused, char **error);
+
+/* Gives rows that are held for their number another one, whoever gave them theirs: where rules keep who did from being told of the row that has it. *rows: how many journal entries
+** that made. */
+int sync_renumber_held(sqlite3 *db, int64_t *entries, char **error);
+
+/* What has been refused of the changes of the file `author` (16 bytes) and it may not know yet. Begin with *at and *id 0; each call gives the next: *id is 0 behind the last. *report is
+** sqlite3_malloc'd, for sync_note_refused() at the author's; who knows of it is forgotten by sync_refused_known(). */
+int sync_refused_next(sqlite3 *db, const void *author, int64_t *at, int64_t *id, void **report, size_t *bytes,
+                      char **error);
+int sync_refused_known(sqlite3 *db, const void *author, int64_t id, char **error);
+
+/* Lists in sync_conflict what another file refused of this one's changes. *rows: how many. */
+int sync_note_refused(sqlite3 *db, const void *report, size_t bytes, const char *why, int64_t *rows,
+                      char **error);
 
 /* One changeset of several, and how many rows it changed. */
 typedef struct sync_incoming {

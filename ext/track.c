@@ -3,6 +3,7 @@
 
 #include "catalog.h"
 #include "clocks.h"
+#include "refusals.h"
 #include "schema.h"
 #include "sql_text.h"
 
@@ -20,6 +21,11 @@ bool sync_capture_owns_table(const sync_db *s, const char *name)
         if (sqlite3_stricmp(name, own_tables[i]) == 0) {
             return true;
         }
+    }
+    if (sqlite3_stricmp(name, "sync_refused") == 0) {
+        bool owned = false;
+        sync_error ignored = {0};
+        return sync_refusals_owned((sync_db *)s, &owned, &ignored) != SYNC_OK || owned;
     }
     static const char *const clocks[] = {"sync_row_", "sync_hidden_"};
     for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
@@ -476,7 +482,8 @@ int sync_capture_untrack_all(sync_db *s, uint32_t *count, sync_error *error)
         return SYNC_OK;
     }
     uint64_t *gone = sync_alloc(*count * sizeof *gone); /* tid << 1 | by row */
-    int rc = gone ? SYNC_OK : sync_fail_nomem(error);
+    bool refusals = false;
+    int rc = gone ? sync_refusals_owned(s, &refusals, error) : sync_fail_nomem(error);
     for (uint32_t i = 0; rc == SYNC_OK && i < *count; i++) {
         gone[i] = (uint64_t)s->tables[i].tid << 1 | (s->tables[i].identity == SYNC_BY_ROW);
         rc = sync_capture_drop_triggers(s, s->tables[i].tid, error);
@@ -488,6 +495,7 @@ int sync_capture_untrack_all(sync_db *s, uint32_t *count, sync_error *error)
     for (size_t i = 0; rc == SYNC_OK && i < sizeof own_tables / sizeof *own_tables; i++) {
         rc = sync_exec(s, error, "DROP TABLE main.%s", own_tables[i]);
     }
+    rc = rc == SYNC_OK && refusals ? sync_exec(s, error, "DROP TABLE main.sync_refused") : rc;
     sync_free(gone);
     return rc == SYNC_OK ? sync_engine_refresh(s, error) : rc;
 }

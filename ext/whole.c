@@ -107,8 +107,8 @@ static int consider(sweep *w, const sync_value *key, bool shown, sync_stamp born
     sync_db *s = w->m->s;
     sqlite3_stmt *stmt;
     sync_value known[SYNC_KEY_COLUMNS_MAX];
-    bool seen = origin.hlc <= w->w->held[origin.site];
-    if (sync_stamp_is_none(origin) || (!seen && w->t->identity == SYNC_BY_ROW)) {
+    const bool selects = w->w->held == NULL, seen = !selects && origin.hlc <= w->w->held[origin.site];
+    if (!selects && (sync_stamp_is_none(origin) || (!seen && w->t->identity == SYNC_BY_ROW))) {
         return SYNC_OK; /* it never was there */
     }
     int rc = SYNC_OK;
@@ -228,15 +228,15 @@ static int end_one(sweep *w, const sync_value *key, sync_stamp born, bool seen, 
                                     : sync_show(m, w->t, key, &w->row, &slot, what);
 }
 
-int sync_whole_sweep(sync_merging *m, sync_table *t, const sync_whole *whole, int64_t *gone)
+/* Makes the list of rows that are not named, and deals with each of it: by `each`, or as a whole table asks for. */
+static int sweep_rows(sweep *w, sync_unnamed *each, void *context, int64_t *gone)
 {
-    sweep w = {.m = m, .t = t, .w = whole};
-    bool by_row = t->identity == SYNC_BY_ROW;
-    int rc = look_through(&w, "row");
-    rc = rc == SYNC_OK && by_row ? look_through(&w, "hidden") : rc;
-    rc = rc == SYNC_OK && (!by_row || t->genesis_own) ? look_through(&w, NULL) : rc;
-    sync_span list = sync_span_of(w.found.data, w.found.len);
-    *gone = 0;
+    sync_table *t = w->t;
+    bool by_row = t->identity == SYNC_BY_ROW, selects = w->w->held == NULL;
+    int rc = look_through(w, "row");
+    rc = rc == SYNC_OK && by_row ? look_through(w, "hidden") : rc;
+    rc = rc == SYNC_OK && (!by_row || selects || t->genesis_own) ? look_through(w, NULL) : rc;
+    sync_span list = sync_span_of(w->found.data, w->found.len);
     while (rc == SYNC_OK && sync_span_left(&list) > 0) {
         sync_value key[SYNC_KEY_COLUMNS_MAX];
         for (uint32_t i = 0; i < t->key_count; i++) {
@@ -247,9 +247,23 @@ int sync_whole_sweep(sync_merging *m, sync_table *t, const sync_whole *whole, in
         born.site = (uint32_t)(site >> 1);
         born.written = site & 1;
         bool seen = sync_span_u8(&list) != 0;
-        rc = end_one(&w, key, born, seen, gone);
+        rc = each ? each(context, w->m, t, key, born) : end_one(w, key, born, seen, gone);
     }
-    sync_row_free(&w.row);
-    sync_buf_free(&w.found);
+    sync_row_free(&w->row);
+    sync_buf_free(&w->found);
     return rc;
+}
+
+int sync_whole_sweep(sync_merging *m, sync_table *t, const sync_whole *whole, int64_t *gone)
+{
+    sweep w = {.m = m, .t = t, .w = whole};
+    *gone = 0;
+    return sweep_rows(&w, NULL, NULL, gone);
+}
+
+int sync_whole_rest(sync_merging *m, sync_table *t, const sync_whole *whole, sync_unnamed *each,
+                    void *context)
+{
+    sweep w = {.m = m, .t = t, .w = whole};
+    return sweep_rows(&w, each, context, NULL);
 }

@@ -16,6 +16,11 @@ int sync_whole_name(sync_db *s, sync_table *t, const sync_whole *w, const sync_v
 ** somebody may know of their end. *gone: how many ended. */
 int sync_whole_sweep(sync_merging *m, sync_table *t, const sync_whole *w, int64_t *gone);
 
+/* After the last part of a selection: calls `each` for the rows that live here, shown or held, and are not named; key and birth are as in sync_find. */
+typedef int sync_unnamed(void *context, sync_merging *m, sync_table *t, const sync_value *key,
+                         sync_stamp born);
+int sync_whole_rest(sync_merging *m, sync_table *t, const sync_whole *w, sync_unnamed *each, void *context);
+
 /* At the end: the names are of no more use. */
 int sync_whole_end(sync_db *s, const sync_table *t, const sync_whole *w, sync_error *error);
 

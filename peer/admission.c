@@ -155,7 +155,8 @@ bool net_admit_page(const net *n, struct lws *wsi, const char **why)
 unsigned net_caller_begin(const net *n, struct lws *wsi, net_caller *caller, const char **why)
 {
     const peer_auth *auth = n->config != NULL ? n->config->auth : NULL;
-    *caller = (net_caller){.auth = auth, .grant = {.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE}};
+    *caller = (net_caller){.auth = auth,
+                           .grant = {.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_PRESENCE}};
     if (auth == NULL) { /* as long as nobody says which pages are welcome, none is */
         *why = "connections from web pages are not admitted";
         return has_header(wsi, WSI_TOKEN_ORIGIN) || has_header(wsi, WSI_TOKEN_SWORIGIN)

@@ -148,6 +148,77 @@ int peer_schema_adopt(peer_room *r, const char *copy, const sync_buf *schema, sy
     return rc;
 }
 
+/* NULL, or why no tables are made here for a follower; the caller frees it. */
+static char *why_not(peer_room *r)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (!r->options->create) {
+        return peer_format("room %s has no tables, and none are made here (create)", r->options->room);
+    }
+    int rc = sqlite3_prepare_v2(r->database.db, "SELECT count(*) FROM main.sqlite_schema", -1, &stmt, NULL);
+    bool empty = rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) == 0;
+    sqlite3_finalize(stmt);
+    return empty ? NULL : peer_format("room %s has tables, of which none is tracked", r->options->room);
+}
+
+/* On a connection of its own, as another program would: its authorizer is not the room's. *error says what is wrong. */
+static int make_tables(peer_room *r, const sync_buf *schema, sync_error *error)
+{
+    sqlite3 *db = NULL;
+    char *text = NULL;
+    leftover rest = {.room = r};
+    int rc = peer_connection_open(r->database.path, NULL, NULL, &db, &text);
+    if (rc != SQLITE_OK) {
+        rc = sync_fail(error, SYNC_ERROR, "%s", text != NULL ? text : sqlite3_errstr(rc));
+    } else {
+        sqlite3_busy_timeout(db, PEER_BUSY_MS);
+        rc = sync_clone_load(db, schema->data, schema->len, left_out, &rest, error);
+    }
+    sync_buf_free(&rest.sql);
+    sqlite3_free(text);
+    sqlite3_close(db);
+    return rc;
+}
+
+bool peer_schema_ask(peer_room *r, peer_link *l)
+{
+    sync_buf schema = {0};
+    sync_error error = {0};
+    if (l->told_tables || !peer_room_seen(r) || r->seen.len == 0) {
+        return false;
+    }
+    if (sync_clone_dump(r->database.db, &schema, &error) != SYNC_OK || schema.len > PEER_SCHEMA_BYTES_MAX) {
+        peer_notice("%s: the tables of this room cannot be made there: %s", l->name,
+                    error.text[0] != 0 ? error.text : "the schema is too large");
+    } else {
+        l->told_tables = true;
+        peer_room_send(
+            r, l,
+            &(sync_frame){.type = SYNC_FRAME_CREATE_DB, .payload = schema.data, .payload_bytes = schema.len});
+    }
+    sync_buf_free(&schema);
+    return l->told_tables;
+}
+
+void peer_schema_found(peer_room *r, peer_link *l, const sync_buf *schema)
+{
+    sync_error error = {0};
+    if (!peer_room_seen(r) || r->seen.len > 0) { /* somebody was faster, and it has been told so */
+        return;
+    }
+    char *why = why_not(r);
+    if (why != NULL) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED, "%s", why);
+    } else if (make_tables(r, schema, &error) != SYNC_OK) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_SCHEMA, PEER_EXIT_SCHEMA,
+                             "room %s: its tables cannot be made: %s", r->options->room, error.text);
+    } else {
+        peer_notice("room %s: its tables were made as %s has them", r->options->room, l->name);
+        peer_foreign_hint(r, peer_now_us());
+    }
+    free(why);
+}
+
 bool peer_schema_may_clone(const peer_options *o, peer_failure *f)
 {
     return access(o->file, F_OK) != 0 ||

@@ -21,6 +21,7 @@ struct peer_config_rule {
     peer_track track;
     char *track_list;
     unsigned rights;
+    peer_row_rules rules;
     peer_migrate migrate;
     int64_t bytes_max; /* as in peer_config, inherited from there */
     size_t members_max;
@@ -32,7 +33,7 @@ struct peer_config_link {
     char *url;   /* ends with /NAME, or with slash and *: as the room is called */
     char *token_file, *pin;
     unsigned rights;
-    bool open;
+    bool open, primary;
 };
 
 const char *peer_config_schema(void)
@@ -88,7 +89,10 @@ unsigned peer_config_read_rights(const json_t *names)
     const json_t *one;
     json_array_foreach(names, i, one)
     {
-        rights |= strcmp(json_string_value(one), "read") == 0 ? SYNC_RIGHT_READ : SYNC_RIGHT_WRITE;
+        const char *word = json_string_value(one);
+        rights |= strcmp(word, "read") == 0    ? SYNC_RIGHT_READ
+                  : strcmp(word, "write") == 0 ? SYNC_RIGHT_WRITE
+                                               : SYNC_RIGHT_PRESENCE;
     }
     return rights;
 }
@@ -110,6 +114,17 @@ static int64_t limit_of(const json_t *rule, const char *key, int64_t common)
     return own != NULL ? json_integer_value(own) : common;
 }
 
+static void read_row_rules(const json_t *array, peer_row_rules *to)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(array, i, one)
+    {
+        peer_row_rules_add(to, peer_config_text(one, "table"), peer_config_text(one, "read"),
+                           peer_config_text(one, "write"));
+    }
+}
+
 static void read_rule(const json_t *object, const peer_config *c, peer_config_rule *rule)
 {
     const json_t *track = json_object_get(object, "track"), *own = json_object_get(object, "create");
@@ -127,6 +142,7 @@ static void read_rule(const json_t *object, const peer_config *c, peer_config_ru
     rule->bytes_max = limit_of(object, "maxBytes", c->bytes_max);
     rule->members_max = (size_t)limit_of(object, "maxMembers", (int64_t)c->members_max);
     rule->rights = peer_config_read_rights(json_object_get(object, "rights"));
+    read_row_rules(json_object_get(object, "rules"), &rule->rules);
     rule->migrate = read_migrate(object, c->migrate);
     rule->track_list = word == NULL && track != NULL ? list_of(track) : NULL;
 }
@@ -162,30 +178,53 @@ static char *url_for(const char *url, const char *name)
                                                            : peer_strdup(url);
 }
 
-/* False: *why. */
-static bool read_links(peer_config *c, const json_t *links, char **why)
+/* NULL, or what is wrong with the URL of a link, a constant. */
+static const char *wrong_url(const char *text)
+{
+    peer_url url = {0};
+    char *sample = url_for(text, "a");
+    const char *wrong = peer_url_read(sample, &url);
+    free(sample);
+    peer_url_free(&url);
+    return wrong;
+}
+
+static void add_link(peer_config *c, const json_t *link, const char *rooms, const char *url)
+{
+    c->upstreams[c->upstream_count++] =
+        (peer_config_link){.rooms = peer_strdup(rooms),
+                           .url = peer_strdup(url),
+                           .token_file = peer_config_beside(c->path, peer_config_text(link, "tokenFile")),
+                           .pin = peer_strdup(peer_config_text(link, "pin")),
+                           .rights = peer_config_read_rights(json_object_get(link, "rights")),
+                           .open = json_is_true(json_object_get(link, "open"))};
+}
+
+/* `primary`: its URL, or that and more. False: *why. */
+static bool read_links(peer_config *c, const json_t *links, const json_t *primary, char **why)
 {
     size_t i;
     const json_t *one;
-    c->upstreams = peer_new((json_array_size(links) + 1) * sizeof *c->upstreams);
+    c->upstreams = peer_new((json_array_size(links) + 2) * sizeof *c->upstreams);
+    if (primary != NULL) {
+        bool whole = json_is_object(primary);
+        const char *url = whole ? peer_config_text(primary, "url") : json_string_value(primary);
+        const char *wrong = wrong_url(url);
+        if (wrong != NULL) {
+            *why = peer_format("%s: /primary%s: %s", c->path, whole ? "/url" : "", wrong);
+            return false;
+        }
+        add_link(c, primary, whole ? peer_config_text(primary, "rooms") : "*", url);
+        c->upstreams[0].primary = true;
+    }
     json_array_foreach(links, i, one)
     {
-        peer_url url = {0};
-        char *sample = url_for(peer_config_text(one, "url"), "a");
-        const char *wrong = peer_url_read(sample, &url);
-        free(sample);
-        peer_url_free(&url);
+        const char *wrong = wrong_url(peer_config_text(one, "url"));
         if (wrong != NULL) {
             *why = peer_format("%s: /links/%zu/url: %s", c->path, i, wrong);
             return false;
         }
-        c->upstreams[c->upstream_count++] =
-            (peer_config_link){.rooms = peer_strdup(peer_config_text(one, "rooms")),
-                               .url = peer_strdup(peer_config_text(one, "url")),
-                               .token_file = peer_config_beside(c->path, peer_config_text(one, "tokenFile")),
-                               .pin = peer_strdup(peer_config_text(one, "pin")),
-                               .rights = peer_config_read_rights(json_object_get(one, "rights")),
-                               .open = json_is_true(json_object_get(one, "open"))};
+        add_link(c, one, peer_config_text(one, "rooms"), peer_config_text(one, "url"));
     }
     return true;
 }
@@ -226,6 +265,7 @@ static void take(peer_config *c, const json_t *root)
 {
     const json_t *rooms = json_object_get(root, "rooms"), *limits = json_object_get(root, "limits"), *one;
     size_t i;
+    c->name = peer_strdup(peer_config_text(root, "name"));
     c->listen = peer_config_texts(json_object_get(root, "listen"));
     c->db_folder = peer_config_beside(c->path, peer_config_text(root, "dbFolder"));
     c->schema_folder = peer_config_beside(c->path, peer_config_text(root, "schemaFolder"));
@@ -262,6 +302,24 @@ static bool is_folder(const char *path)
     }
     errno = ENOTDIR;
     return S_ISDIR(st.st_mode);
+}
+
+/* What members of a follower write goes to its primary as it came, and there nobody knows whose it is. */
+static char *check_rules(const peer_config *c)
+{
+    bool primary = false;
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        primary = primary || c->upstreams[i].primary;
+    }
+    for (size_t i = 0; primary && i < c->rule_count; i++) {
+        if (c->rules[i].rules.count > 0) {
+            return peer_format(
+                "%s: /rooms/%zu/rules: rules for rows are for the primary's configuration, not "
+                "for one with a primary",
+                c->path, i);
+        }
+    }
+    return NULL;
 }
 
 static char *check_folders(const peer_config *c)
@@ -307,8 +365,14 @@ peer_config *peer_config_read(const char *path, char **why, int *exit)
     c = peer_new(sizeof *c);
     c->path = peer_strdup(path);
     take(c, root);
-    if (!read_links(c, json_object_get(root, "links"), why) ||
+    if (!read_links(c, json_object_get(root, "links"), json_object_get(root, "primary"), why) ||
         !read_metrics(c, json_object_get(root, "metrics"), why)) {
+        peer_config_free(c);
+        c = NULL;
+        goto done;
+    }
+    *why = check_rules(c);
+    if (*why != NULL) {
         peer_config_free(c);
         c = NULL;
         goto done;
@@ -334,6 +398,7 @@ void peer_config_free(peer_config *config)
         free(config->rules[i].name);
         free(config->rules[i].schema);
         free(config->rules[i].track_list);
+        peer_row_rules_free(&config->rules[i].rules);
     }
     for (size_t i = 0; i < config->upstream_count; i++) {
         free(config->upstreams[i].rooms);
@@ -349,6 +414,7 @@ void peer_config_free(peer_config *config)
     peer_scratch_free(config->scratch);
     peer_auth_free(config->auth);
     free(config->path);
+    free(config->name);
     peer_config_texts_free(&config->listen);
     free(config->db_folder);
     free(config->schema_folder);
@@ -425,7 +491,8 @@ static void add_upstreams(const peer_config *c, const char *name, peer_options *
                 (peer_upstream){.url = url_for(link->url, name),
                                 .token_file = peer_strdup(link->token_file),
                                 .pin = peer_strdup(link->pin),
-                                .rights = link->rights};
+                                .rights = link->rights,
+                                .primary = link->primary};
         }
     }
 }
@@ -460,6 +527,7 @@ void peer_config_room(const peer_config *config, const char *name, peer_options 
     }
     if (rule != NULL) {
         options->track = rule->track;
+        peer_row_rules_copy(&options->rules, &rule->rules);
         options->track_list = peer_strdup(rule->track_list);
         options->keep_journal_mode = rule->keep_journal_mode;
     }

@@ -41,6 +41,7 @@ typedef struct peer_auth {
 
 struct peer_config {
     char *path;          /* of the configuration file, as given */
+    char *name;          /* of this peer, for people; NULL: not given */
     peer_texts listen;   /* HOST[:PORT] */
     char *db_folder;     /* with the configuration file's folder in front, if it was relative */
     char *schema_folder; /* the same; NULL: none */

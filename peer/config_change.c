@@ -117,7 +117,7 @@ static bool same_upstreams(const peer_options *a, const peer_options *b)
     for (size_t i = 0; alike && i < a->upstream_count; i++) {
         const peer_upstream *x = &a->upstreams[i], *y = &b->upstreams[i];
         alike = same(x->url, y->url) && same(x->token_file, y->token_file) && same(x->pin, y->pin) &&
-                x->rights == y->rights;
+                x->rights == y->rights && x->primary == y->primary;
     }
     return alike;
 }
@@ -127,6 +127,7 @@ bool peer_options_same_room(const peer_options *a, const peer_options *b)
     return same(a->file, b->file) && a->create == b->create && same(a->schema, b->schema) &&
            same(a->schema_common, b->schema_common) && a->migrate == b->migrate && a->track == b->track &&
            same(a->track_list, b->track_list) && a->rights == b->rights &&
-           a->keep_journal_mode == b->keep_journal_mode && same(a->folder, b->folder) &&
-           a->bytes_max == b->bytes_max && a->statement_s == b->statement_s && same_upstreams(a, b);
+           peer_row_rules_same(&a->rules, &b->rules) && a->keep_journal_mode == b->keep_journal_mode &&
+           same(a->folder, b->folder) && a->bytes_max == b->bytes_max && a->statement_s == b->statement_s &&
+           same_upstreams(a, b);
 }

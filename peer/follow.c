@@ -104,6 +104,14 @@ void net_follows_free(net *n)
     }
 }
 
+/* Members are told so. */
+static void say_away(net_follow *f)
+{
+    peer_message *m = peer_message_new(PEER_PRIMARY_AWAY, 0);
+    m->text = peer_format("%s: %s", f->url.text, f->why);
+    net_room_post(f->room, m);
+}
+
 static void finish(net_follow *f, int exit)
 {
     net *n = f->net;
@@ -148,6 +156,9 @@ void net_follow_lost(net_follow *f, bool was_up)
         peer_backoff_reset(&f->backoff);
     }
     net_follow_blame(f, PEER_EXIT_NETWORK, false, "the connection was lost");
+    if (f->primary) {
+        say_away(f);
+    }
     bool serves = n->options->command == PEER_SERVE;
     if ((f->permanent && !f->patient) ||
         (n->options->once && (!f->ever_up || f->backoff.failures >= PEER_ONCE_FAILURES_MAX))) {

@@ -27,6 +27,7 @@ static bool check(peer_room *r, int64_t now_us)
     r->data_version = version;
     note_foreign(r, now_us / 1000);
     r->unfolded = true;
+    r->owes = true;
     if (peer_database_schema_version(&r->database) != r->schema_version) {
         peer_room_schema_changed(r);
     }

@@ -13,8 +13,10 @@ static size_t payload_max(sync_frame_type type)
 {
     switch (type) {
     case SYNC_FRAME_CHANGES:
+    case SYNC_FRAME_APPLY:
         return PEER_PART_BYTES_MAX;
     case SYNC_FRAME_SCHEMA:
+    case SYNC_FRAME_CREATE_DB:
         return PEER_SCHEMA_BYTES_MAX;
     default:
         return PEER_SEEN_BYTES_MAX;
@@ -23,6 +25,10 @@ static size_t payload_max(sync_frame_type type)
 
 static bool same_message(const sync_frame *a, const sync_frame *b)
 {
+    if (a->type == SYNC_FRAME_APPLY && b->type == SYNC_FRAME_APPLY) {
+        return a->apply.stream == b->apply.stream && a->apply.part == b->apply.part &&
+               a->apply.kind == b->apply.kind;
+    }
     return a->type == b->type && (a->type != SYNC_FRAME_CHANGES ||
                                   (a->changes.stream == b->changes.stream &&
                                    a->changes.part == b->changes.part && a->changes.kind == b->changes.kind));
@@ -57,9 +63,12 @@ static peer_assembly *assembly_of(peer_link *l, sync_frame_type type)
     switch (type) {
     case SYNC_FRAME_CHANGES:
         return &l->changes;
+    case SYNC_FRAME_APPLY:
+        return &l->applied;
     case SYNC_FRAME_START:
     case SYNC_FRAME_REJECT:
     case SYNC_FRAME_SCHEMA:
+    case SYNC_FRAME_CREATE_DB:
         return &l->other;
     default:
         return NULL;
@@ -112,16 +121,18 @@ static uint64_t weight_of(const sync_frame *frame)
     return frame->payload_bytes + PEER_CHANGES_WEIGHT;
 }
 
-/* Takes the payload of a complete Changes: all in m, or in `whole`. */
+/* Takes the payload of a complete Changes or ApplyChangesOnPrimary: all in m, or in `whole`. */
 static void queue_part(peer_room *r, peer_link *l, peer_message *m, sync_buf *whole)
 {
     const sync_frame_changes *c = &m->frame.changes;
+    const sync_frame_apply *a = &m->frame.apply;
     peer_part *p = peer_new(sizeof *p);
     p->link = l;
-    p->kind = (sync_changes_kind)c->kind;
-    p->stream = c->stream;
-    p->part = c->part;
-    p->left = c->left;
+    p->applied = m->frame.type == SYNC_FRAME_APPLY;
+    p->kind = (sync_changes_kind)(p->applied ? a->kind : c->kind);
+    p->stream = p->applied ? a->stream : c->stream;
+    p->part = p->applied ? a->part : c->part;
+    p->left = p->applied ? a->left : c->left;
     p->weight = weight_of(&m->frame);
     p->rows = -1;
     p->early = l->out_delta;
@@ -133,8 +144,9 @@ static void queue_part(peer_room *r, peer_link *l, peer_message *m, sync_buf *wh
     } else {
         p->message = m;
     }
-    *r->parts_end = p;
-    r->parts_end = &p->next;
+    if (!peer_forwarding_take(r, p)) {
+        peer_part_queue(r, p);
+    }
 }
 
 void peer_incoming_forget(peer_room *r, peer_link *l)
@@ -152,6 +164,7 @@ void peer_incoming_forget(peer_room *r, peer_link *l)
     *r->parts_end = NULL;
     peer_merging_drop_aside(l);
     sync_buf_free(&l->changes.payload);
+    sync_buf_free(&l->applied.payload);
     sync_buf_free(&l->other.payload);
 }
 
@@ -203,6 +216,12 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
     case SYNC_FRAME_SNAPSHOT:
         peer_taking_frame(r, l, frame);
         break;
+    case SYNC_FRAME_CREATE_DB:
+        peer_schema_found(r, l, payload);
+        break;
+    case SYNC_FRAME_APPLY:
+        queue_part(r, l, m, whole);
+        return;
     case SYNC_FRAME_CHANGES:
         if (note_part(r, l, &frame->changes)) {
             queue_part(r, l, m, whole);
@@ -220,12 +239,26 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
     peer_message_free(m);
 }
 
+/* What is for a primary, from who may not send it, or to a side that is none. */
+static void refuse_follower(peer_room *r, peer_link *l, sync_frame_type type)
+{
+    if (!l->takes) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED,
+                             "%s: nothing may be written to this room over this link", sync_frame_name(type));
+    } else {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_UNSUPPORTED, PEER_EXIT_ERROR,
+                             "%s: this side is no primary for who sends it", sync_frame_name(type));
+    }
+}
+
 /* May it not come at all? Then the link ends, before anything of it is kept. */
 static bool refuse(peer_room *r, peer_link *l, sync_frame_type type)
 {
     if (type == SYNC_FRAME_CHANGES && !l->takes) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED,
                              "nothing may be written to this room over this link");
+    } else if ((type == SYNC_FRAME_APPLY || type == SYNC_FRAME_CREATE_DB) && !l->follows) {
+        refuse_follower(r, l, type);
     } else if (type == SYNC_FRAME_SCHEMA && (r->taking == NULL || !l->barren)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
                              "a Schema that nobody asked for");
@@ -243,14 +276,14 @@ void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
         peer_message_free(m);
         return;
     }
-    if (frame->type == SYNC_FRAME_CHANGES) {
+    if (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_APPLY) {
         r->received_bytes += (int64_t)frame->payload_bytes;
     }
     sync_buf whole = {0};
     peer_assembly *assembly = assembly_of(l, frame->type);
     if (assembly != NULL && (frame->more || assembly->fields.type != 0)) {
         if (!assemble(r, l, assembly, frame)) {
-            if (!l->closing && frame->type == SYNC_FRAME_CHANGES) {
+            if (!l->closing && (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_APPLY)) {
                 l->in_weight += weight_of(frame);
                 peer_merging_ack(r, l); /* room for the next piece */
             }

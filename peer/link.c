@@ -108,8 +108,7 @@ static void drop_out(net_link *l)
     l->out_bytes = 0;
 }
 
-/* Encodes and queues one of the small messages. */
-static void send_frame(net_link *l, const sync_frame *frame)
+void net_link_send(net_link *l, const sync_frame *frame)
 {
     sync_buf buf = {0};
     if (peer_session_may_send(&l->session, frame->type) && sync_frame_put(&buf, frame) == SYNC_OK) {
@@ -120,11 +119,21 @@ static void send_frame(net_link *l, const sync_frame *frame)
     sync_buf_free(&buf);
 }
 
+/* Who may read may have a copy of the file. */
+static unsigned snapshot_beside(unsigned rights)
+{
+    return (rights & SYNC_RIGHT_READ) != 0 ? SYNC_RIGHT_SNAPSHOT : 0;
+}
+
 /* What the other side may do here. */
 static unsigned rights_of(const net_link *l)
 {
-    const unsigned rights = l->follow != NULL ? l->follow->rights : l->grants & l->room->options.rights;
-    return (rights & SYNC_RIGHT_READ) != 0 ? rights | SYNC_RIGHT_SNAPSHOT : rights;
+    if (l->follow != NULL) {
+        return l->follow->rights | snapshot_beside(l->follow->rights);
+    }
+    unsigned rights = l->grants & l->room->options.rights;
+    bool primary = (rights & SYNC_RIGHT_WRITE) != 0 && peer_options_primary(&l->room->options) == NULL;
+    return rights | (primary ? SYNC_RIGHT_FORWARD : 0) | snapshot_beside(rights);
 }
 
 void net_link_greet(net_link *l)
@@ -140,8 +149,8 @@ void net_link_greet(net_link *l)
     hello.announce.site = l->room->site;
     hello.announce.room = sync_frame_text_of(room);
     hello.announce.software = sync_frame_text_of("sync-peer " SYNC_PROGRAM_VERSION);
-    hello.announce.rights = rights_of(l);
-    send_frame(l, &hello);
+    hello.announce.rights = rights_of(l) | net_presence_offer(l, rights_of(l));
+    net_link_send(l, &hello);
     lws_rx_flow_control(l->wsi, 1);
     on_tick(&l->tick);
 }
@@ -150,6 +159,9 @@ void net_link_open(net_link *l, struct lws *wsi)
 {
     l->wsi = wsi;
     l->open = true;
+    if (l->accepted) {
+        net_presence_changed(l->room);
+    }
     if (l->room->ready || (l->follow != NULL && l->room->absent)) {
         net_link_greet(l);
     } else {
@@ -187,10 +199,11 @@ void net_link_end(net_link *l, int code, int status, const char *text)
         frame.error.text = sync_frame_text_of(text);
         frame.error.text.bytes =
             frame.error.text.bytes < SYNC_FRAME_TEXT_MAX ? frame.error.text.bytes : SYNC_FRAME_TEXT_MAX;
-        send_frame(l, &frame);
+        net_link_send(l, &frame);
     }
     l->session.state = PEER_ENDED;
     l->ending = true;
+    net_presence_leave(l);
     l->status = status;
     lws_strncpy(l->text, text, sizeof l->text);
     leave_room(l, text);
@@ -212,6 +225,9 @@ void net_link_gone(net_link *l)
     *l->from = l->next;
     if (l->next != NULL) {
         l->next->from = l->from;
+    }
+    if (!l->ending) {
+        net_presence_leave(l);
     }
     unregister_link(n, l);
     n->member_count -= l->accepted;
@@ -350,6 +366,10 @@ static void link_up(net_link *l)
     m->text = peer_strdup(l->name);
     m->grants = rights_of(l);
     m->granted = l->session.granted;
+    m->site = l->session.their;
+    m->user = l->user[0] != 0 ? peer_strdup(l->user) : NULL;
+    m->bound = l->follow == NULL && !l->admin;
+    m->primary = l->follow != NULL && l->follow->primary;
     m->lag = peer_lag_share(l->lag);
     l->up_ms = peer_now_ms();
     l->told_room = true;
@@ -361,6 +381,25 @@ static void link_up(net_link *l)
     }
     peer_event("connected", (peer_field[]){PEER_TEXT("link", l->name), PEER_END});
     net_room_post(l->room, m);
+    net_presence_meet(l, rights_of(l));
+}
+
+/* A message that is for the room, or for the link itself. */
+static void take_delivered(net_link *l, const sync_frame *frame, const peer_move *move)
+{
+    const char *why;
+    if (frame->type == SYNC_FRAME_ERROR) {
+        blame(l, exit_of((int)frame->error.code), move->text);
+        net_link_end(l, 0, LWS_CLOSE_STATUS_NORMAL, move->text);
+    } else if (frame->type == SYNC_FRAME_PRESENCE) {
+        const int code = net_presence_take(l, frame, &why);
+        if (code != 0) {
+            blame(l, exit_of(code), why);
+            net_link_end(l, code, status_of(code), why);
+        }
+    } else {
+        deliver(l, frame, peer_bytes_take(&l->incoming));
+    }
 }
 
 /* A whole message is in l->incoming. */
@@ -375,16 +414,11 @@ static void take_incoming(net_link *l)
         link_up(l);
         break;
     case PEER_ANSWER:
-        send_frame(l, &move.reply);
+        net_link_send(l, &move.reply);
         check_out(l);
         break;
     case PEER_DELIVER:
-        if (frame.type == SYNC_FRAME_ERROR) {
-            blame(l, exit_of((int)frame.error.code), move.text);
-            net_link_end(l, 0, LWS_CLOSE_STATUS_NORMAL, move.text);
-        } else {
-            deliver(l, &frame, peer_bytes_take(&l->incoming));
-        }
+        take_delivered(l, &frame, &move);
         break;
     case PEER_END_LINK:
         blame(l, exit_of(move.code), move.text);
@@ -487,7 +521,7 @@ static void on_tick(lws_sorted_usec_list_t *sul)
         return;
     }
     if (move.verdict == PEER_ANSWER) {
-        send_frame(l, &move.reply);
+        net_link_send(l, &move.reply);
     }
     lws_sul_schedule(l->net->context, 0, &l->tick, on_tick,
                      (next - now > 0 ? next - now : 1) * LWS_US_PER_MS);

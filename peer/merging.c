@@ -7,10 +7,17 @@
 
 #include <stdlib.h>
 
-static const void *part_data(const peer_part *p, size_t *bytes)
+const void *peer_part_data(const peer_part *p, size_t *bytes)
 {
     *bytes = p->message != NULL ? p->message->frame.payload_bytes : p->whole.len;
     return p->message != NULL ? (const void *)p->message->frame.payload : p->whole.data;
+}
+
+void peer_part_queue(peer_room *r, peer_part *p)
+{
+    p->next = NULL;
+    *r->parts_end = p;
+    r->parts_end = &p->next;
 }
 
 void peer_part_free(peer_part *p)
@@ -41,73 +48,6 @@ void peer_merging_ack(peer_room *r, peer_link *l)
     peer_room_send(r, l, &frame);
 }
 
-static void refuse(peer_room *r, peer_link *l, const peer_part *p, sync_reject_reason reason)
-{
-    if (!peer_room_seen(r)) {
-        return;
-    }
-    sync_frame frame = {.type = SYNC_FRAME_REJECT, .payload = r->seen.data, .payload_bytes = r->seen.len};
-    frame.reject.stream = p->stream;
-    frame.reject.reason = reason;
-    frame.reject.text = sync_frame_text_of(p->error);
-    l->refused = p->stream;
-    l->in_delta = false;
-    l->caught_up = false;
-    peer_metrics_count(r->metrics, reason == SYNC_REJECT_EARLY ? PEER_REFUSED_EARLY : PEER_REFUSED_BEHIND, 1);
-    peer_room_send(r, l, &frame);
-    l->ack_due = true;
-}
-
-/* A merge that failed for reasons that lie in the bytes, or in this file. */
-static void merge_failed(peer_room *r, peer_part *p)
-{
-    peer_link *l = p->link;
-    const char *text = p->error != NULL ? p->error : sqlite3_errstr(p->result);
-    int file_rc = sqlite3_errcode(r->database.db) & 0xff;
-    switch (p->result) {
-    case SYNC_EXT_BEHIND:
-        refuse(r, l, p, SYNC_REJECT_BEHIND);
-        return;
-    case SYNC_EXT_EARLY:
-        if (r->options->once) {
-            peer_room_close_link(
-                r, l, SYNC_PEER_ERROR_STOPPING, PEER_EXIT_ERROR,
-                "it sends changes from the future; set its machine's clock, or this one's: %s", text);
-            return;
-        }
-        peer_notice("changes of %s are ahead of this machine's clock and wait: %s", l->name, text);
-        refuse(r, l, p, SYNC_REJECT_EARLY);
-        return;
-    case SYNC_EXT_FORMAT:
-        peer_room_close_link(r, l, SYNC_PEER_ERROR_VERSION, PEER_EXIT_VERSION, "%s", text);
-        return;
-    case SYNC_EXT_SCHEMA:
-        peer_room_close_link(r, l, SYNC_PEER_ERROR_SCHEMA, PEER_EXIT_SCHEMA, "%s", text);
-        return;
-    default:
-        break;
-    }
-    switch (p->result & 0xff) {
-    case SQLITE_CORRUPT:
-        if (file_rc != SQLITE_CORRUPT) {
-            peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
-            return;
-        }
-        break;
-    case SQLITE_TOOBIG:
-    case SQLITE_NOMEM:
-    case SQLITE_ERROR:
-    case SQLITE_AUTH: /* a trigger of the file may not do what it does */
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISUSE:
-        peer_room_close_link(r, l, SYNC_PEER_ERROR_CHANGES, PEER_EXIT_ERROR, "%s", text);
-        return;
-    default:
-        break;
-    }
-    peer_database_fail(&r->database, &r->failure, text, p->result);
-}
-
 static bool is_busy(int rc)
 {
     return rc == SQLITE_BUSY || rc == SQLITE_LOCKED;
@@ -125,9 +65,9 @@ static bool is_ended(int rc)
 }
 
 /* What came before it in the batch may have made a part unwanted. */
-static bool is_wanted(const peer_part *p)
+bool peer_part_wanted(const peer_part *p)
 {
-    return !p->link->closing && p->stream > p->link->refused;
+    return !p->link->closing && !p->dropped && (p->applied || p->stream > p->link->refused);
 }
 
 /* A trigger rolled the whole transaction back. Done again, the engine holds that row. */
@@ -141,8 +81,12 @@ static int merge_part(sqlite3 *db, peer_part *p)
     sync_incoming *in = &p->incoming;
     sqlite3_free(p->error);
     p->error = NULL;
-    in->changeset = part_data(p, &in->bytes);
-    p->result = sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
+    in->changeset = peer_part_data(p, &in->bytes);
+    p->left_out = 0;
+    p->result = p->link->ruling != NULL
+                    ? sync_merge_ruled(db, &p->link->ruling->rules, in->changeset, in->bytes, &in->changed,
+                                       &p->left_out, &p->error)
+                    : sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
     return is_busy(p->result) || is_full(p->result) || is_ended(p->result) || is_rolled_back(p->result)
                ? p->result
                : SQLITE_OK;
@@ -194,7 +138,7 @@ static int try_each(peer_room *r, int count)
         }
         left--;
         p->result = SQLITE_OK;
-        if (is_wanted(p)) {
+        if (peer_part_wanted(p)) {
             rc = merge_aside(db, p->link);
             rc = rc == SQLITE_OK ? merge_part(db, p) : rc;
         }
@@ -232,7 +176,7 @@ static bool leads(const peer_room *r, const peer_part *p)
 static void add(sync_incoming **list, size_t *n, peer_part *p)
 {
     if (list != NULL) {
-        p->incoming.changeset = part_data(p, &p->incoming.bytes);
+        p->incoming.changeset = peer_part_data(p, &p->incoming.bytes);
         list[*n] = &p->incoming;
     }
     (*n)++;
@@ -243,7 +187,7 @@ static size_t list_batch(const peer_room *r, int count, sync_incoming **list)
 {
     size_t n = 0;
     for (peer_part *p = next_changes(r->parts); count > 0; p = next_changes(p->next), count--) {
-        if (!is_wanted(p)) {
+        if (!peer_part_wanted(p)) {
             continue;
         }
         for (peer_part *a = leads(r, p) ? p->link->aside : NULL; a != NULL; a = a->next) {
@@ -255,10 +199,24 @@ static size_t list_batch(const peer_room *r, int count, sync_incoming **list)
     return n;
 }
 
+/* Is one of the first `count` changesets of somebody who may not write everything? */
+static bool has_bound(const peer_room *r, int count)
+{
+    bool bound = false;
+    for (const peer_part *p = next_changes(r->parts); p != NULL && count > 0 && !bound;
+         p = next_changes(p->next), count--) {
+        bound = p->link->ruling != NULL;
+    }
+    return bound;
+}
+
 /* As merge_each, but all at once, which holds the lock for less: as nearly always nothing is wrong with any. */
 static int merge_batch(peer_room *r, int count)
 {
     char *error = NULL;
+    if (has_bound(r, count)) {
+        return merge_each(r, count);
+    }
     size_t n = list_batch(r, count, NULL);
     sync_incoming **list = peer_new((n + 1) * sizeof *list);
     int rc = sync_merge_changesets(r->database.db, list, list_batch(r, count, list), &error);
@@ -308,7 +266,7 @@ static int count_rows(const peer_part *p)
     const sync_row *row;
     sync_decoder *decoder = NULL;
     sync_error ignored = {0};
-    const void *data = part_data(p, &bytes);
+    const void *data = peer_part_data(p, &bytes);
     if (sync_decoder_open(data, bytes, SYNC_VALUE_BYTES_MAX, &decoder, &ignored) == SYNC_OK) {
         while (count <= PEER_MERGE_ROWS &&
                sync_decoder_next(decoder, &table, &key, &row, &ignored) == SYNC_ROW) {
@@ -328,7 +286,7 @@ static int batch_size(const peer_room *r, int *rows)
     int count = 0;
     *rows = 0;
     for (peer_part *p = next_changes(r->parts), *next; p != NULL && count < PEER_GATHER_PARTS; p = next) {
-        part_data(p, &bytes);
+        peer_part_data(p, &bytes);
         next = next_changes(p->next);
         sum += bytes;
         if (sum <= PEER_GATHER_BYTES && (count > 0 || next != NULL) && p->rows < 0) {
@@ -349,7 +307,7 @@ static void conclude_word(peer_room *r, peer_part *p)
 {
     peer_link *l = p->link;
     size_t bytes;
-    sync_buf theirs = {.data = (uint8_t *)part_data(p, &bytes)};
+    sync_buf theirs = {.data = (uint8_t *)peer_part_data(p, &bytes)};
     theirs.len = bytes;
     l->in_delta = l->in_delta && p->stream != l->in_stream; /* the next delta may have begun to arrive */
     peer_outgoing_learn(r, l, &theirs);
@@ -358,22 +316,43 @@ static void conclude_word(peer_room *r, peer_part *p)
     l->void_word = false;
 }
 
+/* It is acknowledged: those of a link all together, when the batch is done; what a follower has forwarded one by one. */
+static void count_merged(peer_room *r, const peer_part *p)
+{
+    peer_link *l = p->link;
+    if (p->applied) {
+        sync_frame frame = {.type = SYNC_FRAME_ACK};
+        frame.ack.stream = p->stream;
+        frame.ack.parts = p->part + 1;
+        frame.ack.bytes = l->in_weight;
+        peer_room_send(r, l, &frame);
+    } else {
+        l->in_merged += p->stream == l->in_stream;
+    }
+}
+
 /* A part whose transaction is committed, or that was refused alone. */
 static void conclude_part(peer_room *r, peer_part *p)
 {
     peer_link *l = p->link;
     peer_merging_drop_aside(l); /* merged before it */
-    if (!is_wanted(p)) {
+    if (!peer_part_wanted(p)) {
         return;
     }
     if (p->result != SQLITE_OK) {
-        merge_failed(r, p);
+        peer_refusing_failed(r, p);
         return;
     }
-    l->in_merged++;
+    count_merged(r, p);
     l->in_left = p->left;
     l->in_most = p->part == 0 || p->left > l->in_most ? p->left : l->in_most;
     l->told = l->told && p->kind == SYNC_CHANGES_PART;
+    if (p->left_out > 0) {
+        l->ruling->report_due = true;
+        peer_metrics_count(r->metrics, PEER_ROWS_LEFT_OUT, (uint64_t)p->left_out);
+        peer_event("ruled",
+                   (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->left_out), PEER_END});
+    }
     r->received_rows += p->incoming.changed;
     peer_metrics_count(r->metrics, PEER_ROWS_MERGED, (uint64_t)p->incoming.changed);
     r->seen_fresh = false;
@@ -384,7 +363,7 @@ static void conclude_part(peer_room *r, peer_part *p)
 }
 
 /* Instead of a merge: the part is acknowledged and kept. */
-static void set_aside(peer_part *p)
+static void set_aside(peer_room *r, peer_part *p)
 {
     peer_link *l = p->link;
     peer_part **end = &l->aside;
@@ -394,7 +373,7 @@ static void set_aside(peer_part *p)
     *end = p;
     p->next = NULL;
     l->asides++;
-    l->in_merged++;
+    count_merged(r, p);
     l->told = false;
 }
 
@@ -410,15 +389,15 @@ static void conclude_batch(peer_room *r, int count, bool aside)
         r->parts_end = r->parts != NULL ? r->parts_end : &r->parts;
         p->link->in_weight += p->weight;
         p->link->ack_due = true;
-        if (!word && aside && is_wanted(p)) {
-            set_aside(p);
+        if (!word && aside && peer_part_wanted(p)) {
+            set_aside(r, p);
             continue;
         }
         if (word) {
             conclude_word(r, p);
         } else if (!aside) {
             conclude_part(r, p);
-            p->link->void_word = p->stream <= p->link->refused && p->kind != SYNC_CHANGES_PART;
+            p->link->void_word = !peer_part_wanted(p) && p->kind != SYNC_CHANGES_PART;
         }
         peer_part_free(p);
     }
@@ -501,9 +480,13 @@ static int fold_before(peer_room *r, bool *folding)
 /* The first part, merged alone, would make the file larger than it may become. Its sender keeps what it has, and may come again; the others go on. */
 static bool refuse_growth(peer_room *r)
 {
-    peer_room_close_link(r, next_changes(r->parts)->link, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_FULL,
-                         "room %s may not grow beyond %lld bytes (maxBytes of limits): nothing was merged",
-                         r->options->room, (long long)r->database.bytes_max);
+    peer_part *p = next_changes(r->parts);
+    char *text =
+        peer_format("room %s may not grow beyond %lld bytes (maxBytes of limits): nothing was merged",
+                    r->options->room, (long long)r->database.bytes_max);
+    peer_refusing_part(r, p, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_FULL, text);
+    free(text);
+    p->dropped = true;
     conclude_batch(r, 1, false);
     return true;
 }
@@ -538,6 +521,7 @@ static bool merge(peer_room *r, int count, int rows, int64_t now_ms)
         peer_pace_learn(&r->pace, rows, took_us);
     }
     r->busy_ms = 0;
+    peer_refusals_renumber(r);
     peer_outgoing_dirty(r);
     conclude_batch(r, count, false);
     r->merge_ms = next_merge_ms(r, took_us);
@@ -549,6 +533,10 @@ bool peer_merging_step(peer_room *r, int64_t now_ms)
     int rows;
     int count = batch_size(r, &rows);
     bool aside = count > 0 && can_wait(r, now_ms);
+    if (now_ms >= r->merge_ms && !peer_refusals_note(r)) {
+        wait_for_lock(r, now_ms);
+        return false;
+    }
     if (r->parts == NULL) {
         return false;
     }

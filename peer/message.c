@@ -117,6 +117,7 @@ void peer_message_free(peer_message *m)
         peer_bytes_drop(m->bytes);
         peer_lag_drop(m->lag);
         free(m->text);
+        free(m->user);
         free(m);
     }
 }

@@ -37,7 +37,8 @@ typedef enum peer_kind {
     PEER_LINK_DOWN,   /* the link is gone: last message about it */
     PEER_FRAME_IN,    /* frame, which borrows from bytes */
     PEER_UNREACHABLE, /* no link could be made to one of those that are followed, while the file is not there */
-    PEER_STOP,        /* finish the current batch and end */
+    PEER_PRIMARY_AWAY, /* text: the primary's URL, and why there is no link to it now */
+    PEER_STOP,         /* finish the current batch and end */
     /* worker to network */
     PEER_ROOM_ABSENT, /* the file is not there: URLs are to be followed before it is ready */
     PEER_ROOM_READY,  /* the file is open: site is its id */
@@ -66,7 +67,10 @@ typedef struct peer_message {
     peer_lag
         *lag; /* LINK_UP: where the worker says how far they are behind; a reference of the message's own */
     unsigned grants, granted; /* LINK_UP: what they may do here, and we there: sync_peer_right */
+    bool primary;             /* LINK_UP: it leads to the primary */
     char *text;               /* owned; NULL: none */
+    char *user;               /* LINK_UP: whom it was admitted as, owned; NULL: nobody in particular */
+    bool bound;               /* LINK_UP: by the room's rules for rows */
     void *about; /* RESOLVED: the request; LOGGED_IN: the login; ROOM_...: what the worker was started with */
 } peer_message;
 

@@ -12,8 +12,12 @@ typedef enum peer_counter {
     PEER_ROWS_SENT, /* rows in parts that were handed to the network; one that goes over two links counts twice */
     PEER_REFUSED_BEHIND,     /* deltas refused here: they presume what is not here */
     PEER_REFUSED_EARLY,      /* ... since they are ahead of this machine's clock */
+    PEER_REFUSED_AWAY,       /* ... since the primary takes nothing just now */
     PEER_GOT_REFUSED_BEHIND, /* the same, said by others of deltas of ours */
     PEER_GOT_REFUSED_EARLY,
+    PEER_ROWS_LEFT_OUT, /* rows that rules did not let their authors write */
+    PEER_GOT_REFUSED_AWAY,
+    PEER_FORWARDED, /* parts of members' deltas that the primary has acknowledged */
     PEER_COUNTERS
 } peer_counter;
 

@@ -18,14 +18,15 @@ static const char default_sub[] = "sync-peer";
 /* A list of rights, by commas, as an array; NULL: one of them is none, or there is none. */
 static json_t *rights_of(const char *list)
 {
-    static const char *const known[] = {"read", "write", "admin"};
+    static const char *const known[] = {"read", "write", "admin", "peer"};
     json_t *rights = json_array();
     for (const char *at = list; rights != NULL && at != NULL;) {
         size_t bytes = strcspn(at, ","), i = 0;
-        while (i < 3 && (strlen(known[i]) != bytes || memcmp(known[i], at, bytes) != 0)) {
+        while (i < sizeof known / sizeof *known &&
+               (strlen(known[i]) != bytes || memcmp(known[i], at, bytes) != 0)) {
             i++;
         }
-        if (i == 3 || json_array_append_new(rights, json_string(known[i])) != 0) {
+        if (i == sizeof known / sizeof *known || json_array_append_new(rights, json_string(known[i])) != 0) {
             json_decref(rights);
             return NULL;
         }
@@ -111,7 +112,7 @@ int peer_minting_run(const peer_words *w)
     }
     json_t *rights = rights_of(w->value[PEER_WORD_RIGHTS]);
     if (rights == NULL) {
-        return peer_command_usage("--rights %s is not read, write or admin, or several, by commas",
+        return peer_command_usage("--rights %s is not read, write, admin or peer, or several, by commas",
                                   w->value[PEER_WORD_RIGHTS]);
     }
     code = mint(w, rights);

@@ -181,7 +181,8 @@ static int accepted(net *n, struct lws *wsi)
     n->counts.accepted++;
     l->room = room;
     peer_visitors_join(n->visitors, peer, peer_now_ms());
-    l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE);
+    l->grants = grant.rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_PRESENCE);
+    l->admin = (grant.rights & PEER_RIGHT_ADMIN) != 0;
     l->by = grant.by;
     lws_strncpy(l->user, grant.user, sizeof l->user);
     l->since_s = (int64_t)time(NULL);

@@ -43,6 +43,7 @@ typedef struct net_follow {
     peer_url url;
     char *token_file, *pin; /* NULL: none */
     unsigned rights;        /* what the other side may do here: sync_peer_right */
+    bool primary;           /* of the room */
     bool patient;           /* it never gives up */
     peer_backoff backoff;
     lws_sorted_usec_list_t retry;
@@ -66,7 +67,11 @@ struct net_link {
     net *net;
     net_follow *follow; /* NULL: accepted */
     net_room *room;     /* NULL: not yet known */
+    bool admin;         /* it was admitted with that right: the room's rules for rows do not bind it */
     unsigned grants;    /* what it was admitted to do, as far as the room lets anybody: sync_peer_right */
+    bool hears;         /* it may tell us who is in the room elsewhere */
+    bool tells;         /* it is told that; ... */
+    bool untold;        /* ... and has not been yet */
     peer_proof by;      /* and by what ... */
     char user[64];      /* ... as whom; "": anybody */
     int64_t since_s;    /* Unix time */
@@ -209,6 +214,8 @@ void net_link_end(net_link *l, int code, int status,
 void net_link_gone(net_link *l);     /* lws is done with it; frees */
 int net_link_receive(net_link *l, struct lws *wsi, const void *data, size_t bytes); /* for lws: -1 closes */
 int net_link_write(net_link *l);
+void net_link_send(net_link *l,
+                   const sync_frame *frame); /* one of the small messages, if it may be sent now */
 int net_link_closed(net_link *l, const unsigned char *data,
                     size_t bytes); /* by the other side: what it says; for lws: -1 is no answer in kind */
 void net_link_deliver(net *n, peer_message *m); /* a worker's message about a link; takes it */
@@ -307,6 +314,33 @@ bool net_roster_path(const char *path);
 /* Begins to answer a GET of it; net_scrape_end is due in any case. 0; or the HTTP status to refuse it with, and *why, a constant. */
 unsigned net_roster_begin(net *n, struct lws *wsi, const char *path, net_scrape *scrape, const char **why);
 
+/* ---- presence.c: the same, between peers */
+
+/* Before the link announces itself, to who may do that here: is it to tell us who is in the room elsewhere? SYNC_RIGHT_PRESENCE, or 0. */
+unsigned net_presence_offer(net_link *l, unsigned rights);
+
+/* It has announced itself, and is told what it may know. */
+void net_presence_meet(net_link *l, unsigned rights);
+
+/* It is ending, or (where it never was) gone: once. */
+void net_presence_leave(net_link *l);
+
+/* Somebody has come or gone, or is called otherwise. */
+void net_presence_changed(net_room *r);
+
+/* The room is going to close: that nobody is here any more is said while there are links. */
+void net_presence_close(net_room *r);
+void net_presence_free(net_room *r);
+
+/* A Presence came. 0, or the sync_peer_error that the link has to end with, and *why, a constant. */
+int net_presence_take(net_link *l, const sync_frame *frame, const char **why);
+
+/* What this peer is called in that room; "": nobody has said, and the room's file is not open yet, or tracks nothing. */
+void net_presence_name(const net_room *r, char name[PEER_NAME_BYTES_MAX + 1]);
+
+/* Who that link is; it was accepted. */
+void net_presence_member(const net_link *l, peer_member *member);
+
 /* ---- signin.c: POST /login and /logout */
 
 /* A login from its request to its answer: the session data of protocol "http". Zeroed: there is none. */
@@ -354,7 +388,7 @@ void net_observe_rooms(const net *n, int64_t now_ms);
 
 /* ---- follow.c */
 
-/* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. */
+/* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. The caller says in what it gets whether that is the primary. */
 net_follow *net_follow_add(net_room *room, const char *url, const char *token_file, const char *pin,
                            unsigned rights, bool patient);
 void net_follow_begin(net_follow *f);

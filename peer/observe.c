@@ -7,7 +7,7 @@
 void net_count_frame(uint64_t *frames, const void *data, size_t bytes)
 {
     unsigned type = bytes > 0 ? *(const uint8_t *)data : 0;
-    frames[type < SYNC_FRAME_TYPES ? type : 0]++;
+    frames[*sync_frame_name((sync_frame_type)type) != '?' ? type : 0]++;
 }
 
 /* ---- the process */
@@ -79,17 +79,21 @@ static void put_frames(sync_buf *to, const char *name, const char *help, const u
     peer_exposition_family(to, name, "counter", help);
     for (unsigned i = 0; i < SYNC_FRAME_TYPES; i++) {
         const char *type = i == 0 ? "other" : sync_frame_name((sync_frame_type)i);
-        peer_exposition_count(to, name, PEER_LABELS({"type", type}), frames[i]);
+        if (*type != '?') { /* numbers are left out between types */
+            peer_exposition_count(to, name, PEER_LABELS({"type", type}), frames[i]);
+        }
     }
 }
 
 /* ---- what workers have counted, all rooms together */
 
-static void put_two(sync_buf *to, const char *name, const char *help, uint64_t behind, uint64_t early)
+static void put_reasons(sync_buf *to, const char *name, const char *help, uint64_t behind, uint64_t early,
+                        uint64_t away)
 {
     peer_exposition_family(to, name, "counter", help);
     peer_exposition_count(to, name, PEER_LABELS({"reason", "behind"}), behind);
     peer_exposition_count(to, name, PEER_LABELS({"reason", "early"}), early);
+    peer_exposition_count(to, name, PEER_LABELS({"reason", "away"}), away);
 }
 
 static void put_work(const net *n, sync_buf *to)
@@ -106,11 +110,19 @@ static void put_work(const net *n, sync_buf *to)
     put_one(to, "sync_peer_rows_sent_total", "counter",
             "Rows that were sent, counted for each connection they were sent over.",
             all.counts[PEER_ROWS_SENT]);
-    put_two(to, "sync_peer_deltas_refused_total",
-            "Deltas that were refused here: they presume what is not here, or are ahead of this clock.",
-            all.counts[PEER_REFUSED_BEHIND], all.counts[PEER_REFUSED_EARLY]);
-    put_two(to, "sync_peer_deltas_refused_by_others_total", "Deltas of this side that the other one refused.",
-            all.counts[PEER_GOT_REFUSED_BEHIND], all.counts[PEER_GOT_REFUSED_EARLY]);
+    put_one(to, "sync_peer_rows_refused_total", "counter",
+            "Rows that came, and that the rules of their room did not let their authors write.",
+            all.counts[PEER_ROWS_LEFT_OUT]);
+    put_reasons(
+        to, "sync_peer_deltas_refused_total",
+        "Deltas that were refused here: they presume what is not here, are ahead of this clock, or came "
+        "while the primary was away.",
+        all.counts[PEER_REFUSED_BEHIND], all.counts[PEER_REFUSED_EARLY], all.counts[PEER_REFUSED_AWAY]);
+    put_reasons(to, "sync_peer_deltas_refused_by_others_total",
+                "Deltas of this side that the other one refused.", all.counts[PEER_GOT_REFUSED_BEHIND],
+                all.counts[PEER_GOT_REFUSED_EARLY], all.counts[PEER_GOT_REFUSED_AWAY]);
+    put_one(to, "sync_peer_parts_forwarded_total", "counter",
+            "Parts of members' deltas that the primary has acknowledged.", all.counts[PEER_FORWARDED]);
     peer_exposition_family(to, "sync_peer_merge_seconds", "histogram",
                            "Transactions that merged what came, from their beginning to their commit.");
     peer_exposition_histogram(to, "sync_peer_merge_seconds", all.buckets[PEER_MERGES],

@@ -132,6 +132,16 @@ void peer_options_tell(bool help)
     fputs(help_behind, stdout);
 }
 
+const peer_upstream *peer_options_primary(const peer_options *o)
+{
+    for (size_t i = 0; i < o->upstream_count; i++) {
+        if (o->upstreams[i].primary) {
+            return &o->upstreams[i];
+        }
+    }
+    return NULL;
+}
+
 void peer_options_free(peer_options *o)
 {
     for (size_t i = 0; i < o->url_count; i++) {
@@ -148,6 +158,7 @@ void peer_options_free(peer_options *o)
     for (size_t i = 0; i < o->listen_count; i++) {
         free(o->listen[i].host);
     }
+    peer_row_rules_free(&o->rules);
     free(o->track_list);
     free(o->schema);
     free(o->schema_common);

@@ -4,6 +4,7 @@
 
 #include "exits.h"
 #include "peer_limits.h"
+#include "row_rules.h"
 #include "url.h"
 
 #include <stdbool.h>
@@ -33,6 +34,7 @@ typedef struct peer_upstream {
     char *url;
     char *token_file, *pin; /* as those of peer_options */
     unsigned rights;        /* what the other side may do here: sync_peer_right */
+    bool primary;           /* what members write here takes effect there first */
 } peer_upstream;
 
 typedef struct peer_options {
@@ -54,7 +56,8 @@ typedef struct peer_options {
     char *track_list; /* as given; see peer_track_next() */
     peer_url urls[PEER_FOLLOW_MAX];
     size_t url_count;
-    peer_upstream *upstreams; /* of a configuration's room, in place of URLs */
+    peer_upstream
+        *upstreams; /* of a configuration's room, in place of URLs; one of them at most is the primary */
     size_t upstream_count;
     char *token_file; /* for these URLs; NULL: none */
     char *ca_file;    /* whose certificates are trusted there, as PEM; NULL: those that the system trusts */
@@ -65,6 +68,7 @@ typedef struct peer_options {
     char *client_ca_file; /* whose certificates they may show; NULL: they are not asked for one */
     char *client_cert_file, *client_key_file; /* what is shown at wss:// URLs that ask; NULL: nothing */
     unsigned rights;                          /* what others may do with the file: sync_peer_right */
+    peer_row_rules rules; /* with which rows, if they are members without the right admin */
     bool once;
     bool json;
     bool quiet;
@@ -75,6 +79,9 @@ typedef struct peer_options {
 ** (help and version on stdout, mistakes on stderr). `o` must be freed in any case. */
 bool peer_options_read(int argc, char **argv, peer_options *o, int *code);
 void peer_options_free(peer_options *o);
+
+/* The primary of the room; NULL: it has none. Borrowed. */
+const peer_upstream *peer_options_primary(const peer_options *o);
 
 /* Do the options that are about TLS fit each other, and the URLs? False: it has been said, and *code is the exit code. */
 bool peer_options_check_tls(const peer_options *o, int *code);

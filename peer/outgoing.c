@@ -24,6 +24,9 @@ void peer_outgoing_end(peer_link *l)
 static void begin_anew(peer_link *l)
 {
     peer_outgoing_end(l);
+    if (l->ruling != NULL) {
+        sync_selection_reset(l->ruling->selection);
+    }
     l->out_delta = false;
     l->dirty = true;
     l->told = false;
@@ -47,6 +50,13 @@ static bool is_seen(const sync_buf *blob)
     return good;
 }
 
+/* What the other side holds is known anew. */
+static void heard(peer_room *r, peer_link *l)
+{
+    l->unheard = true;
+    r->told_fresh = r->told_fresh && !l->leads;
+}
+
 /* Takes a sync_seen() that the other side sent. */
 static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
 {
@@ -59,7 +69,7 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
         peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory");
         return false;
     }
-    l->unheard = true;
+    heard(r, l);
     return true;
 }
 
@@ -129,8 +139,15 @@ void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
     if (take_seen(r, l, theirs)) {
         name_misfits(r, l);
         name_strangers(r, l);
+        if (l->put_off) {
+            peer_notice("%s takes changes again", l->name);
+        }
         l->asked = true;
+        l->put_off = false;
         begin_anew(l);
+        if (l->leads && r->open) {
+            peer_forwarding_met(r);
+        }
     }
 }
 
@@ -152,7 +169,7 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     }
     sync_buf_free(&l->theirs);
     l->theirs = joined;
-    l->unheard = true;
+    heard(r, l);
     joined = (sync_buf){0};
     if (l->implied.len > 0 && peer_seen_join(theirs, &l->implied, &joined) == SYNC_OK) {
         sync_buf_free(&l->implied);
@@ -162,12 +179,49 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     }
 }
 
+/* The other side follows a primary, which takes nothing just now. It says so once, and then when that is over, by StartStreaming. */
+static void wait_for_primary(peer_room *r, peer_link *l, const sync_frame_text *why)
+{
+    peer_metrics_count(r->metrics, PEER_GOT_REFUSED_AWAY, 1);
+    if (r->options->once) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_STOPPING, PEER_EXIT_NETWORK,
+                             "it takes no changes just now: %.*s", (int)why->bytes, why->at);
+        return;
+    }
+    l->asked = false;
+    l->put_off = true;
+    char *text = peer_format("%.*s", (int)why->bytes, why->at);
+    peer_notice("%s takes no changes just now; they are kept here, and sent when it does: %s", l->name, text);
+    peer_event("refused", (peer_field[]){PEER_TEXT("link", l->name), PEER_TEXT("reason", text), PEER_END});
+    free(text);
+}
+
 void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs)
 {
+    if (frame->reject.reason == SYNC_REJECT_RULED) {
+        peer_refusals_take(l, frame->reject.stream, frame->reject.text.at, frame->reject.text.bytes, theirs);
+        return;
+    }
+    if (frame->reject.reason == SYNC_REJECT_KNOWN) {
+        peer_refusals_known(r, l, frame->reject.stream);
+        return;
+    }
+    if (l->leads && peer_forwarding_rejected(r, frame, theirs)) {
+        return;
+    }
+    if (frame->reject.reason > SYNC_REJECT_ERROR && !l->leads) {
+        peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
+                             "it refuses what was not forwarded to it");
+        return;
+    }
     if (frame->reject.stream != l->out_stream || !l->out_delta || !take_seen(r, l, theirs)) {
         return;
     }
     begin_anew(l);
+    if (frame->reject.reason == SYNC_REJECT_AWAY) {
+        wait_for_primary(r, l, &frame->reject.text);
+        return;
+    }
     const bool early = frame->reject.reason == SYNC_REJECT_EARLY;
     peer_metrics_count(r->metrics, early ? PEER_GOT_REFUSED_EARLY : PEER_GOT_REFUSED_BEHIND, 1);
     if (early) {
@@ -191,7 +245,7 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
 {
     const sync_frame_ack *ack = &frame->ack;
     bool current = l->out_delta && ack->stream == l->out_stream;
-    if (ack->bytes > l->out_weight || ack->bytes < l->out_weight_acked || ack->stream > l->out_stream ||
+    if (ack->bytes > l->out_weight || ack->bytes < l->out_weight_acked || ack->stream > l->out_number ||
         (current && ack->parts > l->out_parts)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
                              "an Ack for what was never sent");
@@ -204,11 +258,14 @@ void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame)
         sync_buf swap = l->theirs;
         l->theirs = l->implied;
         l->implied = swap;
-        l->unheard = true;
+        heard(r, l);
         sync_buf_reset(&l->implied);
         l->out_delta = false;
         l->out_began_ms = 0;
         l->rejects = 0;
+    }
+    if (l->leads && !current) {
+        peer_forwarding_acked(r, ack);
     }
 }
 
@@ -220,6 +277,14 @@ static void stream_failed(peer_room *r, peer_link *l, const char *what, int rc, 
     if ((rc & 0xff) == SQLITE_BUSY && rc < SYNC_EXT_BEHIND) {
         begin_anew(l);
         l->retry_ms = peer_now_ms() + PEER_BUSY_RETRY_MS;
+    } else if (l->ruling != NULL && (rc == SQLITE_ERROR || rc == SQLITE_TOOBIG)) { /* others may be served */
+        peer_notice("%s: what %s may see of room %s cannot be told: %s", r->database.path, l->name,
+                    r->options->room, error != NULL ? error : sqlite3_errstr(rc));
+        peer_outgoing_end(l);
+        peer_room_close_link(
+            r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR,
+            "the rules of room %s cannot be applied; the log of the peer that serves it says why",
+            r->options->room);
     } else if ((rc & 0xff) == SQLITE_IOERR && rc < SYNC_EXT_BEHIND && l->reader != NULL) {
         peer_connection_fail(&r->database, l->reader->db, &r->failure, what, rc);
         peer_outgoing_end(l);
@@ -276,7 +341,7 @@ static void begin_delta(peer_link *l, int64_t now_ms)
     l->told = false;
     l->caught_up = false;
     l->out_delta = true;
-    l->out_stream++;
+    l->out_stream = ++l->out_number;
     l->out_parts = 0;
     l->out_acked = 0;
     l->out_rows = 0;
@@ -304,8 +369,11 @@ static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
     l->dirty = false; /* before the snapshot is taken: what comes later counts again */
     r->seen_fresh =
         false; /* the snapshot may hold what nobody has noticed yet; `tell` must cover it, or it comes back */
-    int rc = sync_stream_open(l->reader->db, l->theirs.data, l->theirs.len, PEER_PART_BYTES, PEER_PART_ROWS,
-                              &l->stream, &error);
+    int rc = l->ruling != NULL
+                 ? sync_stream_select(l->reader->db, &l->ruling->rules, l->ruling->selection, l->theirs.data,
+                                      l->theirs.len, PEER_PART_BYTES, PEER_PART_ROWS, &l->stream, &error)
+                 : sync_stream_open(l->reader->db, l->theirs.data, l->theirs.len, PEER_PART_BYTES,
+                                    PEER_PART_ROWS, &l->stream, &error);
     if (rc != SQLITE_OK && peer_room_seen(r) && r->seen.len == 0) { /* nothing is tracked any more */
         sqlite3_free(error);
         peer_outgoing_end(l);
@@ -328,7 +396,8 @@ static void tell(peer_room *r, peer_link *l)
     if (!peer_room_seen(r)) {
         return;
     }
-    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = r->seen.data, .payload_bytes = r->seen.len};
+    const sync_buf *seen = peer_forwarding_seen(r, l);
+    sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = seen->data, .payload_bytes = seen->len};
     frame.changes.stream = l->out_stream;
     frame.changes.part = l->out_parts;
     frame.changes.kind = l->dirty ? SYNC_CHANGES_HOLDS : SYNC_CHANGES_CAUGHT_UP;
@@ -344,13 +413,18 @@ static sync_changes_kind kind_of(const peer_link *l)
                                               : SYNC_CHANGES_LAST;
 }
 
+bool peer_outgoing_room(const peer_link *l, size_t bytes)
+{
+    uint64_t in_flight = l->out_weight - l->out_weight_acked;
+    return in_flight == 0 || in_flight + bytes + PEER_CHANGES_WEIGHT <= PEER_WINDOW_BYTES;
+}
+
 /* Sends the next piece of the current part, if the window has room. */
 static bool send_piece(peer_room *r, peer_link *l)
 {
     size_t left = l->part_bytes - l->part_at;
     size_t piece = left < SYNC_FRAME_PAYLOAD_MAX ? left : SYNC_FRAME_PAYLOAD_MAX;
-    uint64_t in_flight = l->out_weight - l->out_weight_acked;
-    if (in_flight > 0 && in_flight + piece + PEER_CHANGES_WEIGHT > PEER_WINDOW_BYTES) {
+    if (!peer_outgoing_room(l, piece)) {
         return false;
     }
     sync_frame frame = {.type = SYNC_FRAME_CHANGES,
@@ -386,13 +460,13 @@ static bool may_cut(const peer_link *l, int64_t now_ms)
 /* A delta that is one message serves every link that is known to hold the same: it is cut and compressed once. */
 static void share_part(peer_room *r, peer_link *from, int64_t now_ms)
 {
-    if (!from->part_last || from->part_bytes > SYNC_FRAME_PAYLOAD_MAX || from->next == NULL ||
-        !peer_room_seen(r)) {
+    if (from->ruling != NULL || !from->part_last || from->part_bytes > SYNC_FRAME_PAYLOAD_MAX ||
+        from->next == NULL || !peer_room_seen(r)) {
         return;
     }
     peer_twins *twins = peer_twins_open(&from->theirs, &from->implied, &r->seen);
     for (peer_link *l = twins != NULL ? from->next : NULL; l != NULL; l = l->next) {
-        if (!may_cut(l, now_ms) || !peer_twins_suit(twins, &l->theirs, &l->implied)) {
+        if (l->ruling != NULL || !may_cut(l, now_ms) || !peer_twins_suit(twins, &l->theirs, &l->implied)) {
             continue;
         }
         begin_delta(l, now_ms);
@@ -422,6 +496,7 @@ static void check_stall(peer_link *l, int64_t now_ms)
 /* One step for one link. True: another may follow at once. */
 static bool pump_link(peer_room *r, peer_link *l, int64_t now_ms)
 {
+    peer_refusals_tell(r, l);
     if (may_cut(l, now_ms) && cut(r, l, now_ms)) {
         share_part(r, l, now_ms);
     }
@@ -429,10 +504,14 @@ static bool pump_link(peer_room *r, peer_link *l, int64_t now_ms)
     if (l->stream != NULL && (l->part != NULL || next_part(r, l)) && send_piece(r, l)) {
         return r->failure.code == PEER_EXIT_OK;
     }
-    if (l->asked && !l->closing && !l->dirty && l->stream == NULL && !l->told) {
+    if (l->leads && l->asked && !l->dirty && !l->out_delta) {
+        r->owes = false;
+    }
+    if (r->failure.code == PEER_EXIT_OK && l->asked && !l->closing && !l->dirty && l->stream == NULL &&
+        !l->told) {
         tell(r, l);
     }
-    peer_room_check_done(r, l);
+    peer_finishing_check(r, l);
     return false;
 }
 

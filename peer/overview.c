@@ -26,7 +26,7 @@ typedef struct overview {
 typedef struct room_line {
     const char *name;
     bool open;
-    int64_t members, links, lag_ms, parts;
+    int64_t members, elsewhere, links, lag_ms, parts;
 } room_line;
 
 /* ---- what was answered */
@@ -36,6 +36,13 @@ static bool read_count(const json_t *object, const char *name, int64_t *to)
     const json_t *value = json_object_get(object, name);
     *to = json_integer_value(value);
     return json_is_integer(value) && *to >= 0;
+}
+
+/* The same, where earlier versions do not say it. */
+static bool read_new_count(const json_t *object, const char *name, int64_t *to)
+{
+    *to = 0;
+    return json_object_get(object, name) == NULL || read_count(object, name, to);
 }
 
 /* False: it is none. `to` borrows from it. */
@@ -48,7 +55,8 @@ static bool read_room(const json_t *object, room_line *to)
     to->lag_ms = lag_s >= 0 && lag_s < (double)INT32_MAX ? (int64_t)(lag_s * MS + 0.5) : -1;
     return to->name != NULL && peer_room_name_ok(to->name, strlen(to->name)) && json_is_boolean(open) &&
            json_is_number(lag) && to->lag_ms >= 0 && read_count(object, "members", &to->members) &&
-           read_count(object, "links", &to->links) && read_count(object, "partsOutstanding", &to->parts);
+           read_new_count(object, "elsewhere", &to->elsewhere) && read_count(object, "links", &to->links) &&
+           read_count(object, "partsOutstanding", &to->parts);
 }
 
 static bool is_wanted(const overview *o, const room_line *room)
@@ -91,9 +99,10 @@ static void put_events(const overview *o, const json_t *answer)
         if (read_room(object, &room) && is_wanted(o, &room)) {
             peer_event("room",
                        (peer_field[]){PEER_TEXT("room", room.name), PEER_NUMBER("open", room.open),
-                                      PEER_NUMBER("members", room.members), PEER_NUMBER("links", room.links),
-                                      PEER_NUMBER("lag", room.lag_ms), PEER_NUMBER("parts", room.parts),
-                                      PEER_END});
+                                      PEER_NUMBER("members", room.members),
+                                      PEER_NUMBER("elsewhere", room.elsewhere),
+                                      PEER_NUMBER("links", room.links), PEER_NUMBER("lag", room.lag_ms),
+                                      PEER_NUMBER("parts", room.parts), PEER_END});
         }
     }
 }
@@ -131,7 +140,8 @@ static int name_width(const overview *o, const json_t *rooms)
 
 static void put_line(const overview *o, int width, const room_line *room)
 {
-    printf("%-*s  %-4s  %7" PRId64, width, room->name, room->open ? "yes" : "no", room->members);
+    printf("%-*s  %-4s  %7" PRId64 "  %9" PRId64, width, room->name, room->open ? "yes" : "no", room->members,
+           room->elsewhere);
     if (o->whole) {
         printf("  %5" PRId64 "  %6" PRId64 ".%03d  %5" PRId64, room->links, room->lag_ms / MS,
                (int)(room->lag_ms % MS), room->parts);
@@ -151,7 +161,7 @@ static void put_table(overview *o, const json_t *answer)
     if (o->whole) {
         put_peer(answer);
     }
-    printf("%-*s  OPEN  MEMBERS%s\n", width, "ROOM", o->whole ? "  LINKS       LAG s  PARTS" : "");
+    printf("%-*s  OPEN  MEMBERS  ELSEWHERE%s\n", width, "ROOM", o->whole ? "  LINKS       LAG s  PARTS" : "");
     json_array_foreach(rooms, i, object)
     {
         room_line room;

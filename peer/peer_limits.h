@@ -246,8 +246,26 @@
 #define PEER_ROSTER_ROOMS_MAX   1000
 #define PEER_ROSTER_ENTRIES_MAX 10000
 
-/* Members that GET /ROOM/users lists: at most 500 KiB, and more than one reads. */
+/* Members that GET /ROOM/users lists, here and at other peers: at most 600 KiB, and more than one reads. */
 #define PEER_ROSTER_USERS_MAX 1000
+
+/* A peer's name in such lists: as a room's. */
+#define PEER_NAME_BYTES_MAX 64
+
+/* Presence: members that a peer tells of, as many as are listed; the largest message of them has 72 KiB. */
+#define PEER_PRESENCE_MEMBERS_MAX 1000
+
+/* ... peers that a room knows members of, and what these are packed in: 64 with 1000 members each who have names of 10 bytes. Each time that a peer tells anew
+** it is passed on over every link between peers. */
+#define PEER_PRESENCE_PEERS_MAX 64
+#define PEER_PRESENCE_BYTES_MAX (1u << 20)
+
+/* What has changed is told at once, and then not again for so long: a thousand who join in a second make one message more. */
+#define PEER_PRESENCE_GAP_MS 500
+
+/* It is told again after the first, and not believed any more after the second: as silence is a Ping, and the end of a link. */
+#define PEER_PRESENCE_RENEW_MS  10000
+#define PEER_PRESENCE_EXPIRE_MS 30000
 
 /* Answers with such lists that are on their way at once: each is held whole. They are counted apart from metrics, which who asks for these must not be in the way of. */
 #define PEER_ROSTERS_MAX 16

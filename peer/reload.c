@@ -56,6 +56,9 @@ static void replace(net *n, peer_config *fresh, outcome *o)
         end_links(n);
     }
     size_t rooms = net_rooms_follow(n);
+    for (net_room *r = n->rooms; r != NULL; r = r->next) {
+        net_presence_changed(r); /* this peer may have another name */
+    }
     note(o, PEER_EXIT_OK,
          peer_format("%s was read again; rooms that are opened anew: %zu%s%s%s", fresh->path, rooms,
                      again ? "; everybody has to show himself again" : "",

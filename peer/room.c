@@ -41,7 +41,8 @@ void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame)
                                  sync_frame_name(frame->type));
             return;
         }
-        if (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_SNAPSHOT) {
+        if (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_APPLY ||
+            frame->type == SYNC_FRAME_SNAPSHOT) {
             l->out_weight += piece.payload_bytes + PEER_CHANGES_WEIGHT;
         }
         peer_message *m = peer_message_new(PEER_FRAME_OUT, l->id);
@@ -70,10 +71,11 @@ void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const 
     peer_outgoing_end(l);
 }
 
-static void ask_for_changes(peer_room *r, peer_link *l)
+void peer_room_ask(peer_room *r, peer_link *l)
 {
     if (l->takes && peer_room_seen(r)) {
-        sync_frame frame = {.type = SYNC_FRAME_START, .payload = r->seen.data, .payload_bytes = r->seen.len};
+        const sync_buf *seen = peer_forwarding_seen(r, l);
+        sync_frame frame = {.type = SYNC_FRAME_START, .payload = seen->data, .payload_bytes = seen->len};
         l->told_seen = true;
         l->caught_up = false; /* what the other side had said was about what was here before */
         peer_room_send(r, l, &frame);
@@ -117,7 +119,7 @@ static void compare_seen(peer_room *r, const sync_buf *before)
     if (peer_seen_went_back(&r->seen, before) || !peer_seen_same_tables(before, &r->seen)) {
         for (peer_link *l = r->links; l != NULL; l = l->next) {
             if (l->told_seen) {
-                ask_for_changes(r, l);
+                peer_room_ask(r, l);
             }
         }
     }
@@ -136,6 +138,7 @@ bool peer_room_seen(peer_room *r)
     sync_buf before = r->seen;
     r->seen = (sync_buf){0};
     r->seen_fresh = peer_buf_set(&r->seen, seen, bytes);
+    r->told_fresh = false;
     sqlite3_free(seen);
     if (r->seen_fresh &&
         (before.len != bytes || (bytes > 0 && memcmp(before.data, r->seen.data, bytes) != 0))) {
@@ -148,65 +151,10 @@ bool peer_room_seen(peer_room *r)
     return r->failure.code == PEER_EXIT_OK;
 }
 
-static bool has_common(peer_room *r, const peer_link *l)
-{
-    uint32_t common = 0;
-    if (peer_room_seen(r)) {
-        free(peer_seen_alone(&r->seen, &l->theirs, &common));
-    }
-    return common > 0;
-}
-
-/* How many entries of sync_conflict, which is there, say that something is held. */
-static bool count_held(peer_room *r, int64_t *held)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(r->database.db, "SELECT count(*) FROM main.sync_conflict WHERE held", -1,
-                                &stmt, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        *held = sqlite3_column_int64(stmt, 0);
-        rc = SQLITE_OK;
-    }
-    bool good = rc == SQLITE_OK || peer_database_fail(&r->database, &r->failure, "sync_conflict", rc);
-    sqlite3_finalize(stmt);
-    return good;
-}
-
-void peer_room_check_done(peer_room *r, peer_link *l)
-{
-    bool given = !l->gives || (l->asked && l->told && !l->dirty && !l->out_delta);
-    bool taken = !l->takes || (l->caught_up && !l->in_delta);
-    if (!r->options->once || l->done || l->closing || !given || !taken) {
-        return;
-    }
-    for (const peer_part *p = r->parts; p != NULL; p = p->next) {
-        if (p->link == l) {
-            return;
-        }
-    }
-    const bool common = has_common(r, l);
-    int64_t held = 0;
-    if (common && !count_held(r, &held)) {
-        return;
-    }
-    l->done = true;
-    r->finished = true;
-    peer_message *m = peer_message_new(PEER_LINK_DONE, l->id);
-    m->held = held;
-    if (l->misfits > 0) {
-        m->exit = PEER_EXIT_SCHEMA;
-        m->text = peer_format("%u of the tables do not fit; the others hold the same now", l->misfits);
-    } else if (!common) {
-        m->exit = PEER_EXIT_SCHEMA;
-        m->text = peer_strdup("no table is tracked on both sides, so there is nothing to keep in step");
-    }
-    peer_queue_put(r->network, m);
-}
-
 /* What the other side holds is noted in the file, for compaction. */
 static void note_heard(peer_room *r, peer_link *l)
 {
-    if (r->open && l->unheard && l->theirs.len > 0) {
+    if (r->open && l->unheard && l->theirs.len > 0 && l->ruling == NULL) {
         l->unheard = peer_database_heard(&r->database, l->theirs.data, l->theirs.len) != SQLITE_OK;
     }
 }
@@ -252,6 +200,13 @@ static void link_up(peer_room *r, const peer_message *m)
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
     l->snapshots = (m->granted & SYNC_RIGHT_SNAPSHOT) != 0;
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
+    if (m->bound && r->options->rules.count > 0) {
+        l->ruling = peer_ruling_new(&r->options->rules, m->user);
+    }
+    l->follows = l->takes && (m->grants & SYNC_RIGHT_FORWARD) != 0;
+    if (m->primary) {
+        peer_forwarding_up(r, l, l->gives && (m->granted & SYNC_RIGHT_FORWARD) != 0);
+    }
     if (!l->takes && (!l->gives || !r->open)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_FORBIDDEN, PEER_EXIT_REFUSED, "%s",
                              r->open ? "neither side may send anything to the other"
@@ -259,7 +214,7 @@ static void link_up(peer_room *r, const peer_message *m)
         return;
     }
     if (r->open) {
-        ask_for_changes(r, l);
+        peer_room_ask(r, l);
     } else if (r->taking != NULL) {
         peer_taking_link(r, l);
     }
@@ -274,12 +229,18 @@ static void link_down(peer_room *r, peer_link *l)
     r->slots[l->id & UINT32_MAX] = NULL;
     peer_outgoing_end(l);
     peer_incoming_forget(r, l);
+    peer_forwarding_down(r, l);
     note_heard(r, l);
     if (r->taking != NULL) {
         peer_taking_lost(r, l);
     }
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
+    peer_ruling_free(l->ruling);
+    for (peer_report *report = l->reports, *next; report != NULL; report = next) {
+        next = report->next;
+        peer_report_free(report);
+    }
     peer_lag_drop(l->lag);
     free(l->name);
     free(l);
@@ -305,6 +266,9 @@ static void take_message(peer_room *r, peer_message *m)
         break;
     case PEER_UNREACHABLE:
         peer_taking_unreachable(r);
+        break;
+    case PEER_PRIMARY_AWAY:
+        peer_forwarding_away(r, m->text);
         break;
     case PEER_STOP:
         r->ended = true;
@@ -393,8 +357,12 @@ bool peer_room_adopt(peer_room *r)
         return false;
     }
     r->awaited = false;
+    if (r->primary != NULL && r->primary->leads &&
+        r->primary->asked) { /* it said so before the file was there */
+        peer_forwarding_met(r);
+    }
     for (peer_link *l = r->links; l != NULL; l = l->next) {
-        ask_for_changes(r, l);
+        peer_room_ask(r, l);
     }
     return true;
 }
@@ -490,6 +458,7 @@ static void serve(peer_room *r)
         more = peer_merging_step(r, now_us / 1000);
         more = peer_outgoing_pump(r, now_us / 1000) || more;
         more = peer_offer_pump(r, now_us / 1000) || more;
+        more = peer_forwarding_pump(r) || more;
         if (!more && r->failure.code == PEER_EXIT_OK) {
             use_quiet(r, now_us / 1000);
         }
@@ -509,6 +478,7 @@ static void *run(void *context)
     while (r->links != NULL) {
         link_down(r, r->links);
     }
+    peer_forwarding_end(r);
     peer_watch_free(r->watch);
     peer_database_close(&r->database);
     peer_beneath_leave();
@@ -544,6 +514,8 @@ peer_room *peer_room_start(const peer_options *options, peer_queue *network, voi
     r->about = about;
     r->metrics = metrics;
     r->parts_end = &r->parts;
+    r->forward_end = &r->forward;
+    r->forwards = r->owes = peer_options_primary(options) != NULL;
     atomic_init(&r->stopping, false);
     r->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     r->inbox = peer_queue_new(wake, r);

@@ -7,6 +7,7 @@
 #include "pace.h"
 #include "peer_limits.h"
 #include "room.h"
+#include "ruling.h"
 #include "sync_ext.h"
 #include "watch.h"
 
@@ -18,6 +19,14 @@ typedef struct peer_assembly {
     sync_frame fields; /* of its latest piece; type 0: nothing is being assembled */
 } peer_assembly;
 
+/* What the other side refused of this file's changes, as it says. */
+typedef struct peer_report {
+    struct peer_report *next;
+    uint64_t number; /* theirs, for the answer */
+    char *text;
+    sync_buf rows;
+} peer_report;
+
 /* One link as the worker sees it. Made by PEER_LINK_UP, freed by PEER_LINK_DOWN. */
 typedef struct peer_link {
     struct peer_link *next, **from; /* what points to it */
@@ -28,9 +37,15 @@ typedef struct peer_link {
     bool takes;     /* changes of theirs: they may write here, and we read there */
     bool gives;     /* the other way round */
     bool snapshots; /* of theirs may be asked for */
+    bool follows;   /* they may send what is for a primary */
+    bool leads;     /* it is the link to the primary, which takes that from here */
     bool told_seen; /* StartStreaming was sent */
     bool told_schema;
+    bool told_tables; /* CreateDbOnPrimary was sent */
     bool told_snapshot;
+
+    peer_ruling *ruling;  /* the room's rules for rows bind the other side; NULL: they do not */
+    peer_report *reports; /* came, and are not noted yet */
 
     /* a snapshot for them (offering.c) */
     bool offered;         /* ... is to be sent, once it is made */
@@ -41,6 +56,7 @@ typedef struct peer_link {
 
     /* incoming */
     peer_assembly changes; /* its pieces come as the window allows, other messages in between */
+    peer_assembly applied; /* the same */
     peer_assembly other;
     uint64_t in_stream; /* delta that is coming in, or came last */
     uint64_t in_parts;  /* parts of it that came */
@@ -59,16 +75,22 @@ typedef struct peer_link {
     struct peer_part *
         aside; /* hollow deltas, acknowledged, merged before the next other one: a crash loses only a cursor */
     int asides;
+    uint64_t forward_stream,
+        forward_number;  /* the delta that was forwarded last, here and on the link to the primary */
+    bool held;           /* the primary lacks something that this file has: what comes is not forwarded ... */
+    uint64_t held_until; /* ... before that delta of ours is merged there */
 
     /* outgoing */
     bool asked;       /* `theirs` is known */
+    bool put_off;     /* it has refused, since its primary is away: it asks when that is back */
     sync_buf theirs;  /* what the other side holds for certain: its sync_seen(); empty: it tracks nothing */
     bool unheard;     /* the file does not know yet: it is told in quiet moments, and when the link ends */
     sync_buf implied; /* ... and will hold when it has merged the delta that is out */
     bool dirty;       /* there may be something for it */
     bool told;        /* it knows that we had nothing more */
     bool out_delta;   /* a delta is being sent, or not wholly merged over there */
-    uint64_t out_stream;
+    uint64_t out_number;         /* of the last delta sent, forwarded ones included */
+    uint64_t out_stream;         /* of the last one that was cut here */
     uint64_t out_parts;          /* sent */
     uint64_t out_acked;          /* ... and acknowledged */
     uint64_t out_rows;           /* sent, of the open stream */
@@ -90,10 +112,13 @@ typedef struct peer_link {
     bool caught_up;   /* it has nothing more, and holds all that was sent to it */
 } peer_link;
 
-/* Something complete that came and waits for the next merge. */
+/* Where a part is on its way to the primary. */
+typedef enum peer_forward { PEER_FORWARD_WAITS, PEER_FORWARD_LEAVES, PEER_FORWARD_SENT } peer_forward;
+
+/* Something complete that came and waits for the next merge, or, in a room with a primary, for that one's answer before. */
 typedef struct peer_part {
     struct peer_part *next;
-    peer_link *link;
+    peer_link *link;       /* NULL: gone, while it was being sent to the primary */
     peer_message *message; /* holds the payload of a message in one piece */
     sync_buf whole;        /* ... or of one in several */
     sync_changes_kind kind;
@@ -105,7 +130,13 @@ typedef struct peer_part {
     int rows;               /* -1: not counted */
     sync_incoming incoming; /* while it is merged, and how many rows that changed */
     int result;             /* of its merge */
+    int64_t left_out;       /* rows that its author may not write */
     char *error;            /* sqlite3_malloc'd */
+    bool applied;           /* it came as ApplyChangesOnPrimary */
+    bool dropped;           /* refused alone */
+    peer_forward forward;
+    uint64_t number; /* of its delta there, once it is sent */
+    bool again;      /* the primary has refused it once, as it presumes too much */
 } peer_part;
 
 /* What others are given of this file before they have one: offering.c. */
@@ -150,6 +181,17 @@ struct peer_room {
     peer_part *parts; /* in order of arrival */
     peer_part **parts_end;
 
+    bool forwards;      /* there is a primary: what others send takes effect there first */
+    peer_link *primary; /* the link to it; NULL: there is none now */
+    char *away;         /* why it takes nothing; NULL: it does, or that is not known yet */
+    peer_part *forward; /* what is to be answered by it, in order of arrival */
+    peer_part **forward_end;
+    peer_part *leaving; /* one of these, which is being sent, ... */
+    size_t leaving_at;  /* ... so many bytes of it so far */
+    bool owes;          /* another program has committed since the primary held all of this file */
+    sync_buf told;      /* what members are told that is held here, while told_fresh */
+    bool told_fresh;
+
     sync_buf seen; /* sync_seen(), valid while seen_fresh */
     bool seen_fresh;
     char *strangers; /* the last notice about tables that only one side tracks; NULL: none */
@@ -191,8 +233,8 @@ void peer_room_schema_changed(peer_room *r);
 /* Brings the tables to what the room's script says, if it has changed (evolve.c). What cannot be done is said once. False: to be tried again soon. */
 bool peer_room_follow_script(peer_room *r);
 
-/* --once: tells the network if this link has nothing left to do. */
-void peer_room_check_done(peer_room *r, peer_link *l);
+/* StartStreaming, where that side may give something. */
+void peer_room_ask(peer_room *r, peer_link *l);
 
 /* ---- foreign.c */
 
@@ -216,6 +258,62 @@ void peer_merging_drop_aside(peer_link *l);        /* without merging it */
 void peer_merging_ack(peer_room *r, peer_link *l); /* what has been consumed so far */
 void peer_part_free(peer_part *p);
 
+bool peer_part_wanted(const peer_part *p);        /* false: its link ends, or its delta was refused */
+void peer_part_queue(peer_room *r, peer_part *p); /* for the next merge; takes p */
+const void *peer_part_data(const peer_part *p, size_t *bytes); /* borrowed */
+
+/* ---- refusing.c */
+
+/* Refuses the delta of which this is a part: nothing of it is merged from now on, and it comes again as `reason` says, cut for who holds `seen`; NULL: what this
+** file does. */
+void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason reason, const char *text,
+                         const sync_buf *seen);
+
+/* Something is wrong with a part. Its link ends; one to a follower goes on, which ends the link that the part came over. */
+void peer_refusing_part(peer_room *r, const peer_part *p, sync_peer_error code, int exit, const char *text);
+
+/* Its merge has failed, for reasons that lie in the bytes or in this file: one of the two, or the room has failed. */
+void peer_refusing_failed(peer_room *r, const peer_part *p);
+
+/* ---- forwarding.c: what members send, to the primary and its answers back; in rooms without a primary nothing happens */
+
+/* Takes a part that has come over some link, if it is to go to the primary first. False: it is still the caller's. */
+bool peer_forwarding_take(peer_room *r, peer_part *p);
+void peer_forwarding_up(peer_room *r, peer_link *l,
+                        bool takes); /* the link to the primary is up: does it take that from here? */
+void peer_forwarding_down(peer_room *r, peer_link *l);               /* any link is gone */
+void peer_forwarding_met(peer_room *r);                              /* the primary has said what it holds */
+void peer_forwarding_away(peer_room *r, const char *why);            /* it takes nothing */
+void peer_forwarding_acked(peer_room *r, const sync_frame_ack *ack); /* by it */
+
+/* It refuses a delta. False: none that was forwarded, or its stream is not known any more. */
+bool peer_forwarding_rejected(peer_room *r, const sync_frame *frame, const sync_buf *theirs);
+
+/* What the other side of a link is told that is held here, when peer_room_seen has been asked; borrowed until that changes. The clock of a file runs on with what
+** comes, and a primary that lacks no row of it need not know; members that are told of it would presume that it did. */
+const sync_buf *peer_forwarding_seen(peer_room *r, const peer_link *l);
+
+/* Sends what may be sent now. True: there is more to do at once. */
+bool peer_forwarding_pump(peer_room *r);
+void peer_forwarding_end(peer_room *r); /* when no link is left: frees */
+
+/* ---- refusals.c */
+
+/* Tells the other side the next of what was refused of its changes, on a link that rules bind. */
+void peer_refusals_tell(peer_room *r, peer_link *l);
+void peer_refusals_known(peer_room *r, peer_link *l, uint64_t report); /* it says that it knows */
+
+/* After a merge, in a room that has rules for rows: no row stays held for its number. */
+void peer_refusals_renumber(peer_room *r);
+
+/* The other side has told so. Copies. */
+void peer_refusals_take(peer_link *l, uint64_t report, const char *text, size_t text_bytes,
+                        const sync_buf *payload);
+void peer_report_free(peer_report *report);
+
+/* Notes all that was told in sync_conflict. False: the file is locked just now. */
+bool peer_refusals_note(peer_room *r);
+
 /* ---- outgoing.c */
 
 void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs); /* StartStreaming */
@@ -223,7 +321,8 @@ void peer_outgoing_refuse(peer_room *r, peer_link *l);                        /*
 void peer_outgoing_reject(peer_room *r, peer_link *l, const sync_frame *frame, const sync_buf *theirs);
 void peer_outgoing_ack(peer_room *r, peer_link *l, const sync_frame *frame);
 void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs); /* it holds this too */
-void peer_outgoing_dirty(peer_room *r); /* there may be something for everybody */
+bool peer_outgoing_room(const peer_link *l, size_t bytes); /* does the window have room for a piece? */
+void peer_outgoing_dirty(peer_room *r);                    /* there may be something for everybody */
 
 /* Cuts and sends what may be sent now. True: there is more to do at once. */
 bool peer_outgoing_pump(peer_room *r, int64_t now_ms);
@@ -251,6 +350,11 @@ void peer_counting_progress(peer_room *r, bool done);
 
 /* Notes how far the other side is behind, as the link's fields stand. */
 void peer_counting_lag(peer_link *l);
+
+/* ---- finishing.c */
+
+/* --once: tells the network if this link has nothing left to do. */
+void peer_finishing_check(peer_room *r, peer_link *l);
 
 /* ---- offering.c */
 
@@ -300,6 +404,8 @@ void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /*
 /* Makes a copy of another file at the path `copy` one of this room's own (clone.h), which nobody else has open: pages looked at, views and triggers that do not work here
 ** left out. SYNC_OK; SYNC_CORRUPT: it is none; SYNC_FORMAT; or another code with an error. What is wrong is not said. */
 int peer_schema_adopt(peer_room *r, const char *copy, const sync_buf *schema, sync_error *error);
+bool peer_schema_ask(peer_room *r, peer_link *l); /* CreateDbOnPrimary; false: not (again) */
+void peer_schema_found(peer_room *r, peer_link *l, const sync_buf *schema); /* a follower asks for that */
 bool peer_schema_may_clone(const peer_options *o, peer_failure *f); /* false: something is there already */
 void peer_schema_undo(peer_room *r); /* removes the file of a clone that did not come to its end */
 

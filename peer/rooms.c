@@ -40,6 +40,7 @@ static void drop(net_room *r)
     }
     *at = r->next;
     lws_sul_cancel(&r->idle);
+    net_presence_free(r);
     peer_metrics_add(&r->metrics, &r->net->counts.gone);
     if (!r->pinned) {
         peer_options_free(&r->options);
@@ -59,6 +60,7 @@ static bool start(net_room *r)
 static void stop(net_room *r)
 {
     if (r->worker != NULL && !r->ending) {
+        net_presence_close(r);
         r->ending = true;
         r->ready = false;
         if (!r->pinned) {
@@ -122,7 +124,7 @@ static bool open_room(net_room *r)
         r->kept = peer_config_keeps(n->config, r->name);
         for (size_t i = 0; i < r->options.upstream_count; i++) {
             const peer_upstream *u = &r->options.upstreams[i];
-            net_follow_add(r, u->url, u->token_file, u->pin, u->rights, true);
+            net_follow_add(r, u->url, u->token_file, u->pin, u->rights, true)->primary = u->primary;
         }
     }
     net_room *idle = n->workers >= n->config->open_rooms ? find_idle(n) : NULL;
@@ -245,7 +247,9 @@ static void ready(net *n, net_room *r, const peer_message *m)
                    (peer_field[]){PEER_TEXT("room", r->name), PEER_TEXT("file", r->options.file), PEER_END});
         peer_backoff_reset(&r->backoff);
     }
-    if (!r->absent) {
+    if (r->absent) {
+        net_presence_changed(r); /* links that are there already have not been told of anybody */
+    } else {
         net_follows_begin(r);
     }
 }
@@ -320,7 +324,9 @@ void net_room_deliver(net *n, const peer_message *m)
         ready(n, r, m);
         break;
     case PEER_ROOM_SITE:
+        net_presence_close(r); /* who is here is told by another name from now on */
         r->site = m->site;
+        net_presence_changed(r);
         break;
     default:
         reap(r);
@@ -408,6 +414,7 @@ void net_rooms_join(net *n)
     net_rooms_stop(n);
     for (net_room *r = n->rooms; r != NULL; r = r->next) {
         lws_sul_cancel(&r->idle);
+        lws_sul_cancel(&r->presence.due);
         if (r->worker != NULL) {
             reap(r);
         }

@@ -4,6 +4,7 @@
 #define PEER_ROOMS_H
 
 #include "backoff.h"
+#include "members.h"
 #include "message.h"
 #include "options.h"
 #include "room.h"
@@ -12,6 +13,20 @@
 
 struct net;
 struct net_link;
+
+/* What a room tells other peers of who is in it, see presence.c. Zeroed: nothing yet. */
+typedef struct net_presence {
+    lws_sorted_usec_list_t due;
+    int64_t due_ms;   /* 0: it is not scheduled */
+    int64_t told_ms;  /* when anything was told last, ... */
+    int64_t said_ms;  /* ... and when of this peer itself, ... */
+    uint64_t counter; /* ... by this number, ... */
+    size_t members;   /* ... and how many: they are renewed */
+    size_t tellers;   /* links that are told */
+    bool changed;     /* who is here, since then */
+    bool owes;        /* there are links that were too slow to be told */
+    bool complained;
+} net_presence;
 
 typedef struct net_room {
     struct net_room *next;
@@ -32,7 +47,9 @@ typedef struct net_room {
     uint64_t parts;       /* ... the sum of what is outstanding there, ... */
     size_t
         upstreams; /* ... and how many this process made itself, and are up: as net_observe_rooms left them */
-    int64_t left_ms; /* since when there are none */
+    net_presence presence;
+    peer_origins origins; /* who is in it at other peers; net_presence_free gives it back */
+    int64_t left_ms;      /* since when there are none */
     lws_sorted_usec_list_t idle;
 } net_room;
 

@@ -113,7 +113,8 @@ static void put_room(sync_buf *to, const char *name, const net_room *r)
     const bool open = is_open(r);
     peer_escape_nothing(to, "{\"room\":");
     peer_escape_json(to, name);
-    put(to, ",\"open\":%s,\"members\":%zu,\"links\":%zu", open ? "true" : "false", open ? r->links : 0,
+    put(to, ",\"open\":%s,\"members\":%zu,\"elsewhere\":%" PRIu64 ",\"links\":%zu", open ? "true" : "false",
+        open ? r->links : 0, open ? peer_origins_members(&r->origins, peer_now_ms()) : 0,
         open ? r->upstreams : 0);
     put(to, ",\"lagSeconds\":%" PRId64 ".%03d,\"partsOutstanding\":%" PRIu64 "}", open ? r->lag_ms / MS : 0,
         open ? (int)(r->lag_ms % MS) : 0, open ? r->parts : 0);
@@ -139,42 +140,95 @@ static void put_rooms(net *n, const net_caller *caller, sync_buf *to)
 
 /* ---- /ROOM/users */
 
-static void put_user(sync_buf *to, const net_link *l, bool with_address)
+/* An empty one is null. */
+static void put_text(sync_buf *to, const char *text)
+{
+    if (*text != 0) {
+        peer_escape_json(to, text);
+    } else {
+        peer_escape_nothing(to, "null");
+    }
+}
+
+/* `address`: NULL if it is not told. */
+static void put_user(sync_buf *to, const peer_member *member, const char *peer, const char *address)
 {
     static const char *const proofs[] = {
         [PEER_BY_NOTHING] = "anonymous", [PEER_BY_TOKEN] = "token", [PEER_BY_CERTIFICATE] = "certificate"};
     peer_escape_nothing(to, "{\"user\":");
-    if (l->user[0] != 0) {
-        peer_escape_json(to, l->user);
-    } else {
-        peer_escape_nothing(to, "null");
-    }
-    put(to, ",\"by\":\"%s\",\"since\":%" PRId64, proofs[l->by], l->since_s);
-    if (with_address) {
+    put_text(to, member->user);
+    put(to, ",\"by\":\"%s\",\"since\":%" PRId64 ",\"peer\":", proofs[member->by], member->since_s);
+    put_text(to, peer);
+    peer_escape_nothing(to, member->relays ? ",\"relays\":true" : "");
+    if (address != NULL) {
         peer_escape_nothing(to, ",\"address\":");
-        peer_escape_json(to, l->name);
+        peer_escape_json(to, address);
     }
     peer_escape_nothing(to, "}");
 }
 
-/* Who has come; connections that this process made itself are none. */
+/* How many stand in the list, and how many there are. */
+typedef struct tally {
+    size_t listed;
+    uint64_t all;
+} tally;
+
+/* One more stands in the list, if there is room. False: there is none. */
+static bool take_place(tally *t, sync_buf *to)
+{
+    if (t->listed == PEER_ROSTER_USERS_MAX) {
+        return false;
+    }
+    peer_escape_nothing(to, t->listed++ > 0 ? "," : "");
+    return true;
+}
+
+/* Who has come here; connections that this process made itself are none. */
+static void put_ours(const net *n, const net_room *r, bool with_addresses, tally *t, sync_buf *to)
+{
+    char name[PEER_NAME_BYTES_MAX + 1];
+    peer_member member;
+    net_presence_name(r, name);
+    for (const net_link *l = n->links; l != NULL; l = l->next) {
+        if (l->room == r && l->accepted && !l->ending) {
+            t->all++;
+            if (take_place(t, to)) {
+                net_presence_member(l, &member);
+                put_user(to, &member, name, with_addresses ? l->name : NULL);
+            }
+        }
+    }
+}
+
+/* Who is there at other peers, as far as they have told it. */
+static void put_theirs(const net_room *r, tally *t, sync_buf *to)
+{
+    const int64_t now = peer_now_ms();
+    peer_member member;
+    for (const peer_origin *o = r->origins.first; o != NULL; o = o->next) {
+        sync_span span = sync_span_of(o->packed, o->bytes);
+        if (o->expires_ms <= now) {
+            continue;
+        }
+        t->all += o->members;
+        while (peer_members_get(&span, &member) && take_place(t, to)) {
+            put_user(to, &member, o->name, NULL);
+        }
+    }
+}
+
 static void put_users(const net *n, const char *room, bool with_addresses, sync_buf *to)
 {
     const net_room *r = net_room_find(n, room);
-    size_t count = 0;
+    tally t = {0};
     peer_escape_nothing(to, "{\"room\":");
     peer_escape_json(to, room);
     peer_escape_nothing(to, ",\"users\":[");
-    for (const net_link *l = r != NULL ? n->links : NULL; l != NULL; l = l->next) {
-        if (l->room != r || !l->accepted || l->ending) {
-            continue;
-        }
-        if (count++ < PEER_ROSTER_USERS_MAX) {
-            peer_escape_nothing(to, count > 1 ? "," : "");
-            put_user(to, l, with_addresses);
-        }
+    if (r != NULL) {
+        put_ours(n, r, with_addresses, &t, to);
+        put_theirs(r, &t, to);
     }
-    put(to, "],\"more\":%s}\n", count > PEER_ROSTER_USERS_MAX ? "true" : "false");
+    put(to, "],\"more\":%s}\n", t.all > t.listed ? "true" : "false");
 }
 
 static unsigned begin_users(const net *n, const net_caller *caller, const char *room, sync_buf *to,

@@ -168,6 +168,57 @@ int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out)
     return rc;
 }
 
+static void lower(sync_matrix *m, uint32_t t, uint32_t s, uint64_t most)
+{
+    if (sync_matrix_at(m, t, s) > most) {
+        sync_matrix_set(m, t, s, most);
+    }
+}
+
+/* The first `sites` of a, of which one is its own. to[s]: where site s of a is in b, or NOWHERE. */
+static void lower_to(sync_head *a, const sync_head *b, const uint32_t *to, uint32_t sites)
+{
+    for (uint32_t t = 0; t < a->table_count; t++) {
+        uint32_t like = find_table(b, &a->tables[t]);
+        for (uint32_t s = 0; like != NOWHERE && s < sites; s++) {
+            lower(&a->base, t, s, to[s] != NOWHERE ? sync_matrix_at(&b->base, like, to[s]) : 0);
+            lower(&a->start, t, s, to[s] != NOWHERE ? sync_matrix_at(&b->start, like, to[s]) : 0);
+        }
+    }
+}
+
+int peer_seen_meet(const sync_buf *own, const sync_buf *other, bool itself, sync_buf *out)
+{
+    sync_head a = {0}, b = {0};
+    sync_error error = {0};
+    site_index index = {0};
+    uint32_t *to = NULL;
+    sync_buf_reset(out);
+    int rc = sync_seen_get(own->data, own->len, &a, &error);
+    rc = rc == SYNC_OK ? sync_seen_get(other->data, other->len, &b, &error) : rc;
+    rc = rc == SYNC_OK ? index_sites(&index, &b) : rc;
+    if (rc == SYNC_OK) {
+        to = sync_alloc((a.site_count + 1) * sizeof to[0]);
+        rc = to != NULL ? SYNC_OK : SYNC_NOMEM;
+    }
+    for (uint32_t s = 0; rc == SYNC_OK && s < a.site_count; s++) {
+        to[s] = find_site(&index, a.sites[s]);
+    }
+    if (rc == SYNC_OK) {
+        lower_to(&a, &b, to, itself ? 1 : a.site_count);
+        rc = sync_seen_put(out, &a);
+    }
+    rc = rc == SYNC_OK && out->oom ? SYNC_NOMEM : rc;
+    if (rc != SYNC_OK) {
+        sync_buf_reset(out);
+    }
+    sync_free(to);
+    sync_free(index.places);
+    sync_head_free(&a);
+    sync_head_free(&b);
+    return rc;
+}
+
 bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b)
 {
     sync_head x = {0}, y = {0};

@@ -10,6 +10,10 @@
 ** higher of the two. Fills *out (emptied first). SYNC_OK or the error of a blob that is none; *out is empty then. */
 int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out);
 
+/* What both hold of the tables of `own`: of each that `other` has too, the lower number of the two; `itself`: only of what the file of `own` has written. Fills *out
+** (emptied first). SYNC_OK or the error of a blob that is none; *out is empty then. */
+int peer_seen_meet(const sync_buf *own, const sync_buf *other, bool itself, sync_buf *out);
+
 /* Do the two name the same tables with the same keys, in any order? Blobs that are none differ from everything. */
 bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b);
 

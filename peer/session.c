@@ -20,6 +20,7 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
         {
             [SYNC_FRAME_START] = TO(PEER_STREAMING),
             [SYNC_FRAME_CHANGES] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_REJECT] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_PING] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_PONG] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_ERROR] = TO(PEER_ENDED),
@@ -28,6 +29,9 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
             [SYNC_FRAME_SCHEMA] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_SNAPSHOT_REQUEST] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_SNAPSHOT] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_CREATE_DB] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_APPLY] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_PRESENCE] = TO(PEER_ANNOUNCED),
         },
     [PEER_STREAMING] =
         {
@@ -42,6 +46,9 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
             [SYNC_FRAME_SCHEMA] = TO(PEER_STREAMING),
             [SYNC_FRAME_SNAPSHOT_REQUEST] = TO(PEER_STREAMING),
             [SYNC_FRAME_SNAPSHOT] = TO(PEER_STREAMING),
+            [SYNC_FRAME_CREATE_DB] = TO(PEER_STREAMING),
+            [SYNC_FRAME_APPLY] = TO(PEER_STREAMING),
+            [SYNC_FRAME_PRESENCE] = TO(PEER_STREAMING),
         },
 };
 
@@ -90,7 +97,8 @@ static void meet(peer_session *s, const sync_frame *frame, peer_move *move)
         return;
     }
     s->their = a->site;
-    s->granted = (unsigned)(a->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_SNAPSHOT));
+    s->granted = (unsigned)(a->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_SNAPSHOT |
+                                         SYNC_RIGHT_FORWARD | SYNC_RIGHT_PRESENCE));
     move->verdict = PEER_MEET;
 }
 
@@ -133,10 +141,6 @@ void peer_session_receive(peer_session *s, const void *data, size_t bytes, int64
             error.text);
         return;
     }
-    if (frame->type == SYNC_FRAME_CREATE_DB || frame->type == SYNC_FRAME_APPLY) {
-        end(s, move, SYNC_PEER_ERROR_UNSUPPORTED, "%s is not understood here", sync_frame_name(frame->type));
-        return;
-    }
     unsigned char to = receive_table[s->state][frame->type];
     if (to == 0) {
         end(s, move, SYNC_PEER_ERROR_PROTOCOL, "%s may not come %s", sync_frame_name(frame->type),
@@ -156,6 +160,7 @@ bool peer_session_may_send(const peer_session *s, sync_frame_type type)
     case SYNC_FRAME_ERROR:
         return true; /* the last word */
     case SYNC_FRAME_CHANGES:
+    case SYNC_FRAME_APPLY:
         return s->state == PEER_STREAMING;
     default:
         return s->state == PEER_ANNOUNCED || s->state == PEER_STREAMING;

@@ -4,7 +4,8 @@
 **   GREETING ─────────────────▶ ANNOUNCED ─────────────────▶ STREAMING ─┐ everything but
 **      │                            │  └─ SchemaRequest, Schema, Changes, │ AnnouncePresence
 **      │ anything else              │     SnapshotRequest, Snapshot, Ack, │
-**      │                            │     Ping, Pong ...                  │
+**      │                            │     RejectChanges, Presence, Ping,  │
+**      │                            │     Pong ...                        │
 **      ▼                            ▼ AnnouncePresence                    ▼ Error, silence
 **    ENDED ◀────────────────────── ENDED ◀──────────────────────────── ENDED
 */

@@ -93,7 +93,8 @@ static unsigned rights_of(const json_t *value)
 {
     return (any_fits(value, is_same, "read") ? SYNC_RIGHT_READ : 0) |
            (any_fits(value, is_same, "write") ? SYNC_RIGHT_WRITE : 0) |
-           (any_fits(value, is_same, "admin") ? PEER_RIGHT_ADMIN : 0);
+           (any_fits(value, is_same, "admin") ? PEER_RIGHT_ADMIN : 0) |
+           (any_fits(value, is_same, "peer") ? SYNC_RIGHT_PRESENCE : 0);
 }
 
 static const char *judge_time(const peer_token_rules *rules, const json_t *claims, int64_t now_s,

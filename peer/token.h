@@ -18,7 +18,7 @@ typedef struct peer_token_rules {
     int64_t leeway_s;
 } peer_token_rules;
 
-enum { PEER_RIGHT_ADMIN = 4 }; /* beside sync_peer_right */
+enum { PEER_RIGHT_ADMIN = 4 }; /* beside sync_peer_right, whose SYNC_RIGHT_PRESENCE is called "peer" */
 
 /* What somebody has shown. */
 typedef enum peer_proof { PEER_BY_NOTHING, PEER_BY_TOKEN, PEER_BY_CERTIFICATE } peer_proof;
@@ -31,7 +31,7 @@ typedef struct peer_grant {
 } peer_grant;
 
 /* Is the token good for a room at this time? It must have exp, nbf, aud, sub, room (a name, or several, where * stands for any number of characters) and rights
-** ("read", "write", "admin"; several in an array). False: why, in words that have nothing of the token in them but names of members. Any thread. */
+** ("read", "write", "admin", "peer"; several in an array). False: why, in words that have nothing of the token in them but names of members. Any thread. */
 bool peer_token_check(const peer_token_rules *rules, const char *token, const char *room, int64_t now_s,
                       peer_grant *grant, const char **why);
 

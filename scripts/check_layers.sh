@@ -4,26 +4,27 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 # ext/: leaves know neither SQLite nor sockets; only mem.c asks SQLite for memory.
-leaves="limits status mem arena value clock row merge vector codec codec_internal codec_head codec_read codec_write
+leaves="limits status mem arena value clock row merge vector codec codec_internal codec_head codec_read codec_seen codec_write
     frame json describe env tokens index_sql ddl"
 # ext/: the spine, lowest first. Each module includes leaves, its neighbours of one line, and what stands before them.
 spine=(
     "sqlite"
     "engine sql meta catalog schema references declared hints follow vtab keeper rollbacks"
-    "key clocks base meant chunk site touch tail capture admit track learn gone"
+    "key clocks base meant chunk site touch tail capture admit track learn gone refusals"
     "fold fold_internal fold_claims fold_meant overlay replay cells"
-    "changes changes_internal changes_open changes_sql request"
-    "floor parts peers compact merging conflict against find clash parents place enter write lane order claims contest awaited orphans orphans_list adopted settle renumber moves whole apply_internal closing apply"
+    "rules watched select"
+    "changes changes_internal changes_open changes_sql changes_select request merging conflict find"
+    "floor parts peers compact against clash parents place enter write lane order claims contest awaited orphans orphans_list adopted settle renumber moves whole gate withdraw apply_internal closing apply"
     "operation options clone clone_internal clone_load clone_adopt preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
-    "stream functions vtab_changes vtab_status vtab_renumbered tables"
+    "stream stream_internal stream_ruled functions vtab_changes vtab_status vtab_renumbered tables"
     "sync_ext"
 )
 # peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and
 # what both sides use, which touches neither.
-network="net net_internal supervisor tls rooms serve scrape roster observe admission visits request signin reload follow asking link session resolve backoff"
+network="net net_internal supervisor tls rooms serve scrape roster presence observe admission visits request signin reload follow asking link session resolve backoff"
 workers="file verify verify_internal verify_tables verify_sums verify_walk verify_report verify_repair changelog compacting snapshot users login accounts
-    room room_internal incoming merging foreign pace outgoing counting cloning copying duplicate offering taking claim founding script migration evolve database identity quiet checkpoint walreset precautions beneath harden inspect quota failure seen watch"
-both="main options commands stop minting overview bearer url config config_internal config_auth config_change scratch json_check ddl_items keys token cookie password form head visitors throttle log message metrics exposition escape logline rate exits peer_limits"
+    room room_internal incoming merging refusing forwarding ruling refusals foreign pace outgoing counting finishing cloning copying duplicate offering taking claim founding script migration evolve database identity quiet checkpoint walreset precautions beneath harden inspect quota failure seen watch"
+both="main options commands stop minting overview bearer url config config_internal config_auth config_change row_rules scratch json_check ddl_items keys token cookie password form head members visitors throttle log message metrics exposition escape logline rate exits peer_limits"
 
 declare -A edges # file -> what it includes, as paths for our own headers and as <name> for others
 problems=""

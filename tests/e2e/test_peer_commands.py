@@ -134,8 +134,8 @@ class Token(Files):
                               ({"--rights": None}, "token needs --rights"), ({"--key-file": self.path("none")}, "none: No such file"),
                               ({"--key-file": self.path("short")}, "short: the secret is shorter than 32 bytes"), ({"--key-file": self.path(public)}, "is no private key (PEM) without a passphrase"),
                               ({"--key-file": self.path("p384")}, "p384: the key is not of the curve P-256"), ({"--audience": ""}, "--audience is empty"),
-                              ({"--room": "Red"}, "--room Red is no room name"), ({"--room": ""}, "is no room name"), ({"--rights": "all"}, "--rights all is not read, write or admin"),
-                              ({"--rights": "read,"}, "is not read, write or admin"), ({"--rights": ""}, "is not read, write or admin"), ({"--sub": ""}, "--sub is empty, or longer than 63 bytes"),
+                              ({"--room": "Red"}, "--room Red is no room name"), ({"--room": ""}, "is no room name"), ({"--rights": "all"}, "--rights all is not read, write, admin or peer"),
+                              ({"--rights": "read,"}, "is not read, write, admin or peer"), ({"--rights": ""}, "is not read, write, admin or peer"), ({"--sub": ""}, "--sub is empty, or longer than 63 bytes"),
                               ({"--sub": "x" * 64}, "--sub is empty, or longer"), ({"--sub": b"\xff"}, "--audience or --sub is not UTF-8"), ({"--seconds": "0"}, "--seconds 0 is not between 1 and 315360000"),
                               ({"--seconds": "315360001"}, "is not between"), ({"--seconds": "99999999999999999999"}, "is no number"), ({"--audience": "x" * 3000}, "the token is longer than the 3072 bytes"),
                               ({"--json": "1"}, "--json is no option of token")):

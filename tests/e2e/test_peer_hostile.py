@@ -239,11 +239,11 @@ class Hostile(Case):
         peer.send(rawpeer.announce("other"))
         self.closed(peer, 4003, "room")
 
-    def test_reserved_messages(self):
+    def test_what_is_for_a_primary_before_the_announcement(self):
         for kind, name in ((rawpeer.CREATE_DB, "CreateDbOnPrimary"), (rawpeer.APPLY, "ApplyChangesOnPrimary")):
-            peer, _ = self.met()
-            peer.send(rawpeer.frame(kind, payload=b"anything"))
-            self.closed(peer, 4007, name)
+            peer = self.raw()
+            peer.send(rawpeer.frame(kind, rawpeer.varint(1) + rawpeer.varint(0) * 3 if kind == rawpeer.APPLY else b"", b"anything"))
+            self.closed(peer, 1002, name)
 
     def test_a_schema_nobody_asked_for(self):
         peer, _ = self.met()

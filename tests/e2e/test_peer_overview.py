@@ -51,14 +51,14 @@ class Tables(Overview):
         plain(self.path("db/a-closed-one.db"), NOTES)
         with rawpeer.RawPeer(peer.port, "/red"), rawpeer.RawPeer(peer.port, "/red"):
             for url in (self.url(peer), self.url(peer).rstrip("/"), self.url(peer).replace("127.0.0.1", "localhost")):
-                self.assertEqual(self.does("rooms", url), "ROOM          OPEN  MEMBERS\na-closed-one  no          0\nred           yes         2\n")
-            self.assertEqual(self.does("rooms", self.url(peer, "red")), "ROOM  OPEN  MEMBERS\nred   yes         2\n")
+                self.assertEqual(self.does("rooms", url), "ROOM          OPEN  MEMBERS  ELSEWHERE\na-closed-one  no          0          0\nred           yes         2          0\n")
+            self.assertEqual(self.does("rooms", self.url(peer, "red")), "ROOM  OPEN  MEMBERS  ELSEWHERE\nred   yes         2          0\n")
             head, *table = self.does("status", self.url(peer)).splitlines()
             self.assertRegex(head, r"^sync-peer \d+\.\d+\.\d+, since 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
-            self.assertEqual(table, ["ROOM          OPEN  MEMBERS  LINKS       LAG s  PARTS",
-                                     "a-closed-one  no          0      0       0.000      0",
-                                     "red           yes         2      0       0.000      0"])
-            room = {"event": "room", "links": 0, "lag": 0, "parts": 0}
+            self.assertEqual(table, ["ROOM          OPEN  MEMBERS  ELSEWHERE  LINKS       LAG s  PARTS",
+                                     "a-closed-one  no          0          0      0       0.000      0",
+                                     "red           yes         2          0      0       0.000      0"])
+            room = {"event": "room", "elsewhere": 0, "links": 0, "lag": 0, "parts": 0}
             self.assertEqual(self.events("rooms", self.url(peer)), [{**room, "room": "a-closed-one", "open": 0, "members": 0}, {**room, "room": "red", "open": 1, "members": 2}])
             first, *others = self.events("status", self.url(peer, "red"))
             self.assertEqual((first["event"], others), ("peer", [{**room, "room": "red", "open": 1, "members": 2}]))
@@ -178,7 +178,7 @@ class Strangers(Overview):
         room = GOOD["rooms"][0]
         for wrong in ("", "{}", "[]", "x", json.dumps({**GOOD, "more": 0}), json.dumps({**GOOD, "rooms": {}}), json.dumps({**GOOD, "software": None}), json.dumps(GOOD)[:-1], json.dumps(GOOD) + "x",
                       b"\xff", "[" * 5000, *(json.dumps({**GOOD, "rooms": [{**room, name: value}]}) for name, value in
-                                             (("room", "\u001b[2J"), ("room", "../x"), ("open", 1), ("members", -1), ("links", "1"), ("lagSeconds", -1), ("lagSeconds", 1e300), ("partsOutstanding", 1.5), ("members", None)))):
+                                             (("room", "\u001b[2J"), ("room", "../x"), ("open", 1), ("members", -1), ("elsewhere", -1), ("links", "1"), ("lagSeconds", -1), ("lagSeconds", 1e300), ("partsOutstanding", 1.5), ("members", None)))):
             with self.subTest(wrong=wrong[:80]):
                 self.answers(self.body(wrong), 9, "its answer is no list of rooms; is it a sync-peer?")
 
@@ -187,7 +187,7 @@ class Strangers(Overview):
         self.addCleanup(stranger.close)
         out = self.does("status", stranger.url.rsplit("/", 1)[0])
         self.assertTrue(out.startswith("a?[2J???, since 1970-01-01T00:00:01Z\n"), out)
-        self.assertRegex(out, re.compile(r"^red +yes +0 +0 +0\.250 +0$", re.MULTILINE))
+        self.assertRegex(out, re.compile(r"^red +yes +0 +0 +0 +0\.250 +0$", re.MULTILINE))
 
     def test_answers_without_an_end(self):
         n = limits.value("PEER_ANSWER_BYTES_MAX")

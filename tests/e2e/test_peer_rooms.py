@@ -359,7 +359,7 @@ class Configuration(Rooms):
         self.wrong("{}", 'c.json: /: "dbFolder" is missing')
         self.wrong("[]", "c.json: /: it is of type array, and must be object")
         self.wrong('{"dbFolder": 3}', "/dbFolder: it is of type integer, and must be string")
-        self.wrong('{"dbFolder": "db", "dbfolder": "db"}', '"dbfolder" is no key here; known are listen, dbFolder,')
+        self.wrong('{"dbFolder": "db", "dbfolder": "db"}', '"dbfolder" is no key here; known are listen, name, dbFolder,')
         self.wrong('{"dbFolder": "db", "limits": {"rooms": 1}}', '/limits: "rooms" is no key here; known are openRooms, links,')
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 0}}', "/limits/openRooms: 0 is below 1")
         self.wrong('{"dbFolder": "db", "limits": {"openRooms": 513}}', "/limits/openRooms: 513 is above 512")

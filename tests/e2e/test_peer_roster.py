@@ -13,56 +13,13 @@ import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
-from rooms import NOTES, Rooms  # noqa: E402
+from rooms import NOTES  # noqa: E402
+from roster import JWT, Roster, bearer  # noqa: E402
 from synctest import eventually, plain  # noqa: E402
 
 PEER_ROSTER_ROOMS_MAX = limits.value("PEER_ROSTER_ROOMS_MAX")
 PEER_ROSTER_ENTRIES_MAX = limits.value("PEER_ROSTER_ENTRIES_MAX")
 PEER_ROSTER_USERS_MAX = limits.value("PEER_ROSTER_USERS_MAX")
-JWT = {"jwt": {"algorithm": "HS256", "keyFile": "secret", "audience": "sync"}}
-
-
-def bearer(*arguments, **changed):
-    return "Authorization: Bearer " + tokens.hs256(tokens.claims(*arguments, **changed))
-
-
-class Roster(Rooms):
-    def setUp(self):
-        super().setUp()
-        self.path("secret").write_text(tokens.SECRET + "\n", encoding="utf-8")
-
-    def get(self, peer, path, *headers, host="127.0.0.1"):
-        """(status, headers, body) of one GET; the other side closes."""
-        with rawpeer.connect(peer.port) as s:
-            s.sendall("\r\n".join([f"GET {path} HTTP/1.1", f"Host: {host}", *headers, "", ""]).encode())
-            answer = b""
-            while piece := s.recv(65536):
-                answer += piece
-        head, _, body = answer.partition(b"\r\n\r\n")
-        lines = head.decode().split("\r\n")
-        return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:]), body.decode()
-
-    def ask(self, peer, path, *headers):
-        status, got, body = self.get(peer, path, *headers)
-        self.assertEqual((status, got.get("content-type"), got.get("cache-control")), (200, "application/json", "no-store"), body)
-        self.assertEqual(int(got["content-length"]), len(body.encode()))
-        return json.loads(body)
-
-    def rooms(self, peer, *headers):
-        """{room: the rest}."""
-        found = self.ask(peer, "/rooms", *headers)
-        self.assertEqual(set(found), {"software", "since", "more", "rooms"})
-        self.assertEqual([one["room"] for one in found["rooms"]], sorted(one["room"] for one in found["rooms"]))
-        return {one.pop("room"): one for one in found["rooms"]}
-
-    def users(self, peer, room, *headers):
-        found = self.ask(peer, f"/{room}/users", *headers)
-        self.assertEqual((set(found), found["room"], found["more"]), ({"room", "users", "more"}, room, False))
-        return found["users"]
-
-    def refused(self, status, says, peer, path, *headers, **more):
-        got, _, body = self.get(peer, path, *headers, **more)
-        self.assertEqual((got, says in body), (status, True), body)
 
 
 class Anybody(Roster):
@@ -74,10 +31,12 @@ class Anybody(Roster):
         self.assertEqual(list(self.rooms(peer)), ["closed"])
         before = int(time.time())
         links = [rawpeer.RawPeer(peer.port, path) for path in ("/red", "/red", "/blue")]
-        closed, nobody = {"open": False, "members": 0, "links": 0, "lagSeconds": 0, "partsOutstanding": 0}, {"open": True, "members": 0, "links": 0, "lagSeconds": 0, "partsOutstanding": 0}
+        closed = {"open": False, "members": 0, "elsewhere": 0, "links": 0, "lagSeconds": 0, "partsOutstanding": 0}
+        nobody = {**closed, "open": True}
         self.assertEqual(self.rooms(peer), {"blue": {**nobody, "members": 1}, "closed": closed, "red": {**nobody, "members": 2}})
+        site = rawpeer.read_announce(links[0].expect(rawpeer.ANNOUNCE))[0].hex()[:8]
         for user in self.users(peer, "red"):
-            self.assertEqual({**user, "since": 0}, {"user": None, "by": "anonymous", "since": 0})
+            self.assertEqual({**user, "since": 0}, {"user": None, "by": "anonymous", "since": 0, "peer": site})
             self.assertLessEqual(before, user["since"])
             self.assertLessEqual(user["since"], time.time())
         self.assertEqual([len(self.users(peer, room)) for room in ("red", "blue", "closed", "to-be-made")], [2, 1, 0, 0])
@@ -142,7 +101,7 @@ class Anybody(Roster):
         one = self.serve_rooms()
         two = self.serve_rooms(dbFolder="db2", links=[{"rooms": "red", "url": self.url(one, "red"), "open": True}])
         eventually(lambda: self.rooms(two).get("red", {}).get("links") == 1, lambda: self.rooms(two))
-        self.assertEqual((self.rooms(two)["red"]["members"], self.users(two, "red")), (0, []))
+        self.assertEqual(self.rooms(two)["red"]["members"], 0)
         self.assertEqual((self.rooms(one)["red"]["members"], self.rooms(one)["red"]["links"]), (1, 0))
 
 
@@ -183,7 +142,7 @@ class WithTokens(Roster):
         links = [rawpeer.RawPeer(peer.port, "/red", headers=[bearer("red", sub=name)]) for name in names]
         users = self.users(peer, "red", bearer("red"))
         self.assertEqual({(user["user"], user["by"]) for user in users}, {(name, "token") for name in names})
-        self.assertEqual({tuple(sorted(user)) for user in users}, {("by", "since", "user")})
+        self.assertEqual({tuple(sorted(user)) for user in users}, {("by", "peer", "since", "user")})
         for rights in ("admin", ["read", "admin"]):
             self.assertEqual({user["address"] for user in self.users(peer, "red", bearer("red", rights=rights))}, {"127.0.0.1"})
         for link in links:

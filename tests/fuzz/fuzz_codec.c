@@ -1,4 +1,4 @@
-/* Changesets of both formats and seen blobs (pack.h says how input becomes one): every promise of the decoder about what it gives out, and that what
+/* Changesets of all formats and seen blobs (pack.h says how input becomes one): every promise of the decoder about what it gives out, and that what
 ** can be read is written to what reads the same, and from then on to the same bytes. */
 #include "fuzz.h"
 #include "pack.h"
@@ -39,8 +39,8 @@ static void check_row(const sync_head *head, const sync_table_head *table, const
     FUZZ_CHECK(row->origin.site < head->site_count && row->since.site < head->site_count);
     FUZZ_CHECK(table->identity == SYNC_BY_KEY ? sync_stamp_is_none(row->born)
                                               : sync_stamp_is_none(row->origin));
-    FUZZ_CHECK(sync_stamp_is_none(row->origin) ||
-               (head->forgets && sync_row_alive(row) && !sync_stamp_is_none(row->stamp)));
+    FUZZ_CHECK(sync_stamp_is_none(row->origin) || ((head->forgets || head->purpose != SYNC_FOR_ALL) &&
+                                                   sync_row_alive(row) && !sync_stamp_is_none(row->stamp)));
     FUZZ_CHECK(table->identity == SYNC_BY_ROW || !row->moved);
     FUZZ_CHECK(sync_row_alive(row) || (row->count == 0 && !sync_stamp_is_none(row->stamp)));
     for (uint32_t i = 0; i < row->count; i++) {

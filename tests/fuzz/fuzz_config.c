@@ -104,6 +104,7 @@ static void ask(const peer_config *c, const char *name)
     for (size_t i = 0; i < options.upstream_count; i++) {
         peer_url url = {0};
         FUZZ_CHECK(peer_url_read(options.upstreams[i].url, &url) == NULL);
+        FUZZ_CHECK(!options.upstreams[i].primary || peer_options_primary(&options) == &options.upstreams[i]);
         peer_url_free(&url);
     }
     FUZZ_CHECK(peer_options_same_room(&options, &options));

@@ -1,5 +1,5 @@
-/* Heads and matrices, without compression around them. The first byte says of what: modulo 3, 0 a changeset of the first format, 1 a seen blob,
-** 2 a changeset of the second format. What can be read is written to what reads the same, and from then on to the same bytes. */
+/* Heads and matrices, without compression around them. The first byte says of what: modulo 4, 0 a changeset of the first format, 1 a seen blob,
+** 2 a changeset of the second format, 3 one of the third. What can be read is written to what reads the same, and from then on to the same bytes. */
 #include "fuzz.h"
 #include "pack.h"
 
@@ -33,10 +33,14 @@ static void check_wholes(const sync_head *head, sync_head_kind kind)
         for (uint32_t i = 0; head->forgets && i < head->site_count; i++) {
             floor = floor || sync_matrix_at(&head->floor, t, i) != 0;
         }
-        FUZZ_CHECK(table->whole == floor && (table->lives & 1) == 0 && (head->forgets || table->lives == 0));
+        FUZZ_CHECK((table->whole == floor || kind == SYNC_HEAD_SELECTION) && (table->lives & 1) == 0 &&
+                   (head->forgets || table->lives == 0) &&
+                   (table->known == 0 || kind == SYNC_HEAD_SELECTION));
         wholes += table->whole;
     }
-    FUZZ_CHECK(head->wholes == wholes);
+    FUZZ_CHECK(head->wholes == wholes || kind == SYNC_HEAD_SELECTION);
+    FUZZ_CHECK((head->purpose != SYNC_FOR_ALL) == (kind == SYNC_HEAD_SELECTION));
+    FUZZ_CHECK(head->purpose != SYNC_FOR_AUTHOR || wholes == 0);
 }
 
 static void check_head(const uint8_t *data, size_t bytes, sync_head_kind kind)
@@ -68,7 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     uint8_t *copy = malloc(bytes); /* a byte past its end is past the block's */
     FUZZ_CHECK(copy != NULL);
     memcpy(copy, data, bytes);
-    static const sync_head_kind kinds[] = {SYNC_HEAD_CHANGES, SYNC_HEAD_SEEN, SYNC_HEAD_WHOLE};
+    static const sync_head_kind kinds[] = {SYNC_HEAD_CHANGES, SYNC_HEAD_SEEN, SYNC_HEAD_WHOLE,
+                                           SYNC_HEAD_SELECTION};
     check_head(copy + 1, bytes - 1, kinds[copy[0] % (sizeof kinds / sizeof kinds[0])]);
     free(copy);
     return 0;

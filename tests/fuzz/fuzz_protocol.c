@@ -6,6 +6,7 @@
 #include "fuzz.h"
 #include "pack.h"
 
+#include "members.h"
 #include "peer_limits.h"
 #include "seen.h"
 #include "session.h"
@@ -44,7 +45,28 @@ static void check_move(const peer_session *s, peer_session_state before, const s
     }
 }
 
-static void receive(peer_session *s, const uint8_t *data, size_t bytes, bool checked, int64_t now)
+/* What is told of who is in the room: what is kept of it is within its bounds, and good to be passed on. */
+static void take_presence(peer_origins *known, const sync_frame *frame, int64_t now)
+{
+    const char *why;
+    peer_origins again = {0};
+    const peer_told told = peer_origins_take(known, frame, 1, now, &why);
+    FUZZ_CHECK((told == PEER_TOLD_WRONG) == (why != NULL));
+    FUZZ_CHECK(known->count <= PEER_PRESENCE_PEERS_MAX && known->bytes <= PEER_PRESENCE_BYTES_MAX);
+    if (told == PEER_TOLD_NEWS) {
+        const peer_origin *one = known->first;
+        while (memcmp(one->site.id, frame->presence.peer.id, sizeof one->site.id) != 0) {
+            one = one->next;
+        }
+        const sync_frame on = peer_origin_frame(one, now);
+        FUZZ_CHECK(peer_origins_take(&again, &on, 2, now, &why) == PEER_TOLD_NEWS);
+        FUZZ_CHECK(again.first->expires_ms == one->expires_ms);
+    }
+    peer_origins_free(&again);
+}
+
+static void receive(peer_session *s, peer_origins *known, const uint8_t *data, size_t bytes, bool checked,
+                    int64_t now)
 {
     static sync_buf message;
     sync_frame frame;
@@ -58,6 +80,9 @@ static void receive(peer_session *s, const uint8_t *data, size_t bytes, bool che
     FUZZ_CHECK(!message.oom);
     peer_session_receive(s, message.data, message.len, now, &frame, &move);
     check_move(s, before, &frame, &move);
+    if (move.verdict == PEER_DELIVER && frame.type == SYNC_FRAME_PRESENCE) {
+        take_presence(known, &frame, now);
+    }
 }
 
 static int64_t pass_time(peer_session *s, int64_t now, int64_t seconds)
@@ -84,6 +109,9 @@ static void join(const uint8_t *data, size_t bytes)
     bool joined = peer_seen_join(&newer, &older, &both) == SYNC_OK;
     FUZZ_CHECK(joined || both.len == 0);
     FUZZ_CHECK(!joined || peer_seen_same_tables(&newer, &both));
+    bool met = peer_seen_meet(&newer, &older, bytes % 2 == 0, &both) == SYNC_OK;
+    FUZZ_CHECK(met == joined || both.len == 0);
+    FUZZ_CHECK(!met || (peer_seen_same_tables(&newer, &both) && !peer_seen_went_back(&newer, &both)));
     char *why;
     free(peer_seen_misfit(&newer, &older, 0, &why));
     free(why);
@@ -95,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     static const sync_frame_site own = {{1}};
     sync_span span = sync_span_of(data, bytes);
     peer_session session;
+    peer_origins known = {0};
     int64_t now = 1000;
     peer_session_open(&session, "room", &own, now);
     while (sync_span_left(&span) > 0 && !span.bad) {
@@ -110,8 +139,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         } else if (what == SEEN) {
             join(at, length);
         } else {
-            receive(&session, at, length, what == CHECKED, now);
+            receive(&session, &known, at, length, what == CHECKED, now);
         }
     }
+    peer_origins_free(&known);
     return 0;
 }

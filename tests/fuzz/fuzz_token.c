@@ -170,9 +170,9 @@ static bool may_enter(peer_algorithm algorithm, const json_t *header, const json
                *user = json_string_value(json_object_get(claims, "sub"));
     const json_t *from = json_object_get(claims, "nbf"), *until = json_object_get(claims, "exp"),
                  *rights = json_object_get(claims, "rights");
-    const unsigned said = (says(rights, "read") ? SYNC_RIGHT_READ : 0) |
-                          (says(rights, "write") ? SYNC_RIGHT_WRITE : 0) |
-                          (says(rights, "admin") ? PEER_RIGHT_ADMIN : 0);
+    const unsigned said =
+        (says(rights, "read") ? SYNC_RIGHT_READ : 0) | (says(rights, "write") ? SYNC_RIGHT_WRITE : 0) |
+        (says(rights, "admin") ? PEER_RIGHT_ADMIN : 0) | (says(rights, "peer") ? SYNC_RIGHT_PRESENCE : 0);
     return name != NULL && strcmp(name, peer_algorithm_name(algorithm)) == 0 &&
            json_object_get(header, "crit") == NULL && says(json_object_get(claims, "aud"), "sync") &&
            (algorithm != PEER_ES256 || says(json_object_get(claims, "iss"), "us")) && json_is_integer(from) &&

@@ -28,11 +28,14 @@ static ZSTD_CCtx *compressor(void)
 static void put_frame(sync_buf *to, const uint8_t *contents, size_t bytes)
 {
     bool second = bytes > 0 && contents[0] == SECOND_FORMAT;
-    contents += second;
-    bytes -= second;
+    bool third = second && bytes > 1 && contents[1] == SECOND_FORMAT;
+    contents += second + third;
+    bytes -= second + third;
     size_t room = ZSTD_compressBound(bytes);
     sync_buf_put(to, SYNC_MAGIC_CHANGES, SYNC_MAGIC_BYTES);
-    sync_buf_put_u8(to, second ? SYNC_FORMAT_VERSION_WHOLE : SYNC_FORMAT_VERSION);
+    sync_buf_put_u8(to, third    ? SYNC_FORMAT_VERSION_SELECTION
+                        : second ? SYNC_FORMAT_VERSION_WHOLE
+                                 : SYNC_FORMAT_VERSION);
     FUZZ_CHECK(sync_buf_room(to, room));
     size_t size = ZSTD_compress2(compressor(), to->data + to->len, room, contents, bytes);
     FUZZ_CHECK(!ZSTD_isError(size));
@@ -77,7 +80,7 @@ bool fuzz_unpack(const void *blob, size_t bytes, sync_buf *contents)
     if (!begins(blob, bytes, SYNC_MAGIC_CHANGES)) {
         return false;
     }
-    if (((const uint8_t *)blob)[SYNC_MAGIC_BYTES] == SYNC_FORMAT_VERSION_WHOLE) {
+    for (int format = SYNC_FORMAT_VERSION; format < ((const uint8_t *)blob)[SYNC_MAGIC_BYTES]; format++) {
         sync_buf_put_u8(contents, SECOND_FORMAT);
     }
     ZSTD_DCtx *zstd = ZSTD_createDCtx();

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "clone.h"
 #include "frame.h"
+#include "members.h"
 #include "sync_ext.h"
 #include "value.h"
 
@@ -43,12 +44,12 @@ void fuzz_put(const char *target, int first, const void *data, size_t bytes)
     FUZZ_CHECK(fclose(file) == 0);
 }
 
-/* contents: as fuzz_unpack has it, behind a byte 00 if it is of the second format. */
+/* contents: as fuzz_unpack has it, behind a byte 00 if it is of the second format, two if of the third. */
 static void put_contents(const sync_buf *contents)
 {
-    size_t second = contents->data[0] == 0;
+    size_t later = contents->data[0] == 0 ? 1 + (contents->data[1] == 0) : 0;
     fuzz_put("codec", -1, contents->data, contents->len);
-    fuzz_put("head", second ? 2 : 0, contents->data + second, contents->len - second);
+    fuzz_put("head", later > 0 ? 1 + (int)later : 0, contents->data + later, contents->len - later);
     fuzz_put("apply", -1, contents->data, contents->len);
 }
 
@@ -183,6 +184,36 @@ static void put_tamperings(sqlite3 *db)
     put_tampering(db, "sync_site", "own", "VALUES(1), (-1), (9223372036854775807)", 0);
 }
 
+static void put_talk(sync_buf *talk, const sync_buf *message)
+{
+    sync_buf_put_u8(talk, 1); /* fuzz_protocol puts the check there itself */
+    sync_buf_put_u8(talk, (uint8_t)((message->len - 8) >> 8));
+    sync_buf_put_u8(talk, (uint8_t)(message->len - 8));
+    sync_buf_put(talk, message->data, message->len - 8);
+}
+
+/* Presence with two members, behind an announcement. */
+static void put_presence(sync_frame frame)
+{
+    sync_buf members = {0}, message = {0}, talk = {0};
+    sync_frame hello = {.type = SYNC_FRAME_ANNOUNCE};
+    hello.announce.protocol = SYNC_PROTOCOL_VERSION;
+    hello.announce.room = sync_frame_text_of("room");
+    peer_members_put(&members, &(peer_member){.by = PEER_BY_TOKEN, .since_s = 1800000000, .user = "ann"});
+    peer_members_put(&members, &(peer_member){.relays = true, .since_s = 1800000000});
+    frame.payload = members.data;
+    frame.payload_bytes = members.len;
+    FUZZ_CHECK(sync_frame_put(&message, &hello) == SYNC_OK);
+    put_talk(&talk, &message);
+    sync_buf_reset(&message);
+    FUZZ_CHECK(sync_frame_put(&message, &frame) == SYNC_OK);
+    put_talk(&talk, &message);
+    fuzz_put("protocol", -1, talk.data, talk.len);
+    sync_buf_free(&members);
+    sync_buf_free(&message);
+    sync_buf_free(&talk);
+}
+
 /* One message of each type, with a payload where it may have one. */
 static void put_messages(const sync_buf *payload, const sync_buf *seen)
 {
@@ -196,7 +227,11 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
                 frame.announce.software = sync_frame_text_of("sync-peer");
                 frame.announce.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_SNAPSHOT;
             } else if (type == SYNC_FRAME_REJECT) {
-                frame.reject.reason = SYNC_REJECT_BEHIND;
+                frame.reject.reason =
+                    heavy != 0 ? SYNC_REJECT_ERROR + SYNC_PEER_ERROR_CHANGES : SYNC_REJECT_AWAY;
+            } else if (type == SYNC_FRAME_APPLY) {
+                frame.apply.stream = 300;
+                frame.apply.kind = SYNC_CHANGES_LAST;
             } else if (type == SYNC_FRAME_SNAPSHOT) { /* the only chunk of a small one */
                 frame.snapshot.size = frame.snapshot.bytes = payload->len;
                 frame.snapshot.file = payload->len / 2;
@@ -205,6 +240,11 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
             } else if (type == SYNC_FRAME_SNAPSHOT_REQUEST) {
                 memset(frame.snapshot_request.id.id, 's', sizeof frame.snapshot_request.id.id);
                 frame.snapshot_request.offset = payload->len;
+            } else if (type == SYNC_FRAME_PRESENCE) {
+                frame.presence.peer.id[0] = 7;
+                frame.presence.members = 2;
+                frame.presence.name = sync_frame_text_of("north");
+                put_presence(frame);
             }
             frame.payload = payload->data;
             frame.payload_bytes = heavy != 0 ? payload->len : 0;
@@ -212,10 +252,7 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
             sync_buf_reset(&message);
             if (sync_frame_put(&message, &frame) == SYNC_OK) {
                 fuzz_put("frame", -1, message.data, message.len);
-                sync_buf_put_u8(&talk, 1); /* fuzz_protocol puts the check there itself */
-                sync_buf_put_u8(&talk, (uint8_t)((message.len - 8) >> 8));
-                sync_buf_put_u8(&talk, (uint8_t)(message.len - 8));
-                sync_buf_put(&talk, message.data, message.len - 8);
+                put_talk(&talk, &message);
                 fuzz_put("protocol", -1, talk.data, talk.len);
             }
         }

@@ -36,6 +36,12 @@ static void put_configs(void)
         " \"tokenFile\": \"token\", \"rights\": [\"read\", \"write\"]}, {\"rooms\": \"garden\","
         " \"url\": \"ws://[::1]:7420/yard\", \"open\": true,"
         " \"pin\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}]}",
+        "{\"dbFolder\": \"rooms\", \"primary\": \"wss://example.org/*\", \"links\": [{\"rooms\": \"a\","
+        " \"url\": \"ws://b/c\"}]}",
+        "{\"dbFolder\": \"rooms\", \"primary\": {\"url\": \"ws://[::1]:7420/yard\", \"rooms\": \"g*\", "
+        "\"open\": "
+        "true, \"tokenFile\": \"token\","
+        " \"pin\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}}",
         "{\"dbFolder\": \"rooms\", \"auth\": {\"hosts\": [\"example.org\"], \"origins\": "
         "[\"https://example.org\"],"
         " \"jwt\": {\"algorithm\": \"HS256\", \"keyFile\": \"key\", \"audience\": \"sync\", \"issuer\": "

@@ -10,7 +10,8 @@ import struct
 
 MASK = (1 << 64) - 1
 (ANNOUNCE, START, CHANGES, REJECT, ACK, PING, PONG, ERROR, SCHEMA_REQUEST, SCHEMA, CREATE_DB, APPLY, SNAPSHOT_REQUEST,
- SNAPSHOT) = range(1, 15)
+ SNAPSHOT, PRESENCE) = range(1, 16)
+READS, WRITES, COPIES, TELLS = 1, 2, 4, 32  # rights of an announcement
 PART, LAST, HOLLOW, HOLDS, CAUGHT_UP = range(5)
 FRAME_MAX = 256 * 1024
 
@@ -55,6 +56,53 @@ def changes(stream, part, kind, payload=b"", flags=0):
 
 def ack(stream, parts, weight):
     return frame(ACK, varint(stream) + varint(parts) + varint(weight))
+
+
+def member(user="", by=None, since=1800000000, relays=False):
+    """One of the members in the payload of Presence; who has a name has it by a token, unless it is said."""
+    return varint((by if by is not None else 1 if user else 0) | 4 * relays) + varint(since) + text(user)
+
+
+def presence(site, counter, members=(), count=None, name="raw", age=0, flags=0):
+    return frame(PRESENCE, site + varint(counter) + varint(age) + varint(len(members) if count is None else count) + text(name), b"".join(members), flags)
+
+
+def read_varint(data):
+    """(value, what is left)."""
+    value = shift = at = 0
+    while True:
+        value |= (data[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if data[at - 1] < 0x80:
+            return value, data[at:]
+
+
+def read_text(data):
+    size, rest = read_varint(data)
+    return rest[:size].decode(), rest[size:]
+
+
+def read_announce(body):
+    """(site, rights)."""
+    _, rest = read_varint(body)
+    site, rest = rest[:16], rest[16:]
+    _, rest = read_text(rest)
+    _, rest = read_text(rest)
+    return site, read_varint(rest)[0]
+
+
+def read_presence(body):
+    """site, counter, age, count, name, members: (user, by, since, relays) each."""
+    found, rest = {"site": body[:16], "members": []}, body[16:]
+    for number in ("counter", "age", "count"):
+        found[number], rest = read_varint(rest)
+    found["name"], rest = read_text(rest)
+    while rest:
+        kind, rest = read_varint(rest)
+        since, rest = read_varint(rest)
+        user, rest = read_text(rest)
+        found["members"].append((user, kind & 3, since, bool(kind & 4)))
+    return found
 
 
 class Refused(Exception):

@@ -94,8 +94,8 @@ class Alone(SyncTest):
         a = self.file("a", TABLE, "t")
         a.sql("INSERT INTO t VALUES('a', 1)")
         changes, seen = bytearray(a.changeset()), bytearray(a.seen())
-        changes[4], seen[4] = 3, 2
-        self.refused(a, "SELECT sync_apply(?)", bytes(changes), says=["changeset", "format 3", "newer sync_ext"])
+        changes[4], seen[4] = 4, 2
+        self.refused(a, "SELECT sync_apply(?)", bytes(changes), says=["changeset", "format 4", "newer sync_ext"])
         self.refused(a, "SELECT sync_changeset(?)", bytes(seen), says=["sync_seen blob", "format 2", "newer sync_ext"])
 
 

@@ -383,7 +383,7 @@ class Apply(SyncTest):
         a.sql("INSERT INTO notes VALUES('n1', 'a', 'b')")
         changeset = bytearray(a.changeset())
         self.assertEqual(changeset[:4], b"SYNC")
-        changeset[4] = 3
+        changeset[4] = 4
         self.refused(b, "SELECT sync_apply(?)", bytes(changeset), says=["newer"])
 
     def test_tables_that_are_not_tracked_here_are_passed_over(self):

@@ -20,6 +20,83 @@ static void test_round_trip(void **state)
     sync_encoder_free(e);
 }
 
+/* As a selection: it presumes nothing. */
+static void select_all(changes *c, sync_purpose purpose)
+{
+    memset(c->head.base.cell, 0, (size_t)TABLES * SITES * sizeof *c->head.base.cell);
+    memset(c->head.start.cell, 0, TABLES * sizeof *c->head.start.cell);
+    c->head.purpose = purpose;
+    for (uint32_t t = 0; t < TABLES; t++) {
+        c->head.tables[t].whole = purpose == SYNC_FOR_LEAF && leaf_chance(50);
+        c->head.tables[t].known = leaf_number();
+    }
+}
+
+static void test_selections(void **state)
+{
+    (void)state;
+    leaf_seed(11);
+    sync_encoder *e = sync_encoder_new(SYNC_ZSTD_LEVEL);
+    assert_non_null(e);
+    for (int i = 0; i < 100; i++) {
+        changes c = {0};
+        sync_decoder *d = NULL;
+        sync_error error = {0};
+        const void *out = NULL;
+        size_t bytes = 0;
+        sync_purpose purpose = i % 2 ? SYNC_FOR_LEAF : SYNC_FOR_AUTHOR;
+        make_changes(&c, leaf_below(40), TABLES, leaf_chance(50));
+        select_all(&c, purpose);
+        assert_int_equal(encode(e, &c, &out, &bytes, NULL), SYNC_OK);
+        assert_int_equal(((const uint8_t *)out)[4], SYNC_FORMAT_VERSION_SELECTION);
+        assert_decodes(&c, out, bytes);
+        assert_int_equal(sync_decoder_open(out, bytes, SYNC_VALUE_BYTES_MAX, &d, &error), SYNC_OK);
+        const sync_head *head = sync_decoder_head(d);
+        assert_int_equal(head->purpose, purpose);
+        for (uint32_t t = 0; t < TABLES; t++) {
+            assert_int_equal(head->tables[t].whole, c.head.tables[t].whole);
+            assert_true(head->tables[t].known == c.head.tables[t].known);
+        }
+        sync_decoder_close(d);
+        free_changes(&c);
+    }
+    sync_encoder_free(e);
+}
+
+/* What no sender of selections says. */
+static void test_selections_that_are_none(void **state)
+{
+    (void)state;
+    leaf_seed(12);
+    sync_encoder *e = sync_encoder_new(SYNC_ZSTD_LEVEL);
+    assert_non_null(e);
+    for (int wrong = 0; wrong < 5; wrong++) {
+        changes c = {0};
+        sync_decoder *d = NULL;
+        sync_error error = {0};
+        const void *out = NULL;
+        size_t bytes = 0;
+        make_changes(&c, 3, TABLES, true);
+        select_all(&c, SYNC_FOR_LEAF);
+        if (wrong == 0) {
+            sync_matrix_set(&c.head.base, 1, 2, 1); /* it presumes something */
+        } else if (wrong == 1) {
+            sync_matrix_set(&c.head.start, 2, 0, 1);
+        } else if (wrong == 2) {
+            c.head.purpose = (sync_purpose)3;
+        } else if (wrong == 3) {
+            c.head.purpose = SYNC_FOR_AUTHOR;
+            c.head.tables[0].whole = true;
+        }
+        assert_int_equal(encode(e, &c, &out, &bytes, NULL), SYNC_OK);
+        assert_int_equal(sync_decoder_open(out, bytes, SYNC_VALUE_BYTES_MAX, &d, &error),
+                         wrong == 4 ? SYNC_OK : SYNC_CORRUPT);
+        sync_decoder_close(d);
+        free_changes(&c);
+    }
+    sync_encoder_free(e);
+}
+
 /* Many times the buffers on both sides. */
 static bool is_full(const changes *c, uint32_t i)
 {
@@ -398,6 +475,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_selections),
+        cmocka_unit_test(test_selections_that_are_none),
         cmocka_unit_test(test_full_rows_are_the_same),
         cmocka_unit_test(test_long_changeset),
         cmocka_unit_test(test_large_values),

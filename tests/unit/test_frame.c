@@ -41,6 +41,12 @@ static sync_frame example(sync_frame_type type)
         f.ack.parts = 2;
         f.ack.bytes = UINT64_MAX;
         break;
+    case SYNC_FRAME_APPLY:
+        f.apply.stream = 300;
+        f.apply.part = 2;
+        f.apply.kind = SYNC_CHANGES_HOLLOW;
+        f.apply.left = 1;
+        break;
     case SYNC_FRAME_PING:
         f.ping.token = 0x1234567890;
         break;
@@ -64,10 +70,26 @@ static sync_frame example(sync_frame_type type)
         f.snapshot.hash =
             (sync_frame_text){.at = "thirty-two bytes, as SHA-256 has", .bytes = SYNC_SNAPSHOT_HASH_BYTES};
         break;
+    case SYNC_FRAME_PRESENCE:
+        memset(f.presence.peer.id, 0x5a, sizeof f.presence.peer.id);
+        f.presence.counter = 1800000000000;
+        f.presence.age = 29999;
+        f.presence.members = 1000;
+        f.presence.name = sync_frame_text_of("north.example");
+        break;
     default:
         break;
     }
     return f;
+}
+
+/* The next number that is a type; from 0 the first one. */
+static sync_frame_type next_type(sync_frame_type type)
+{
+    do {
+        type++;
+    } while (type < SYNC_FRAME_TYPES && strcmp(sync_frame_name(type), "?") == 0);
+    return type;
 }
 
 static bool has_payload(sync_frame_type type)
@@ -80,6 +102,7 @@ static bool has_payload(sync_frame_type type)
     case SYNC_FRAME_SNAPSHOT:
     case SYNC_FRAME_CREATE_DB:
     case SYNC_FRAME_APPLY:
+    case SYNC_FRAME_PRESENCE:
         return true;
     default:
         return false;
@@ -124,6 +147,12 @@ static void assert_same(const sync_frame *a, const sync_frame *b)
         assert_int_equal(a->changes.kind, b->changes.kind);
         assert_int_equal(a->changes.left, b->changes.left);
         break;
+    case SYNC_FRAME_APPLY:
+        assert_int_equal(a->apply.stream, b->apply.stream);
+        assert_int_equal(a->apply.part, b->apply.part);
+        assert_int_equal(a->apply.kind, b->apply.kind);
+        assert_int_equal(a->apply.left, b->apply.left);
+        break;
     case SYNC_FRAME_REJECT:
         assert_int_equal(a->reject.stream, b->reject.stream);
         assert_int_equal(a->reject.reason, b->reject.reason);
@@ -154,6 +183,13 @@ static void assert_same(const sync_frame *a, const sync_frame *b)
         assert_true(a->snapshot.offset == b->snapshot.offset && a->snapshot.bytes == b->snapshot.bytes);
         assert_true(same_text(a->snapshot.hash, b->snapshot.hash));
         break;
+    case SYNC_FRAME_PRESENCE:
+        assert_memory_equal(a->presence.peer.id, b->presence.peer.id, 16);
+        assert_true(a->presence.counter == b->presence.counter);
+        assert_int_equal(a->presence.age, b->presence.age);
+        assert_int_equal(a->presence.members, b->presence.members);
+        assert_true(same_text(a->presence.name, b->presence.name));
+        break;
     default:
         break;
     }
@@ -183,7 +219,7 @@ static int get_only(const uint8_t *data, size_t bytes)
 static void test_every_type_survives(void **state)
 {
     (void)state;
-    for (sync_frame_type type = 1; type < SYNC_FRAME_TYPES; type++) {
+    for (sync_frame_type type = next_type(0); type < SYNC_FRAME_TYPES; type = next_type(type)) {
         for (int full = 0; full < 2; full++) {
             sync_frame f = full ? full_example(type) : example(type), got;
             sync_buf buf = {0};
@@ -198,6 +234,7 @@ static void test_every_type_survives(void **state)
     }
     assert_string_equal(sync_frame_name(SYNC_FRAME_CHANGES), "Changes");
     assert_string_equal(sync_frame_name(SYNC_FRAME_TYPES), "?");
+    assert_string_equal(sync_frame_name(SYNC_FRAME_PRESENCE), "Presence");
     assert_int_equal(sync_frame_text_of(NULL).bytes, 0);
 }
 
@@ -240,7 +277,7 @@ static void test_hashes(void **state)
 static void test_truncated_and_flipped(void **state)
 {
     (void)state;
-    for (sync_frame_type type = 1; type < SYNC_FRAME_TYPES; type++) {
+    for (sync_frame_type type = next_type(0); type < SYNC_FRAME_TYPES; type = next_type(type)) {
         sync_frame f = full_example(type);
         sync_buf buf = {0};
         assert_int_equal(sync_frame_put(&buf, &f), SYNC_OK);
@@ -275,6 +312,7 @@ static void test_nonsense_with_a_good_check(void **state)
         size_t bytes;
     } cases[] = {
         {{0, 0}, 2},                              /* no type */
+        {{SYNC_FRAME_PRESENCE - 1, 0}, 2},        /* a number between types */
         {{SYNC_FRAME_TYPES, 0}, 2},               /* a type that is not there yet */
         {{255, 0}, 2},                            /* ... */
         {{SYNC_FRAME_PING, 0}, 2},                /* a field is missing */
@@ -286,7 +324,10 @@ static void test_nonsense_with_a_good_check(void **state)
         {{SYNC_FRAME_START, 1}, 2},               /* "more" of nothing */
         {{SYNC_FRAME_CHANGES, 0, 1, 0, 5, 0}, 6}, /* an unknown kind */
         {{SYNC_FRAME_REJECT, 0, 1, 0, 0}, 5},     /* an unknown reason */
-        {{SYNC_FRAME_REJECT, 0, 1, 3, 0}, 5},     /* ... */
+        {{SYNC_FRAME_REJECT, 0, 1, 6, 0}, 5},     /* ... */
+        {{SYNC_FRAME_REJECT, 0, 1, 16, 0}, 5},    /* an Error of no code */
+        {{SYNC_FRAME_REJECT, 0, 1, 27, 0}, 5},    /* ... of an unknown one */
+        {{SYNC_FRAME_APPLY, 0, 1, 0, 3, 0}, 6},   /* word of what is held is not forwarded */
         {{SYNC_FRAME_ERROR, 0, 1, 5, 'a'}, 5},    /* a text longer than the message */
         {{SYNC_FRAME_ANNOUNCE, 0, 1, 0, 0}, 5},   /* half a site */
         {{SYNC_FRAME_SCHEMA_REQUEST, 0, 1}, 3},   /* a payload where none may be */
@@ -297,11 +338,23 @@ static void test_nonsense_with_a_good_check(void **state)
     }
 }
 
+/* Every reason that there is. */
+static void test_reasons(void **state)
+{
+    (void)state;
+    for (uint8_t reason = 0; reason < 40; reason++) {
+        const uint8_t body[] = {SYNC_FRAME_REJECT, 0, 1, reason, 0};
+        bool good = (reason >= SYNC_REJECT_BEHIND && reason <= SYNC_REJECT_KNOWN) ||
+                    (reason > SYNC_REJECT_ERROR && reason <= SYNC_REJECT_ERROR + SYNC_PEER_ERROR_FORBIDDEN);
+        assert_int_equal(get_body(body, sizeof body), good ? SYNC_OK : SYNC_CORRUPT);
+    }
+}
+
 /* Fields that end anywhere, in a message whose check is right. */
 static void test_fields_cut_short(void **state)
 {
     (void)state;
-    for (sync_frame_type type = 1; type < SYNC_FRAME_TYPES; type++) {
+    for (sync_frame_type type = next_type(0); type < SYNC_FRAME_TYPES; type = next_type(type)) {
         sync_frame f = example(type);
         sync_buf buf = {0};
         assert_int_equal(sync_frame_put(&buf, &f), SYNC_OK);
@@ -365,6 +418,9 @@ static void test_limits(void **state)
     f = example(SYNC_FRAME_ANNOUNCE);
     f.announce.software = (sync_frame_text){text, SYNC_FRAME_TEXT_MAX + 1};
     assert_int_equal(sync_frame_put(&buf, &f), SYNC_TOOBIG);
+    f = example(SYNC_FRAME_PRESENCE);
+    f.presence.name = (sync_frame_text){text, SYNC_FRAME_TEXT_MAX + 1};
+    assert_int_equal(sync_frame_put(&buf, &f), SYNC_TOOBIG);
     f = (sync_frame){.type = SYNC_FRAME_TYPES};
     assert_int_equal(sync_frame_put(&buf, &f), SYNC_TOOBIG);
     assert_int_equal(buf.len, before);
@@ -411,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_truncated_and_flipped),
         cmocka_unit_test(test_nonsense_with_a_good_check),
+        cmocka_unit_test(test_reasons),
         cmocka_unit_test(test_fields_cut_short),
         cmocka_unit_test(test_a_later_protocol),
         cmocka_unit_test(test_limits),

@@ -246,6 +246,46 @@ static void test_seen_join(void **state)
     sync_buf_free(&joined);
 }
 
+static void check_both(const sync_buf *blob, const char *table, char site, uint64_t base, uint64_t start)
+{
+    uint64_t got_base, got_start;
+    numbers(blob, table, site, &got_base, &got_start);
+    assert_int_equal(got_base, base);
+    assert_int_equal(got_start, start);
+}
+
+/* What a follower and its primary both hold. */
+static void test_seen_meet(void **state)
+{
+    (void)state;
+    static const char *const own_tables[] = {"a", "b"};
+    static const char *const other_tables[] = {"b", "c"};
+    sync_buf own = seen(own_tables, 2, "RSX", 100);      /* a: 100 101 102; b: 110 111 112 */
+    sync_buf other = seen(other_tables, 2, "YXRZ", 110); /* b: Y 110, X 111, R 112, Z 113 */
+    sync_buf both = {0}, bad = {0};
+    assert_int_equal(peer_seen_meet(&own, &other, false, &both), SYNC_OK);
+    check_both(&both, "a", 'R', 100, 101); /* the other has not that table */
+    check_both(&both, "b", 'R', 110, 111); /* the lower one of both */
+    check_both(&both, "b", 'X', 111, 112);
+    check_both(&both, "b", 'S', 0, 0); /* a site that the other does not know */
+    check_both(&both, "b", 'Y', 0, 0); /* ... and the own one not */
+    check_both(&both, "c", 'X', 0, 0);
+    assert_true(peer_seen_same_tables(&own, &both));
+    assert_int_equal(peer_seen_meet(&other, &own, true, &both), SYNC_OK); /* only what Y has written itself */
+    check_both(&both, "b", 'Y', 0, 0);
+    check_both(&both, "b", 'R', 112, 113);
+    check_both(&both, "c", 'Y', 120, 121);
+    assert_true(peer_buf_set(&bad, "nonsense", 8));
+    assert_int_not_equal(peer_seen_meet(&own, &bad, false, &both), SYNC_OK);
+    assert_int_equal(both.len, 0);
+    assert_int_not_equal(peer_seen_meet(&bad, &own, false, &both), SYNC_OK);
+    assert_int_equal(both.len, 0);
+    sync_buf_free(&own);
+    sync_buf_free(&other);
+    sync_buf_free(&both);
+    sync_buf_free(&bad);
+}
+
 /* One delta suits whoever holds the same but for himself; A, B, C: files that follow, R: the sender, W: one that has written. */
 static void test_twins(void **state)
 {
@@ -435,12 +475,19 @@ static void test_serve_is_for_this_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_urls),           cmocka_unit_test(test_room_names),
-        cmocka_unit_test(test_backoff),        cmocka_unit_test(test_seen_join),
-        cmocka_unit_test(test_queue),          cmocka_unit_test(test_seen_join_of_nonsense),
-        cmocka_unit_test(test_debt),           cmocka_unit_test(test_serve_is_for_this_machine),
-        cmocka_unit_test(test_watch),          cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_seen_went_back), cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_room_names),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_seen_join),
+        cmocka_unit_test(test_seen_meet),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_seen_join_of_nonsense),
+        cmocka_unit_test(test_debt),
+        cmocka_unit_test(test_serve_is_for_this_machine),
+        cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_seen_went_back),
+        cmocka_unit_test(test_twins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ _sync_peer() {
     case $before in
     --config | --token-file | --ca-file | --cert-file | --key-file | --client-cert-file | --client-key-file) _sync_peer_files "$current" ;;
     --track) mapfile -t COMPREPLY < <(compgen -W "all none" -- "$current") ;;
-    --rights) mapfile -t COMPREPLY < <(compgen -W "read write read,write admin" -- "$current") ;;
+    --rights) mapfile -t COMPREPLY < <(compgen -W "read write read,write read,write,peer admin" -- "$current") ;;
     --listen | --room | --pin | --limit | --table | --since | --age | --audience | --sub | --seconds | :) ;;
     *)
         if [ "$before" = --follow ] && [ "$command" != log ]; then

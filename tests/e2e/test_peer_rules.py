@@ -1,0 +1,479 @@
+"""Rules for rows: what members see, what they may change, what leaves their files again, and what they hear of what was refused. Real processes, plain programs write."""
+import contextlib
+import os
+import random
+import sqlite3
+import sys
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+import rawchanges  # noqa: E402
+import rawpeer  # noqa: E402
+import synctest  # noqa: E402
+import tokens  # noqa: E402
+from rawpeer import varint  # noqa: E402
+from rooms import Rooms  # noqa: E402
+from synctest import ask, eventually, patiently, plain  # noqa: E402
+
+NOTES = "CREATE TABLE note(id TEXT PRIMARY KEY, owner TEXT, body TEXT);"
+OWN = [{"table": "note", "read": "owner = :user OR owner = 'all'", "write": "owner = :user"}]
+
+
+def rows_of(db, sql):
+    with contextlib.closing(sqlite3.connect(str(db), timeout=synctest.SECONDS_MAX)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+class Ruled(Rooms):
+    schema = NOTES
+    rules = OWN
+
+    def setUp(self):
+        super().setUp()
+        self.path("sql/default.sql").write_text(self.schema, encoding="utf-8")
+        self.path("secret").write_text(tokens.SECRET, encoding="utf-8")
+
+    def serve_ruled(self, **settings):
+        peer = self.serve_rooms(rooms=[{"name": "*", "rules": self.rules}],
+                                auth={"jwt": {"algorithm": "HS256", "keyFile": "secret", "audience": "sync"}}, **settings)
+        self.file = self.path("db/a.db")
+        return peer
+
+    def token(self, user, **claims):
+        path = self.path(f"{user}.token")
+        path.write_text(tokens.hs256(tokens.claims("a", sub=user, **claims)), encoding="utf-8")
+        return path
+
+    def member(self, peer, user, name=None, **claims):
+        """(file, its process) of somebody in room a."""
+        db = self.path(f"{name or user}.db")
+        if not db.exists():
+            plain(db, self.schema)
+        follower = self.sync(db, self.url(peer, "a"), "--token-file", self.token(user, **claims))
+        follower.wait_event("connected")
+        return db, follower
+
+    def admin(self, peer):
+        return self.member(peer, "root", rights=["read", "write", "admin"])
+
+    def rows(self, db, sql="SELECT group_concat(id || '=' || ifnull(body, '')) FROM (SELECT * FROM note ORDER BY id)"):
+        return ask(db, sql) or ""
+
+    def sees(self, db, *expected, sql=None):
+        want = ",".join(expected)
+        eventually(lambda: (self.rows(db, sql) if sql else self.rows(db)) == want,
+                   lambda: f"{want} in {db.name}; there is {self.rows(db, sql) if sql else self.rows(db)}")
+
+    def put(self, db, *statements):
+        for statement in statements:
+            patiently(db, statement)
+
+
+class Seeing(Ruled):
+    def test_everybody_sees_what_is_his(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        self.put(root, "INSERT INTO note VALUES('1', 'ann', 'of ann'), ('2', 'bob', 'of bob'), ('3', 'all', 'of all')")
+        ann, _ = self.member(peer, "ann")
+        bob, _ = self.member(peer, "bob")
+        self.sees(ann, "1=of ann", "3=of all")
+        self.sees(bob, "2=of bob", "3=of all")
+        self.put(root, "UPDATE note SET body = 'changed' WHERE id IN ('1', '2')", "INSERT INTO note VALUES('4', 'ann', 'more')")
+        self.sees(ann, "1=changed", "3=of all", "4=more")
+        self.sees(bob, "2=changed", "3=of all")
+        self.put(root, "DELETE FROM note WHERE id = '1'")
+        self.sees(ann, "3=of all", "4=more")
+
+    def test_a_row_that_leaves_and_comes_back(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        ann, _ = self.member(peer, "ann")
+        self.put(root, "INSERT INTO note VALUES('1', 'ann', 'one'), ('2', 'ann', 'two')")
+        self.sees(ann, "1=one", "2=two")
+        self.put(root, "UPDATE note SET owner = 'bob', body = 'secret' WHERE id = '1'")
+        self.sees(ann, "2=two")
+        self.sees(root, "1=secret", "2=two")
+        self.put(root, "UPDATE note SET owner = 'ann', body = 'told' WHERE id = '1'")
+        self.sees(ann, "1=told", "2=two")
+        self.assertEqual(ask(self.file, "SELECT count(*) FROM note"), 2)
+
+    def test_what_left_while_he_was_away(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        ann, follower = self.member(peer, "ann")
+        self.put(root, "INSERT INTO note VALUES('1', 'ann', 'one'), ('2', 'ann', 'two'), ('3', 'ann', 'three')")
+        self.sees(ann, "1=one", "2=two", "3=three")
+        follower.stop()
+        self.put(root, "UPDATE note SET owner = 'bob' WHERE id = '1'", "DELETE FROM note WHERE id = '2'", "INSERT INTO note VALUES('4', 'ann', 'four')")
+        self.put(ann, "INSERT INTO note VALUES('5', 'ann', 'written while away')")
+        self.member(peer, "ann")
+        self.sees(ann, "3=three", "4=four", "5=written while away")
+        self.sees(root, "1=one", "3=three", "4=four", "5=written while away")
+
+    def test_tables_that_no_rule_names(self):
+        self.path("sql/default.sql").write_text(NOTES + "CREATE TABLE other(id TEXT PRIMARY KEY);", encoding="utf-8")
+        peer = self.serve_ruled()
+        self.schema = NOTES + "CREATE TABLE other(id TEXT PRIMARY KEY);"
+        root, _ = self.admin(peer)
+        self.put(root, "INSERT INTO other VALUES('x')", "INSERT INTO note VALUES('1', 'ann', 'one')")
+        ann, _ = self.member(peer, "ann")
+        self.sees(ann, "1=one")
+        self.put(ann, "INSERT INTO other VALUES('mine')")
+        self.put(ann, "INSERT INTO note VALUES('2', 'ann', 'two')")
+        self.sees(root, "1=one", "2=two")
+        self.assertEqual(ask(root, "SELECT group_concat(id) FROM other"), "x")
+        self.assertEqual(ask(ann, "SELECT group_concat(id) FROM other"), "mine")
+
+
+class Writing(Ruled):
+    def conflicts(self, db):
+        return ask(db, "SELECT group_concat(tbl || ' ' || key || ' ' || reason) FROM (SELECT * FROM sync_conflict ORDER BY id)")
+
+    def test_what_may_not_be_written_stays_at_home(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        self.put(root, "INSERT INTO note VALUES('1', 'all', 'of all'), ('2', 'ann', 'of ann')")
+        ann, follower = self.member(peer, "ann")
+        self.sees(ann, "1=of all", "2=of ann")
+        self.put(ann, "INSERT INTO note VALUES('3', 'bob', 'forged')", "UPDATE note SET body = 'defaced' WHERE id = '1'",
+                 "UPDATE note SET owner = 'bob' WHERE id = '2'", "INSERT INTO note VALUES('4', 'ann', 'fine')")
+        self.sees(root, "1=of all", "2=of ann", "4=fine")
+        eventually(lambda: sorted((self.conflicts(ann) or "").split(",")) == ['note ["1"] rule', 'note ["2"] rule', 'note ["3"] rule'], lambda: self.conflicts(ann))
+        self.assertEqual(self.rows(ann), "1=defaced,2=of ann,3=forged,4=fine")
+        self.assertIn("do not allow it", ask(ann, "SELECT detail FROM sync_conflict WHERE key = '[\"3\"]'"))
+        follower.stop()
+        self.member(peer, "ann")
+        self.put(root, "INSERT INTO note VALUES('5', 'ann', 'later')")
+        self.sees(ann, "1=defaced", "2=of ann", "3=forged", "4=fine", "5=later")
+        self.assertEqual(self.rows(root), "1=of all,2=of ann,4=fine,5=later")
+        self.assertEqual(ask(self.file, "SELECT count(*) FROM sync_refused"), 0)
+
+    def test_a_delete_of_what_is_not_his(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        self.put(root, "INSERT INTO note VALUES('1', 'all', 'of all'), ('2', 'ann', 'of ann')")
+        ann, _ = self.member(peer, "ann")
+        self.sees(ann, "1=of all", "2=of ann")
+        self.put(ann, "DELETE FROM note")
+        self.sees(root, "1=of all")
+        eventually(lambda: self.conflicts(ann) == 'note ["1"] rule', lambda: self.conflicts(ann))
+
+    def test_a_key_that_was_deleted_before_he_came(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        self.put(root, "INSERT INTO note VALUES('1', 'bob', 'old')")
+        self.sees(self.file, "1=old")
+        self.put(root, "DELETE FROM note")
+        self.sees(self.file, "")
+        ann, _ = self.member(peer, "ann")
+        self.put(ann, "INSERT INTO note VALUES('1', 'ann', 'new')")
+        self.sees(root, "1=new")
+        self.put(root, "UPDATE note SET body = 'newer'")
+        self.sees(ann, "1=newer")
+
+
+class Numbered(Ruled):
+    schema = ("CREATE TABLE list(id INTEGER PRIMARY KEY, owner TEXT, title TEXT);"
+              "CREATE TABLE item(id INTEGER PRIMARY KEY, list INTEGER NOT NULL REFERENCES list ON DELETE CASCADE, body TEXT);")
+    rules = [{"table": "list", "read": "owner = :user"}, {"table": "item", "read": "list IN (SELECT id FROM main.list WHERE owner = :user)"}]
+
+    def items(self, db):
+        return ask(db, "SELECT group_concat(title || ':' || body) FROM (SELECT title, body FROM item JOIN list ON list.id = item.list ORDER BY title, body)") or ""
+
+    def has(self, db, *expected):
+        eventually(lambda: self.items(db) == ",".join(expected), lambda: f"{expected} in {db.name}; there is {self.items(db)}")
+
+    def test_rows_follow_what_they_refer_to(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        ann, _ = self.member(peer, "ann")
+        bob, _ = self.member(peer, "bob")
+        self.put(ann, "INSERT INTO list VALUES(1, 'ann', 'shop'); INSERT INTO item VALUES(1, 1, 'milk')")
+        self.put(bob, "INSERT INTO list VALUES(1, 'bob', 'work'); INSERT INTO item VALUES(1, 1, 'mail')")
+        self.has(root, "shop:milk", "work:mail")
+        self.has(ann, "shop:milk")
+        self.has(bob, "work:mail")
+        self.put(root, "UPDATE list SET owner = 'bob' WHERE title = 'shop'")
+        self.has(bob, "shop:milk", "work:mail")
+        self.has(ann, "")
+        self.put(root, "UPDATE list SET owner = 'ann'")
+        self.has(ann, "shop:milk", "work:mail")
+        self.has(bob, "")
+        for db in (root, ann, bob, self.file):
+            self.assertEqual(ask(db, "SELECT count(*) FROM pragma_foreign_key_check"), 0)
+            self.assertEqual(ask(db, "PRAGMA integrity_check"), "ok")
+        self.assertEqual(ask(ann, "SELECT count(*) FROM sync_conflict"), 0)
+
+
+class Constraints(Ruled):
+    """What somebody may not see is in the way all the same, and nobody loses anything by what he is not told of."""
+    schema = ("CREATE TABLE list(id INTEGER PRIMARY KEY, owner TEXT, title TEXT UNIQUE);"
+              "CREATE TABLE item(id INTEGER PRIMARY KEY, list INTEGER REFERENCES list, owner TEXT, body TEXT);")
+    rules = [{"table": "list", "read": "owner = :user"}, {"table": "item", "read": "owner = :user"}]
+
+    def lists(self, db):
+        return ask(db, "SELECT group_concat(owner || ':' || title) FROM (SELECT * FROM list ORDER BY owner, title)") or ""
+
+    def test_others_are_not_pushed_aside(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        bob, _ = self.member(peer, "bob")
+        self.put(bob, "INSERT INTO list(owner, title) VALUES('bob', 'shop')")
+        self.sees(root, "bob:shop", sql="SELECT group_concat(owner || ':' || title) FROM list")
+        ann, _ = self.member(peer, "ann")
+        self.put(ann, "INSERT INTO list(owner, title) VALUES('ann', 'shop')", "INSERT INTO list(owner, title) VALUES('ann', 'work')")
+        eventually(lambda: self.lists(root) == "ann:work,bob:shop", lambda: self.lists(root))
+        eventually(lambda: ask(ann, "SELECT count(*) FROM sync_conflict WHERE reason = 'rule'") == 1, "it is told")
+        self.assertEqual((self.lists(bob), self.lists(ann)), ("bob:shop", "ann:shop,ann:work"))
+
+    def test_who_is_put_aside_keeps_his(self):
+        peer = self.serve_ruled()
+        root, away = self.admin(peer)
+        ann, follower = self.member(peer, "ann")
+        self.put(root, "INSERT INTO list(owner, title) VALUES('root', 'other')")
+        self.sees(self.file, "root:other", sql="SELECT group_concat(owner || ':' || title) FROM list")
+        away.stop()
+        self.put(ann, "INSERT INTO list(owner, title) VALUES('ann', 'shop')")
+        eventually(lambda: self.lists(self.file) == "ann:shop,root:other", lambda: self.lists(self.file))
+        self.put(root, "INSERT INTO list(owner, title) VALUES('root', 'shop')")
+        self.admin(peer)
+        eventually(lambda: ask(self.file, "SELECT count(*) FROM sync_conflict WHERE held") == 1, "one of both is held")
+        self.put(root, "INSERT INTO list(owner, title) VALUES('ann', 'more')")
+        for _ in range(2):  # while he is there, and when he comes back
+            eventually(lambda: self.lists(ann) == "ann:more,ann:shop", lambda: self.lists(ann))
+            follower.stop()
+            _, follower = self.member(peer, "ann")
+
+    def test_children_of_others_keep_their_parent(self):
+        peer = self.serve_ruled()
+        root, _ = self.admin(peer)
+        self.put(root, "INSERT INTO list VALUES(1, 'ann', 'shop'), (2, 'ann', 'work')", "INSERT INTO item VALUES(1, 1, 'bob', 'milk')")
+        ann, _ = self.member(peer, "ann")
+        eventually(lambda: self.lists(ann) == "ann:shop,ann:work", lambda: self.lists(ann))
+        self.put(ann, "DELETE FROM list")
+        eventually(lambda: self.lists(root) == "ann:shop", lambda: self.lists(root))
+        self.assertEqual(ask(root, "SELECT count(*) FROM item"), 1)
+        self.assertEqual(ask(self.file, "SELECT count(*) FROM sync_conflict WHERE held"), 0)
+
+
+class Telling(Ruled):
+    def test_who_was_cut_off_before_he_could_note_it(self):
+        """He cannot write it down, since his file is locked, and is killed: he is told again when he comes back."""
+        peer = self.serve_ruled()
+        ann, follower = self.member(peer, "ann")
+        self.put(ann, "INSERT INTO note VALUES('1', 'ann', 'fine')")
+        self.sees(self.file, "1=fine")
+        with contextlib.closing(sqlite3.connect(str(ann), timeout=synctest.SECONDS_MAX, isolation_level=None)) as other:
+            other.execute("INSERT INTO note VALUES('2', 'bob', 'forged')")
+            other.execute("BEGIN IMMEDIATE")
+            eventually(lambda: ask(self.file, "SELECT count(*) FROM sqlite_schema WHERE name = 'sync_refused'") == 1
+                       and ask(self.file, "SELECT count(*) FROM sync_refused") == 1, "it is refused")
+            follower.kill()
+            other.execute("COMMIT")
+        self.assertEqual(ask(ann, "SELECT count(*) FROM sync_conflict"), 0)
+        peer.stop()
+        peer = self.serve_ruled()
+        self.member(peer, "ann")
+        eventually(lambda: ask(ann, "SELECT count(*) FROM sync_conflict WHERE reason = 'rule'") == 1, "he is told again")
+        eventually(lambda: ask(self.file, "SELECT count(*) FROM sync_refused") == 0, "and has answered")
+        self.assertEqual(self.rows(ann), "1=fine,2=forged")
+
+    def test_not_with_a_primary(self):
+        config = self.config(rooms=[{"name": "*", "rules": OWN}], primary="ws://127.0.0.1:1/*")
+        status, _, err = self.run_peer("check-config", config)
+        self.assertEqual((status, "/rooms/0/rules: rules for rows are for the primary's configuration" in err), (2, True), err)
+
+    def test_rules_that_cannot_be_read(self):
+        for rule, says in ((":who = owner", "there is only :user"), ("owner = ", "syntax error"), ("nobody = 1", "no such column: nobody")):
+            self.rules = [{"table": "note", "read": rule}]
+            peer = self.serve_ruled()
+            db = self.path("x.db")
+            if not db.exists():
+                plain(db, self.schema)
+            status, _, err = self.run_peer("sync", db, self.url(peer, "a"), "--once", "--token-file", self.token("ann"))
+            self.assertNotEqual(status, 0)
+            self.assertIn("the rule of table note", err + peer.stderr)
+            self.assertIn(says, err + peer.stderr)
+            peer.stop()
+
+
+class Hostile(Ruled):
+    """What a member says who is bound by rules, and does not keep to what a sync-peer says."""
+    def setUp(self):
+        super().setUp()
+        self.server = self.serve_ruled()
+        self.root, self.admins = self.admin(self.server)
+        self.put(self.root, "INSERT INTO note VALUES('1', 'bob', 'of bob'), ('2', 'ann', 'of ann')")
+        self.sees(self.file, "1=of bob", "2=of ann")
+        self.now = int(time.time() * 1000) << 16
+        self.site = os.urandom(16)
+
+    def say(self, rows, count, sites=None, seen=0, form=1, extra=b"", last=True):
+        """One delta of somebody who has ann's token; the connection."""
+        sites = sites or [self.site]
+        table = rawchanges.table("note", columns=("owner", "body"))
+        contents = rawchanges.head([table], sites) + extra + rows
+        contents += bytes([rawchanges.CLOSE]) + varint(count) + rawchanges.vector(len(sites), seen) + varint(1)
+        peer = rawpeer.RawPeer(self.server.port, "/a", headers=["Authorization: Bearer " + self.token("ann").read_text(encoding="utf-8")])
+        self.addCleanup(peer.close)
+        peer.send(rawpeer.announce("a", site=sites[0]))
+        peer.send(rawpeer.frame(rawpeer.CHANGES, varint(1) + varint(0) + varint(1) + varint(0), rawchanges.pack(contents, form=form)))
+        return peer
+
+    def row(self, key, flags, *values, cl=b""):
+        return (bytes([rawchanges.TABLE, 0, rawchanges.ROW | flags]) + self.value(key) + varint(0) + rawchanges.zigzag(self.now) + cl
+                + b"".join(self.value(v) for v in values))
+
+    def value(self, text):
+        return bytes([0x80 + len(text)]) + text.encode()
+
+    def stays(self, *expected):
+        """Nothing of it counts: what is written afterwards arrives, and the rest is as it was."""
+        self.put(self.root, "INSERT INTO note VALUES('9', 'bob', 'later')")
+        self.sees(self.file, *expected, "9=later")
+        self.sees(self.root, *expected, "9=later")
+
+    def test_he_ends_the_row_of_another(self):
+        self.say(self.row("1", rawchanges.DEAD), 1).expect(rawpeer.ACK)
+        self.stays("1=of bob", "2=of ann")
+        self.assertEqual(ask(self.file, "SELECT count(*) FROM sync_refused"), 1)
+
+    def test_he_takes_the_row_of_another(self):
+        self.say(self.row("1", rawchanges.FULL, "ann", "mine"), 1).expect(rawpeer.ACK)
+        self.stays("1=of bob", "2=of ann")
+
+    def site_of(self, db):
+        return rows_of(db, "SELECT s.site FROM sync_site s JOIN sync_meta m ON m.site = s.sid")[0][0]
+
+    def test_he_ends_what_has_yet_to_begin(self):
+        self.admins.stop()
+        self.say(self.row("8", rawchanges.DEAD), 1).expect(rawpeer.ACK)
+        self.put(self.root, "INSERT INTO note VALUES('8', 'bob', 'it began')")
+        self.admin(self.server)
+        self.stays("1=of bob", "2=of ann", "8=it began")
+
+    def test_he_says_that_a_table_is_whole(self):
+        """By which all that is not named would be gone, since he says to have seen it."""
+        whole = varint(2 | 1) + rawchanges.vector(2, self.now) + rawchanges.vector(2, self.now + (1 << 30))
+        self.say(b"", 0, sites=[self.site, self.site_of(self.root)], seen=self.now, form=2, extra=whole).expect(rawpeer.ACK)
+        self.stays("1=of bob", "2=of ann")
+
+    def test_he_says_that_others_have_told_everything(self):
+        """Else the other would take himself for restored, and another id; or what he writes would be passed over."""
+        root = self.site_of(self.root)
+        self.say(b"", 0, sites=[self.site, root], seen=self.now + (240000 << 16)).expect(rawpeer.ACK)
+        self.stays("1=of bob", "2=of ann")
+        self.put(self.root, "DELETE FROM note WHERE id = '9'")
+        self.stays("1=of bob", "2=of ann")
+        self.assertEqual(self.site_of(self.root), root)
+
+    def test_he_is_no_sender_of_selections(self):
+        peer = self.say(b"", 0, form=3, extra=varint(1) + b"\x01" + varint(0))
+        self.assertIn("a selection is not taken from who may not write everything", peer.expect(rawpeer.ERROR).decode("utf-8", "replace"))
+        self.stays("1=of bob", "2=of ann")
+
+    def test_he_says_that_this_file_has_made_it(self):
+        own = self.site_of(self.file)
+        table = rawchanges.table("note", columns=("owner", "body"))
+        contents = rawchanges.whole([table], sites=[own])
+        peer = rawpeer.RawPeer(self.server.port, "/a", headers=["Authorization: Bearer " + self.token("ann").read_text(encoding="utf-8")])
+        self.addCleanup(peer.close)
+        peer.send(rawpeer.announce("a", site=self.site))
+        peer.send(rawpeer.frame(rawpeer.CHANGES, varint(1) + varint(0) + varint(1) + varint(0), rawchanges.pack(contents)))
+        self.assertIn("says that this file has made it", peer.expect(rawpeer.ERROR).decode("utf-8", "replace"))
+
+    def test_reports_that_are_none(self):
+        """A follower gets one that is nonsense: the link ends, and nothing is listed."""
+        self.say(self.row("1", rawchanges.DEAD), 1).expect(rawpeer.ACK)
+        peer = rawpeer.RawPeer(self.server.port, "/a", headers=["Authorization: Bearer " + self.token("ann").read_text(encoding="utf-8")])
+        self.addCleanup(peer.close)
+        peer.send(rawpeer.announce("a", site=os.urandom(16)))
+        for number in (0, 1, 1 << 62):  # what others were told stays told
+            peer.send(rawpeer.frame(rawpeer.REJECT, varint(number) + varint(5) + rawpeer.text("")))
+        peer.send(rawpeer.frame(rawpeer.PING, varint(7)))
+        peer.expect(rawpeer.PONG)
+        self.assertEqual(ask(self.file, "SELECT count(*) FROM sync_refused"), 1)
+
+
+class Random(Ruled):
+    """Three members and one who sees all, with numbers as keys, references, unique values; on and off, killed and not. In the end everybody has what the rules let him see."""
+    schema = ("CREATE TABLE list(id INTEGER PRIMARY KEY, owner TEXT, title TEXT UNIQUE);"
+              "CREATE TABLE item(id INTEGER PRIMARY KEY, list INTEGER REFERENCES list, body TEXT);"
+              "CREATE TABLE note(id TEXT PRIMARY KEY, owner TEXT, body TEXT);")
+    rules = [*OWN, {"table": "list", "read": "owner = :user"}, {"table": "item", "read": "list IN (SELECT id FROM main.list WHERE owner = :user)"}]
+    users = ("ann", "bob", "cis")
+
+    def step(self, dice, user):
+        owner, key = dice.choice((*self.users, user, user, "all")), dice.randint(1, 6)
+        return dice.choice((
+            f"INSERT OR IGNORE INTO note VALUES('{key}', '{owner}', 'b{dice.randint(0, 99)}')",
+            f"UPDATE note SET body = 'b{dice.randint(0, 99)}' WHERE id = '{key}'",
+            f"UPDATE note SET owner = '{owner}' WHERE id = '{key}'",
+            f"DELETE FROM note WHERE id = '{key}'",
+            f"INSERT OR IGNORE INTO list(owner, title) VALUES('{owner}', 't{dice.randint(0, 9)}')",
+            f"UPDATE list SET owner = '{owner}' WHERE id = (SELECT id FROM list LIMIT 1 OFFSET {key % 3})",
+            f"INSERT INTO item(list, body) VALUES((SELECT max(id) FROM list), 'i{dice.randint(0, 99)}')",
+            f"UPDATE item SET list = (SELECT min(id) FROM list), body = 'm' WHERE id % 5 = {key % 5}",
+            f"DELETE FROM item WHERE id % 7 = {key}",
+            f"DELETE FROM list WHERE id = (SELECT max(id) FROM list) AND NOT EXISTS (SELECT 1 FROM item WHERE list = list.id)",
+        ))
+
+    def content(self, db, user=None):
+        """What is in a file, but for the numbers; of what `user` may see."""
+        mine = f"owner = '{user}'" if user else "1"
+        return [ask(db, f"SELECT json_group_array(x) FROM (SELECT json_array(id, owner, body) AS x FROM note WHERE {mine} OR owner = 'all' ORDER BY id)"),
+                ask(db, f"SELECT json_group_array(x) FROM (SELECT json_array(owner, title) AS x FROM list WHERE {mine} ORDER BY 1)"),
+                ask(db, f"SELECT json_group_array(x) FROM (SELECT json_array(body, title) AS x FROM item JOIN list ON list.id = item.list WHERE {mine} ORDER BY 1)")]
+
+    def settled(self, db, user):
+        """Has he all that he may see? What was refused of his own stays with him, and he may have put it upon rows that he sees."""
+        refused = ask(db, "SELECT count(*) FROM sync_conflict WHERE reason = 'rule'")
+        return self.content(self.file, user) == self.content(db) or (refused and self.allowed(db, user))
+
+    def allowed(self, db, user):
+        """The same, but for rows that sync_conflict lists as refused, and those that have the same UNIQUE value."""
+        key = "(SELECT json_extract(key, '$[0]') FROM sync_conflict WHERE tbl = '{0}' AND (reason IN ('rule', 'unique') OR held))"
+        for table, columns in (("note", "id, owner, body"), ("list", "id, owner, title"), ("item", "id, list, body")):
+            seen = {"note": f"owner = '{user}' OR owner = 'all'", "list": f"owner = '{user}'",
+                    "item": f"list IN (SELECT id FROM list WHERE owner = '{user}')"}[table]
+            theirs = set(map(tuple, rows_of(self.file, f"SELECT {columns} FROM {table} WHERE {seen}")))
+            own = set(map(tuple, rows_of(db, f"SELECT {columns} FROM {table} WHERE id NOT IN {key.format(table)}")))
+            kept = {row[0] for row in rows_of(db, key.format(table)[1:-1])}
+            if own - theirs or {row for row in theirs - own if row[0] not in kept}:
+                return False
+        return True
+
+    def test_everybody_has_what_he_may_see(self):
+        seed = int(os.environ.get("SYNC_SEED", random.randrange(1 << 30)))
+        dice = random.Random(seed)
+        peer = self.serve_ruled()
+        files, processes = {}, {}
+        for user in (*self.users, "root"):
+            files[user], processes[user] = self.admin(peer) if user == "root" else self.member(peer, user)
+        for _ in range(60):
+            user = dice.choice((*self.users, "root"))
+            fate = dice.random()
+            if fate < 0.12 and processes[user]:
+                (processes[user].kill if fate < 0.04 else processes[user].stop)()
+                processes[user] = None
+            elif fate < 0.3 and not processes[user]:
+                processes[user] = (self.admin(peer) if user == "root" else self.member(peer, user))[1]
+            else:
+                self.put(files[user], self.step(dice, user if user != "root" else dice.choice(self.users)))
+        for user in files:
+            if not processes[user]:
+                (self.admin(peer) if user == "root" else self.member(peer, user))
+        with self.subTest(replay=f"SYNC_SEED={seed} tests/e2e/test_peer_rules.py Random"):
+            eventually(lambda: self.content(self.file) == self.content(files["root"]), lambda: f"seed {seed}: {self.content(self.file)} {self.content(files['root'])}")
+            for user in self.users:
+                eventually(lambda: self.settled(files[user], user),
+                           lambda: f"seed {seed}: {user} has {self.content(files[user])}, and may see {self.content(self.file, user)}; {rows_of(files[user], 'SELECT tbl, key, reason, held, ours, theirs, detail FROM sync_conflict')}")
+            for db in (self.file, *files.values()):
+                self.assertEqual(ask(db, "SELECT count(*) FROM pragma_foreign_key_check"), 0)
+                self.assertEqual(ask(db, "PRAGMA integrity_check"), "ok")
+
+
+if __name__ == "__main__":
+    unittest.main()
