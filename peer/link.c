@@ -119,21 +119,21 @@ void net_link_send(net_link *l, const sync_frame *frame)
     sync_buf_free(&buf);
 }
 
-/* Who may read may have a copy of the file. */
-static unsigned snapshot_beside(unsigned rights)
+/* May a room's rules for rows bind the other side? */
+static bool is_bound(const net_link *l)
 {
-    return (rights & SYNC_RIGHT_READ) != 0 ? SYNC_RIGHT_SNAPSHOT : 0;
+    return l->follow == NULL && !l->admin;
 }
 
-/* What the other side may do here. */
+/* What the other side may do here. A copy of the file has all rows, and so is not for who may see some. */
 static unsigned rights_of(const net_link *l)
 {
-    if (l->follow != NULL) {
-        return l->follow->rights | snapshot_beside(l->follow->rights);
-    }
-    unsigned rights = l->grants & l->room->options.rights;
-    bool primary = (rights & SYNC_RIGHT_WRITE) != 0 && peer_options_primary(&l->room->options) == NULL;
-    return rights | (primary ? SYNC_RIGHT_FORWARD : 0) | snapshot_beside(rights);
+    const peer_options *o = &l->room->options;
+    const unsigned rights = l->follow != NULL ? l->follow->rights : l->grants & o->rights;
+    const bool copies = (rights & SYNC_RIGHT_READ) != 0 && (o->rules.count == 0 || !is_bound(l));
+    const bool primary =
+        l->follow == NULL && (rights & SYNC_RIGHT_WRITE) != 0 && peer_options_primary(o) == NULL;
+    return rights | (copies ? SYNC_RIGHT_SNAPSHOT : 0) | (primary ? SYNC_RIGHT_FORWARD : 0);
 }
 
 void net_link_greet(net_link *l)
@@ -368,7 +368,7 @@ static void link_up(net_link *l)
     m->granted = l->session.granted;
     m->site = l->session.their;
     m->user = l->user[0] != 0 ? peer_strdup(l->user) : NULL;
-    m->bound = l->follow == NULL && !l->admin;
+    m->bound = is_bound(l);
     m->primary = l->follow != NULL && l->follow->primary;
     m->lag = peer_lag_share(l->lag);
     l->up_ms = peer_now_ms();

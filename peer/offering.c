@@ -81,6 +81,10 @@ void peer_offer_begin(peer_room *r, peer_link *l, const sync_frame_snapshot_requ
     l->told_snapshot = true;
     memcpy(l->offer_id, request->id.id, sizeof l->offer_id);
     l->offer_at = request->offset;
+    if (l->ruling != NULL) { /* it has all rows; theirs come by selections */
+        give_none(r, l);
+        return;
+    }
     drop_stale(r, l, now_ms);
     if (r->offer == NULL && !open_offer(r, now_ms)) {
         give_none(r, l);

@@ -358,7 +358,7 @@ void peer_finishing_check(peer_room *r, peer_link *l);
 
 /* ---- offering.c */
 
-/* SnapshotRequest, of who may read here. */
+/* SnapshotRequest, of who may read here. There is none for who is bound by rules for rows. */
 void peer_offer_begin(peer_room *r, peer_link *l, const sync_frame_snapshot_request *request);
 
 /* Sends what may be sent now. True: there is more to do at once. */

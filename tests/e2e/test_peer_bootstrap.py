@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rawpeer  # noqa: E402
 import snapshots  # noqa: E402
 import synctest  # noqa: E402
+from forwarding import AWAY, BACK, Forwarding  # noqa: E402
 from newfiles import LINE, T, Bootstrap, many  # noqa: E402
 from rooms import NOTES, Rooms  # noqa: E402
 from synctest import ask, eventually, patiently, plain, shell, without_tls  # noqa: E402
@@ -405,6 +406,53 @@ class Served(Rooms):
         self.wait_notes(c, "n1")
         self.write(c, "c")
         self.wait_notes(a, "c", "n1")
+
+
+class Followed(Forwarding):
+    """Rooms with a primary whose file is not there, and members of them."""
+
+    def test_a_new_file_is_the_primarys(self):
+        """And a member's is the follower's; both go on from there."""
+        primary = self.start("p")
+        plain(self.file("p"), NOTES + "INSERT INTO note VALUES('a', 'x'), ('b', 'y');")
+        follower = self.follow("f", primary.port)
+        db = self.path("m.db")
+        member = self.sync(db, self.url(follower, "notes"))
+        for process in (follower, member):
+            process.wait_event("snapshot")
+        self.wait_keys(db, "a", "b")
+        self.write(db, "c")
+        for where in (self.file("p"), self.file("f")):
+            self.wait_keys(where, "a", "b", "c")
+        self.write(self.file("p"), "d")
+        self.wait_keys(db, "a", "b", "c", "d")
+        self.assertGreaterEqual(self.count(follower, "sync_peer_parts_forwarded_total"), 1)
+        self.assertEqual(self.count(primary, "sync_peer_frames_received_total", type="CreateDbOnPrimary"), 0)
+        self.assertNotIn(AWAY, member.stderr)
+
+    def test_a_new_member_while_the_primary_is_away(self):
+        """His snapshot has what the primary does not know yet; what he writes is good for both when it is back."""
+        primary = self.start("p")
+        follower = self.follow("f", primary.port)
+        self.join(follower, "notes", "other.db")
+        self.wait_keys(self.file("f"), "")
+        self.write(self.file("p"), "a")
+        self.wait_keys(self.file("f"), "a")
+        primary.kill()
+        self.wait_log(follower, "trying again")
+        self.write(self.file("f"), "direct")
+        db = self.path("m.db")
+        member = self.sync(db, self.url(follower, "notes"))
+        member.wait_event("snapshot")
+        self.wait_keys(db, "a", "direct")
+        self.write(db, "b")
+        self.wait_log(member, AWAY)
+        self.start("p", primary.port)
+        for where in (self.file("p"), self.file("f"), db):
+            self.wait_keys(where, "a", "b", "direct")
+        self.wait_log(member, BACK)
+        self.write(db, "c")
+        self.wait_keys(self.file("p"), "a", "b", "c", "direct")
 
 
 if __name__ == "__main__":

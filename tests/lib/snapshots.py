@@ -57,9 +57,9 @@ def request(snapshot=NONE, offset=0):
     return rawpeer.frame(rawpeer.SNAPSHOT_REQUEST, snapshot + varint(offset))
 
 
-def ask(port, room, snapshot=NONE, offset=0):
+def ask(port, room, snapshot=NONE, offset=0, headers=()):
     """A link to a peer on which a snapshot has been asked for, by a file that is not there yet."""
-    peer = rawpeer.RawPeer(port, f"/{room}")
+    peer = rawpeer.RawPeer(port, f"/{room}", headers=headers)
     peer.send(rawpeer.announce(room, site=NONE, rights=7))
     peer.send(request(snapshot, offset))
     return peer
