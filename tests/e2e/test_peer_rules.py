@@ -287,7 +287,10 @@ class New(Ruled):
         self.sees(self.root, "1=of ann", "2=hidden from ann", "3=of all", "5=later")
         self.put(self.root, "INSERT INTO note VALUES('6', 'all', 'last')")
         self.sees(db, "1=of ann", "3=of all", "5=later", "6=last")
-        for path in (db, Path(f"{db}-wal")):
+        self.not_in(db)
+
+    def not_in(self, *files):
+        for path in [path for db in files for path in (db, Path(f"{db}-wal"))]:
             self.assertNotIn(b"hidden from", path.read_bytes() if path.exists() else b"")
 
     def test_clone(self):
@@ -335,6 +338,7 @@ class New(Ruled):
         self.sees(self.root, "1=of ann", "2=hidden from ann", "3=of all", "7=from behind")
         self.put(self.root, "UPDATE note SET owner = 'bob' WHERE id = '1'")
         self.sees(db, "3=of all", "7=from behind")
+        self.not_in(db, behind)
 
 
 class Telling(Ruled):
