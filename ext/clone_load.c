@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "clone_internal.h"
 #include "operation.h"
+#include "sql_text.h"
 
 #include <string.h>
 
@@ -36,41 +37,19 @@ static int authorize(void *context, int action, const char *a, const char *b, co
     }
 }
 
-typedef struct loader {
-    sqlite3 *db;
-    sync_db *s;
-    sync_clone_left_out *left_out;
-    void *context;
-    sync_error *error;
-    uint8_t version;
-    sync_arena arena; /* texts of the object in hand */
-    sync_buf later;   /* (sync_span) views and triggers, from where they were sent */
-    sync_arena wish_arena;
-    uint32_t wish_count;
-    sync_wish *wishes;
-} loader;
-
-/* One object as it was sent; zero-terminated copies in the loader's arena. */
-typedef struct object {
-    object_kind kind;
-    char *name;
-    char *table;
-    char *sql;
-} object;
-
-static int corrupt(loader *l)
+int sync_clone_corrupt(sync_loader *l)
 {
     return sync_fail(l->error, SYNC_CORRUPT, "the schema that came cannot be read");
 }
 
 /* A text, zero-terminated in the arena. */
-static int get_text(loader *l, sync_span *span, sync_arena *arena, char **to)
+static int get_text(sync_loader *l, sync_span *span, sync_arena *arena, char **to)
 {
     size_t bytes = 0;
     const uint8_t *data = sync_span_blob(span, SIZE_MAX, &bytes);
     if (span->bad || (bytes > 0 && memchr(data, 0, bytes) != NULL)) {
         span->bad = true;
-        return corrupt(l);
+        return sync_clone_corrupt(l);
     }
     *to = sync_arena_alloc(arena, bytes + 1);
     if (*to == NULL) {
@@ -81,18 +60,18 @@ static int get_text(loader *l, sync_span *span, sync_arena *arena, char **to)
     return SYNC_OK;
 }
 
-static int get_object(loader *l, sync_span *span, object *o)
+int sync_clone_object(sync_loader *l, sync_span *span, sync_object *o)
 {
     uint8_t kind = sync_span_u8(span);
     sync_arena_reset(&l->arena);
     o->kind = (object_kind)kind;
-    int rc = span->bad || kind >= KINDS ? corrupt(l) : SYNC_OK;
+    int rc = span->bad || kind >= KINDS ? sync_clone_corrupt(l) : SYNC_OK;
     rc = rc == SYNC_OK ? get_text(l, span, &l->arena, &o->name) : rc;
     rc = rc == SYNC_OK ? get_text(l, span, &l->arena, &o->table) : rc;
     return rc == SYNC_OK ? get_text(l, span, &l->arena, &o->sql) : rc;
 }
 
-static int exec(loader *l, const char *sql)
+int sync_clone_exec(sync_loader *l, const char *sql)
 {
     return sqlite3_exec(l->db, sql, NULL, NULL, NULL) == SQLITE_OK ? SYNC_OK
                                                                    : sync_clone_fail(l->db, l->error, sql);
@@ -104,7 +83,7 @@ static bool is_blank(const char *text)
 }
 
 /* Runs one CREATE statement under the authorizer. A SQLite code; `*why` (sqlite3_malloc'd) says what is wrong. */
-static int create(loader *l, const object *o, char **why)
+static int create(sync_loader *l, const sync_object *o, char **why)
 {
     sqlite3_stmt *stmt = NULL;
     const char *tail = "";
@@ -179,7 +158,7 @@ static int compile_write(sqlite3 *db, const char *table, char *owned_sql, char *
 }
 
 /* Does what was just created work here? Its body is only looked at when it is used. */
-static int probe(sqlite3 *db, const object *o, char **why)
+static int probe(sqlite3 *db, const sync_object *o, char **why)
 {
     if (o->kind == KIND_VIEW) {
         return compile(db, sqlite3_mprintf("SELECT * FROM main.\"%w\"", o->name), why);
@@ -220,11 +199,11 @@ static bool is_fault(int rc)
 }
 
 /* Makes one object. Views and triggers may be left out; tables and indexes may not. *made: it is there. last: say so of what is left out. */
-static int load_object(loader *l, const object *o, bool last, bool *made)
+static int load_object(sync_loader *l, const sync_object *o, bool last, bool *made)
 {
     char *why = NULL;
     bool optional = o->kind == KIND_VIEW || o->kind == KIND_TRIGGER;
-    int rc = exec(l, "SAVEPOINT sync_clone_object");
+    int rc = sync_clone_exec(l, "SAVEPOINT sync_clone_object");
     if (rc != SYNC_OK) {
         return rc;
     }
@@ -236,7 +215,7 @@ static int load_object(loader *l, const object *o, bool last, bool *made)
     if (is_fault(result)) {
         rc = sync_fail(l->error, result, "%s", why != NULL ? why : "out of memory");
     } else if (!*made && optional) {
-        rc = exec(l, "ROLLBACK TO sync_clone_object");
+        rc = sync_clone_exec(l, "ROLLBACK TO sync_clone_object");
         if (last) {
             l->left_out(l->context, kind_names[o->kind], o->name, why != NULL ? why : "", o->sql);
         }
@@ -245,36 +224,40 @@ static int load_object(loader *l, const object *o, bool last, bool *made)
                        why != NULL ? why : "");
     }
     sqlite3_free(why);
-    return rc == SYNC_OK ? exec(l, "RELEASE sync_clone_object") : rc;
+    return rc == SYNC_OK ? sync_clone_exec(l, "RELEASE sync_clone_object") : rc;
+}
+
+/* No table and no index: noted for later, or left out. `from`: where it was sent. */
+int sync_clone_note(sync_loader *l, const sync_object *o, const sync_span *from)
+{
+    if (o->kind == KIND_VIRTUAL) { /* its module may do anything: a person decides */
+        l->left_out(l->context, kind_names[o->kind], o->name, "clone makes no virtual tables", o->sql);
+        return SYNC_OK;
+    }
+    sync_buf_put(&l->later, &from->at, sizeof from->at);
+    return l->later.oom ? sync_fail_nomem(l->error) : SYNC_OK;
 }
 
 /* Makes the tables and their indexes; views and triggers wait until their tables are tracked, since they may ask what that makes. */
-static int load_tables(loader *l, sync_span *span)
+static int load_tables(sync_loader *l, sync_span *span)
 {
     int rc = SYNC_OK;
     uint64_t count = sync_span_varint(span);
     for (uint64_t i = 0; i < count && rc == SYNC_OK; i++) {
-        object o = {0};
+        sync_object o = {0};
         bool made;
         sync_span from = *span;
-        rc = get_object(l, span, &o);
+        rc = sync_clone_object(l, span, &o);
         if (rc != SYNC_OK) {
             break;
         }
-        if (o.kind == KIND_VIRTUAL) { /* its module may do anything: a person decides */
-            l->left_out(l->context, kind_names[o.kind], o.name, "clone makes no virtual tables", o.sql);
-        } else if (o.kind == KIND_VIEW || o.kind == KIND_TRIGGER) {
-            sync_buf_put(&l->later, &from.at, sizeof from.at);
-            rc = l->later.oom ? sync_fail_nomem(l->error) : SYNC_OK;
-        } else {
-            rc = load_object(l, &o, true, &made);
-        }
+        rc = o.kind >= KIND_VIEW ? sync_clone_note(l, &o, &from) : load_object(l, &o, true, &made);
     }
     return rc;
 }
 
 /* One may need another that comes later: they are tried again as long as that brings something more, and not too often. */
-static int load_later(loader *l, const sync_span *all, object_kind kind)
+int sync_clone_later(sync_loader *l, const sync_span *all, object_kind kind)
 {
     size_t count = l->later.len / sizeof(const uint8_t *);
     bool last = false, done = false;
@@ -283,13 +266,13 @@ static int load_later(loader *l, const sync_span *all, object_kind kind)
         bool more = false;
         for (size_t i = 0; rc == SYNC_OK && i < count; i++) {
             sync_span from = *all;
-            object o = {0};
+            sync_object o = {0};
             bool made = false;
             memcpy(&from.at, l->later.data + i * sizeof from.at, sizeof from.at);
             if (from.at == NULL || *from.at != kind) {
                 continue;
             }
-            rc = get_object(l, &from, &o);
+            rc = sync_clone_object(l, &from, &o);
             rc = rc == SYNC_OK ? load_object(l, &o, last, &made) : rc;
             if (made) {
                 more = true;
@@ -305,7 +288,7 @@ static int load_later(loader *l, const sync_span *all, object_kind kind)
 /* ---- tracking ---- */
 
 /* Reads what sync_track() was told: one option. *known: it is one. */
-static int read_option(loader *l, sqlite3_stmt *stmt, sync_wish *wish, bool *known)
+static int read_option(sync_loader *l, sqlite3_stmt *stmt, sync_wish *wish, bool *known)
 {
     static const char *const said[] = {"identity=key", "identity=row", "genesis=shared", "genesis=own"};
     const char *one = (const char *)sqlite3_column_text(stmt, 0);
@@ -329,7 +312,7 @@ static int read_option(loader *l, sqlite3_stmt *stmt, sync_wish *wish, bool *kno
     return one || references || sqlite3_column_type(stmt, 0) == SQLITE_NULL ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-static int read_options(loader *l, const char *options, sync_wish *wish)
+static int read_options(sync_loader *l, const char *options, sync_wish *wish)
 {
     sqlite3_stmt *stmt = NULL;
     bool known = true, good = true;
@@ -354,12 +337,12 @@ static int read_options(loader *l, const char *options, sync_wish *wish)
                 : sync_fail(l->error, SYNC_SCHEMA, "table %s: unknown options %s", wish->name, options);
 }
 
-static int read_tracked(loader *l, sync_span *span)
+static int read_tracked(sync_loader *l, sync_span *span)
 {
     int rc = SYNC_OK;
     uint64_t count = sync_span_varint(span);
     if (span->bad) {
-        return corrupt(l);
+        return sync_clone_corrupt(l);
     }
     if (count > SYNC_TABLES_MAX) {
         return sync_fail(l->error, SYNC_TOOBIG, "more than %d tracked tables", SYNC_TABLES_MAX);
@@ -380,7 +363,7 @@ static int read_tracked(loader *l, sync_span *span)
 }
 
 /* The highest numbers that AUTOINCREMENT tables gave out, so that none is given out again here: that of a row which was deleted meant that one. */
-static int load_numbers(loader *l, sync_span *span)
+static int load_numbers(sync_loader *l, sync_span *span)
 {
     sqlite3_stmt *stmt = NULL;
     uint64_t count = l->version >= SYNC_CLONE_WITH_NUMBERS ? sync_span_varint(span) : 0;
@@ -407,10 +390,10 @@ static int load_numbers(loader *l, sync_span *span)
         }
     }
     sqlite3_finalize(stmt);
-    return rc == SYNC_OK && (span->bad || sync_span_left(span) > 0) ? corrupt(l) : rc;
+    return rc == SYNC_OK && (span->bad || sync_span_left(span) > 0) ? sync_clone_corrupt(l) : rc;
 }
 
-static int track(loader *l)
+static int track(sync_loader *l)
 {
     sync_operation o = {0};
     uint32_t adopted = 0;
@@ -422,28 +405,33 @@ static int track(loader *l)
     return rc == SQLITE_ERROR ? l->error->code = SYNC_SCHEMA : rc;
 }
 
-/* The encoding must be set before anything else is in the file. */
-static int load_head(loader *l, sync_span *span)
+int sync_clone_read_head(sync_loader *l, sync_span *span, sync_clone_head *h)
 {
-    char sql[160];
     uint8_t version = l->version = sync_span_u8(span);
-    uint8_t encoding = sync_span_u8(span);
-    int64_t user_version = sync_span_zigzag(span);
-    int64_t application_id = sync_span_zigzag(span);
+    h->encoding = sync_span_u8(span);
+    h->user_version = sync_span_zigzag(span);
+    h->application_id = sync_span_zigzag(span);
     if (!span->bad && version > SYNC_CLONE_VERSION) {
         return sync_fail(l->error, SYNC_FORMAT, "the schema that came is of a newer version (%d)", version);
     }
-    if (span->bad || version < 1 || encoding >= SYNC_CLONE_ENCODINGS) {
-        return corrupt(l);
-    }
+    return span->bad || version < 1 || h->encoding >= SYNC_CLONE_ENCODINGS ? sync_clone_corrupt(l) : SYNC_OK;
+}
+
+/* The encoding must be set before anything else is in the file. */
+static int load_head(sync_loader *l, sync_span *span)
+{
+    char sql[160];
+    sync_clone_head h = {0};
+    int rc = sync_clone_read_head(l, span, &h);
     sqlite3_snprintf(sizeof sql, sql,
                      "PRAGMA main.encoding='%s'; BEGIN IMMEDIATE; PRAGMA main.user_version=%d;"
                      " PRAGMA main.application_id=%d",
-                     sync_clone_encodings[encoding], (int)user_version, (int)application_id);
-    return exec(l, sql);
+                     sync_clone_encodings[h.encoding < SYNC_CLONE_ENCODINGS ? h.encoding : 0],
+                     (int)h.user_version, (int)h.application_id);
+    return rc == SYNC_OK ? sync_clone_exec(l, sql) : rc;
 }
 
-static int load(loader *l, sync_span *span)
+static int load(sync_loader *l, sync_span *span)
 {
     sync_span all = *span;
     int rc = load_head(l, span);
@@ -451,25 +439,30 @@ static int load(loader *l, sync_span *span)
     rc = rc == SYNC_OK ? read_tracked(l, span) : rc;
     rc = rc == SYNC_OK ? track(l) : rc;
     rc = rc == SYNC_OK ? load_numbers(l, span) : rc;
-    rc = rc == SYNC_OK ? load_later(l, &all, KIND_VIEW) : rc;
-    rc = rc == SYNC_OK ? load_later(l, &all, KIND_TRIGGER) : rc;
-    return rc == SYNC_OK ? exec(l, "COMMIT") : rc;
+    rc = rc == SYNC_OK ? sync_clone_later(l, &all, KIND_VIEW) : rc;
+    rc = rc == SYNC_OK ? sync_clone_later(l, &all, KIND_TRIGGER) : rc;
+    return rc == SYNC_OK ? sync_clone_exec(l, "COMMIT") : rc;
+}
+
+/* Does the work on `db`, which has sync_ext, or says that it has not. */
+int sync_clone_run(sqlite3 *db, int (*work)(sync_loader *l, sync_span *span), sync_span span, sync_loader *l)
+{
+    int rc = sync_engine_of(db, &l->s);
+    rc = l->s                 ? work(l, &span)
+         : rc == SQLITE_NOMEM ? sync_fail_nomem(l->error)
+                              : sync_fail(l->error, SYNC_MISUSE, "sync_ext is not loaded");
+    if (rc != SYNC_OK && sqlite3_get_autocommit(db) == 0) {
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    sync_arena_free(&l->arena);
+    sync_arena_free(&l->wish_arena);
+    sync_buf_free(&l->later);
+    return rc;
 }
 
 int sync_clone_load(sqlite3 *db, const void *schema, size_t bytes, sync_clone_left_out *left_out,
                     void *context, sync_error *error)
 {
-    loader l = {.db = db, .left_out = left_out, .context = context, .error = error};
-    sync_span span = sync_span_of(schema, bytes);
-    int rc = sync_engine_of(db, &l.s);
-    rc = l.s                  ? load(&l, &span)
-         : rc == SQLITE_NOMEM ? sync_fail_nomem(error)
-                              : sync_fail(error, SYNC_MISUSE, "sync_ext is not loaded");
-    if (rc != SYNC_OK && sqlite3_get_autocommit(db) == 0) {
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    }
-    sync_arena_free(&l.arena);
-    sync_arena_free(&l.wish_arena);
-    sync_buf_free(&l.later);
-    return rc;
+    sync_loader l = {.db = db, .left_out = left_out, .context = context, .error = error};
+    return sync_clone_run(db, load, sync_span_of(schema, bytes), &l);
 }

@@ -192,6 +192,11 @@ static int check_values(const sync_frame *frame, sync_error *error)
     if (frame->type == SYNC_FRAME_REJECT && !is_reason(frame->reject.reason)) {
         return sync_fail(error, SYNC_CORRUPT, "RejectChanges with an unknown reason");
     }
+    if (frame->type == SYNC_FRAME_SNAPSHOT && frame->snapshot.hash.bytes != 0 &&
+        frame->snapshot.hash.bytes != SYNC_SNAPSHOT_HASH_BYTES) {
+        return sync_fail(error, SYNC_CORRUPT, "Snapshot with a hash of %zu bytes",
+                         frame->snapshot.hash.bytes);
+    }
     if (frame->more && frame->payload_bytes == 0) {
         return sync_fail(error, SYNC_CORRUPT, "an empty piece of %s", sync_frame_name(frame->type));
     }

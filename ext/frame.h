@@ -38,7 +38,7 @@
 #define SYNC_FIELDS_ACK(X)                                                                                   \
     X(varint, stream)                                                                                        \
     X(varint, parts) /* parts of this stream that are merged */                                              \
-    X(varint, bytes) /* payload bytes of Changes consumed on this link, all streams together */
+    X(varint, bytes) /* weight of Changes and Snapshot consumed on this link, all streams together */
 #define SYNC_FIELDS_PING(X)           X(varint, token)
 #define SYNC_FIELDS_PONG(X)           X(varint, token)
 #define SYNC_FIELDS_ERROR(X)          X(varint, code) X(text, text)
@@ -52,6 +52,17 @@
     X(varint,                                                                                                \
       kind) /* sync_changes_kind, below SYNC_CHANGES_HOLDS; payload: the member's changeset, as it came */   \
     X(varint, left)
+#define SYNC_FIELDS_SNAPSHOT_REQUEST(X)                                                                      \
+    X(site, id)       /* of the snapshot that some of is there already; zeros: none is */                    \
+    X(varint, offset) /* how much of it */
+#define SYNC_FIELDS_SNAPSHOT(X)                                                                              \
+    X(site, id)       /* of the snapshot; zeros: there is none to be had */                                  \
+    X(varint, size)   /* of all of it */                                                                     \
+    X(varint, file)   /* so much of that is the database file; a schema (clone.h) follows */                 \
+    X(varint, offset) /* of this chunk */                                                                    \
+    X(varint,                                                                                                \
+      bytes)      /* ... and its length; payload: the chunk, as one zstd frame if it is of another length */ \
+    X(text, hash) /* SHA-256 of all of it with the last chunk, else empty */
 #define SYNC_FIELDS_PRESENCE(X)                                                                              \
     X(site, peer)      /* whose members these are: not always the sender's */                                \
     X(varint, counter) /* of what that peer tells: the newest counts */                                      \
@@ -73,6 +84,8 @@
     X(SCHEMA, schema, 10, "Schema", 1)                                                                       \
     X(CREATE_DB, create_db, 11, "CreateDbOnPrimary", 1)                                                      \
     X(APPLY, apply, 12, "ApplyChangesOnPrimary", 1)                                                          \
+    X(SNAPSHOT_REQUEST, snapshot_request, 13, "SnapshotRequest", 0)                                          \
+    X(SNAPSHOT, snapshot, 14, "Snapshot", 1)                                                                 \
     X(PRESENCE, presence, 15, "Presence", 1)
 
 typedef enum sync_frame_type {
@@ -108,11 +121,16 @@ typedef enum sync_reject_reason {
 typedef enum sync_peer_right {
     SYNC_RIGHT_READ = 1,  /* ask for changes */
     SYNC_RIGHT_WRITE = 2, /* send some */
+    SYNC_RIGHT_SNAPSHOT =
+        4, /* ask for a snapshot, with SYNC_RIGHT_READ; who does not know the message does not say so */
     SYNC_RIGHT_FORWARD =
         8, /* with write: send those of others, ApplyChangesOnPrimary and CreateDbOnPrimary */
     SYNC_RIGHT_PRESENCE =
         32 /* tell who is in the room, here and at other peers; who grants it knows Presence */
 } sync_peer_right;
+
+/* A hash in Snapshot: SHA-256. */
+enum { SYNC_SNAPSHOT_HASH_BYTES = 32 };
 
 /* Codes of Error. The link is closed after it. */
 typedef enum sync_peer_error {

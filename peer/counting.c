@@ -1,6 +1,8 @@
 /* What a room's worker counts beside its work: see metrics.h. */
 #include "room_internal.h"
 
+#include "log.h"
+
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -40,4 +42,19 @@ void peer_counting_lag(peer_link *l)
     uint64_t parts = l->out_delta && !l->closing ? l->out_parts - l->out_acked : 0;
     atomic_store_explicit(&l->lag->since_ms, l->out_began_ms, memory_order_relaxed);
     atomic_store_explicit(&l->lag->parts, parts, memory_order_relaxed);
+}
+
+void peer_counting_progress(peer_room *r, bool done)
+{
+    if (!r->options->once) {
+        return;
+    }
+    double most = 0, left = peer_taking_left(r, &most);
+    for (const peer_link *l = r->links; l != NULL; l = l->next) {
+        left += (double)l->in_left + (double)l->out_left;
+        most += (double)l->in_most + (double)l->out_most;
+    }
+    int percent = most > 0 ? (int)(99 * (1 - left / most)) : 0; /* the other side has the last word */
+    r->percent = done ? 100 : percent > r->percent ? percent : r->percent;
+    peer_progress(r->percent, r->received_bytes, r->received_rows, r->sent_bytes, done);
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BUSY_ATTEMPTS = PEER_BUSY_MS / PEER_BUSY_RETRY_MS, LIST_BYTES = 800 };
@@ -257,7 +258,7 @@ bool peer_database_track(peer_database *d, peer_track track, const char *list, p
 /* A file that keeps nothing in step: who offers it may make tables later, who asks to have it kept in step has asked for nothing. */
 static bool check_tracked(peer_database *d, const peer_options *o, peer_failure *f)
 {
-    if (peer_connection_tracks(d->db) || o->command == PEER_CLONE) {
+    if (peer_connection_tracks(d->db)) {
         return true;
     }
     const char *why = o->track == PEER_TRACK_NONE ? "tracks no table" : "has no table with a primary key";
@@ -287,12 +288,12 @@ static bool guard(peer_database *d, const peer_options *o, peer_failure *f)
 }
 
 /* Adopts tables while the file is as it was found: if that is not possible, nothing has been changed. */
-static bool open_known(peer_database *d, const peer_options *o, peer_track track, peer_failure *f)
+static bool open_known(peer_database *d, const peer_options *o, peer_track track, bool made, peer_failure *f)
 {
     /* sync_site(): metadata of a newer version is refused before anything is changed */
     if (!open_main(d, f) || !guard(d, o, f) || !check_writable(d, f) ||
         (peer_connection_tracks(d->db) && !call(d, "SELECT sync_site()", NULL, f)) ||
-        !peer_database_track(d, track, o->track_list, f) || !check_tracked(d, o, f) ||
+        !peer_database_track(d, track, o->track_list, f) || (!made && !check_tracked(d, o, f)) ||
         !set_journal_mode(d, o->keep_journal_mode, f) || !prepare_questions(d, f)) {
         return false;
     }
@@ -306,11 +307,12 @@ static bool open_known(peer_database *d, const peer_options *o, peer_track track
     return true;
 }
 
-static bool open_file(peer_database *d, const peer_options *o, peer_track track, atomic_bool *stopping,
+/* made: just now, and what it tracks is not for its user to say. */
+static bool open_file(peer_database *d, const peer_options *o, bool made, atomic_bool *stopping,
                       peer_failure *f)
 {
     *d = (peer_database){.stopping = stopping};
-    if (peer_identity_take(d, o->file, f) && open_known(d, o, track, f)) {
+    if (peer_identity_take(d, o->file, f) && open_known(d, o, made ? PEER_TRACK_NONE : o->track, made, f)) {
         return true;
     }
     peer_database_close(d);
@@ -319,14 +321,16 @@ static bool open_file(peer_database *d, const peer_options *o, peer_track track,
 
 bool peer_database_open(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f)
 {
-    return open_file(d, o, o->track, stopping, f);
+    return open_file(d, o, false, stopping, f);
 }
 
 bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f)
 {
     const char *file = o->file;
+    struct stat st;
     *d = (peer_database){0};
-    int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    bool empty = lstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+    int fd = open(file, O_RDWR | O_CREAT | (empty ? O_NOFOLLOW : O_EXCL) | O_CLOEXEC, 0666);
     if (fd < 0) {
         return peer_fail(f,
                          errno == EACCES || errno == EROFS    ? PEER_EXIT_READONLY
@@ -338,7 +342,12 @@ bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *
                          file, strerror(errno), peer_remedy(errno));
     }
     close(fd);
-    return open_file(d, o, PEER_TRACK_NONE, stopping, f);
+    return open_file(d, o, true, stopping, f);
+}
+
+bool peer_database_adopted(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f)
+{
+    return open_file(d, o, true, stopping, f);
 }
 
 /* A reader folds the journal's tail into tables of its own TEMP schema, which are many small writes: in memory. (Who writes is better off

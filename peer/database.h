@@ -53,8 +53,11 @@ typedef struct peer_database {
 ** to. On failure false, with nothing open. `o` is not kept. */
 bool peer_database_open(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f);
 
-/* Makes an empty file and opens it; there must be none. */
+/* Makes an empty file and opens it; there must be none, or one without a byte. */
 bool peer_database_create(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f);
+
+/* Opens a file that has just been made and tracks what it is to track. */
+bool peer_database_adopted(peer_database *d, const peer_options *o, atomic_bool *stopping, peer_failure *f);
 
 /* Closes everything. If the path leads to another file by now, that one is not touched. */
 void peer_database_close(peer_database *d);

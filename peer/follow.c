@@ -151,6 +151,9 @@ void net_follow_lost(net_follow *f, bool was_up)
     if (n->stopping || f->finished) {
         return;
     }
+    if (f->room->absent && !f->room->ready) {
+        net_room_post(f->room, peer_message_new(PEER_UNREACHABLE, 0));
+    }
     if (was_up) {
         peer_backoff_reset(&f->backoff);
     }

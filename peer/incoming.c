@@ -206,6 +206,16 @@ static void complete(peer_room *r, peer_link *l, peer_message *m, sync_buf *whol
     case SYNC_FRAME_SCHEMA:
         peer_schema_receive(r, l, payload);
         break;
+    case SYNC_FRAME_SNAPSHOT_REQUEST:
+        if (l->gives) {
+            peer_offer_begin(r, l, &frame->snapshot_request);
+        } else {
+            peer_outgoing_refuse(r, l);
+        }
+        break;
+    case SYNC_FRAME_SNAPSHOT:
+        peer_taking_frame(r, l, frame);
+        break;
     case SYNC_FRAME_CREATE_DB:
         peer_schema_found(r, l, payload);
         break;
@@ -249,7 +259,7 @@ static bool refuse(peer_room *r, peer_link *l, sync_frame_type type)
                              "nothing may be written to this room over this link");
     } else if ((type == SYNC_FRAME_APPLY || type == SYNC_FRAME_CREATE_DB) && !l->follows) {
         refuse_follower(r, l, type);
-    } else if (type == SYNC_FRAME_SCHEMA && (r->open || r->options->command != PEER_CLONE)) {
+    } else if (type == SYNC_FRAME_SCHEMA && (r->taking == NULL || !l->barren)) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
                              "a Schema that nobody asked for");
     }
@@ -259,8 +269,9 @@ static bool refuse(peer_room *r, peer_link *l, sync_frame_type type)
 void peer_incoming_frame(peer_room *r, peer_link *l, peer_message *m)
 {
     const sync_frame *frame = &m->frame;
-    bool early = frame->type == SYNC_FRAME_START || frame->type == SYNC_FRAME_SCHEMA;
-    if (l->closing || (!r->open && !early) || /* a clone has no file yet */
+    bool early = frame->type == SYNC_FRAME_START || frame->type == SYNC_FRAME_SCHEMA ||
+                 frame->type == SYNC_FRAME_SNAPSHOT;
+    if (l->closing || (!r->open && !early) || /* there is no file yet */
         refuse(r, l, frame->type)) {
         peer_message_free(m);
         return;

@@ -119,15 +119,21 @@ void net_link_send(net_link *l, const sync_frame *frame)
     sync_buf_free(&buf);
 }
 
-/* What the other side may do here. */
+/* May a room's rules for rows bind the other side? */
+static bool is_bound(const net_link *l)
+{
+    return l->follow == NULL && !l->admin;
+}
+
+/* What the other side may do here. A copy of the file has all rows, and so is not for who may see some. */
 static unsigned rights_of(const net_link *l)
 {
-    if (l->follow != NULL) {
-        return l->follow->rights;
-    }
-    unsigned rights = l->grants & l->room->options.rights;
-    bool primary = (rights & SYNC_RIGHT_WRITE) != 0 && peer_options_primary(&l->room->options) == NULL;
-    return rights | (primary ? SYNC_RIGHT_FORWARD : 0);
+    const peer_options *o = &l->room->options;
+    const unsigned rights = l->follow != NULL ? l->follow->rights : l->grants & o->rights;
+    const bool copies = (rights & SYNC_RIGHT_READ) != 0 && (o->rules.count == 0 || !is_bound(l));
+    const bool primary =
+        l->follow == NULL && (rights & SYNC_RIGHT_WRITE) != 0 && peer_options_primary(o) == NULL;
+    return rights | (copies ? SYNC_RIGHT_SNAPSHOT : 0) | (primary ? SYNC_RIGHT_FORWARD : 0);
 }
 
 void net_link_greet(net_link *l)
@@ -156,7 +162,7 @@ void net_link_open(net_link *l, struct lws *wsi)
     if (l->accepted) {
         net_presence_changed(l->room);
     }
-    if (l->room->ready) {
+    if (l->room->ready || (l->follow != NULL && l->room->absent)) {
         net_link_greet(l);
     } else {
         lws_rx_flow_control(wsi, 0);
@@ -363,7 +369,7 @@ static void link_up(net_link *l)
     m->site = l->session.their;
     m->tables = l->follow != NULL ? peer_strdup(l->follow->tables) : NULL;
     m->user = l->user[0] != 0 ? peer_strdup(l->user) : NULL;
-    m->bound = l->follow == NULL && !l->admin;
+    m->bound = is_bound(l);
     m->primary = l->follow != NULL && l->follow->primary;
     m->lag = peer_lag_share(l->lag);
     l->up_ms = peer_now_ms();

@@ -548,6 +548,6 @@ bool peer_merging_step(peer_room *r, int64_t now_ms)
     } else {
         conclude_batch(r, count, aside);
     }
-    peer_room_progress(r, false);
+    peer_counting_progress(r, false);
     return r->parts != NULL;
 }

@@ -33,15 +33,17 @@ void peer_debt_drop(peer_debt *debt); /* NULL is fine */
 
 typedef enum peer_kind {
     /* network to worker */
-    PEER_LINK_UP,      /* both sides have announced themselves; text: who it is; site: theirs */
-    PEER_LINK_DOWN,    /* the link is gone: last message about it */
-    PEER_FRAME_IN,     /* frame, which borrows from bytes */
+    PEER_LINK_UP,     /* both sides have announced themselves; text: who it is; site: theirs */
+    PEER_LINK_DOWN,   /* the link is gone: last message about it */
+    PEER_FRAME_IN,    /* frame, which borrows from bytes */
+    PEER_UNREACHABLE, /* no link could be made to one of those that are followed, while the file is not there */
     PEER_PRIMARY_AWAY, /* text: the primary's URL, and why there is no link to it now */
     PEER_STOP,         /* finish the current batch and end */
     /* worker to network */
-    PEER_ROOM_READY, /* the file is open: site is its id */
-    PEER_ROOM_SITE,  /* it has another one now: site; zeros: it tracks nothing */
-    PEER_FRAME_OUT,  /* bytes: one encoded frame */
+    PEER_ROOM_ABSENT, /* the file is not there: URLs are to be followed before it is ready */
+    PEER_ROOM_READY,  /* the file is open: site is its id */
+    PEER_ROOM_SITE,   /* it has another one now: site; zeros: it tracks nothing */
+    PEER_FRAME_OUT,   /* bytes: one encoded frame */
     PEER_LINK_CLOSE, /* code: sync_peer_error, exit: for a follower, text: why; what was sent before still goes out */
     PEER_LINK_DONE, /* both sides hold the same, and --once asked for no more; exit, text: what does not; held */
     PEER_ROOM_ENDED, /* last message of a worker; exit, text */

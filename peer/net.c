@@ -101,7 +101,6 @@ void net_pinned_ready(net_room *r)
         peer_event("ready", (peer_field[]){PEER_TEXT("file", n->options->file), PEER_END});
     }
     tell_ready(n);
-    net_follows_begin(r);
 }
 
 void net_pinned_ended(net_room *r, const peer_message *m)
@@ -139,6 +138,7 @@ static void take_messages(net *n)
     for (peer_message *m = peer_queue_take_all(n->inbox), *next; m != NULL; m = next) {
         next = m->next;
         switch (m->kind) {
+        case PEER_ROOM_ABSENT:
         case PEER_ROOM_READY:
         case PEER_ROOM_SITE:
         case PEER_ROOM_ENDED:

@@ -147,7 +147,7 @@ void peer_outgoing_start(peer_room *r, peer_link *l, const sync_buf *theirs)
         l->asked = true;
         l->put_off = false;
         begin_anew(l);
-        if (l->leads) {
+        if (l->leads && r->open) {
             peer_forwarding_met(r);
         }
     }
@@ -454,7 +454,7 @@ static bool send_piece(peer_room *r, peer_link *l)
         l->part = NULL;
         l->out_parts++;
         peer_counting_rows_sent(r, l);
-        peer_room_progress(r, false);
+        peer_counting_progress(r, false);
         if (l->part_last) {
             peer_outgoing_end(l);
             tell(r, l);
@@ -523,7 +523,7 @@ static bool pump_link(peer_room *r, peer_link *l, int64_t now_ms)
         !l->told) {
         tell(r, l);
     }
-    peer_room_check_done(r, l);
+    peer_finishing_check(r, l);
     return false;
 }
 

@@ -299,6 +299,37 @@
 ** look that follows at once. */
 #define PEER_SNAPSHOT_ATTEMPTS 50
 
+/* Bytes of a snapshot in one message: with its fields they stay below SYNC_FRAME_BYTES_MAX. */
+#define PEER_SNAPSHOT_CHUNK_BYTES (248u << 10)
+
+/* Compressed they travel only if that spares this part of them: less is not worth the other side's time. */
+#define PEER_SNAPSHOT_SPARES 8
+
+/* zstd's level for that: it is faster than libwebsockets takes messages in. */
+#define PEER_SNAPSHOT_ZSTD_LEVEL 1
+
+/* Copies of files for snapshots that a process has at the same time, each of which takes as much of the disk as the file; one for a room. And those that are being
+** made: each takes the disk's time, and a processor's. Who finds them taken gets everything by deltas. */
+#define PEER_SNAPSHOTS_MAX      8
+#define PEER_SNAPSHOTS_MADE_MAX 2
+
+/* How long a copy is kept for who lost the connection, after somebody has taken from it last, and how old it may be for somebody who begins; at this age
+** it goes, whoever reads it. */
+#define PEER_SNAPSHOT_KEEP_MS  60000
+#define PEER_SNAPSHOT_FRESH_MS 60000
+#define PEER_SNAPSHOT_OLD_MS   3600000
+
+/* What a disk must have left beyond a snapshot, on either side: others write there too. */
+#define PEER_SNAPSHOT_SPARE_BYTES (64 << 20)
+
+/* How long a room of a configuration whose file is not there waits for a server that may have a snapshot of it, before it is made without: less than PEER_HELLO_MS, in which its
+** members want to be greeted. And for one that had begun to send it. */
+#define PEER_SNAPSHOT_WAIT_MS  2000
+#define PEER_SNAPSHOT_BREAK_MS 30000
+
+/* The largest snapshot: what SQLite's largest file has, so that sums of sizes fit. */
+#define PEER_SNAPSHOT_BYTES_MAX ((int64_t)1 << 48)
+
 /* token: how long one is good unless told otherwise, and at most: ten years. */
 #define PEER_TOKEN_SECONDS     3600
 #define PEER_TOKEN_SECONDS_MAX 315360000

@@ -4,6 +4,7 @@
 
 #include "beneath.h"
 #include "codec.h"
+#include "copying.h"
 #include "founding.h"
 #include "log.h"
 #include "seen.h"
@@ -40,7 +41,8 @@ void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame)
                                  sync_frame_name(frame->type));
             return;
         }
-        if (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_APPLY) {
+        if (frame->type == SYNC_FRAME_CHANGES || frame->type == SYNC_FRAME_APPLY ||
+            frame->type == SYNC_FRAME_SNAPSHOT) {
             l->out_weight += piece.payload_bytes + PEER_CHANGES_WEIGHT;
         }
         peer_message *m = peer_message_new(PEER_FRAME_OUT, l->id);
@@ -67,21 +69,6 @@ void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const 
     peer_queue_put(r->network, m);
     l->closing = true;
     peer_outgoing_end(l);
-}
-
-void peer_room_progress(peer_room *r, bool done)
-{
-    if (!r->options->once) {
-        return;
-    }
-    double left = 0, most = 0;
-    for (const peer_link *l = r->links; l != NULL; l = l->next) {
-        left += (double)l->in_left + (double)l->out_left;
-        most += (double)l->in_most + (double)l->out_most;
-    }
-    int percent = most > 0 ? (int)(99 * (1 - left / most)) : 0; /* the other side has the last word */
-    r->percent = done ? 100 : percent > r->percent ? percent : r->percent;
-    peer_progress(r->percent, r->received_bytes, r->received_rows, r->sent_bytes, done);
 }
 
 const sync_buf *peer_room_told(peer_room *r, peer_link *l)
@@ -176,61 +163,6 @@ bool peer_room_seen(peer_room *r)
     return r->failure.code == PEER_EXIT_OK;
 }
 
-static bool has_common(peer_room *r, const peer_link *l)
-{
-    uint32_t common = 0;
-    if (peer_room_seen(r)) {
-        free(peer_seen_alone(&r->seen, &l->theirs, &common));
-    }
-    return common > 0;
-}
-
-/* How many entries of sync_conflict, which is there, say that something is held. */
-static bool count_held(peer_room *r, int64_t *held)
-{
-    sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(r->database.db, "SELECT count(*) FROM main.sync_conflict WHERE held", -1,
-                                &stmt, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        *held = sqlite3_column_int64(stmt, 0);
-        rc = SQLITE_OK;
-    }
-    bool good = rc == SQLITE_OK || peer_database_fail(&r->database, &r->failure, "sync_conflict", rc);
-    sqlite3_finalize(stmt);
-    return good;
-}
-
-void peer_room_check_done(peer_room *r, peer_link *l)
-{
-    bool given = !l->gives || (l->asked && l->told && !l->dirty && !l->out_delta);
-    bool taken = !l->takes || (l->caught_up && !l->in_delta);
-    if (!r->options->once || l->done || l->closing || !given || !taken) {
-        return;
-    }
-    for (const peer_part *p = r->parts; p != NULL; p = p->next) {
-        if (p->link == l) {
-            return;
-        }
-    }
-    const bool common = has_common(r, l);
-    int64_t held = 0;
-    if (common && !count_held(r, &held)) {
-        return;
-    }
-    l->done = true;
-    r->finished = true;
-    peer_message *m = peer_message_new(PEER_LINK_DONE, l->id);
-    m->held = held;
-    if (l->misfits > 0) {
-        m->exit = PEER_EXIT_SCHEMA;
-        m->text = peer_format("%u of the tables do not fit; the others hold the same now", l->misfits);
-    } else if (!common) {
-        m->exit = PEER_EXIT_SCHEMA;
-        m->text = peer_strdup("no table is tracked on both sides, so there is nothing to keep in step");
-    }
-    peer_queue_put(r->network, m);
-}
-
 /* What the other side holds is noted in the file, for compaction. */
 static void note_heard(peer_room *r, peer_link *l)
 {
@@ -279,6 +211,7 @@ static void link_up(peer_room *r, const peer_message *m)
     l->lag = peer_lag_share(m->lag);
     register_link(r, l);
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
+    l->snapshots = (m->granted & SYNC_RIGHT_SNAPSHOT) != 0 && m->tables == NULL; /* a copy has all of them */
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
     if (m->bound && r->options->rules.count > 0) {
         l->ruling = peer_ruling_new(&r->options->rules, m->user);
@@ -295,8 +228,8 @@ static void link_up(peer_room *r, const peer_message *m)
     }
     if (r->open) {
         peer_room_ask(r, l);
-    } else {
-        peer_room_send(r, l, &(sync_frame){.type = SYNC_FRAME_SCHEMA_REQUEST});
+    } else if (r->taking != NULL) {
+        peer_taking_link(r, l);
     }
 }
 
@@ -311,6 +244,9 @@ static void link_down(peer_room *r, peer_link *l)
     peer_incoming_forget(r, l);
     peer_forwarding_down(r, l);
     note_heard(r, l);
+    if (r->taking != NULL) {
+        peer_taking_lost(r, l);
+    }
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
     sync_buf_free(&l->concerns);
@@ -342,6 +278,9 @@ static void take_message(peer_room *r, peer_message *m)
             peer_incoming_frame(r, l, m);
             return;
         }
+        break;
+    case PEER_UNREACHABLE:
+        peer_taking_unreachable(r);
         break;
     case PEER_PRIMARY_AWAY:
         peer_forwarding_away(r, m->text);
@@ -389,6 +328,8 @@ static void use_quiet(peer_room *r, int64_t now_ms)
 static bool begin(peer_room *r)
 {
     r->open = true;
+    peer_copy_sweep(r->database.path);
+    peer_taking_sweep(r->options->file);
     r->watch = peer_watch_new(r->database.path);
     if (r->watch == NULL) {
         peer_notice("%s cannot be watched (%s); other programs' changes are looked for every %d s",
@@ -412,10 +353,28 @@ static bool begin(peer_room *r)
     return r->failure.code == PEER_EXIT_OK && peer_room_seen(r);
 }
 
+/* Who asks is let in from now on. */
+static bool tell_ready(peer_room *r)
+{
+    peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
+    ready->about = r->about;
+    if (r->open && !peer_database_site(&r->database, ready->site.id, &r->failure)) {
+        peer_message_free(ready);
+        return false;
+    }
+    peer_queue_put(r->network, ready);
+    return true;
+}
+
 bool peer_room_adopt(peer_room *r)
 {
-    if (!begin(r)) {
+    if (!begin(r) || (r->awaited && !tell_ready(r))) {
         return false;
+    }
+    r->awaited = false;
+    if (r->primary != NULL && r->primary->leads &&
+        r->primary->asked) { /* it said so before the file was there */
+        peer_forwarding_met(r);
     }
     for (peer_link *l = r->links; l != NULL; l = l->next) {
         peer_room_ask(r, l);
@@ -423,10 +382,47 @@ bool peer_room_adopt(peer_room *r)
     return true;
 }
 
+bool peer_room_found(peer_room *r)
+{
+    return peer_founding_make(r->options, &r->stopping, &r->failure) &&
+           peer_database_open(&r->database, r->options, &r->stopping, &r->failure) && peer_room_adopt(r);
+}
+
+/* The file is not there yet: URLs are followed, of whom one may have it. Who serves it lets nobody in before. */
+static bool await(peer_room *r)
+{
+    if (!peer_taking_begin(r)) {
+        return false;
+    }
+    if (r->options->command != PEER_CLONE) {
+        peer_notice("%s is not there: waiting for a snapshot of it", r->options->file);
+    }
+    if (r->options->command != PEER_SERVE) {
+        return tell_ready(r);
+    }
+    peer_message *absent = peer_message_new(PEER_ROOM_ABSENT, 0);
+    absent->about = r->about;
+    peer_queue_put(r->network, absent);
+    r->awaited = true;
+    return true;
+}
+
+/* The file is there, or can be made from nothing. */
+static bool open_file(peer_room *r)
+{
+    return peer_founding_make(r->options, &r->stopping, &r->failure) &&
+           peer_database_open(&r->database, r->options, &r->stopping, &r->failure) && begin(r) &&
+           tell_ready(r);
+}
+
 /* Microseconds until something is due by itself; -1: nothing. */
 static int64_t wait_us(const peer_room *r, int64_t now_us)
 {
     int64_t due = r->open ? r->check_us : INT64_MAX;
+    const int64_t other_ms = r->open ? peer_offer_due_ms(r) : peer_taking_due_ms(r);
+    if (other_ms != INT64_MAX && other_ms * 1000 < due) {
+        due = other_ms * 1000;
+    }
     if (r->parts != NULL && r->merge_ms * 1000 < due) {
         due = r->merge_ms * 1000;
     }
@@ -463,15 +459,20 @@ static void serve(peer_room *r)
     for (bool more = false; !r->ended && r->failure.code == PEER_EXIT_OK;) {
         wait_for_work(r, more);
         more = false;
+        int64_t now_us = peer_now_us();
+        if (!r->open && !r->ended && now_us / 1000 >= peer_taking_due_ms(r)) {
+            peer_taking_end(r, true);
+            peer_room_found(r);
+        }
         if (!r->open || r->ended || r->failure.code != PEER_EXIT_OK) {
             continue;
         }
-        int64_t now_us = peer_now_us();
         if (now_us >= r->check_us) {
             peer_foreign_check(r, now_us);
         }
         more = peer_merging_step(r, now_us / 1000);
         more = peer_outgoing_pump(r, now_us / 1000) || more;
+        more = peer_offer_pump(r, now_us / 1000) || more;
         more = peer_forwarding_pump(r) || more;
         if (!more && r->failure.code == PEER_EXIT_OK) {
             use_quiet(r, now_us / 1000);
@@ -482,20 +483,13 @@ static void serve(peer_room *r)
 static void *run(void *context)
 {
     peer_room *r = context;
-    peer_message *ready = peer_message_new(PEER_ROOM_READY, 0);
-    ready->about = r->about;
-    bool good = r->options->command == PEER_CLONE
-                    ? peer_schema_may_clone(r->options, &r->failure)
-                    : peer_beneath_enter(r->options->folder, &r->failure) &&
-                          peer_founding_make(r->options, &r->stopping, &r->failure) &&
-                          peer_database_open(&r->database, r->options, &r->stopping, &r->failure) &&
-                          begin(r) && peer_database_site(&r->database, ready->site.id, &r->failure);
-    if (good) {
-        peer_queue_put(r->network, ready);
+    bool may_be_made = r->options->command != PEER_CLONE || peer_schema_may_clone(r->options, &r->failure);
+    if (may_be_made && peer_beneath_enter(r->options->folder, &r->failure) &&
+        (peer_taking_may(r->options) ? await(r) : open_file(r))) {
         serve(r);
-    } else {
-        peer_message_free(ready);
     }
+    peer_taking_end(r, false);
+    peer_offer_end(r);
     while (r->links != NULL) {
         link_down(r, r->links);
     }
@@ -507,7 +501,7 @@ static void *run(void *context)
         peer_schema_undo(r);
     }
     if (r->open && r->finished) {
-        peer_room_progress(r, true);
+        peer_counting_progress(r, true);
     }
     peer_message *ended = peer_message_new(PEER_ROOM_ENDED, 0);
     ended->about = r->about;

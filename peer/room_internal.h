@@ -38,14 +38,23 @@ typedef struct peer_link {
     bool done;         /* --once: both sides hold the same */
     bool takes;        /* changes of theirs: they may write here, and we read there */
     bool gives;        /* the other way round */
+    bool snapshots;    /* of theirs may be asked for */
     bool follows;      /* they may send what is for a primary */
     bool leads;        /* it is the link to the primary, which takes that from here */
     bool told_seen;    /* StartStreaming was sent */
     bool told_schema;
     bool told_tables; /* CreateDbOnPrimary was sent */
+    bool told_snapshot;
 
     peer_ruling *ruling;  /* the room's rules for rows bind the other side; NULL: they do not */
     peer_report *reports; /* came, and are not noted yet */
+
+    /* a snapshot for them (offering.c) */
+    bool offered;         /* ... is to be sent, once it is made */
+    bool offer_begun;     /* ... and is: offer_at is about this one */
+    uint8_t offer_id[16]; /* which they have some of */
+    uint64_t offer_at;    /* how much; what is sent next */
+    bool barren;          /* one of theirs was asked for, and there is none */
 
     /* incoming */
     peer_assembly changes; /* its pieces come as the window allows, other messages in between */
@@ -132,6 +141,12 @@ typedef struct peer_part {
     bool again;      /* the primary has refused it once, as it presumes too much */
 } peer_part;
 
+/* What others are given of this file before they have one: offering.c. */
+typedef struct peer_offer peer_offer;
+
+/* What has come of another file before this one is there: taking.c. */
+typedef struct peer_taking peer_taking;
+
 /* A script as it was when it was last followed. */
 typedef struct peer_script_stamp {
     dev_t device;
@@ -153,11 +168,14 @@ struct peer_room {
 
     peer_failure failure; /* set: the worker ends */
     bool ended;
+    bool awaited;  /* the network was told that the file is not there yet, and waits for PEER_ROOM_READY */
     bool open;     /* database is open */
     bool created;  /* ... and was made by this clone */
     bool leftover; /* ... and FILE.left-out.sql beside it */
     bool finished; /* --once: some link has done all it had to */
     peer_database database;
+    peer_offer *offer;   /* NULL: nobody wants any */
+    peer_taking *taking; /* NULL: the file is there, or is made without */
     peer_watch *watch;
     peer_link *links;
     peer_link **slots; /* where they are found by the low half of their ids */
@@ -207,9 +225,6 @@ void peer_room_send(peer_room *r, peer_link *l, const sync_frame *frame);
 void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* --once: shows how far it is. */
-void peer_room_progress(peer_room *r, bool done);
-
 /* The current sync_seen() in r->seen. Where the file holds less than before, or tracks other tables, every link hears it. False: the room has
 ** failed. */
 bool peer_room_seen(peer_room *r);
@@ -222,9 +237,6 @@ void peer_room_schema_changed(peer_room *r);
 
 /* Brings the tables to what the room's script says, if it has changed (evolve.c). What cannot be done is said once. False: to be tried again soon. */
 bool peer_room_follow_script(peer_room *r);
-
-/* --once: tells the network if this link has nothing left to do. */
-void peer_room_check_done(peer_room *r, peer_link *l);
 
 /* StartStreaming, where that side may give something. */
 void peer_room_ask(peer_room *r, peer_link *l);
@@ -321,8 +333,11 @@ void peer_outgoing_dirty(peer_room *r);                    /* there may be somet
 bool peer_outgoing_pump(peer_room *r, int64_t now_ms);
 void peer_outgoing_end(peer_link *l); /* lets go of the stream */
 
-/* The file of a clone is there: opens up the room. False: the room has failed. */
+/* The file is there now and open: opens up the room. False: the room has failed. */
 bool peer_room_adopt(peer_room *r);
+
+/* Makes the file that is not there as the room's options say, and opens up the room. False: the room has failed. */
+bool peer_room_found(peer_room *r);
 
 /* ---- counting.c */
 
@@ -335,13 +350,65 @@ void peer_counting_checkpoint(peer_room *r);
 /* A part of the open stream has been sent whole. */
 void peer_counting_rows_sent(peer_room *r, peer_link *l);
 
+/* --once: shows how far it is. */
+void peer_counting_progress(peer_room *r, bool done);
+
 /* Notes how far the other side is behind, as the link's fields stand. */
 void peer_counting_lag(peer_link *l);
+
+/* ---- finishing.c */
+
+/* --once: tells the network if this link has nothing left to do. */
+void peer_finishing_check(peer_room *r, peer_link *l);
+
+/* ---- offering.c */
+
+/* SnapshotRequest, of who may read here. There is none for who is bound by rules for rows. */
+void peer_offer_begin(peer_room *r, peer_link *l, const sync_frame_snapshot_request *request);
+
+/* Sends what may be sent now. True: there is more to do at once. */
+bool peer_offer_pump(peer_room *r, int64_t now_ms);
+int64_t peer_offer_due_ms(const peer_room *r); /* when something is due by itself; INT64_MAX: nothing is */
+void peer_offer_end(peer_room *r); /* lets go of the copy, if there is one; nobody may be sent more of it */
+
+/* ---- taking.c */
+
+/* Is the file to be made of what others have: there is none, or one without a byte, and there are URLs that are followed? */
+bool peer_taking_may(const peer_options *o);
+
+/* Gets ready to take a snapshot; what came of one before is gone on with. False: the room has failed. */
+bool peer_taking_begin(peer_room *r);
+
+/* A link is up: asks it, if nobody is asked. */
+void peer_taking_link(peer_room *r, peer_link *l);
+
+/* A link is down: asks another one. */
+void peer_taking_lost(peer_room *r, const peer_link *l);
+
+/* A server that is followed cannot be reached. */
+void peer_taking_unreachable(peer_room *r);
+
+void peer_taking_frame(peer_room *r, peer_link *l, const sync_frame *frame); /* Snapshot */
+
+/* Nothing is taken any more. What has come stays for another time, unless it is `done` with. Fine where nothing was taken. */
+void peer_taking_end(peer_room *r, bool done);
+
+/* The file is there: what came of a snapshot for it before, and was never done, goes. */
+void peer_taking_sweep(const char *file);
+
+/* When the file is to be made without, since nobody has been there who could be asked; INT64_MAX: never. */
+int64_t peer_taking_due_ms(const peer_room *r);
+
+/* About how many bytes are still to come, and of how many. */
+double peer_taking_left(const peer_room *r, double *all);
 
 /* ---- cloning.c: a room's schema, for the other side and from it */
 
 void peer_schema_send(peer_room *r, peer_link *l);
 void peer_schema_receive(peer_room *r, peer_link *l, const sync_buf *schema); /* of a clone: makes the file */
+/* Makes a copy of another file at the path `copy` one of this room's own (clone.h), which nobody else has open: pages looked at, views and triggers that do not work here
+** left out. SYNC_OK; SYNC_CORRUPT: it is none; SYNC_FORMAT; or another code with an error. What is wrong is not said. */
+int peer_schema_adopt(peer_room *r, const char *copy, const sync_buf *schema, sync_error *error);
 bool peer_schema_ask(peer_room *r, peer_link *l); /* CreateDbOnPrimary; false: not (again) */
 void peer_schema_found(peer_room *r, peer_link *l, const sync_buf *schema); /* a follower asks for that */
 bool peer_schema_may_clone(const peer_options *o, peer_failure *f); /* false: something is there already */

@@ -51,7 +51,7 @@ static void drop(net_room *r)
 
 static bool start(net_room *r)
 {
-    r->ready = r->ending = false;
+    r->ready = r->absent = r->ending = false;
     r->worker = peer_room_start(&r->options, r->net->inbox, r, &r->metrics);
     r->net->workers += r->worker != NULL;
     return r->worker != NULL;
@@ -247,6 +247,20 @@ static void ready(net *n, net_room *r, const peer_message *m)
         peer_event("opened",
                    (peer_field[]){PEER_TEXT("room", r->name), PEER_TEXT("file", r->options.file), PEER_END});
         peer_backoff_reset(&r->backoff);
+    }
+    if (r->absent) {
+        net_presence_changed(r); /* links that are there already have not been told of anybody */
+    } else {
+        net_follows_begin(r);
+    }
+}
+
+/* Its file is not there, and may come from who is followed. */
+static void absent(net *n, net_room *r)
+{
+    memset(&r->site, 0, sizeof r->site);
+    r->absent = !r->ending;
+    if (r->absent && !n->stopping) {
         net_follows_begin(r);
     }
 }
@@ -304,6 +318,9 @@ void net_room_deliver(net *n, const peer_message *m)
 {
     net_room *r = m->about;
     switch (m->kind) {
+    case PEER_ROOM_ABSENT:
+        absent(n, r);
+        break;
     case PEER_ROOM_READY:
         ready(n, r, m);
         break;

@@ -37,6 +37,7 @@ typedef struct net_room {
     peer_room *worker;    /* NULL: closed */
     sync_frame_site site; /* while ready */
     bool ready;           /* the file is open */
+    bool absent;          /* ... or it was not there when the worker began: URLs are followed all the same */
     bool ending;          /* the worker has been told to end */
     bool kept;            /* open also while nobody has joined */
     peer_backoff backoff; /* of such a one, where it fails */

@@ -24,8 +24,11 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
             [SYNC_FRAME_PING] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_PONG] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_ERROR] = TO(PEER_ENDED),
+            [SYNC_FRAME_ACK] = TO(PEER_ANNOUNCED), /* of Snapshot, which comes before StartStreaming */
             [SYNC_FRAME_SCHEMA_REQUEST] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_SCHEMA] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_SNAPSHOT_REQUEST] = TO(PEER_ANNOUNCED),
+            [SYNC_FRAME_SNAPSHOT] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_CREATE_DB] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_APPLY] = TO(PEER_ANNOUNCED),
             [SYNC_FRAME_PRESENCE] = TO(PEER_ANNOUNCED),
@@ -41,6 +44,8 @@ static const unsigned char receive_table[PEER_SESSION_STATES][SYNC_FRAME_TYPES] 
             [SYNC_FRAME_ERROR] = TO(PEER_ENDED),
             [SYNC_FRAME_SCHEMA_REQUEST] = TO(PEER_STREAMING),
             [SYNC_FRAME_SCHEMA] = TO(PEER_STREAMING),
+            [SYNC_FRAME_SNAPSHOT_REQUEST] = TO(PEER_STREAMING),
+            [SYNC_FRAME_SNAPSHOT] = TO(PEER_STREAMING),
             [SYNC_FRAME_CREATE_DB] = TO(PEER_STREAMING),
             [SYNC_FRAME_APPLY] = TO(PEER_STREAMING),
             [SYNC_FRAME_PRESENCE] = TO(PEER_STREAMING),
@@ -92,8 +97,8 @@ static void meet(peer_session *s, const sync_frame *frame, peer_move *move)
         return;
     }
     s->their = a->site;
-    s->granted = (unsigned)(a->rights &
-                            (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_FORWARD | SYNC_RIGHT_PRESENCE));
+    s->granted = (unsigned)(a->rights & (SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_SNAPSHOT |
+                                         SYNC_RIGHT_FORWARD | SYNC_RIGHT_PRESENCE));
     move->verdict = PEER_MEET;
 }
 

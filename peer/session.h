@@ -3,7 +3,9 @@
 **              AnnouncePresence           StartStreaming (theirs)
 **   GREETING ─────────────────▶ ANNOUNCED ─────────────────▶ STREAMING ─┐ everything but
 **      │                            │  └─ SchemaRequest, Schema, Changes, │ AnnouncePresence
-**      │ anything else              │     Ack, Presence, Ping, Pong ...   │
+**      │ anything else              │     SnapshotRequest, Snapshot, Ack, │
+**      │                            │     RejectChanges, Presence, Ping,  │
+**      │                            │     Pong ...                        │
 **      ▼                            ▼ AnnouncePresence                    ▼ Error, silence
 **    ENDED ◀────────────────────── ENDED ◀──────────────────────────── ENDED
 */

@@ -15,7 +15,7 @@ spine=(
     "rules watched select"
     "changes changes_internal changes_open changes_sql changes_select request merging conflict find"
     "floor parts peers compact against clash parents place enter write lane order claims contest awaited orphans orphans_list adopted settle renumber moves whole gate withdraw apply_internal closing apply"
-    "operation options clone clone_internal clone_load preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
+    "operation options clone clone_internal clone_load clone_adopt preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
     "stream stream_internal stream_ruled functions vtab_changes vtab_status vtab_renumbered tables"
     "sync_ext"
 )
@@ -23,7 +23,7 @@ spine=(
 # what both sides use, which touches neither.
 network="net net_internal supervisor tls rooms serve scrape roster presence observe admission visits request signin reload follow asking link session resolve backoff"
 workers="file fetching verify verify_internal verify_tables verify_sums verify_walk verify_report verify_repair changelog compacting snapshot users login accounts
-    room room_internal incoming merging refusing forwarding ruling refusals foreign pace outgoing counting cloning founding script migration evolve database identity quiet checkpoint walreset precautions beneath harden inspect quota failure seen watch"
+    room room_internal incoming merging refusing forwarding ruling refusals foreign pace outgoing counting finishing cloning copying duplicate offering taking claim founding script migration evolve database identity quiet checkpoint walreset precautions beneath harden inspect quota failure seen watch"
 both="main options commands stop minting overview bearer url config config_internal config_auth config_change row_rules scratch json_check ddl_items keys token cookie password form head members visitors throttle log message metrics exposition escape logline rate exits peer_limits"
 
 declare -A edges # file -> what it includes, as paths for our own headers and as <name> for others

@@ -1,4 +1,4 @@
-"""What peers on loopback cost and how fast they are: latency, neighbours, write lock, backlog, idleness, members, rooms.
+"""What peers on loopback cost and how fast they are: latency, neighbours, write lock, backlog, new files, idleness, members, rooms.
 
 The programs that write here never load the extension. Prints a table and, with --json, writes the figures.
 """
@@ -33,20 +33,22 @@ RUNNING = []  # peers that must not end by themselves
 class Pair:
     """Two files, each with its peer: a.db is served, b.db was cloned from it and follows."""
 
-    def __init__(self, directory, rows=0, follow=True):
+    def __init__(self, directory, rows=0, follow=True, clone=True):
         self.dir = Path(tempfile.mkdtemp(prefix="pair-", dir=directory))
         self.a, self.b = self.dir / "a.db", self.dir / "b.db"
         plain(self.a, f"PRAGMA journal_mode = WAL; {SCHEMA};")
         insert(self.a, "seed", rows)
+        self.follower = None
+        self.serve()
+        if clone:
+            clone_s(self.dir, self.url, self.b)
+        if follow:
+            self.follow()
+
+    def serve(self):
         self.server = Peer(self.dir, "serve", self.a, "--listen", "127.0.0.1:0", "--track", "all", "--room", "bench")
         self.url = f"ws://127.0.0.1:{self.server.wait_event('listening')['port']}/bench"
         RUNNING.append(self.server)
-        clone = Peer(self.dir, "clone", self.url, self.b)
-        if clone.wait(WAIT_S) != 0:
-            raise RuntimeError(f"clone failed: {clone.stderr}")
-        self.follower = None
-        if follow:
-            self.follow()
 
     def follow(self):
         self.follower = Peer(self.dir, "sync", self.b, self.url)
@@ -320,6 +322,62 @@ def measure_backlog(out, options):
         out.add("backlog, peak memory of the receiver, MiB", peak_mib(pair.follower.process.pid), 64)
 
 
+# ---- new files ----
+
+def vacuum_s(source, target):
+    connection = connect(source)
+    started = time.monotonic()
+    connection.execute("VACUUM INTO ?", (str(target),))
+    took = time.monotonic() - started
+    connection.close()
+    target.unlink()
+    return took
+
+
+def clone_s(directory, url, target):
+    """A whole process, from its start to its end, when the file holds what the room does."""
+    started = time.monotonic()
+    peer = Peer(directory, "clone", url, target)
+    status, took = peer.wait(WAIT_S), time.monotonic() - started
+    if status != 0 or not any(event["event"] == "snapshot" for event in peer.all_events()):
+        raise RuntimeError(f"no clone by a snapshot: {peer.stderr}")
+    return took
+
+
+def count_rows(path):
+    connection = connect(path)
+    count = connection.execute("SELECT count(*) FROM t").fetchone()[0]
+    connection.close()
+    return count
+
+
+def measure_clone(out, options):
+    """Each clone beside a VACUUM INTO of the same file just before it, and each from a new server, which has no copy yet. Rows from before the tracking have no
+    clocks; those that were written since have."""
+    for kind, first in (("", 0), (" that were written while tracked", 1)):
+        with Pair(options.dir, rows=1 if first else options.backlog, follow=False, clone=False) as pair:
+            if first:
+                insert(pair.a, "seed", options.backlog, 1)
+            times, plain_times, grown = [], [], []
+            for _ in range(5):
+                pair.server.stop()
+                RUNNING.remove(pair.server)
+                pair.serve()
+                target, before = pair.dir / "c.db", peak_mib(pair.server.process.pid)
+                plain_times.append(vacuum_s(pair.a, pair.dir / "plain.db"))
+                times.append(clone_s(pair.dir, pair.url, target))
+                grown.append(peak_mib(pair.server.process.pid) - before)
+                if count_rows(target) != options.backlog + bool(first):
+                    raise RuntimeError("the clone lacks rows")
+                for suffix in ("", "-sync", "-wal", "-shm"):
+                    Path(f"{target}{suffix}").unlink(missing_ok=True)
+            ratios = [clone / plain for clone, plain in zip(times, plain_times)]
+            out.add(f"clone of {options.backlog} rows{kind}, median of five, s", statistics.median(times), None)
+            out.add("VACUUM INTO of that file, s", statistics.median(plain_times), None)
+            out.add("clone as a multiple of that", statistics.median(ratios), 2)
+            out.add("clone, growth of the server's peak memory, MiB", max(grown), 32)
+
+
 # ---- idleness ----
 
 def cpu_ms(pid):
@@ -424,7 +482,7 @@ class Report:
 
 
 MEASURES = {"latency": measure_latency, "neighbours": measure_neighbours, "lock": measure_lock,
-            "backlog": measure_backlog, "idle": measure_idle, "fanout": measure_fanout, "rooms": measure_rooms}
+            "backlog": measure_backlog, "clone": measure_clone, "idle": measure_idle, "fanout": measure_fanout, "rooms": measure_rooms}
 
 
 def main():

@@ -82,8 +82,11 @@ class Errors(Failing):
     def test_missing_file(self):
         missing = self.path("missing.db")
         self.one_line(3, "serve", missing, "--listen", "127.0.0.1:0", says="missing.db")
-        self.one_line(3, "sync", missing, "ws://127.0.0.1:1/room", says="missing.db")
         self.assertFalse(missing.exists())
+        # who follows a room may get it from there
+        self.fails(8, "sync", missing, "ws://127.0.0.1:1/room", "--once", says="not reachable")
+        self.one_line(3, "sync", self.path("nowhere") / "missing.db", "ws://127.0.0.1:1/room", says="missing.db cannot be made: No such file")
+        self.assertEqual([], list(self.dir.iterdir()))
 
     def test_not_a_database(self):
         db = self.path("letter.db")
@@ -328,10 +331,9 @@ class Errors(Failing):
         self.assertEqual(1, len(self.fails(11, "sync", empty, server.url, says="has no table with a primary key")))
         self.assertFalse(Path(f"{empty}-wal").exists())  # found out before the file is changed
         self.fails(11, "sync", empty, server.url, "--track", "none", says="tracks no table")
-        nothing = self.path("nothing.db")
+        nothing = self.path("nothing.db")  # one without a byte is taken for none
         nothing.touch()
-        self.one_line(11, "sync", nothing, server.url, "--once", says="has no table with a primary key")
-        self.assertEqual(b"", nothing.read_bytes())
+        self.assertEqual(0, self.run_peer("sync", nothing, server.url, "--once")[0])
 
     def test_tables_without_a_key_are_named_once(self):
         db = self.make("a.db")

@@ -292,6 +292,8 @@ class Founding(Forwarding):
     def test_a_table_with_another_key_there(self):
         self.path("p/sql").mkdir(parents=True)
         (self.path("p/sql") / "default.sql").write_text("CREATE TABLE note(id TEXT, body, PRIMARY KEY(id, body));", encoding="utf-8")
+        self.path("f/db").mkdir(parents=True)
+        plain(self.file("f"), NOTES)  # else it becomes what the primary's is
         primary = self.start("p")
         follower = self.follow("f", primary.port)
         db, member = self.join(follower, "notes", "m.db")

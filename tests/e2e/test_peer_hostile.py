@@ -218,7 +218,7 @@ class Hostile(Case):
         self.closed(peer, 1009, "256 KiB")
 
     def test_unknown_types(self):
-        for kind in (0, 13, 255):
+        for kind in (0, 16, 255):
             peer = self.raw()
             peer.send(rawpeer.frame(kind))
             self.closed(peer, 1002, "unknown type")

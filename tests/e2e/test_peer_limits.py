@@ -53,7 +53,7 @@ class Bounds(Case):
     def test_urls(self):
         n = limits.value("PEER_FOLLOW_MAX")
         for count, says in ((n, "none.db"), (n + 1, f"more than {n} URLs")):
-            status, _, err = self.run_peer("sync", self.path("none.db"), *[f"ws://127.0.0.1:1/r{i}" for i in range(count)])
+            status, _, err = self.run_peer("sync", self.path("nowhere") / "none.db", *[f"ws://127.0.0.1:1/r{i}" for i in range(count)])
             self.assertEqual(status, 3 if count == n else 2, err)
             self.assertIn(says, err)
 

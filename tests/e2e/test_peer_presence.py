@@ -13,7 +13,7 @@ import limits  # noqa: E402
 import rawpeer  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
-from rawpeer import ANNOUNCE, ERROR, PRESENCE, READS, TELLS, WRITES, RawPeer, member, presence  # noqa: E402
+from rawpeer import ANNOUNCE, COPIES, ERROR, PRESENCE, READS, TELLS, WRITES, RawPeer, member, presence  # noqa: E402
 from rooms import NOTES  # noqa: E402
 from roster import JWT, Roster, bearer  # noqa: E402
 from stranger import Stranger, upgrades  # noqa: E402
@@ -342,12 +342,12 @@ class Rights(Presence):
     def test_nobody_forges(self):
         a = self.start("a", auth=self.auth, rooms=[{"name": "drop", "rights": ["read"]}])
         good = self.raw(a, headers=[bearer("red", rights=["read", "write", "peer"])])
-        self.assertEqual(good.rights & ~FORWARDS, READS | WRITES | TELLS)
+        self.assertEqual(good.rights & ~FORWARDS & ~COPIES, READS | WRITES | TELLS)
         good.send(presence(X, 5, [member("ann")]))
         self.sees((a,), [("raw", "ann")], bearer("red"))
         for rights, allowed in ((["read", "write"], READS | WRITES), ("write", WRITES), ("read", READS), (["read", "peer"], READS), (["read", "write", "admin"], READS | WRITES)):
             link = self.raw(a, headers=[bearer("red", sub="eve", rights=rights)])
-            self.assertEqual(link.rights & ~FORWARDS, allowed)
+            self.assertEqual(link.rights & ~FORWARDS & ~COPIES, allowed)
             link.send(presence(X, 6, [member("forged")]))
             closed, error = link.until_closed()
             self.assertEqual((closed.code, error[0], b"takes the rights write and peer" in error), (4010, 10, True), rights)
@@ -390,7 +390,7 @@ class Rights(Presence):
         self.sync(db, stranger.url)
         eventually(lambda: any(message[0] == ERROR for message in list(heard)), lambda: heard)
         messages = {message[0]: message[2:-8] for message in heard}
-        self.assertEqual(rawpeer.read_announce(messages[ANNOUNCE])[1], READS | WRITES)
+        self.assertEqual(rawpeer.read_announce(messages[ANNOUNCE])[1], READS | WRITES | COPIES)
         self.assertEqual(messages[ERROR][0], 10)
 
     def test_a_link_with_the_right_to_read_alone(self):

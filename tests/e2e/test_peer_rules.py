@@ -1,5 +1,6 @@
 """Rules for rows: what members see, what they may change, what leaves their files again, and what they hear of what was refused. Real processes, plain programs write."""
 import contextlib
+import json
 import os
 import random
 import sqlite3
@@ -11,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import rawchanges  # noqa: E402
 import rawpeer  # noqa: E402
+import snapshots  # noqa: E402
 import synctest  # noqa: E402
 import tokens  # noqa: E402
 from rawpeer import varint  # noqa: E402
@@ -258,6 +260,87 @@ class Constraints(Ruled):
         self.assertEqual(ask(self.file, "SELECT count(*) FROM sync_conflict WHERE held"), 0)
 
 
+class New(Ruled):
+    """Files that are not there yet: who sees all takes a snapshot, who is bound by rules gets what is his by deltas."""
+    schema = NOTES + "CREATE VIEW ids AS SELECT id FROM note;"
+
+    def setUp(self):
+        super().setUp()
+        self.server = self.serve_ruled()
+        self.root, _ = self.admin(self.server)
+        self.put(self.root, "INSERT INTO note VALUES('1', 'ann', 'of ann'), ('2', 'bob', 'hidden from ann'), ('3', 'all', 'of all'), ('4', 'bob', 'gone from bob')",
+                 "DELETE FROM note WHERE id = '4'")
+        self.sees(self.file, "1=of ann", "2=hidden from ann", "3=of all")
+
+    def make(self, user, *arguments, **claims):
+        """(file, events) of a new file of somebody; it ends when it has all."""
+        db = self.path(f"new-{user}.db")
+        whole = [db if a is None else a for a in arguments] + ["--token-file", self.token(user, **claims), "--json"]
+        status, out, err = self.run_peer(*whole)
+        self.assertEqual(status, 0, out + err)
+        return db, [json.loads(line)["event"] for line in out.splitlines()]
+
+    def goes_on(self, db, user):
+        """What he writes arrives, and what others write that he may see; the rest never comes."""
+        self.sync(db, self.url(self.server, "a"), "--token-file", self.token(user)).wait_event("connected")
+        self.put(db, f"INSERT INTO note VALUES('5', '{user}', 'later')")
+        self.sees(self.root, "1=of ann", "2=hidden from ann", "3=of all", "5=later")
+        self.put(self.root, "INSERT INTO note VALUES('6', 'all', 'last')")
+        self.sees(db, "1=of ann", "3=of all", "5=later", "6=last")
+        self.not_in(db)
+
+    def not_in(self, *files):
+        for path in [path for db in files for path in (db, Path(f"{db}-wal"))]:
+            self.assertNotIn(b"hidden from", path.read_bytes() if path.exists() else b"")
+
+    def test_clone(self):
+        db, events = self.make("ann", "clone", self.url(self.server, "a"), None)
+        self.assertNotIn("snapshot", events)
+        self.assertEqual(self.rows(db), "1=of ann,3=of all")
+        self.assertEqual(ask(db, "SELECT group_concat(id) FROM ids"), "1,3")
+        self.goes_on(db, "ann")
+
+    def test_sync(self):
+        db, events = self.make("ann", "sync", None, self.url(self.server, "a"), "--once")
+        self.assertNotIn("snapshot", events)
+        self.assertEqual(self.rows(db), "1=of ann,3=of all")
+        self.goes_on(db, "ann")
+
+    def test_who_sees_all(self):
+        db, events = self.make("chief", "sync", None, self.url(self.server, "a"), "--once", rights=["read", "write", "admin"])
+        self.assertIn("snapshot", events)
+        self.assertEqual(self.rows(db), "1=of ann,2=hidden from ann,3=of all")
+        self.put(db, "UPDATE note SET owner = 'bob' WHERE id = '1'")
+        self.sync(db, self.url(self.server, "a"), "--token-file", self.token("chief", rights=["read", "write", "admin"])).wait_event("connected")
+        self.put(db, "INSERT INTO note VALUES('9', 'all', 'of the chief')")
+        ann, _ = self.member(self.server, "ann")
+        self.sees(ann, "3=of all", "9=of the chief")
+
+    def test_a_server_that_sees_what_a_member_sees(self):
+        """Its room is made without a snapshot, and who takes one of it gets no more than it has."""
+        for folder in ("b", "b/db", "b/sql"):
+            self.path(folder).mkdir()
+        self.path("b/sql/default.sql").write_text(self.schema, encoding="utf-8")
+        config = {**synctest.tls_config(), "listen": "127.0.0.1:0", "dbFolder": "db", "schemaFolder": "sql", "create": True,
+                  "links": [{"rooms": "a", "url": self.url(self.server, "*"), "tokenFile": str(self.token("ann")), "open": True}]}
+        self.path("b/peer.json").write_text(json.dumps(config), encoding="utf-8")
+        other = self.peer("serve", "--config", self.path("b/peer.json"))
+        port = other.wait_event("listening")["port"]
+        db = self.path("b/db/a.db")
+        eventually(lambda: db.exists() and plain(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'note'") == "1" and self.rows(db) == "1=of ann,3=of all", "what ann may see")
+        behind = self.path("behind.db")
+        status, out, err = self.run_peer("sync", behind, f"{synctest.SCHEME}://127.0.0.1:{port}/a", "--once", "--json")
+        self.assertEqual(status, 0, out + err)
+        self.assertIn('"snapshot"', out)
+        self.assertEqual(self.rows(behind), "1=of ann,3=of all")
+        self.put(behind, "INSERT INTO note VALUES('7', 'ann', 'from behind')")
+        self.assertEqual(self.run_peer("sync", behind, f"{synctest.SCHEME}://127.0.0.1:{port}/a", "--once")[0], 0)
+        self.sees(self.root, "1=of ann", "2=hidden from ann", "3=of all", "7=from behind")
+        self.put(self.root, "UPDATE note SET owner = 'bob' WHERE id = '1'")
+        self.sees(db, "3=of all", "7=from behind")
+        self.not_in(db, behind)
+
+
 class Telling(Ruled):
     def test_who_was_cut_off_before_he_could_note_it(self):
         """He cannot write it down, since his file is locked, and is killed: he is told again when he comes back."""
@@ -383,6 +466,34 @@ class Hostile(Ruled):
         peer.send(rawpeer.announce("a", site=self.site))
         peer.send(rawpeer.frame(rawpeer.CHANGES, varint(1) + varint(0) + varint(1) + varint(0), rawchanges.pack(contents)))
         self.assertIn("says that this file has made it", peer.expect(rawpeer.ERROR).decode("utf-8", "replace"))
+
+    def test_he_asks_for_a_snapshot(self):
+        """Also by the id of one that others take: there is none for him, and he is not told that he may ask."""
+        headers = ["Authorization: Bearer " + self.token("root", rights=["read", "write", "admin"]).read_text(encoding="utf-8")]
+        with snapshots.ask(self.server.port, "a", headers=headers) as chief:
+            taken = snapshots.take(chief)
+        self.assertIn(b"of bob", b"".join(chunk.data() for chunk in taken))
+        headers = ["Authorization: Bearer " + self.token("ann").read_text(encoding="utf-8")]
+        for known in (snapshots.NONE, taken[0].id):
+            with snapshots.ask(self.server.port, "a", snapshot=known, headers=headers) as peer:
+                self.assertEqual(rawpeer.read_announce(peer.expect(rawpeer.ANNOUNCE))[1] & rawpeer.COPIES, 0)
+                self.assertEqual(snapshots.take(peer), [])
+                peer.send(rawpeer.frame(rawpeer.SCHEMA_REQUEST))
+                self.assertIn(b"note", peer.expect(rawpeer.SCHEMA))
+
+    def test_reports_are_in_no_snapshot(self):
+        """They are for their author, and this room tells him."""
+        self.say(self.row("1", rawchanges.DEAD), 1).expect(rawpeer.ACK)
+        self.assertEqual(ask(self.file, "SELECT count(*) FROM sync_refused"), 1)
+        headers = ["Authorization: Bearer " + self.token("root", rights=["read", "write", "admin"]).read_text(encoding="utf-8")]
+        with snapshots.ask(self.server.port, "a", headers=headers) as chief:
+            file, schema = snapshots.whole(snapshots.take(chief))
+        self.assertNotIn(b"sync_refused", file + schema)
+        new = self.path("new.db")
+        status, out, err = self.run_peer("sync", new, self.url(self.server, "a"), "--once", "--json", "--token-file", self.token("root", rights=["read", "write", "admin"]))
+        self.assertEqual(status, 0, out + err)
+        self.assertIn('"snapshot"', out)
+        self.assertEqual((self.rows(new), ask(new, "SELECT count(*) FROM sqlite_schema WHERE name = 'sync_refused'")), ("1=of bob,2=of ann", 0))
 
     def test_reports_that_are_none(self):
         """A follower gets one that is nonsense: the link ends, and nothing is listed."""

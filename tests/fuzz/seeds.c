@@ -225,13 +225,21 @@ static void put_messages(const sync_buf *payload, const sync_buf *seen)
                 frame.announce.protocol = SYNC_PROTOCOL_VERSION;
                 frame.announce.room = sync_frame_text_of("room");
                 frame.announce.software = sync_frame_text_of("sync-peer");
-                frame.announce.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE;
+                frame.announce.rights = SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_SNAPSHOT;
             } else if (type == SYNC_FRAME_REJECT) {
                 frame.reject.reason =
                     heavy != 0 ? SYNC_REJECT_ERROR + SYNC_PEER_ERROR_CHANGES : SYNC_REJECT_AWAY;
             } else if (type == SYNC_FRAME_APPLY) {
                 frame.apply.stream = 300;
                 frame.apply.kind = SYNC_CHANGES_LAST;
+            } else if (type == SYNC_FRAME_SNAPSHOT) { /* the only chunk of a small one */
+                frame.snapshot.size = frame.snapshot.bytes = payload->len;
+                frame.snapshot.file = payload->len / 2;
+                frame.snapshot.hash = (sync_frame_text){.at = "thirty-two bytes, as SHA-256 has",
+                                                        .bytes = SYNC_SNAPSHOT_HASH_BYTES};
+            } else if (type == SYNC_FRAME_SNAPSHOT_REQUEST) {
+                memset(frame.snapshot_request.id.id, 's', sizeof frame.snapshot_request.id.id);
+                frame.snapshot_request.offset = payload->len;
             } else if (type == SYNC_FRAME_PRESENCE) {
                 frame.presence.peer.id[0] = 7;
                 frame.presence.members = 2;

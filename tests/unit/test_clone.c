@@ -277,6 +277,110 @@ static void test_a_file_comes_through_whole(void **state)
     }
 }
 
+/* A copy of a file's tables, as a snapshot has it. */
+static sqlite3 *make_copy(sync_buf *schema, const char *change)
+{
+    static const char sql[] =
+        "CREATE TABLE t(id TEXT PRIMARY KEY, v); CREATE TABLE audit(id INTEGER PRIMARY KEY, what);"
+        "SELECT sync_track_all(); INSERT INTO t VALUES('a', 1), ('b', 2); SELECT sync_fold();"
+        "CREATE VIEW w AS SELECT id FROM t; CREATE TRIGGER mine AFTER DELETE ON t BEGIN INSERT INTO "
+        "audit(what)"
+        " VALUES(OLD.id); END";
+    sync_error error = {0};
+    sqlite3 *db = open_empty();
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sync_clone_dump(db, schema, &error), SYNC_OK);
+    sqlite3_stmt *stmt = NULL;
+    sync_buf drops = {0};
+    assert_int_equal(sqlite3_prepare_v2(db,
+                                        "SELECT group_concat(printf('DROP %s \"%w\"', type, name), ';') FROM"
+                                        " sqlite_schema WHERE type IN ('trigger', 'view')",
+                                        -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    sync_buf_put(&drops, sqlite3_column_text(stmt, 0), (size_t)sqlite3_column_bytes(stmt, 0) + 1);
+    sqlite3_finalize(stmt);
+    assert_int_equal(sqlite3_exec(db, (const char *)drops.data, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, change, NULL, NULL, NULL), SQLITE_OK);
+    sync_buf_free(&drops);
+    return db;
+}
+
+static void remember(void *context, const char *kind, const char *name, const char *why, const char *sql)
+{
+    (void)kind;
+    (void)why;
+    (void)sql;
+    snprintf(context, 20, "%s", name);
+}
+
+static void test_a_copy_becomes_another_file(void **state)
+{
+    (void)state;
+    char out[20] = "";
+    sync_buf schema = {0};
+    sync_error error = {0};
+    sqlite3 *db = make_copy(&schema, "");
+    assert_int_equal(sync_clone_adopt(db, schema.data, schema.len, remember, out, &error), SYNC_OK);
+    assert_string_equal(out, "");
+    assert_answer(db, "SELECT count(*) FROM sync_site", "2");
+    assert_answer(
+        db, "SELECT s.sid <> 1 AND s.own = 0 FROM sync_meta AS m JOIN sync_site AS s ON s.sid = m.site", "1");
+    assert_answer(db, "SELECT sum(own) FROM sync_site", "0");
+    assert_answer(db,
+                  "SELECT count(*) FROM sqlite_schema WHERE name IN ('w', 'mine', 'sync_1_insert', "
+                  "'sync_conflict_held')",
+                  "4");
+    assert_answer(db, "DELETE FROM t WHERE id = 'a' RETURNING id", "a");
+    assert_answer(db, "SELECT what FROM audit", "a");
+    assert_answer(db, "SELECT count(*) > 0 FROM sync_changes WHERE site = sync_site()", "1");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    sync_buf_free(&schema);
+}
+
+static void test_what_is_no_copy(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *change;
+        int rc;
+    } cases[] = {{"CREATE VIEW w AS SELECT 1", SYNC_CORRUPT},
+                 {"CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END", SYNC_CORRUPT},
+                 {"CREATE TABLE x(y)", SYNC_CORRUPT},
+                 {"CREATE TABLE sync_row_77(y)", SYNC_CORRUPT},
+                 {"INSERT INTO sync_journal(tid, op, k1) VALUES(1, -1, 'z')", SYNC_CORRUPT},
+                 {"UPDATE sync_meta SET format = 1", SYNC_FORMAT},
+                 {"DELETE FROM sync_meta", SYNC_FORMAT},
+                 {"UPDATE sync_meta SET site = 77", SYNC_CORRUPT},
+                 {"SELECT sync_untrack('t'), sync_untrack('audit')", SYNC_CORRUPT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char out[20] = "";
+        sync_buf schema = {0};
+        sync_error error = {0};
+        sqlite3 *db = make_copy(&schema, cases[i].change);
+        int rc = sync_clone_adopt(db, schema.data, schema.len, remember, out, &error);
+        assert_int_equal(rc, cases[i].rc);
+        assert_string_not_equal(error.text, "");
+        assert_int_equal(sqlite3_get_autocommit(db), 1);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        sync_buf_free(&schema);
+    }
+}
+
+static void test_a_copy_with_half_a_schema(void **state)
+{
+    (void)state;
+    char out[20] = "";
+    sync_buf schema = {0};
+    sqlite3 *db = make_copy(&schema, "");
+    for (size_t cut = 0; cut < schema.len / 2; cut += 3) {
+        sync_error error = {0};
+        assert_int_equal(sync_clone_adopt(db, schema.data, cut, remember, out, &error), SYNC_CORRUPT);
+    }
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    sync_buf_free(&schema);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +388,9 @@ int main(void)
         cmocka_unit_test(test_statements_that_do_not_run),
         cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_a_file_comes_through_whole),
+        cmocka_unit_test(test_a_copy_becomes_another_file),
+        cmocka_unit_test(test_what_is_no_copy),
+        cmocka_unit_test(test_a_copy_with_half_a_schema),
     };
     return cmocka_run_group_tests_name("clone", tests, NULL, NULL);
 }

@@ -57,6 +57,19 @@ static sync_frame example(sync_frame_type type)
         f.error.code = SYNC_PEER_ERROR_SCHEMA;
         f.error.text = sync_frame_text_of("table t: key differs");
         break;
+    case SYNC_FRAME_SNAPSHOT_REQUEST:
+        memset(f.snapshot_request.id.id, 0x5a, sizeof f.snapshot_request.id.id);
+        f.snapshot_request.offset = 300000;
+        break;
+    case SYNC_FRAME_SNAPSHOT:
+        memset(f.snapshot.id.id, 0xc3, sizeof f.snapshot.id.id);
+        f.snapshot.size = 5000000000;
+        f.snapshot.file = 4999999488;
+        f.snapshot.offset = 1 << 20;
+        f.snapshot.bytes = 253952;
+        f.snapshot.hash =
+            (sync_frame_text){.at = "thirty-two bytes, as SHA-256 has", .bytes = SYNC_SNAPSHOT_HASH_BYTES};
+        break;
     case SYNC_FRAME_PRESENCE:
         memset(f.presence.peer.id, 0x5a, sizeof f.presence.peer.id);
         f.presence.counter = 1800000000000;
@@ -86,6 +99,7 @@ static bool has_payload(sync_frame_type type)
     case SYNC_FRAME_CHANGES:
     case SYNC_FRAME_REJECT:
     case SYNC_FRAME_SCHEMA:
+    case SYNC_FRAME_SNAPSHOT:
     case SYNC_FRAME_CREATE_DB:
     case SYNC_FRAME_APPLY:
     case SYNC_FRAME_PRESENCE:
@@ -158,6 +172,16 @@ static void assert_same(const sync_frame *a, const sync_frame *b)
     case SYNC_FRAME_ERROR:
         assert_int_equal(a->error.code, b->error.code);
         assert_true(same_text(a->error.text, b->error.text));
+        break;
+    case SYNC_FRAME_SNAPSHOT_REQUEST:
+        assert_memory_equal(a->snapshot_request.id.id, b->snapshot_request.id.id, 16);
+        assert_true(a->snapshot_request.offset == b->snapshot_request.offset);
+        break;
+    case SYNC_FRAME_SNAPSHOT:
+        assert_memory_equal(a->snapshot.id.id, b->snapshot.id.id, 16);
+        assert_true(a->snapshot.size == b->snapshot.size && a->snapshot.file == b->snapshot.file);
+        assert_true(a->snapshot.offset == b->snapshot.offset && a->snapshot.bytes == b->snapshot.bytes);
+        assert_true(same_text(a->snapshot.hash, b->snapshot.hash));
         break;
     case SYNC_FRAME_PRESENCE:
         assert_memory_equal(a->presence.peer.id, b->presence.peer.id, 16);
@@ -235,6 +259,21 @@ static void test_layout(void **state)
     sync_buf_free(&buf);
 }
 
+/* A hash is there whole or not at all. */
+static void test_hashes(void **state)
+{
+    (void)state;
+    for (size_t bytes = 0; bytes <= SYNC_SNAPSHOT_HASH_BYTES + 1; bytes++) {
+        sync_frame f = example(SYNC_FRAME_SNAPSHOT);
+        sync_buf buf = {0};
+        f.snapshot.hash = (sync_frame_text){.at = "thirty-two bytes, as SHA-256 has.", .bytes = bytes};
+        assert_int_equal(sync_frame_put(&buf, &f), SYNC_OK);
+        assert_int_equal(get_only(buf.data, buf.len),
+                         bytes == 0 || bytes == SYNC_SNAPSHOT_HASH_BYTES ? SYNC_OK : SYNC_CORRUPT);
+        sync_buf_free(&buf);
+    }
+}
+
 static void test_truncated_and_flipped(void **state)
 {
     (void)state;
@@ -292,6 +331,7 @@ static void test_nonsense_with_a_good_check(void **state)
         {{SYNC_FRAME_ERROR, 0, 1, 5, 'a'}, 5},    /* a text longer than the message */
         {{SYNC_FRAME_ANNOUNCE, 0, 1, 0, 0}, 5},   /* half a site */
         {{SYNC_FRAME_SCHEMA_REQUEST, 0, 1}, 3},   /* a payload where none may be */
+        {{SYNC_FRAME_SNAPSHOT_REQUEST, 0, 1}, 3}, /* half an id */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(get_body(cases[i].body, cases[i].bytes), SYNC_CORRUPT);
@@ -424,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type_survives),
         cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_hashes),
         cmocka_unit_test(test_truncated_and_flipped),
         cmocka_unit_test(test_nonsense_with_a_good_check),
         cmocka_unit_test(test_reasons),

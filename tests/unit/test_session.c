@@ -77,12 +77,11 @@ static void test_what_may_come(void **state)
     (void)state;
     static const char *const may[] = {
         [PEER_GREETING] = " AnnouncePresence Error ",
-        [PEER_ANNOUNCED] = " StartStreaming Changes RejectChanges SchemaRequest Schema Presence Ping Pong "
-                           "Error CreateDbOnPrimary "
-                           "ApplyChangesOnPrimary ",
+        [PEER_ANNOUNCED] = " StartStreaming Changes RejectChanges SchemaRequest Schema SnapshotRequest "
+                           "Snapshot Ack Presence Ping Pong Error CreateDbOnPrimary ApplyChangesOnPrimary ",
         [PEER_STREAMING] =
-            " StartStreaming Changes SchemaRequest Schema Presence Ping Pong RejectChanges Ack Error "
-            "CreateDbOnPrimary ApplyChangesOnPrimary "};
+            " StartStreaming Changes SchemaRequest Schema SnapshotRequest Snapshot Presence Ping Pong "
+            "RejectChanges Ack Error CreateDbOnPrimary ApplyChangesOnPrimary "};
     for (peer_session_state from = PEER_GREETING; from <= PEER_STREAMING; from++) {
         for (sync_frame_type type = next_type(0); type < SYNC_FRAME_TYPES; type = next_type(type)) {
             char name[40];
@@ -165,8 +164,8 @@ static void test_what_is_granted(void **state)
     peer_session_open(&s, "room", &own, 0);
     f.announce.rights = UINT64_MAX;
     assert_int_equal(receive(&s, &f, 0).verdict, PEER_MEET);
-    assert_int_equal(s.granted,
-                     SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_FORWARD | SYNC_RIGHT_PRESENCE);
+    assert_int_equal(s.granted, SYNC_RIGHT_READ | SYNC_RIGHT_WRITE | SYNC_RIGHT_SNAPSHOT |
+                                    SYNC_RIGHT_FORWARD | SYNC_RIGHT_PRESENCE);
     peer_session_open(&s, "room", &own, 0);
     f.announce.rights = SYNC_RIGHT_WRITE;
     assert_int_equal(receive(&s, &f, 0).verdict, PEER_MEET);
