@@ -187,6 +187,12 @@ class SomeTables(Rights):
         self.assertEqual(self.run_peer("sync", b, server.url, "--once")[0], 0)  # nothing was said to be seen
         self.exchanged(a, b, ("note", "odd, name", "other"), ())
 
+    def test_a_new_file(self):
+        (a,) = self.make_both("a.db")
+        b = self.path("new.db")
+        self.assertEqual(self.run_peer("sync", b, self.serve(a).url, "--once", "--tables", "other")[0], 0)  # by no copy of all that is there
+        self.assertEqual([self.ids(b, table) for table in ("note", "other", "odd, name")], [None, "a", None])
+
     def test_what_is_written_later(self):
         a, b = self.make_both("a.db", "b.db")
         self.sync(b, self.serve(a).url, "--tables", "other")
