@@ -358,7 +358,7 @@ static int learn(alter *a)
             k->adjusted = any = true;
         }
     }
-    return rc == SYNC_OK && any ? sync_capture_learn(a->s, a->error) : rc;
+    return rc == SYNC_OK && any ? sync_capture_learn(a->s, false, a->error) : rc;
 }
 
 static int run_statement(alter *a, sqlite3_stmt *stmt)
@@ -487,7 +487,7 @@ static int compare(alter *a, known *k)
                        SYNC_COLUMN_LEFT, k->tid, gone[i]);
     }
     rc = rc == SYNC_OK ? sync_engine_changed(a->s, false, a->error) : rc;
-    rc = rc == SYNC_OK ? sync_capture_learn(a->s, a->error) : rc;
+    rc = rc == SYNC_OK ? sync_capture_learn(a->s, false, a->error) : rc;
     t = rc == SYNC_OK ? sync_engine_tid(a->s, k->tid) : NULL;
     return t ? sync_rebuild_compare(a->s, t, k->cids, k->count, a->error) : rc;
 }

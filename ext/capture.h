@@ -55,7 +55,8 @@ int sync_capture_drop_triggers(sync_db *s, uint32_t tid, sync_error *error);
 /* Makes the table's twin in the TEMP schema, where a virtual fold puts its clocks. */
 int sync_capture_overlay_table(sync_db *s, const sync_table *t, sync_error *error);
 
-/* Writes down tables and columns under their new names, gives late columns their ids, marks those that are lost, and makes the triggers anew, also where they are gone (write operation). Reloads the metadata. */
-int sync_capture_learn(sync_db *s, sync_error *error);
+/* Writes down tables and columns under their new names, gives late columns their ids, marks those that are lost, and makes the triggers anew, also where they are gone (write operation). Reloads the metadata. noted: a table whose triggers
+** were gone says so until sync_touch(), since nobody knows what was written meanwhile. */
+int sync_capture_learn(sync_db *s, bool noted, sync_error *error);
 
 #endif

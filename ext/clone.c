@@ -84,9 +84,9 @@ static const char objects_sql[] =
     " OR (k = 3 AND o.tbl_name COLLATE NOCASE IN (SELECT name FROM main.sqlite_schema WHERE type = 'view'))"
     " ORDER BY k = 4 DESC, k, r";
 
-static const char tracked_sql[] =
-    "SELECT s.name, json_remove(t.options, '$.formerly') FROM main.sync_table AS t, main.sqlite_schema AS s"
-    " WHERE s.type = 'table' AND s.name = t.name COLLATE NOCASE ORDER BY t.tid";
+static const char tracked_sql[] = "SELECT s.name, json_remove(t.options, '$.formerly', '$.unseen') FROM "
+                                  "main.sync_table AS t, main.sqlite_schema AS s"
+                                  " WHERE s.type = 'table' AND s.name = t.name COLLATE NOCASE ORDER BY t.tid";
 
 static const char numbers_sql[] = "SELECT q.name, q.seq FROM main.sqlite_sequence AS q, main.sync_table AS t"
                                   " WHERE q.name = t.name AND typeof(q.seq) = 'integer' ORDER BY t.tid";

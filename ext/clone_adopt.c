@@ -87,7 +87,7 @@ static int leave(sync_loader *l)
     /* what it took along is the other file's, which goes on under that id, and so is what that one's tables were called */
     rc = rc == SYNC_OK ? sync_exec(l->s, l->error,
                                    "UPDATE main.sync_site SET own = 0; UPDATE main.sync_table SET options ="
-                                   " json_remove(options, '$.formerly')")
+                                   " json_remove(options, '$.formerly', '$.unseen')")
                        : rc;
     return sync_operation_end(l->s, &o, rc, l->error);
 }

@@ -165,6 +165,7 @@ typedef struct sync_table {
     bool missing;            /* dropped, or rebuilt with another key: nothing is exchanged */
     char *
         moved_to; /* missing, but only renamed: what it is called now (its own name: the key's columns were); else NULL */
+    bool unseen;        /* one of those that tell of each write is gone */
     bool untriggered;   /* its triggers are gone, or do not know an index: made anew by the next real fold */
     bool late;          /* has columns that the triggers do not know yet */
     bool user_triggers; /* somebody's trigger hangs on it */

@@ -108,7 +108,7 @@ static int hints_lacking(sync_db *s, const sync_table *t, bool *lacking, sync_er
 int sync_hints_look(sync_db *s, sync_table *t, sync_error *error)
 {
     char ours[32];
-    int own = 0;
+    int own = 0, telling = 0;
     int64_t newest = 0, oldest = INT64_MAX; /* of the others, of ours */
     const sync_object *table = sync_catalog_find(s, SYNC_OBJECT_TABLE, t->name);
     sqlite3_snprintf(sizeof ours, ours, "sync_%u_", t->tid);
@@ -117,11 +117,13 @@ int sync_hints_look(sync_db *s, sync_table *t, sync_error *error)
         bool mine = strcmp(o->table, t->name) == 0 && strncmp(o->name, ours, bytes) == 0 && o->name[bytes] &&
                     strchr("biudk", o->name[bytes]);
         own += mine;
+        telling += mine && o->name[bytes] != 'b';
         newest = !mine && o->place > newest ? o->place : newest;
         oldest = mine && o->place < oldest ? o->place : oldest;
         t->user_triggers = t->user_triggers || !mine;
     }
     /* SQLite fires the newest first: ours, or one of the application's may end the statement before them */
+    t->unseen = telling < 5;
     t->untriggered = own != (t->hints ? 7 : 5) || newest > oldest;
     return !t->untriggered && t->hints ? hints_lacking(s, t, &t->untriggered, error) : SYNC_OK;
 }

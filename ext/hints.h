@@ -11,7 +11,7 @@
 /* One INSERT for each UNIQUE index; `*text` belongs to the caller (sqlite3_free). */
 int sync_hints_text(sync_db *s, const sync_table *t, bool update, char **text, sync_error *error);
 
-/* Sets t->untriggered: a trigger of ours is gone, or lacks such a statement, because an index has come or changed since it was made; and
+/* Sets t->unseen (see there) and t->untriggered: a trigger of ours is gone, or lacks such a statement, because an index has come or changed since it was made; and
 ** t->user_triggers: there are others. */
 int sync_hints_look(sync_db *s, sync_table *t, sync_error *error);
 

@@ -99,7 +99,16 @@ static int learn_table(sync_db *s, const sync_table *t, sync_error *error)
     return rc;
 }
 
-int sync_capture_learn(sync_db *s, sync_error *error)
+static int note_unseen(sync_db *s, const sync_table *t, sync_error *error)
+{
+    const sync_env *env = sync_env_get();
+    return sync_exec(s, error,
+                     "UPDATE main.sync_table SET options = json_set(options, '$.unseen',"
+                     " strftime('%%Y-%%m-%%dT%%H:%%M:%%SZ', %lld, 'unixepoch')) WHERE tid = %u",
+                     (long long)(env->now_ms(env->context) / 1000), t->tid);
+}
+
+int sync_capture_learn(sync_db *s, bool noted, sync_error *error)
 {
     uint32_t count = 0;
     uint32_t *tids = sync_alloc((s->table_count + 1) * sizeof *tids);
@@ -109,6 +118,7 @@ int sync_capture_learn(sync_db *s, sync_error *error)
         if (!t->missing && (t->late || t->untriggered)) {
             tids[count++] = t->tid;
             rc = t->late ? learn_table(s, t, error) : SYNC_OK;
+            rc = rc == SYNC_OK && noted && t->unseen ? note_unseen(s, t, error) : rc;
         }
     }
     rc = rc == SYNC_OK ? sync_engine_changed(s, false, error) : rc;

@@ -543,7 +543,7 @@ int sync_local(sync_db *s, int64_t enough, int64_t *entries, sync_error *error)
     }
     int rc = SYNC_OK;
     if (late) {
-        rc = sync_capture_learn(s, error);
+        rc = sync_capture_learn(s, true, error);
         rc = rc == SYNC_OK ? list_late(s, &learned, &count, error) : rc;
     }
     for (uint32_t i = 0; rc == SYNC_OK && i < s->table_count; i++) {

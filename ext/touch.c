@@ -68,6 +68,18 @@ static int bind_array(sync_db *s, const sync_table *t, sqlite3_stmt *to, sqlite3
     return rc;
 }
 
+/* Somebody sees to what was written while the triggers were gone. */
+static int forget_unseen(sync_db *s, const sync_table *t, sync_error *error)
+{
+    if (strstr(t->options, "\"unseen\"") == NULL) {
+        return SYNC_OK;
+    }
+    int rc = sync_exec(s, error,
+                       "UPDATE main.sync_table SET options = json_remove(options, '$.unseen') WHERE tid = %u",
+                       t->tid);
+    return rc == SYNC_OK ? sync_engine_changed(s, false, error) : rc;
+}
+
 int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *error)
 {
     const sync_env *env = sync_env_get();
@@ -114,5 +126,5 @@ int sync_touch(sync_db *s, const char *table, sqlite3_value *key, sync_error *er
     if (rc == SYNC_OK && sqlite3_changes(s->db) == 0) {
         rc = sync_fail(error, SYNC_ERROR, "sync_touch: a key of table %s is an integer", t->name);
     }
-    return rc;
+    return rc == SYNC_OK ? forget_unseen(s, t, error) : rc;
 }

@@ -390,6 +390,30 @@ static int note_formerly(sync_db *s, const sync_table *t, sqlite3_str *notes, sy
     return rc;
 }
 
+/* Nobody knows what a program wrote while there were no triggers. */
+static int note_unseen(sync_db *s, const sync_table *t, sqlite3_str *notes, sync_error *error)
+{
+    sqlite3_stmt *stmt = NULL;
+    if (strstr(t->options, "\"unseen\"") == NULL) {
+        return SYNC_OK;
+    }
+    int rc = sync_prepare(s, &stmt, error, "SELECT %Q ->> 'unseen'", t->options);
+    rc = rc == SYNC_OK ? sync_step(s, stmt, error) : rc;
+    if (rc == SQLITE_ROW) {
+        const char *until;
+        rc = sync_column_text(stmt, 0, &until, error);
+        if (until) {
+            note(
+                notes,
+                "its triggers were gone until %s (rebuilt, or dropped), and what was written meanwhile is not"
+                " recorded: sync_touch(%Q, key) each such row, or let sync-peer verify --repair find them",
+                until, t->name);
+        }
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_DONE ? SYNC_OK : rc;
+}
+
 static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, status_row *row,
                      sync_error *error)
 {
@@ -405,6 +429,7 @@ static int read_note(sync_db *s, status_cursor *cursor, const sync_table *t, sta
             note(notes, "columns that the triggers do not know, or that are gone: sync_fold() sees to them");
         }
         rc = note_formerly(s, t, notes, error);
+        rc = rc == SYNC_OK ? note_unseen(s, t, notes, error) : rc;
         rc = rc == SYNC_OK ? note_waiting(s, t, notes, error) : rc;
         rc = rc == SYNC_OK ? note_foreign_keys(s, t, notes, error) : rc;
     }
