@@ -165,16 +165,17 @@ static void put_rebuild(sqlite3_str *to, sim_member *m, int table)
         put_each(to, m->engine, t->name, "DROP TRIGGER %s; ",
                  "SELECT name FROM main.sqlite_schema WHERE type = 'trigger' AND tbl_name <> ?1 AND "
                  "name NOT LIKE 'sync%' AND instr(replace(sql, '\"', ''), ' INTO ' || ?1 || '(')");
+        sqlite3_str_appendf(to, t->viewed ? "DROP VIEW v_%s; " : "", t->name);
         sqlite3_str_appendf(to,
                             "CREATE TABLE rebuilt%s; INSERT INTO rebuilt(%s) SELECT %s FROM %s; DROP TABLE "
                             "%s; ALTER TABLE rebuilt RENAME TO %s",
                             strchr(definition, '('), list, list, t->name, t->name, t->name);
         sqlite3_free(list);
-        put_each(
-            to, m->engine, t->name, "; %s",
-            "SELECT sql FROM main.sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL AND "
-            "name NOT LIKE 'sync%' AND (tbl_name = ?1 OR instr(replace(sql, '\"', ''), ' INTO ' || ?1 || "
-            "'('))");
+        put_each(to, m->engine, t->name, "; %s",
+                 "SELECT sql FROM main.sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL AND "
+                 "name NOT LIKE 'sync%' AND (tbl_name IN (?1, 'v_' || ?1) OR instr(replace(sql, '\"', ''), ' "
+                 "INTO ' "
+                 "|| ?1 || '(')) ORDER BY type = 'trigger', rowid");
     }
     sqlite3_finalize(stmt);
 }

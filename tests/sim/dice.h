@@ -36,4 +36,12 @@ static inline bool dice_percent(sim_dice *d, int percent)
     return dice_below(d, 100) < percent;
 }
 
+static inline const char *dice_pick(sim_dice *d, const char *const *from, int count)
+{
+    return from[dice_below(d, count)];
+}
+
+/* One of an array of texts. */
+#define DICE_PICK(dice, list) dice_pick(dice, list, (int)(sizeof(list) / sizeof((list)[0])))
+
 #endif

@@ -53,6 +53,7 @@ typedef struct sim_table {
     const char
         *raises; /* in some files a trigger refuses a value of the first column, so: ABORT, ...; or NULL */
     int pushing; /* how: 0 if there is none, else plainly */
+    bool viewed; /* a view v_NAME with INSTEAD OF triggers */
 } sim_table;
 
 typedef struct sim_schema {
@@ -69,14 +70,21 @@ typedef struct sim_statement {
     bool moves;    /* a row may have got the key of another one, in its place */
 } sim_statement;
 
+/* Of each file: how many transactions it has committed, and what triggers write to. Neither is tracked. */
+#define SIM_OWN_TABLES                                                                                       \
+    "CREATE TABLE sim_mark(n, attempt); INSERT INTO sim_mark VALUES(0, 0);\n"                                \
+    "CREATE TABLE seen_by_trigger(x);\n"
+
 void schema_make(sim_schema *schema, sim_dice *dice, bool references);
 char *schema_sql(const sim_schema *schema, bool triggers); /* sqlite3_malloc'd */
 char *schema_refusals(const sim_schema *schema);           /* those triggers; NULL: none. sqlite3_malloc'd */
 char *schema_add(const sim_schema *schema, int table, int col); /* ALTER TABLE */
 bool schema_by_row(const sim_table *t);
+bool schema_is_number(const sim_table *t); /* its key is the rowid */
 
 /* Rows of the table may come under another key: their number, or one that their key refers to, is another one. */
 bool schema_by_birth(const sim_schema *schema, int table);
+bool schema_fills_key(const sim_table *t);      /* INSERT DEFAULT VALUES makes one */
 const char *schema_options(const sim_table *t); /* of sync_track; NULL: none */
 
 /* Statements on the schema after which all is as it was, or nearly so. sqlite3_malloc'd. */
