@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "clone.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -123,6 +125,60 @@ void faults_copy(sim_member *from)
     if (member_open(m) != SQLITE_OK) {
         world_fail("the copy cannot be opened");
     }
+}
+
+static void put_left_out(void *context, const char *kind, const char *name, const char *why, const char *sql)
+{
+    world_say("the clone has no %s %s: %s", kind, name, why);
+    sqlite3_str_appendf(context, "%s;\n", sql);
+}
+
+/* A new file with the tables of `from`, and nothing in them. What could not work without the tables that are not tracked is run afterwards, as
+** `sync-peer clone` says. */
+static void load_clone(sim_member *m, const sync_buf *schema)
+{
+    sync_error error = {0};
+    sqlite3_str *left_out = sqlite3_str_new(NULL);
+    sqlite3_str_appendall(left_out, SIM_OWN_TABLES);
+    int rc = sync_clone_load(m->engine, schema->data, schema->len, put_left_out, left_out, &error);
+    char *sql = sqlite3_str_finish(left_out);
+    if (rc != SYNC_OK || member_sql(m->app, sql) != SQLITE_OK) {
+        world_fail("the clone cannot be made: %s; %s\n%s", error.text, sqlite3_errmsg(m->app), sql);
+    }
+    sqlite3_free(sql);
+    disk_settle(m->machine);
+}
+
+void faults_clone(sim_member *from)
+{
+    sync_buf schema = {0};
+    sync_error error = {0};
+    sim_intrude_at = 0;
+    for (int t = 0; t < world.schema.count; t++) {
+        if (from->machine->dead || !from->tracked[t]) { /* it would not be there */
+            return;
+        }
+    }
+    sim_here = from->machine;
+    int rc = sync_clone_dump(from->engine, &schema, &error);
+    if (rc != SYNC_OK) {
+        (void)world_may_fail(from, rc, "a clone", error.text);
+    }
+    sim_member *m = rc == SYNC_OK && !from->machine->dead ? setup_member(world.dice) : NULL;
+    if (m && member_open(m) != SQLITE_OK) {
+        world_fail("the clone cannot be opened");
+    }
+    if (m) {
+        world_say("%d is cloned as %d", from->index, m->index);
+        world.clones++;
+        load_clone(m, &schema);
+        memcpy(m->tracked, from->tracked, sizeof m->tracked);
+        member_columns(m, &world.schema);
+        if (dice_percent(world.dice, 70)) {
+            (void)traffic_pull(m->index, from->index, false);
+        }
+    }
+    sync_buf_free(&schema);
 }
 
 void faults_backup(sim_member *m)

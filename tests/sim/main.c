@@ -21,7 +21,7 @@
 
 typedef struct progress { /* shared with the child that does the runs */
     uint64_t next;
-    uint64_t runs, statements, merges, crashes, writes;
+    uint64_t runs, statements, merges, crashes, writes, clones, files_max;
     char why[2048];
 } progress;
 
@@ -51,6 +51,9 @@ static bool run_next(void)
         shared->merges += world.merges;
         shared->crashes += world.crashes;
         shared->writes += world.writes;
+        shared->clones += world.clones;
+        shared->files_max =
+            shared->files_max > (uint64_t)world.count ? shared->files_max : (uint64_t)world.count;
         _exit(0);
     }
     int status = 0;
@@ -123,11 +126,12 @@ static uint64_t run_all(uint64_t low, uint64_t high, double duration)
     }
     double took = seconds() - began;
     printf("seeds %llu to %llu: %llu runs, %llu failures; %llu statements, %llu writes, %llu merges, %llu "
-           "crashes; %.1f s, %.0f runs/s\n",
+           "crashes; %llu clones, up to %llu files; %.1f s, %.0f runs/s\n",
            (unsigned long long)low, (unsigned long long)shared->next - 1, (unsigned long long)shared->runs,
            (unsigned long long)failures, (unsigned long long)shared->statements,
            (unsigned long long)shared->writes, (unsigned long long)shared->merges,
-           (unsigned long long)shared->crashes, took, (double)shared->runs / (took > 0 ? took : 1));
+           (unsigned long long)shared->crashes, (unsigned long long)shared->clones,
+           (unsigned long long)shared->files_max, took, (double)shared->runs / (took > 0 ? took : 1));
     return failures;
 }
 

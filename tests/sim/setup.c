@@ -107,6 +107,7 @@ static void make_plan(sim_plan *plan, sim_dice *dice)
     plan->neighbours = dice_percent(dice, 50);
     plan->held_open = dice_percent(dice, 30);
     plan->compacts = dice_percent(dice, 50);
+    plan->clones = dice_percent(dice, 40);
 }
 
 void setup_plan(sim_dice *dice)
@@ -124,7 +125,10 @@ void setup_plan(sim_dice *dice)
 void setup_world(sim_dice *dice)
 {
     static const int counts[] = {2, 2, 2, 2, 3, 3, 3, 4};
-    int count = dice_percent(dice, 2) ? 6 + dice_below(dice, 8) : counts[dice_below(dice, 8)];
+    int many = dice_below(dice, 100);
+    int count = many < 2   ? 14 + dice_below(dice, SIM_MEMBERS - 13)
+                : many < 4 ? 6 + dice_below(dice, 8)
+                           : counts[dice_below(dice, 8)];
     schema_make(&world.schema, dice, dice_percent(dice, 60));
     bool triggers = dice_percent(dice, 50);
     bool skew = dice_percent(dice, 20);

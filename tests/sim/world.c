@@ -78,6 +78,10 @@ static void one_step(sim_dice *dice)
         compact_or_leave(m, dice);
     } else if (kind < 60) {
         calls_resolve(m);
+    } else if (kind < 75) {
+        if (plan->clones) {
+            faults_clone(m);
+        }
     } else if (kind < 440) {
         write_some(m, dice_percent(dice, 85) ? m->app : m->engine, 1 + dice_below(dice, 4));
     } else if (kind < 680) {

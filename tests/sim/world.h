@@ -25,7 +25,7 @@ typedef struct sim_message {
 
 typedef struct sim_plan { /* what may happen in this run */
     bool crashes, power, errors, net_faults, skew, copies, restores, late_columns, neighbours, held_open,
-        compacts;
+        compacts, clones;
     bool
         stray; /* parts of an older delta come after those of a newer one, as no single link would bring them */
 } sim_plan;
@@ -53,7 +53,7 @@ typedef struct sim_world {
     int away_until[SIM_MEMBERS];               /* step: the file writes, and meets nobody */
     bool orphans;                              /* somebody wrote with foreign keys off */
     int intruder;                              /* whose application acts in the middle */
-    uint64_t statements, merges, crashes, writes;
+    uint64_t statements, merges, crashes, writes, clones;
 } sim_world;
 
 extern sim_world world;
@@ -103,6 +103,7 @@ void traffic_by_sql(int receiver, int sender);
 void faults_arm(sim_member *m);
 void faults_restart(sim_member *m, bool power);
 void faults_copy(sim_member *from);
+void faults_clone(sim_member *from); /* its schema in a new file, which deltas fill */
 void faults_backup(sim_member *m);
 void faults_restore(sim_member *m);
 int faults_actor(void); /* a new one; -1: none left */
