@@ -45,12 +45,20 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
                                           " ON CONFLICT IGNORE",
                                           " ON CONFLICT REPLACE"};
     t->clause = DICE_PICK(dice, clauses);
+    static const char *const checks[] = {"%s IS NOT 1", "typeof(%s) <> 'blob'",
+                                         "%s IS NULL OR length(%s) < 2500"};
     int plain = dice_below(dice, 5);
     for (int i = 0; i < plain; i++) {
         sim_column *c = &t->column[t->count++];
         *c = (sim_column){
             .affinity = DICE_PICK(dice, affinities), .unique = dice_percent(dice, 15), .parent = -1};
-        c->filled = !c->unique && dice_percent(dice, 8);
+        if (t->strict) { /* its types are fewer, and have a name */
+            c->typed = true;
+            c->affinity = *c->affinity == '\0' || strcmp(c->affinity, " NUMERIC") == 0 ? " ANY" : c->affinity;
+        }
+        bool text = !t->strict || strcmp(c->affinity, " TEXT") == 0 || strcmp(c->affinity, " ANY") == 0;
+        c->filled = !c->unique && text && dice_percent(dice, 8);
+        c->check = dice_percent(dice, 15) ? DICE_PICK(dice, checks) : NULL;
         sqlite3_snprintf(sizeof c->name, c->name, "c%d", i);
     }
     int self = (int)(t - schema->table);
@@ -60,7 +68,7 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
         const sim_table *p = &schema->table[parent];
         *c = (sim_column){.name = "p", .parent = parent};
         c->affinity = schema_is_number(p) || p->kind == KIND_DETAIL ? " INT"
-                      : p->kind == KIND_BLOB_WITHOUT_ROWID          ? ""
+                      : p->kind == KIND_BLOB_WITHOUT_ROWID          ? (t->strict ? " ANY" : "")
                                                                     : " TEXT";
         t->on_delete = DICE_PICK(dice, actions);
         t->on_update = DICE_PICK(dice, actions);
@@ -69,7 +77,10 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
     }
     for (int i = 0; i < 2; i++) {
         sim_column *c = &t->column[t->count++];
-        *c = (sim_column){.affinity = "", .late = true, .parent = -1, .deflt = DICE_PICK(dice, defaults)};
+        *c = (sim_column){.affinity = t->strict ? " ANY" : "",
+                          .late = true,
+                          .parent = -1,
+                          .deflt = DICE_PICK(dice, defaults)};
         sqlite3_snprintf(sizeof c->name, c->name, "late%d", i);
     }
 }
@@ -98,9 +109,23 @@ static void make_key(const sim_schema *schema, sim_table *t, sim_dice *dice, boo
                   : 1;
 }
 
+/* Those that are not one column's own. */
+static void make_indexes(sim_table *t, sim_dice *dice)
+{
+    static const char *const expressions[] = {"lower(%s)", "%s || ''"};
+    sim_column *first = &t->column[0], *second = &t->column[1];
+    bool both = !first->late && !second->late;
+    t->together = dice_percent(dice, 25) && both;
+    first->few = second->few = t->together;
+    t->expression =
+        dice_percent(dice, 10) && !first->late && first->parent < 0 ? DICE_PICK(dice, expressions) : NULL;
+    first->few = first->few || t->expression;
+}
+
 void schema_make(sim_schema *schema, sim_dice *dice, bool references)
 {
     static const char *const raises[] = {"ABORT", "ABORT", "FAIL", "ROLLBACK", "IGNORE"};
+    static const char *const generated[] = {"(k) VIRTUAL", "(k) STORED", "(k || '-') STORED"};
     memset(schema, 0, sizeof *schema);
     schema->count = dice_percent(dice, 50) ? 1 : dice_percent(dice, 70) ? 2 : SIM_TABLES;
     for (int i = 0; i < schema->count; i++) {
@@ -108,9 +133,11 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
         sqlite3_snprintf(sizeof t->name, t->name, "t%d", i);
         t->kind = (sim_kind)dice_below(dice, KINDS);
         make_key(schema, t, dice, references);
+        t->strict = dice_percent(dice, 15);
         make_columns(schema, t, dice, references);
+        make_indexes(t, dice);
         t->partial = dice_percent(dice, 10) && strcmp(t->column[0].name, "c0") == 0;
-        t->generated = dice_percent(dice, 8);
+        t->generated = dice_percent(dice, 12) ? DICE_PICK(dice, generated) : NULL;
         t->pushes = dice_percent(dice, 15) ? dice_below(dice, schema->count) : -1;
         t->raises = dice_percent(dice, 15) && !t->column[0].late ? DICE_PICK(dice, raises) : NULL;
         t->pushing = dice_below(dice, 4);
@@ -131,7 +158,11 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
                                            "k NUMERIC, l NUMERIC",
                                            "k INT, l INT",
                                            "k INTEGER PRIMARY KEY"};
-    sqlite3_str_appendf(to, "CREATE TABLE %s(%s", t->name, key[t->kind]);
+    const char *of_any = t->kind == KIND_PAIR_WITHOUT_ROWID ? "k ANY, l TEXT COLLATE NOCASE"
+                         : t->kind == KIND_TAG              ? "k ANY, l ANY"
+                         : t->kind == KIND_LINE             ? "k ANY, l INT"
+                                                            : key[t->kind];
+    sqlite3_str_appendf(to, "CREATE TABLE %s(%s", t->name, t->strict ? of_any : key[t->kind]);
     for (int i = 0; i < t->count; i++) {
         const sim_column *c = &t->column[i];
         if (c->late) {
@@ -143,14 +174,24 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
                                         : "",
                             c->unique || c->filled ? t->clause : "");
         sqlite3_str_appendall(to, c->filled ? " DEFAULT 'none'" : "");
+        if (c->check) {
+            sqlite3_str_appendall(to, " CHECK (");
+            sqlite3_str_appendf(to, c->check, c->name, c->name);
+            sqlite3_str_appendall(to, ")");
+        }
         if (c->parent >= 0) {
             sqlite3_str_appendf(to, " REFERENCES %s ON DELETE %s ON UPDATE %s%s",
                                 schema->table[c->parent].name, t->on_delete, t->on_update,
                                 t->deferred ? " DEFERRABLE INITIALLY DEFERRED" : "");
         }
     }
-    sqlite3_str_appendall(to, t->generated ? ", g AS (k) VIRTUAL" : "");
+    if (t->generated) {
+        sqlite3_str_appendf(to, ", g%s AS %s", t->strict ? " ANY" : "", t->generated);
+    }
     sqlite3_str_appendall(to, t->keys == 2 ? ", PRIMARY KEY(k, l)" : "");
+    if (t->together) {
+        sqlite3_str_appendf(to, ", UNIQUE(%s, %s)%s", t->column[0].name, t->column[1].name, t->clause);
+    }
     for (int k = 0; k < 2; k++) {
         if (t->refers[k] >= 0) {
             sqlite3_str_appendf(to, ", FOREIGN KEY(%c) REFERENCES %s ON DELETE %s ON UPDATE %s%s", "kl"[k],
@@ -160,7 +201,13 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
     }
     sqlite3_str_appendall(to, ")");
     bool without = t->kind == KIND_PAIR_WITHOUT_ROWID || t->kind == KIND_BLOB_WITHOUT_ROWID;
-    sqlite3_str_appendall(to, without ? " WITHOUT ROWID;\n" : ";\n");
+    const char *comma = without && t->strict ? ", " : "";
+    sqlite3_str_appendf(to, "%s%s%s;\n", without ? " WITHOUT ROWID" : "", comma, t->strict ? " STRICT" : "");
+    if (t->expression) {
+        sqlite3_str_appendf(to, "CREATE UNIQUE INDEX %s_expression ON %s(", t->name, t->name);
+        sqlite3_str_appendf(to, t->expression, t->column[0].name);
+        sqlite3_str_appendall(to, ");\n");
+    }
     if (t->partial) {
         sqlite3_str_appendf(to, "CREATE UNIQUE INDEX %s_partial ON %s(c0) WHERE c0 > 1;\n", t->name, t->name);
     }
@@ -247,8 +294,8 @@ char *schema_refusals(const sim_schema *schema)
 char *schema_add(const sim_schema *schema, int table, int col)
 {
     const sim_column *c = &schema->table[table].column[col];
-    return sqlite3_mprintf("ALTER TABLE %s ADD COLUMN %s%s%s", schema->table[table].name, c->name,
-                           c->deflt ? " DEFAULT " : "", c->deflt ? c->deflt : "");
+    return sqlite3_mprintf("ALTER TABLE %s ADD COLUMN %s%s%s%s", schema->table[table].name, c->name,
+                           c->affinity, c->deflt ? " DEFAULT " : "", c->deflt ? c->deflt : "");
 }
 
 char *schema_upkeep(const sim_schema *schema, sim_dice *dice)

@@ -29,6 +29,9 @@ typedef struct sim_column {
     const char *affinity;
     bool unique;
     bool filled;       /* NOT NULL, with a default */
+    bool few;          /* part of another unique index */
+    bool typed;        /* of a STRICT table */
+    const char *check; /* a CHECK of %s; NULL: none */
     bool late;         /* not made with the table; comes by ALTER TABLE */
     int parent;        /* the table it refers to, or -1 */
     const char *deflt; /* of a late column: what ADD COLUMN fills in */
@@ -46,10 +49,13 @@ typedef struct sim_table {
     const char *on_delete;
     const char *on_update;
     bool deferred;
-    bool generated;     /* a generated column */
-    const char *clause; /* of its UNIQUE and NOT NULL columns: ON CONFLICT ..., or nothing */
-    bool partial;       /* a partial UNIQUE index on the first column */
-    int pushes;         /* a trigger writes into this table, or -1 */
+    bool strict;
+    const char *generated;  /* a generated column; NULL: none */
+    bool together;          /* UNIQUE of its first two columns */
+    const char *expression; /* a UNIQUE index on one of its first column, %s; NULL: none */
+    const char *clause;     /* of its UNIQUE and NOT NULL columns: ON CONFLICT ..., or nothing */
+    bool partial;           /* a partial UNIQUE index on the first column */
+    int pushes;             /* a trigger writes into this table, or -1 */
     const char
         *raises; /* in some files a trigger refuses a value of the first column, so: ABORT, ...; or NULL */
     int pushing; /* how: 0 if there is none, else plainly */

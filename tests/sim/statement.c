@@ -31,7 +31,7 @@ static const char *key_part(const sim_schema *schema, const sim_table *t, int pa
 static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_column *c, sim_dice *dice,
                       unsigned *token)
 {
-    static const char *const few[] = {"NULL", "1", "2", "'u'", "'v'"};
+    static const char *const few[] = {"NULL", "1", "2", "'u'", "'v'", "'U'"};
     static const char *const odd[] = {"NULL",
                                       "0",
                                       "1.0",
@@ -58,7 +58,7 @@ static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_colum
             to, dice_percent(dice, 80) ? key_part(schema, &schema->table[c->parent], 0, dice) : "NULL");
         return;
     }
-    if (c->unique || dice_percent(dice, 15)) {
+    if (c->unique || c->few || dice_percent(dice, 15)) {
         sqlite3_str_appendall(to, DICE_PICK(dice, few));
         return;
     }
@@ -70,6 +70,12 @@ static void put_value(sqlite3_str *to, const sim_schema *schema, const sim_colum
     ++*token;
     if (dice_percent(dice, 2)) {
         sqlite3_str_appendf(to, "'w%u' || printf('%%.*c', 3000, 'z')", *token);
+    } else if (c->typed && strcmp(c->affinity, " ANY") != 0) {
+        const char *fits = c->affinity[1] == 'T'   ? tokens[0]
+                           : c->affinity[1] == 'I' ? tokens[1]
+                           : c->affinity[1] == 'R' ? tokens[2]
+                                                   : tokens[3];
+        sqlite3_str_appendf(to, fits, *token);
     } else {
         sqlite3_str_appendf(to, DICE_PICK(dice, tokens), *token);
     }
