@@ -101,6 +101,7 @@ void faults_copy(sim_member *from)
         return;
     }
     m->wal = from->wal;
+    m->uneven = from->uneven;
     m->full = from->full;
     char wal[32];
     snprintf(wal, sizeof wal, "%s-wal", m->path);
@@ -172,6 +173,7 @@ void faults_clone(sim_member *from)
         world_say("%d is cloned as %d", from->index, m->index);
         world.clones++;
         load_clone(m, &schema);
+        m->uneven = from->uneven;
         memcpy(m->tracked, from->tracked, sizeof m->tracked);
         member_columns(m, &world.schema);
         if (dice_percent(world.dice, 70)) {

@@ -172,7 +172,7 @@ static void put_cells(sim_draft *draft, const sim_schema *schema, int table, con
                                    .table = table,
                                    .col = c,
                                    .key = row->key,
-                                   .value = row->cell[c],
+                                   .value = row->worth[c],
                                    .key_text = row->key_text,
                                    .value_text = row->text[c],
                                    .weak = same,
@@ -214,7 +214,7 @@ void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *befor
     }
 }
 
-static const sim_row *find(const sim_dump *dump, int table, uint64_t key)
+const sim_row *dump_row(const sim_dump *dump, int table, uint64_t key)
 {
     for (int i = 0; i < dump->count[table]; i++) {
         if (dump->row[table][i].key == key) {
@@ -234,7 +234,7 @@ uint64_t sim_hash(uint64_t h, const char *text, size_t bytes)
 
 bool dump_has(const sim_dump *dump, int table, const char *key_text)
 {
-    return find(dump, table, sim_hash(SIM_HASH_START, key_text, strlen(key_text))) != NULL;
+    return dump_row(dump, table, sim_hash(SIM_HASH_START, key_text, strlen(key_text))) != NULL;
 }
 
 void draft_delete(sim_draft *draft, int table, const char *key_text)
@@ -383,7 +383,7 @@ static bool is_overwritten(const sim_event *e, uint64_t value, bool any_key)
 static bool shown_elsewhere(const checker *c, const sim_event *e)
 {
     for (int i = 0; i < c->final->count[e->table]; i++) {
-        if (c->final->row[e->table][i].cell[e->col] == e->value) {
+        if (c->final->row[e->table][i].worth[e->col] == e->value) {
             return true;
         }
     }
@@ -491,9 +491,9 @@ static const char *check_set(const checker *c, const sim_event *e)
     if (is_default(c, e, e->value_text)) {
         return NULL;
     }
-    const sim_row *row = find(c->final, e->table, e->key);
+    const sim_row *row = dump_row(c->final, e->table, e->key);
     bool by_row = schema_by_birth(c->schema, e->table);
-    if (row && (row->cell[e->col] == e->value || is_overwritten(e, row->cell[e->col], by_row))) {
+    if (row && (row->worth[e->col] == e->value || is_overwritten(e, row->worth[e->col], by_row))) {
         return NULL;
     }
     if (row && is_default(c, e, row->text[e->col]) && is_renewed(c, e)) {
@@ -508,14 +508,14 @@ static const char *check_set(const checker *c, const sim_event *e)
 
 static const char *check_delete(const checker *c, const sim_event *e)
 {
-    const sim_row *row = find(c->final, e->table, e->key);
+    const sim_row *row = dump_row(c->final, e->table, e->key);
     if (row == NULL || is_inserted_again(e) || is_moved(e) || is_brought_along(c, e)) {
         return NULL;
     }
     if (schema_by_birth(c->schema, e->table)) { /* another row may have the number by now */
         bool same = true, telling = false;
         for (int i = 0; i < c->schema->table[e->table].count; i++) {
-            same = same && (row->cell[i] == e->old->cell[i] || e->old->cell[i] == 0);
+            same = same && (row->worth[i] == e->old->worth[i] || e->old->worth[i] == 0);
             telling = telling || (row->text[i] && e->old->cell[i] != 0 &&
                                   strncmp(row->text[i], "tw", 2) == 0); /* nobody else writes this value */
         }
@@ -546,7 +546,7 @@ const char *ledger_check(const sim_schema *schema, const sim_dump *final, bool f
             wrong = check_set(&c, e);
         } else if (e->verb == VERB_DELETE) {
             wrong = check_delete(&c, e);
-        } else if (!find(final, e->table, e->key) && !is_deleted(&c, e) && !is_elsewhere(e) &&
+        } else if (!dump_row(final, e->table, e->key) && !is_deleted(&c, e) && !is_elsewhere(e) &&
                    !is_held(&c, e)) {
             wrong = "no row";
         }

@@ -19,7 +19,8 @@ void vector_raise(sim_vector *to, const sim_vector *from);
 typedef struct sim_row {
     uint64_t key;
     const char *key_text;
-    uint64_t cell[SIM_COLUMNS]; /* 0: the file has no such column */
+    uint64_t cell[SIM_COLUMNS];  /* 0: the file has no such column */
+    uint64_t worth[SIM_COLUMNS]; /* the same, of columns that convert: whatever type a number has */
     const char *text[SIM_COLUMNS];
 } sim_row;
 
@@ -47,6 +48,7 @@ void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *befor
 void draft_delete(sim_draft *draft, int table, const char *key_text);
 void draft_free(sim_draft *draft);
 
+const sim_row *dump_row(const sim_dump *dump, int table, uint64_t key); /* NULL: none */
 bool dump_has(const sim_dump *dump, int table, const char *key_text);
 
 #define SIM_HASH_START UINT64_C(0xcbf29ce484222325)

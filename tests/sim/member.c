@@ -166,6 +166,21 @@ const char *member_key(const sim_table *t, const char *json)
     return text;
 }
 
+/* Of a text that is a number as of that number; another one otherwise. */
+static uint64_t worth_of(sqlite3_stmt *stmt, int col, uint64_t exact)
+{
+    char to[40], *end = NULL;
+    bool blob = sqlite3_column_type(stmt, col) == SQLITE_BLOB;
+    const char *text = blob ? NULL : (const char *)sqlite3_column_text(stmt, col);
+    int bytes = sqlite3_column_bytes(stmt, col);
+    double number = text && bytes > 0 ? strtod(text, &end) : 0;
+    if (end == NULL || end != text + bytes) {
+        return exact;
+    }
+    int length = snprintf(to, sizeof to, "%.15g", number);
+    return sim_hash(SIM_HASH_START, to, (size_t)length) | 1;
+}
+
 static void cell(sqlite3_stmt *stmt, int col, uint64_t *value, const char **text)
 {
     char to[80];
@@ -221,7 +236,9 @@ static void read_row(const sim_member *m, const sim_table *t, int table, sqlite3
     int col = t->keys;
     for (int c = 0; c < t->count; c++) {
         if (!t->column[c].late || m->late[table][c]) {
-            cell(stmt, col++, &row->cell[c], &row->text[c]);
+            cell(stmt, col, &row->cell[c], &row->text[c]);
+            row->worth[c] = schema_converts(t, c) ? worth_of(stmt, col, row->cell[c]) : row->cell[c];
+            col++;
         }
     }
 }

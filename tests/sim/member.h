@@ -30,6 +30,7 @@ typedef struct sim_member {
     bool wal;
     bool full; /* synchronous=FULL */
     bool foreign_keys, recursive;
+    bool uneven;     /* its schema is that of such files (sim_schema) */
     sqlite3 *engine; /* has the extension */
     sqlite3 *
         second; /* has it, too, since it was first needed: what one of them has loaded the other may change */

@@ -32,9 +32,12 @@ const char *schema_options(const sim_table *t)
     return t->kind == KIND_NUMBER_BY_KEY ? "{\"identity\":\"key\"}" : NULL;
 }
 
+static const char *const affinities[] = {"", " TEXT", " INTEGER", " REAL", " NUMERIC", " BLOB"};
+static const char *const checks[] = {"%s IS NOT 1", "typeof(%s) <> 'blob'",
+                                     "%s IS NULL OR length(%s) < 2500"};
+
 static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool references)
 {
-    static const char *const affinities[] = {"", " TEXT", " INTEGER", " REAL", " NUMERIC", " BLOB"};
     static const char *const actions[] = {"NO ACTION", "CASCADE", "SET NULL", "RESTRICT"};
     static const char *const defaults[] = {NULL, NULL, "'dflt'", "7"};
     static const char *const clauses[] = {"",
@@ -45,9 +48,7 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
                                           " ON CONFLICT IGNORE",
                                           " ON CONFLICT REPLACE"};
     t->clause = DICE_PICK(dice, clauses);
-    static const char *const checks[] = {"%s IS NOT 1", "typeof(%s) <> 'blob'",
-                                         "%s IS NULL OR length(%s) < 2500"};
-    int plain = dice_below(dice, 5);
+    int plain = schema->uneven ? 1 + dice_below(dice, 4) : dice_below(dice, 5);
     for (int i = 0; i < plain; i++) {
         sim_column *c = &t->column[t->count++];
         *c = (sim_column){
@@ -116,10 +117,40 @@ static void make_indexes(sim_table *t, sim_dice *dice)
     sim_column *first = &t->column[0], *second = &t->column[1];
     bool both = !first->late && !second->late;
     t->together = dice_percent(dice, 25) && both;
-    first->few = second->few = t->together;
     t->expression =
-        dice_percent(dice, 10) && !first->late && first->parent < 0 ? DICE_PICK(dice, expressions) : NULL;
-    first->few = first->few || t->expression;
+        dice_percent(dice, 15) && !first->late && first->parent < 0 ? DICE_PICK(dice, expressions) : NULL;
+    t->partial = dice_percent(dice, 10) && !first->late && first->parent < 0;
+    t->apart = dice_percent(dice, 6) && both;
+    first->few = t->together || t->expression || t->apart;
+    second->few = t->together || t->apart;
+}
+
+bool schema_converts(const sim_table *t, int col)
+{
+    return t->column[col].other || t->lone_strict;
+}
+
+/* What UNIQUE and references compare has one type everywhere: all files agree about those. */
+static void make_uneven(sim_table *t, sim_dice *dice)
+{
+    bool strict = t->strict && t->kind != KIND_PAIR_WITHOUT_ROWID && t->kind < KIND_TAG;
+    for (int i = 0; i < t->count && !t->column[i].late; i++) {
+        sim_column *c = &t->column[i];
+        bool compared = c->unique || c->few || c->parent >= 0 || (t->partial && i == 0);
+        if (!compared && !t->strict && dice_percent(dice, 30)) {
+            c->other = DICE_PICK(dice, affinities);
+        }
+        if (c->parent < 0 && !c->unique && !c->filled && !c->check && dice_percent(dice, 30)) {
+            c->filled = dice_percent(dice, 50) && !t->strict;
+            c->check = c->filled ? NULL : checks[0];
+        }
+        c->lone = dice_percent(dice, 60);
+        c->few = c->few || ((c->filled || c->check) && dice_percent(dice, 60));
+        strict = strict && (!compared || strcmp(c->affinity, " ANY") != 0);
+    }
+    t->lone_strict = strict && dice_percent(dice, 60);
+    t->lone_indexes = dice_percent(dice, 50);
+    t->lone_apart = dice_percent(dice, 50);
 }
 
 void schema_make(sim_schema *schema, sim_dice *dice, bool references)
@@ -127,6 +158,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
     static const char *const raises[] = {"ABORT", "ABORT", "FAIL", "ROLLBACK", "IGNORE"};
     static const char *const generated[] = {"(k) VIRTUAL", "(k) STORED", "(k || '-') STORED"};
     memset(schema, 0, sizeof *schema);
+    schema->uneven = dice_percent(dice, 15);
     schema->count = dice_percent(dice, 50) ? 1 : dice_percent(dice, 70) ? 2 : SIM_TABLES;
     for (int i = 0; i < schema->count; i++) {
         sim_table *t = &schema->table[i];
@@ -136,16 +168,53 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
         t->strict = dice_percent(dice, 15);
         make_columns(schema, t, dice, references);
         make_indexes(t, dice);
-        t->partial = dice_percent(dice, 10) && strcmp(t->column[0].name, "c0") == 0;
         t->generated = dice_percent(dice, 12) ? DICE_PICK(dice, generated) : NULL;
         t->pushes = dice_percent(dice, 15) ? dice_below(dice, schema->count) : -1;
         t->raises = dice_percent(dice, 15) && !t->column[0].late ? DICE_PICK(dice, raises) : NULL;
         t->pushing = dice_below(dice, 4);
         t->viewed = dice_percent(dice, 25);
+        if (schema->uneven) {
+            make_uneven(t, dice);
+        }
+        schema->local = schema->local || schema->uneven || t->apart;
     }
 }
 
-static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t)
+static void column_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t, const sim_column *c,
+                       bool uneven)
+{
+    bool bound = uneven || !c->lone;
+    sqlite3_str_appendf(to, ", %s%s%s%s", c->name, uneven && c->other ? c->other : c->affinity,
+                        !bound      ? ""
+                        : c->unique ? " UNIQUE"
+                        : c->filled ? " NOT NULL"
+                                    : "",
+                        bound && (c->unique || c->filled) ? t->clause : "");
+    sqlite3_str_appendall(to, c->filled ? " DEFAULT 'none'" : "");
+    if (c->check && bound) {
+        sqlite3_str_appendall(to, " CHECK (");
+        sqlite3_str_appendf(to, c->check, c->name, c->name);
+        sqlite3_str_appendall(to, ")");
+    }
+    if (c->parent >= 0) {
+        sqlite3_str_appendf(to, " REFERENCES %s ON DELETE %s ON UPDATE %s%s", schema->table[c->parent].name,
+                            t->on_delete, t->on_update, t->deferred ? " DEFERRABLE INITIALLY DEFERRED" : "");
+    }
+}
+
+static void indexes_sql(sqlite3_str *to, const sim_table *t)
+{
+    if (t->expression) {
+        sqlite3_str_appendf(to, "CREATE UNIQUE INDEX %s_expression ON %s(", t->name, t->name);
+        sqlite3_str_appendf(to, t->expression, t->column[0].name);
+        sqlite3_str_appendall(to, ");\n");
+    }
+    if (t->partial) {
+        sqlite3_str_appendf(to, "CREATE UNIQUE INDEX %s_partial ON %s(c0) WHERE c0 > 1;\n", t->name, t->name);
+    }
+}
+
+static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table *t, bool uneven)
 {
     static const char *const key[KINDS] = {"k TEXT DEFAULT 'd' PRIMARY KEY",
                                            "k INTEGER PRIMARY KEY",
@@ -164,33 +233,20 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
                                                             : key[t->kind];
     sqlite3_str_appendf(to, "CREATE TABLE %s(%s", t->name, t->strict ? of_any : key[t->kind]);
     for (int i = 0; i < t->count; i++) {
-        const sim_column *c = &t->column[i];
-        if (c->late) {
-            continue;
-        }
-        sqlite3_str_appendf(to, ", %s%s%s%s", c->name, c->affinity,
-                            c->unique   ? " UNIQUE"
-                            : c->filled ? " NOT NULL"
-                                        : "",
-                            c->unique || c->filled ? t->clause : "");
-        sqlite3_str_appendall(to, c->filled ? " DEFAULT 'none'" : "");
-        if (c->check) {
-            sqlite3_str_appendall(to, " CHECK (");
-            sqlite3_str_appendf(to, c->check, c->name, c->name);
-            sqlite3_str_appendall(to, ")");
-        }
-        if (c->parent >= 0) {
-            sqlite3_str_appendf(to, " REFERENCES %s ON DELETE %s ON UPDATE %s%s",
-                                schema->table[c->parent].name, t->on_delete, t->on_update,
-                                t->deferred ? " DEFERRABLE INITIALLY DEFERRED" : "");
+        if (!t->column[i].late) {
+            column_sql(to, schema, t, &t->column[i], uneven);
         }
     }
     if (t->generated) {
         sqlite3_str_appendf(to, ", g%s AS %s", t->strict ? " ANY" : "", t->generated);
     }
     sqlite3_str_appendall(to, t->keys == 2 ? ", PRIMARY KEY(k, l)" : "");
-    if (t->together) {
-        sqlite3_str_appendf(to, ", UNIQUE(%s, %s)%s", t->column[0].name, t->column[1].name, t->clause);
+    const char *first = t->column[0].name, *second = t->column[1].name;
+    if (t->together && (uneven || !t->lone_indexes)) {
+        sqlite3_str_appendf(to, ", UNIQUE(%s, %s)%s", first, second, t->clause);
+    }
+    if (t->apart && (uneven || !t->lone_apart)) {
+        sqlite3_str_appendf(to, ", CHECK (%s IS NULL OR %s IS NOT %s)", first, first, second);
     }
     for (int k = 0; k < 2; k++) {
         if (t->refers[k] >= 0) {
@@ -201,15 +257,11 @@ static void table_sql(sqlite3_str *to, const sim_schema *schema, const sim_table
     }
     sqlite3_str_appendall(to, ")");
     bool without = t->kind == KIND_PAIR_WITHOUT_ROWID || t->kind == KIND_BLOB_WITHOUT_ROWID;
-    const char *comma = without && t->strict ? ", " : "";
-    sqlite3_str_appendf(to, "%s%s%s;\n", without ? " WITHOUT ROWID" : "", comma, t->strict ? " STRICT" : "");
-    if (t->expression) {
-        sqlite3_str_appendf(to, "CREATE UNIQUE INDEX %s_expression ON %s(", t->name, t->name);
-        sqlite3_str_appendf(to, t->expression, t->column[0].name);
-        sqlite3_str_appendall(to, ");\n");
-    }
-    if (t->partial) {
-        sqlite3_str_appendf(to, "CREATE UNIQUE INDEX %s_partial ON %s(c0) WHERE c0 > 1;\n", t->name, t->name);
+    bool strict = t->strict && (uneven || !t->lone_strict);
+    sqlite3_str_appendf(to, "%s%s%s;\n", without ? " WITHOUT ROWID" : "", without && strict ? ", " : "",
+                        strict ? " STRICT" : "");
+    if (uneven || !t->lone_indexes) {
+        indexes_sql(to, t);
     }
 }
 
@@ -257,12 +309,12 @@ static void view_sql(sqlite3_str *to, const sim_table *t)
     }
 }
 
-char *schema_sql(const sim_schema *schema, bool triggers)
+char *schema_sql(const sim_schema *schema, bool triggers, bool uneven)
 {
     sqlite3_str *to = sqlite3_str_new(NULL);
     sqlite3_str_appendall(to, SIM_OWN_TABLES);
     for (int i = 0; i < schema->count; i++) {
-        table_sql(to, schema, &schema->table[i]);
+        table_sql(to, schema, &schema->table[i], uneven);
         if (schema->table[i].viewed) {
             view_sql(to, &schema->table[i]);
         }

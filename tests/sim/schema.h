@@ -32,6 +32,8 @@ typedef struct sim_column {
     bool few;          /* part of another unique index */
     bool typed;        /* of a STRICT table */
     const char *check; /* a CHECK of %s; NULL: none */
+    const char *other; /* its type in uneven files; NULL: the same */
+    bool lone;         /* its UNIQUE, NOT NULL and CHECK are in uneven files only */
     bool late;         /* not made with the table; comes by ALTER TABLE */
     int parent;        /* the table it refers to, or -1 */
     const char *deflt; /* of a late column: what ADD COLUMN fills in */
@@ -50,8 +52,10 @@ typedef struct sim_table {
     const char *on_update;
     bool deferred;
     bool strict;
-    const char *generated;  /* a generated column; NULL: none */
-    bool together;          /* UNIQUE of its first two columns */
+    bool apart; /* a CHECK of its first two columns, which writes to one each may break together */
+    bool lone_strict, lone_indexes, lone_apart; /* STRICT, these indexes, this CHECK: in uneven files only */
+    const char *generated;                      /* a generated column; NULL: none */
+    bool together;                              /* UNIQUE of its first two columns */
     const char *expression; /* a UNIQUE index on one of its first column, %s; NULL: none */
     const char *clause;     /* of its UNIQUE and NOT NULL columns: ON CONFLICT ..., or nothing */
     bool partial;           /* a partial UNIQUE index on the first column */
@@ -66,6 +70,9 @@ typedef struct sim_schema {
     int count;
     sim_table table[SIM_TABLES];
     bool itself; /* a table refers to itself */
+    bool uneven; /* half of the files have other types and more constraints */
+    bool
+        local; /* that, or a CHECK which all have may refuse what has been merged: each file decides for itself */
 } sim_schema;
 
 /* What a statement does beyond what comparing before and after shows. */
@@ -82,8 +89,10 @@ typedef struct sim_statement {
     "CREATE TABLE seen_by_trigger(x);\n"
 
 void schema_make(sim_schema *schema, sim_dice *dice, bool references);
-char *schema_sql(const sim_schema *schema, bool triggers); /* sqlite3_malloc'd */
-char *schema_refusals(const sim_schema *schema);           /* those triggers; NULL: none. sqlite3_malloc'd */
+/* uneven: of a file that is so. sqlite3_malloc'd. */
+char *schema_sql(const sim_schema *schema, bool triggers, bool uneven);
+bool schema_converts(const sim_table *t, int col); /* files may show a value of it as different types do */
+char *schema_refusals(const sim_schema *schema);   /* those triggers; NULL: none. sqlite3_malloc'd */
 char *schema_add(const sim_schema *schema, int table, int col); /* ALTER TABLE */
 bool schema_by_row(const sim_table *t);
 bool schema_is_number(const sim_table *t); /* its key is the rowid */

@@ -168,7 +168,7 @@ static uint64_t dump_digest(const sim_schema *schema, const sim_dump *d, bool pr
                 printf("%s %s", schema->table[t].name, row->key_text);
             }
             for (int c = 0; c < schema->table[t].count; c++) {
-                h = (h ^ row->cell[c]) * UINT64_C(0x100000001b3);
+                h = (h ^ row->worth[c]) * UINT64_C(0x100000001b3);
                 if (print && row->cell[c]) {
                     printf(" %s=%s", schema->table[t].column[c].name, row->text[c]);
                 }
@@ -217,10 +217,79 @@ static void compare(const char *what, uint64_t first, uint64_t mine, int i, cons
     world_fail("the %s of 0 and %d differ", what, i);
 }
 
+typedef struct listed {
+    int count;
+    int table[1000];
+    const char *key[1000];
+} listed;
+
+static void list_keys(sim_member *m, listed *to)
+{
+    sqlite3_stmt *stmt = NULL;
+    to->count = 0;
+    int rc = sqlite3_prepare_v2(m->engine, "SELECT tbl, key FROM sync_conflict WHERE held", -1, &stmt, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW && to->count < 1000) {
+        int table = sqlite3_column_text(stmt, 0)[1] - '0';
+        to->table[to->count] = table;
+        to->key[to->count++] =
+            member_key(&world.schema.table[table], (const char *)sqlite3_column_text(stmt, 1));
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(stmt);
+}
+
+static bool lists(const listed *list, int table, const char *key)
+{
+    for (int i = 0; i < list->count; i++) {
+        if (list->table[i] == table && strcmp(list->key[i], key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first row that one file shows and another one does not, or shows otherwise, though neither says that a constraint of its own is in
+** the way; NULL: none. */
+static const sim_row *apart(const sim_dump *a, const listed *in_a, const sim_dump *b, const listed *in_b)
+{
+    for (int t = 0; t < world.schema.count; t++) {
+        for (int i = 0; i < a->count[t]; i++) {
+            const sim_row *x = &a->row[t][i], *y = dump_row(b, t, x->key);
+            bool same = y && memcmp(x->worth, y->worth, sizeof x->worth) == 0;
+            if (!same && !lists(in_a, t, x->key_text) && !lists(in_b, t, x->key_text)) {
+                return x;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void compare_by_row(const sim_dump *first, const sim_dump *d, int i)
+{
+    static listed in_first, in_this;
+    list_keys(&world.member[0], &in_first);
+    list_keys(&world.member[i], &in_this);
+    const sim_row *row = apart(first, &in_first, d, &in_this);
+    row = row ? row : apart(d, &in_this, first, &in_first);
+    if (row) {
+        if (world.trace) {
+            (void)dump_digest(&world.schema, first, true);
+            (void)digest(&world.member[0], held, true);
+            printf("----\n");
+            (void)dump_digest(&world.schema, d, true);
+            (void)digest(&world.member[i], held, true);
+        }
+        world_fail("0 and %d do not both show the row %s, and list nothing that is in its way", i,
+                   row->key_text);
+    }
+}
+
 static void check_equal(sim_dump *first)
 {
     uint64_t rows = 0, cells = 0, aside = 0;
-    const char *known = world.orphans ? told : world.plan.compacts ? clocks_alive : clocks;
+    const char *known = world.orphans || world.schema.local ? told
+                        : world.plan.compacts               ? clocks_alive
+                                                            : clocks;
     for (int i = 0; i < world.count; i++) {
         sim_dump d;
         sim_member *m = &world.member[i];
@@ -239,7 +308,9 @@ static void check_equal(sim_dump *first)
             continue;
         }
         compare("clocks", cells, stamps, i, known);
-        if (!world.orphans) { /* an orphan is shown where it was made, and held elsewhere */
+        if (world.schema.local && !world.orphans) { /* each file decides for itself what it can show */
+            compare_by_row(first, &d, i);
+        } else if (!world.orphans) { /* an orphan is shown where it was made, and held elsewhere */
             compare("rows", rows, mine, i, NULL);
             compare("held rows", aside, away, i, held);
         }
@@ -330,6 +401,19 @@ static void note_renumbered(void)
     }
 }
 
+static void check_ledger(sim_member *m, const sim_dump *shown, aside_list *list)
+{
+    const char *lost = ledger_check(&world.schema, shown, world.plan.compacts, is_aside, list);
+    if (lost) {
+        if (world.trace) {
+            (void)dump_digest(&world.schema, shown, true);
+            (void)digest(m, clocks, true);
+            (void)digest(m, "SELECT tbl, key, reason, held, ours, theirs FROM sync_conflict", true);
+        }
+        world_fail("in %d %s", m->index, lost);
+    }
+}
+
 void settle_world(void)
 {
     static aside_list list;
@@ -342,14 +426,10 @@ void settle_world(void)
     check_sound();
     list_aside(&list);
     note_renumbered();
-    const char *lost = ledger_check(&world.schema, &first, world.plan.compacts, is_aside, &list);
-    if (lost) {
-        if (world.trace) {
-            (void)dump_digest(&world.schema, &first, true);
-            (void)digest(&world.member[0], clocks, true);
-            (void)digest(&world.member[0], "SELECT tbl, key, reason, held, ours, theirs FROM sync_conflict",
-                         true);
+    check_ledger(&world.member[0], &first, &list);
+    for (int i = 1; i < world.count && world.schema.local; i++) {
+        if (member_dump(&world.member[i], &world.schema, world.member[i].engine, &first) == SQLITE_OK) {
+            check_ledger(&world.member[i], &first, &list);
         }
-        world_fail("%s", lost);
     }
 }

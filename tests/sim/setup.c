@@ -40,15 +40,15 @@ sim_member *setup_member(sim_dice *dice)
 
 void setup_schema(sim_member *m, bool triggers)
 {
-    char *sql = schema_sql(&world.schema, triggers);
+    char *sql = schema_sql(&world.schema, triggers, m->uneven);
     int rc = member_sql(m->app, "BEGIN");
     rc = rc == SQLITE_OK ? member_sql(m->app, sql) : rc;
     rc = rc == SQLITE_OK ? member_sql(m->app, "COMMIT") : rc;
     if (rc != SQLITE_OK) {
         world_fail("schema: %s\n%s", sqlite3_errmsg(m->app), sql);
     }
-    if (m->index == 0) {
-        world_say("%s", sql);
+    if (m->index == 0 || (m->index == 1 && m->uneven)) {
+        world_say("%d: %s", m->index, sql);
     }
     sqlite3_free(sql);
     sql = triggers && m->index % 2 == 1 ? schema_refusals(&world.schema) : NULL;
@@ -138,6 +138,7 @@ void setup_world(sim_dice *dice)
             world_fail("a file cannot be made");
         }
         m->machine->skew_ms = skew ? dice_below(dice, 10000) - 5000 : 0;
+        m->uneven = world.schema.uneven && i % 2 == 1;
         setup_schema(m, triggers);
         if (dice_percent(dice, 40)) {
             write_some(m, m->app, 1 + dice_below(dice, 5));
