@@ -446,12 +446,14 @@ static int write_watched(sync_merging *m, sync_table *t, sync_write how, const s
     }
     bool refused =
         sync_rollbacks_met(m->s, t, (int)how); /* another such conflict would cost the merge again */
+    bool skipped = false; /* by RAISE(IGNORE): the one entry is a note, or of another row */
     if (!refused) {
         rc = write_once(m, t, how, key, row, respell);
         refused = may_be_triggers(m, t, rc);
+        skipped = rc == SYNC_OK && sqlite3_changes(m->s->db) == 0;
     }
     rc = rc == SYNC_OK ? read_newest(m, &newest) : rc;
-    if (refused || (rc == SYNC_OK && newest != after + 1)) {
+    if (refused || (rc == SYNC_OK && (skipped || newest != after + 1))) {
         bool own_only = !t->user_triggers &&
                         !m->foreign_keys; /* entries for further groups of columns, or superfluous notes */
         if (refused) {

@@ -248,15 +248,27 @@ static bool lists(const listed *list, int table, const char *key)
     return false;
 }
 
+static int count_listed(const listed *list, int table)
+{
+    int count = 0;
+    for (int i = 0; i < list->count; i++) {
+        count += list->table[i] == table;
+    }
+    return count;
+}
+
 /* The first row that one file shows and another one does not, or shows otherwise, though neither says that a constraint of its own is in
-** the way; NULL: none. */
+** the way; NULL: none. A row that has another number than at birth is listed under that, so of those there may be as many as are listed. */
 static const sim_row *apart(const sim_dump *a, const listed *in_a, const sim_dump *b, const listed *in_b)
 {
     for (int t = 0; t < world.schema.count; t++) {
+        bool by_birth = schema_by_birth(&world.schema, t);
+        int may = by_birth ? count_listed(in_a, t) + count_listed(in_b, t) : 0;
         for (int i = 0; i < a->count[t]; i++) {
             const sim_row *x = &a->row[t][i], *y = dump_row(b, t, x->key);
             bool same = y && memcmp(x->worth, y->worth, sizeof x->worth) == 0;
-            if (!same && !lists(in_a, t, x->key_text) && !lists(in_b, t, x->key_text)) {
+            bool is_listed = lists(in_a, t, x->key_text) || lists(in_b, t, x->key_text);
+            if (!same && !is_listed && may-- == 0) {
                 return x;
             }
         }
