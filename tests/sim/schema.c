@@ -158,7 +158,7 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references)
     static const char *const raises[] = {"ABORT", "ABORT", "FAIL", "ROLLBACK", "IGNORE"};
     static const char *const generated[] = {"(k) VIRTUAL", "(k) STORED", "(k || '-') STORED"};
     memset(schema, 0, sizeof *schema);
-    schema->uneven = dice_percent(dice, 15);
+    schema->uneven = dice_percent(dice, 25);
     schema->count = dice_percent(dice, 50) ? 1 : dice_percent(dice, 70) ? 2 : SIM_TABLES;
     for (int i = 0; i < schema->count; i++) {
         sim_table *t = &schema->table[i];
