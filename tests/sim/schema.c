@@ -22,6 +22,11 @@ bool schema_is_number(const sim_table *t)
     return schema_by_row(t) || t->kind == KIND_NUMBER_BY_KEY;
 }
 
+bool schema_is_strict_number(const sim_table *t)
+{
+    return t->strict && (schema_is_number(t) || t->kind == KIND_DETAIL);
+}
+
 bool schema_fills_key(const sim_table *t)
 {
     return schema_is_number(t) || t->kind == KIND_TEXT || t->kind == KIND_BLOB_WITHOUT_ROWID;
@@ -48,6 +53,9 @@ static void make_columns(sim_schema *schema, sim_table *t, sim_dice *dice, bool 
                                           " ON CONFLICT IGNORE",
                                           " ON CONFLICT REPLACE"};
     t->clause = DICE_PICK(dice, clauses);
+    if (strstr(t->clause, "REPLACE") && schema_is_strict_number(t)) {
+        t->clause = "";
+    }
     int plain = schema->uneven ? 1 + dice_below(dice, 4) : dice_below(dice, 5);
     for (int i = 0; i < plain; i++) {
         sim_column *c = &t->column[t->count++];

@@ -93,6 +93,8 @@ void schema_make(sim_schema *schema, sim_dice *dice, bool references);
 char *schema_sql(const sim_schema *schema, bool triggers, bool uneven);
 bool schema_converts(const sim_table *t, int col); /* files may show a value of it as different types do */
 char *schema_refusals(const sim_schema *schema);   /* those triggers; NULL: none. sqlite3_malloc'd */
+/* SQLite (3.40) itself damages the indexes of one that has no triggers, where REPLACE meets a value of the wrong type. */
+bool schema_is_strict_number(const sim_table *t);
 char *schema_add(const sim_schema *schema, int table, int col); /* ALTER TABLE */
 bool schema_by_row(const sim_table *t);
 bool schema_is_number(const sim_table *t); /* its key is the rowid */
@@ -105,8 +107,8 @@ const char *schema_options(const sim_table *t); /* of sync_track; NULL: none */
 /* Statements on the schema after which all is as it was, or nearly so. sqlite3_malloc'd. */
 char *schema_upkeep(const sim_schema *schema, sim_dice *dice);
 
-/* late[table][column]: this file has it. *token is raised with every value that no other statement writes. */
-sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][SIM_COLUMNS], sim_dice *dice,
-                               unsigned *token);
+/* late[table][column]: this file has it; tracked[table]: and tracks it. *token is raised with every value that no other statement writes. */
+sim_statement schema_statement(const sim_schema *schema, bool late[SIM_TABLES][SIM_COLUMNS],
+                               const bool *tracked, sim_dice *dice, unsigned *token);
 
 #endif

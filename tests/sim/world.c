@@ -62,6 +62,15 @@ static void compact_or_leave(sim_member *m, sim_dice *dice)
     }
 }
 
+static void turn_recursive(sim_member *m)
+{
+    m->recursive = !m->recursive && !world.schema.itself;
+    const char *pragma = m->recursive ? "PRAGMA recursive_triggers=1" : "PRAGMA recursive_triggers=0";
+    (void)member_sql(m->app, pragma);
+    (void)member_sql(m->engine, pragma);
+    world_say("recursive_triggers of %d: %d", m->index, m->recursive);
+}
+
 static void one_step(sim_dice *dice)
 {
     int who = dice_below(dice, world.count);
@@ -139,11 +148,7 @@ static void one_step(sim_dice *dice)
         int rc = member_sql(m->app, "PRAGMA wal_checkpoint(truncate)");
         world_say("checkpoint on %d: %d", who, rc);
     } else {
-        m->recursive = !m->recursive && !world.schema.itself;
-        const char *pragma = m->recursive ? "PRAGMA recursive_triggers=1" : "PRAGMA recursive_triggers=0";
-        (void)member_sql(m->app, pragma);
-        (void)member_sql(m->engine, pragma);
-        world_say("recursive_triggers of %d: %d", who, m->recursive);
+        turn_recursive(m);
     }
 }
 

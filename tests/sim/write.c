@@ -76,7 +76,7 @@ void write_commit(sim_member *m, sqlite3 *db)
 static bool statement(sim_member *m, sqlite3 *db, sim_dump *state)
 {
     sim_dump after;
-    sim_statement s = schema_statement(&world.schema, m->late, world.dice, &world.token);
+    sim_statement s = schema_statement(&world.schema, m->late, m->tracked, world.dice, &world.token);
     int rc = member_sql(db, s.sql);
     world_say("%d%s: %s%s%s", m->index, db == m->engine ? " (loaded)" : "", s.sql, rc ? " -- " : "",
               rc ? sqlite3_errmsg(db) : "");
