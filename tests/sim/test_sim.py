@@ -1,5 +1,6 @@
 """Short runs of the simulation: a thousand seeds, each a history of its own (docs/TESTING.md)."""
 import os
+import re
 import subprocess
 import unittest
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ class Simulation(unittest.TestCase):
         for one in ran:
             self.assertEqual(one.returncode, 0, one.stdout + one.stderr)
             self.assertIn(f" {part} runs, 0 failures;", one.stdout)
+        self.assertTrue(any("up to 16 files" in one.stdout for one in ran))
+        self.assertTrue(all(int(re.search(r"(\d+) clones", one.stdout)[1]) > 0 for one in ran))
 
     def test_a_run_repeats_itself(self):
         first, second = run(8, "--trace"), run(8, "--trace")
