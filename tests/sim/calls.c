@@ -65,6 +65,11 @@ static void note_choice(sim_member *m, int table, sim_dump *before, sim_dump *af
             draft_delete(&m->draft, had->at[i].table, had->at[i].key);
         }
     }
+    for (int i = 0; i < has->count; i++) {
+        if (has->at[i].held && !is_held(had, has->at[i].table, has->at[i].key)) {
+            draft_held(&m->draft, has->at[i].table, has->at[i].key);
+        }
+    }
     if (one_goes) { /* of two rows of one number: which one, the number does not tell */
         draft_delete(&m->draft, table, key);
     }
@@ -102,6 +107,8 @@ static bool resolve_one(sim_member *m)
     bool number = strcmp(had.at[one].reason, "number") == 0, both = *choice == 'k';
     if (number && both) {
         ledger_renumbered(had.at[one].table);
+    } else if (number) {
+        ledger_moved(had.at[one].table);
     }
     note_choice(m, had.at[one].table, &before, &after, &had, &has, number && !both, had.at[one].key);
     return true;

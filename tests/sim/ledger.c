@@ -53,6 +53,11 @@ void ledger_doubled(void)
     doubled = true;
 }
 
+void ledger_moved(int table)
+{
+    moved[table] = true;
+}
+
 void ledger_renumbered(int table)
 {
     moved[table] = renumbered[table] = true;
@@ -247,6 +252,18 @@ void draft_delete(sim_draft *draft, int table, const char *key_text)
                            .key_text = key_text,
                            .value_text = "",
                            .old = &unknown});
+}
+
+void draft_held(sim_draft *draft, int table, const char *key_text)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < draft->count; i++) {
+        const sim_event *e = &draft->event[i];
+        if (e->verb != VERB_DELETE || e->table != table || strcmp(e->key_text, key_text) != 0) {
+            draft->event[left++] = *e;
+        }
+    }
+    draft->count = left;
 }
 
 static uint32_t new_transaction(transaction t)

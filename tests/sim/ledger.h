@@ -46,6 +46,8 @@ void draft_add(sim_draft *draft, const sim_schema *schema, const sim_dump *befor
                bool rewrites, bool replaces);
 /* A row that was held, and not among those that dumps show, was deleted. key_text: as in a dump. */
 void draft_delete(sim_draft *draft, int table, const char *key_text);
+/* A row that is not shown any more was not deleted: it is held. */
+void draft_held(sim_draft *draft, int table, const char *key_text);
 void draft_free(sim_draft *draft);
 
 const sim_row *dump_row(const sim_dump *dump, int table, uint64_t key); /* NULL: none */
@@ -60,6 +62,8 @@ void ledger_genesis(const sim_schema *schema, const sim_dump *dump, int table, i
 /* The draft is committed: the next transaction of `actor`, which knew what `knew` says and then itself. */
 void ledger_commit(sim_draft *draft, int actor, sim_vector *knew, int step);
 
+/* A row of this table, named by its number, may have another one elsewhere. */
+void ledger_moved(int table);
 /* Rows of this table came under other numbers in a merge: what became of one is told by its values alone. */
 void ledger_renumbered(int table);
 bool ledger_is_renumbered(int table); /* -1: no */

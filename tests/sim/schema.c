@@ -138,14 +138,14 @@ bool schema_converts(const sim_table *t, int col)
     return t->column[col].other || t->lone_strict;
 }
 
-/* What UNIQUE and references compare has one type everywhere: all files agree about those. */
+/* References have one type everywhere: they are given on as their column has them. */
 static void make_uneven(sim_table *t, sim_dice *dice)
 {
     bool strict = t->strict && t->kind != KIND_PAIR_WITHOUT_ROWID && t->kind < KIND_TAG;
     for (int i = 0; i < t->count && !t->column[i].late; i++) {
         sim_column *c = &t->column[i];
-        bool compared = c->unique || c->few || c->parent >= 0 || (t->partial && i == 0);
-        if (!compared && !t->strict && dice_percent(dice, 30)) {
+        bool refers = c->parent >= 0;
+        if (!refers && !t->strict && dice_percent(dice, 30)) {
             c->other = DICE_PICK(dice, affinities);
         }
         if (c->parent < 0 && !c->unique && !c->filled && !c->check && dice_percent(dice, 30)) {
@@ -154,7 +154,7 @@ static void make_uneven(sim_table *t, sim_dice *dice)
         }
         c->lone = dice_percent(dice, 60);
         c->few = c->few || ((c->filled || c->check) && dice_percent(dice, 60));
-        strict = strict && (!compared || strcmp(c->affinity, " ANY") != 0);
+        strict = strict && (!refers || strcmp(c->affinity, " ANY") != 0);
     }
     t->lone_strict = strict && dice_percent(dice, 60);
     t->lone_indexes = dice_percent(dice, 50);
