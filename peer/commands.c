@@ -66,8 +66,8 @@ static const command commands[] = {
     {"rooms", 1, "the URL of one peer", HAS(JSON) | HAS(QUIET) | HAS_ASKING, 0, peer_overview_rooms},
     {"status", 1, "the URL of one peer", HAS(JSON) | HAS(QUIET) | HAS(WATCH) | HAS_ASKING, 0,
      peer_overview_status},
-    {"verify", 2, "two files, A and B", HAS(JSON) | HAS(QUIET) | HAS(LIMIT) | HAS(REPAIR), 0,
-     peer_verify_run},
+    {"verify", 2, "two files, A and B, or a file and a URL",
+     HAS(JSON) | HAS(QUIET) | HAS(LIMIT) | HAS(REPAIR) | HAS_ASKING, 0, peer_verify_run},
     {"log", 1, "one FILE", HAS(TABLE) | HAS(SINCE) | HAS(FOLLOW), 0, peer_changelog_run},
     {"compact", 1, "one FILE", HAS(JSON) | HAS(QUIET) | HAS(AGE), 0, peer_compacting_run},
     {"snapshot", 2, "a FILE and the name of a NEW one", HAS(JSON) | HAS(QUIET), 0, peer_snapshot_run},
@@ -87,7 +87,7 @@ static const char help[] =
     "\n"
     "On files, and then they end:\n"
     "\n"
-    "  sync-peer verify A B [--repair] [--limit N]\n"
+    "  sync-peer verify A B|URL [--repair] [--limit N]\n"
     "        compare two files row by row and clock by clock; --repair takes A as right where no clock "
     "tells\n"
     "  sync-peer log FILE [--table T] [--since VERSION] [--follow]\n"

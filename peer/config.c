@@ -31,7 +31,7 @@ struct peer_config_rule {
 struct peer_config_link {
     char *rooms; /* with * in it, perhaps */
     char *url;   /* ends with /NAME, or with slash and *: as the room is called */
-    char *token_file, *pin;
+    char *token_file, *pin, *tables;
     unsigned rights;
     bool open, primary;
 };
@@ -191,13 +191,14 @@ static const char *wrong_url(const char *text)
 
 static void add_link(peer_config *c, const json_t *link, const char *rooms, const char *url)
 {
-    c->upstreams[c->upstream_count++] =
-        (peer_config_link){.rooms = peer_strdup(rooms),
-                           .url = peer_strdup(url),
-                           .token_file = peer_config_beside(c->path, peer_config_text(link, "tokenFile")),
-                           .pin = peer_strdup(peer_config_text(link, "pin")),
-                           .rights = peer_config_read_rights(json_object_get(link, "rights")),
-                           .open = json_is_true(json_object_get(link, "open"))};
+    c->upstreams[c->upstream_count++] = (peer_config_link){
+        .rooms = peer_strdup(rooms),
+        .url = peer_strdup(url),
+        .token_file = peer_config_beside(c->path, peer_config_text(link, "tokenFile")),
+        .pin = peer_strdup(peer_config_text(link, "pin")),
+        .tables = json_object_get(link, "tables") != NULL ? list_of(json_object_get(link, "tables")) : NULL,
+        .rights = peer_config_read_rights(json_object_get(link, "rights")),
+        .open = json_is_true(json_object_get(link, "open"))};
 }
 
 /* `primary`: its URL, or that and more. False: *why. */
@@ -405,6 +406,7 @@ void peer_config_free(peer_config *config)
         free(config->upstreams[i].url);
         free(config->upstreams[i].token_file);
         free(config->upstreams[i].pin);
+        free(config->upstreams[i].tables);
     }
     free(config->upstreams);
     free(config->ca_file);
@@ -491,6 +493,7 @@ static void add_upstreams(const peer_config *c, const char *name, peer_options *
                 (peer_upstream){.url = url_for(link->url, name),
                                 .token_file = peer_strdup(link->token_file),
                                 .pin = peer_strdup(link->pin),
+                                .tables = peer_strdup(link->tables),
                                 .rights = link->rights,
                                 .primary = link->primary};
         }

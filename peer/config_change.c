@@ -117,7 +117,7 @@ static bool same_upstreams(const peer_options *a, const peer_options *b)
     for (size_t i = 0; alike && i < a->upstream_count; i++) {
         const peer_upstream *x = &a->upstreams[i], *y = &b->upstreams[i];
         alike = same(x->url, y->url) && same(x->token_file, y->token_file) && same(x->pin, y->pin) &&
-                x->rights == y->rights && x->primary == y->primary;
+                same(x->tables, y->tables) && x->rights == y->rights && x->primary == y->primary;
     }
     return alike;
 }

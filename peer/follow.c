@@ -46,11 +46,12 @@ static void free_follow(net_follow *f)
     peer_url_free(&f->url);
     free(f->token_file);
     free(f->pin);
+    free(f->tables);
     free(f);
 }
 
 net_follow *net_follow_add(net_room *room, const char *url, const char *token_file, const char *pin,
-                           unsigned rights, bool patient)
+                           const char *tables, unsigned rights, bool patient)
 {
     net *n = room->net;
     net_follow *f = peer_new(sizeof *f), **at = &n->follows;
@@ -59,6 +60,7 @@ net_follow *net_follow_add(net_room *room, const char *url, const char *token_fi
     f->room = room;
     f->token_file = peer_strdup(token_file);
     f->pin = peer_strdup(pin);
+    f->tables = peer_strdup(tables);
     f->rights = rights;
     f->patient = patient;
     (void)peer_url_read(url, &f->url); /* it is one */

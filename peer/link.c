@@ -367,6 +367,7 @@ static void link_up(net_link *l)
     m->grants = rights_of(l);
     m->granted = l->session.granted;
     m->site = l->session.their;
+    m->tables = l->follow != NULL ? peer_strdup(l->follow->tables) : NULL;
     m->user = l->user[0] != 0 ? peer_strdup(l->user) : NULL;
     m->bound = is_bound(l);
     m->primary = l->follow != NULL && l->follow->primary;

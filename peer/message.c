@@ -118,6 +118,7 @@ void peer_message_free(peer_message *m)
         peer_lag_drop(m->lag);
         free(m->text);
         free(m->user);
+        free(m->tables);
         free(m);
     }
 }

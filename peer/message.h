@@ -69,8 +69,9 @@ typedef struct peer_message {
     unsigned grants, granted; /* LINK_UP: what they may do here, and we there: sync_peer_right */
     bool primary;             /* LINK_UP: it leads to the primary */
     char *text;               /* owned; NULL: none */
-    char *user;               /* LINK_UP: whom it was admitted as, owned; NULL: nobody in particular */
-    bool bound;               /* LINK_UP: by the room's rules for rows */
+    char *tables; /* LINK_UP: the only tables that are exchanged over it, as --track has them; NULL: all */
+    char *user;   /* LINK_UP: whom it was admitted as, owned; NULL: nobody in particular */
+    bool bound;   /* LINK_UP: by the room's rules for rows */
     void *about; /* RESOLVED: the request; LOGGED_IN: the login; ROOM_...: what the worker was started with */
 } peer_message;
 

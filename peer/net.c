@@ -392,7 +392,7 @@ static bool begin(net *n)
     const peer_options *o = n->options;
     net_room *room = net_room_pin(n, o);
     for (size_t i = 0; room != NULL && i < o->url_count; i++) {
-        net_follow_add(room, o->urls[i].text, o->token_file, o->pin, o->rights, false);
+        net_follow_add(room, o->urls[i].text, o->token_file, o->pin, o->tables, o->rights, false);
     }
     return room != NULL;
 }

@@ -42,6 +42,7 @@ typedef struct net_follow {
     net_room *room; /* that is kept in step with it; NULL: closed, and this goes with its link */
     peer_url url;
     char *token_file, *pin; /* NULL: none */
+    char *tables;           /* the only ones that are exchanged; NULL: all */
     unsigned rights;        /* what the other side may do here: sync_peer_right */
     bool primary;           /* of the room */
     bool patient;           /* it never gives up */
@@ -390,7 +391,7 @@ void net_observe_rooms(const net *n, int64_t now_ms);
 
 /* Adds a URL (which is one) that a room is to be kept in step with. Texts are copied; NULL: none. The caller says in what it gets whether that is the primary. */
 net_follow *net_follow_add(net_room *room, const char *url, const char *token_file, const char *pin,
-                           unsigned rights, bool patient);
+                           const char *tables, unsigned rights, bool patient);
 void net_follow_begin(net_follow *f);
 void net_follows_begin(net_room *room); /* all of the room's */
 void net_follows_end(net_room *room);   /* the room is closed: its links end, nothing is attempted any more */

@@ -20,6 +20,7 @@ enum {
     OPTION_FOLLOW,
     OPTION_CONFIG,
     OPTION_TOKEN_FILE,
+    OPTION_TABLES,
     OPTION_CA_FILE,
     OPTION_PIN,
     OPTION_CERT_FILE,
@@ -45,6 +46,7 @@ static const struct option known[] = {{"listen", required_argument, NULL, OPTION
                                       {"follow", required_argument, NULL, OPTION_FOLLOW},
                                       {"config", required_argument, NULL, OPTION_CONFIG},
                                       {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
+                                      {"tables", required_argument, NULL, OPTION_TABLES},
                                       {"ca-file", required_argument, NULL, OPTION_CA_FILE},
                                       {"pin", required_argument, NULL, OPTION_PIN},
                                       {"cert-file", required_argument, NULL, OPTION_CERT_FILE},
@@ -83,6 +85,7 @@ static const char help_behind[] =
     "  --track all|none|T1,T2  adopt these tables first (default: all, if FILE tracks none yet);\n"
     "                 a name with a comma in double quotes: '\"a,b\",c'\n"
     "  --room NAME    the room's name: a-z 0-9 _ -, at most 64 (default: from FILE's name)\n"
+    "  --tables LIST  exchange only these, over these URLs: names, by commas\n"
     "  --token-file F the token that the other sides want to see (JWT), read at each attempt\n"
     "  --ca-file F    trust these certificates at wss:// URLs, in place of the system's\n"
     "  --pin SHA256   and of all that are trusted only the one with this key (64 hexadecimal digits)\n"
@@ -151,6 +154,7 @@ void peer_options_free(peer_options *o)
         free(o->upstreams[i].url);
         free(o->upstreams[i].token_file);
         free(o->upstreams[i].pin);
+        free(o->upstreams[i].tables);
     }
     free(o->upstreams);
     free(o->file);
@@ -164,6 +168,7 @@ void peer_options_free(peer_options *o)
     free(o->schema_common);
     free(o->folder);
     free(o->token_file);
+    free(o->tables);
     free(o->ca_file);
     free(o->pin);
     free(o->cert_file);
@@ -357,6 +362,7 @@ static const struct {
     {OPTION_RECEIVE_ONLY, SERVE | SYNC | CLONE, "--receive-only belongs to serve, sync and clone"},
     {OPTION_NO_WAL, SERVE | SYNC | CLONE, "--no-wal belongs to serve, sync and clone"},
     {OPTION_TOKEN_FILE, SERVE | SYNC | CLONE, "--token-file belongs to serve, sync and clone"},
+    {OPTION_TABLES, SERVE | SYNC, "--tables belongs to serve and sync"},
     {OPTION_CA_FILE, SERVE | SYNC | CLONE, "--ca-file belongs to serve, sync and clone"},
     {OPTION_PIN, SERVE | SYNC | CLONE, "--pin belongs to serve, sync and clone"},
     {OPTION_CLIENT_CERT_FILE, SERVE | SYNC | CLONE, "--client-cert-file belongs to serve, sync and clone"},
@@ -406,6 +412,9 @@ static bool take_option(peer_options *o, int option, int *code)
         fputs(peer_config_schema(), stdout);
         *code = PEER_EXIT_OK;
         return false;
+    case OPTION_TABLES:
+        return (set_text(&o->tables, optarg) && is_track_list(optarg)) ||
+               usage(code, "--tables %s: a name is empty, or a quote has no end", optarg);
     case OPTION_TRACK:
         set_track(o, optarg);
         return is_track_list(optarg) ||
@@ -485,6 +494,9 @@ static bool take_arguments(peer_options *o, int argc, char **argv, int *code)
     }
     if (o->token_file != NULL && o->command == PEER_SERVE && o->url_count == 0) {
         return usage(code, "--token-file is for the URLs that are followed");
+    }
+    if (o->tables != NULL && o->command == PEER_SERVE && o->url_count == 0) {
+        return usage(code, "--tables is for the URLs that are followed");
     }
     if (o->command == PEER_SERVE) {
         if (left != 1) {

@@ -32,9 +32,9 @@ typedef struct peer_config peer_config;
 /* A room elsewhere that a room of a configuration is kept in step with. Owned strings. */
 typedef struct peer_upstream {
     char *url;
-    char *token_file, *pin; /* as those of peer_options */
-    unsigned rights;        /* what the other side may do here: sync_peer_right */
-    bool primary;           /* what members write here takes effect there first */
+    char *token_file, *pin, *tables; /* as those of peer_options */
+    unsigned rights;                 /* what the other side may do here: sync_peer_right */
+    bool primary;                    /* what members write here takes effect there first */
 } peer_upstream;
 
 typedef struct peer_options {
@@ -60,6 +60,7 @@ typedef struct peer_options {
         *upstreams; /* of a configuration's room, in place of URLs; one of them at most is the primary */
     size_t upstream_count;
     char *token_file; /* for these URLs; NULL: none */
+    char *tables;     /* the only ones that are exchanged with them, as track_list; NULL: all */
     char *ca_file;    /* whose certificates are trusted there, as PEM; NULL: those that the system trusts */
     char *
         pin; /* SHA-256 of the key of the only certificate that is, in hexadecimal digits; NULL: any that is trusted */

@@ -65,7 +65,9 @@ static bool take_seen(peer_room *r, peer_link *l, const sync_buf *theirs)
                              "what it says it holds cannot be read");
         return false;
     }
-    if (!peer_buf_set(&l->theirs, theirs->data, theirs->len)) {
+    const bool kept = l->tables != NULL ? peer_seen_only(theirs, l->tables, &l->theirs) == SYNC_OK
+                                        : peer_buf_set(&l->theirs, theirs->data, theirs->len);
+    if (!kept) {
         peer_room_close_link(r, l, SYNC_PEER_ERROR_INTERNAL, PEER_EXIT_ERROR, "out of memory");
         return false;
     }
@@ -93,7 +95,7 @@ static void name_misfits(peer_room *r, peer_link *l)
 static void name_strangers(peer_room *r, const peer_link *l)
 {
     uint32_t common;
-    if (!r->open || !peer_room_seen(r)) {
+    if (!r->open || l->tables != NULL || !peer_room_seen(r)) {
         return;
     }
     char *here = peer_seen_alone(&r->seen, &l->theirs, &common);
@@ -161,7 +163,16 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     if (theirs->len == 0 || l->theirs.len == 0) {
         return;
     }
-    if (peer_seen_join(theirs, &l->theirs, &joined) != SYNC_OK) {
+    sync_buf some = {0}; /* tables that do not concern the link are those that `newer` does not name */
+    int rc = l->tables != NULL ? peer_seen_only(theirs, l->tables, &some) : SYNC_OK;
+    const sync_buf *newer = l->tables != NULL ? &some : theirs;
+    rc = rc == SYNC_OK && newer->len > 0 ? peer_seen_join(newer, &l->theirs, &joined) : rc;
+    if (rc == SYNC_OK && newer->len == 0) {
+        sync_buf_free(&some);
+        return;
+    }
+    if (rc != SYNC_OK) {
+        sync_buf_free(&some);
         sync_buf_free(&joined);
         peer_room_close_link(r, l, SYNC_PEER_ERROR_PROTOCOL, PEER_EXIT_ERROR,
                              "what it says it holds cannot be read");
@@ -171,12 +182,13 @@ void peer_outgoing_learn(peer_room *r, peer_link *l, const sync_buf *theirs)
     l->theirs = joined;
     heard(r, l);
     joined = (sync_buf){0};
-    if (l->implied.len > 0 && peer_seen_join(theirs, &l->implied, &joined) == SYNC_OK) {
+    if (l->implied.len > 0 && peer_seen_join(newer, &l->implied, &joined) == SYNC_OK) {
         sync_buf_free(&l->implied);
         l->implied = joined;
     } else {
         sync_buf_free(&joined);
     }
+    sync_buf_free(&some);
 }
 
 /* The other side follows a primary, which takes nothing just now. It says so once, and then when that is over, by StartStreaming. */
@@ -396,7 +408,7 @@ static void tell(peer_room *r, peer_link *l)
     if (!peer_room_seen(r)) {
         return;
     }
-    const sync_buf *seen = peer_forwarding_seen(r, l);
+    const sync_buf *seen = peer_room_told(r, l);
     sync_frame frame = {.type = SYNC_FRAME_CHANGES, .payload = seen->data, .payload_bytes = seen->len};
     frame.changes.stream = l->out_stream;
     frame.changes.part = l->out_parts;

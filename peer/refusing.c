@@ -32,7 +32,7 @@ void peer_refusing_delta(peer_room *r, const peer_part *p, sync_reject_reason re
         p->link->caught_up = false;
     }
     peer_metrics_count(r->metrics, counters[reason], 1);
-    send_refusal(r, p, reason, text, seen != NULL ? seen : &r->seen);
+    send_refusal(r, p, reason, text, seen != NULL ? seen : peer_room_told(r, p->link));
 }
 
 void peer_refusing_part(peer_room *r, const peer_part *p, sync_peer_error code, int exit, const char *text)

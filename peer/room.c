@@ -71,10 +71,22 @@ void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const 
     peer_outgoing_end(l);
 }
 
+const sync_buf *peer_room_told(peer_room *r, peer_link *l)
+{
+    const sync_buf *seen = peer_forwarding_seen(r, l);
+    if (l->tables == NULL) {
+        return seen;
+    }
+    if (peer_seen_only(seen, l->tables, &l->concerns) != SYNC_OK) {
+        peer_out_of_memory();
+    }
+    return &l->concerns;
+}
+
 void peer_room_ask(peer_room *r, peer_link *l)
 {
     if (l->takes && peer_room_seen(r)) {
-        const sync_buf *seen = peer_forwarding_seen(r, l);
+        const sync_buf *seen = peer_room_told(r, l);
         sync_frame frame = {.type = SYNC_FRAME_START, .payload = seen->data, .payload_bytes = seen->len};
         l->told_seen = true;
         l->caught_up = false; /* what the other side had said was about what was here before */
@@ -195,10 +207,11 @@ static void link_up(peer_room *r, const peer_message *m)
     peer_link *l = peer_new(sizeof *l);
     l->id = m->link;
     l->name = peer_strdup(m->text);
+    l->tables = peer_strdup(m->tables);
     l->lag = peer_lag_share(m->lag);
     register_link(r, l);
     l->takes = (m->grants & SYNC_RIGHT_WRITE) != 0 && (m->granted & SYNC_RIGHT_READ) != 0;
-    l->snapshots = (m->granted & SYNC_RIGHT_SNAPSHOT) != 0;
+    l->snapshots = (m->granted & SYNC_RIGHT_SNAPSHOT) != 0 && m->tables == NULL; /* it has all tables */
     l->gives = (m->grants & SYNC_RIGHT_READ) != 0 && (m->granted & SYNC_RIGHT_WRITE) != 0;
     if (m->bound && r->options->rules.count > 0) {
         l->ruling = peer_ruling_new(&r->options->rules, m->user);
@@ -236,6 +249,8 @@ static void link_down(peer_room *r, peer_link *l)
     }
     sync_buf_free(&l->theirs);
     sync_buf_free(&l->implied);
+    sync_buf_free(&l->concerns);
+    free(l->tables);
     peer_ruling_free(l->ruling);
     for (peer_report *report = l->reports, *next; report != NULL; report = next) {
         next = report->next;

@@ -31,15 +31,17 @@ typedef struct peer_report {
 typedef struct peer_link {
     struct peer_link *next, **from; /* what points to it */
     uint64_t id;
-    char *name;     /* for people */
-    bool closing;   /* the network was asked to close it: nothing more is read or sent */
-    bool done;      /* --once: both sides hold the same */
-    bool takes;     /* changes of theirs: they may write here, and we read there */
-    bool gives;     /* the other way round */
-    bool snapshots; /* of theirs may be asked for */
-    bool follows;   /* they may send what is for a primary */
-    bool leads;     /* it is the link to the primary, which takes that from here */
-    bool told_seen; /* StartStreaming was sent */
+    char *name;        /* for people */
+    char *tables;      /* the only ones that are exchanged over it; NULL: all */
+    sync_buf concerns; /* then: of what is held here, what concerns these */
+    bool closing;      /* the network was asked to close it: nothing more is read or sent */
+    bool done;         /* --once: both sides hold the same */
+    bool takes;        /* changes of theirs: they may write here, and we read there */
+    bool gives;        /* the other way round */
+    bool snapshots;    /* of theirs may be asked for */
+    bool follows;      /* they may send what is for a primary */
+    bool leads;        /* it is the link to the primary, which takes that from here */
+    bool told_seen;    /* StartStreaming was sent */
     bool told_schema;
     bool told_tables; /* CreateDbOnPrimary was sent */
     bool told_snapshot;
@@ -226,6 +228,9 @@ void peer_room_close_link(peer_room *r, peer_link *l, int code, int exit, const 
 /* The current sync_seen() in r->seen. Where the file holds less than before, or tracks other tables, every link hears it. False: the room has
 ** failed. */
 bool peer_room_seen(peer_room *r);
+
+/* What the other side of the link is told that is held here, after peer_room_seen; borrowed until that changes. */
+const sync_buf *peer_room_told(peer_room *r, peer_link *l);
 
 /* The schema moved: new tables to adopt, or another set of tracked tables. */
 void peer_room_schema_changed(peer_room *r);

@@ -124,7 +124,8 @@ static bool open_room(net_room *r)
         r->kept = peer_config_keeps(n->config, r->name);
         for (size_t i = 0; i < r->options.upstream_count; i++) {
             const peer_upstream *u = &r->options.upstreams[i];
-            net_follow_add(r, u->url, u->token_file, u->pin, u->rights, true)->primary = u->primary;
+            net_follow_add(r, u->url, u->token_file, u->pin, u->tables, u->rights, true)->primary =
+                u->primary;
         }
     }
     net_room *idle = n->workers >= n->config->open_rooms ? find_idle(n) : NULL;

@@ -3,6 +3,7 @@
 
 #include "codec.h"
 #include "message.h"
+#include "options.h"
 #include "peer_limits.h"
 
 #include <stdlib.h>
@@ -216,6 +217,62 @@ int peer_seen_meet(const sync_buf *own, const sync_buf *other, bool itself, sync
     sync_free(index.places);
     sync_head_free(&a);
     sync_head_free(&b);
+    return rc;
+}
+
+static bool is_listed(const char *list, const char *table)
+{
+    bool listed = false;
+    for (char *name; (name = peer_track_next(&list)) != NULL; free(name)) {
+        listed = listed || strcasecmp(name, table) == 0;
+    }
+    return listed;
+}
+
+int peer_seen_only(const sync_buf *seen, const char *list, sync_buf *out)
+{
+    sync_head all = {0}, kept = {0};
+    sync_error error = {0};
+    uint32_t count = 0;
+    sync_buf_reset(out);
+    if (seen->len == 0) {
+        return SYNC_OK;
+    }
+    int rc = sync_seen_get(seen->data, seen->len, &all, &error);
+    for (uint32_t t = 0; rc == SYNC_OK && t < all.table_count; t++) { /* those that stay to the front */
+        if (is_listed(list, all.tables[t].name)) {
+            sync_table_head swap = all.tables[count];
+            all.tables[count] = all.tables[t];
+            all.tables[t] = swap;
+            for (uint32_t s = 0; s < all.site_count; s++) {
+                sync_matrix_set(&all.base, count, s, sync_matrix_at(&all.base, t, s));
+                sync_matrix_set(&all.start, count, s, sync_matrix_at(&all.start, t, s));
+            }
+            count++;
+        }
+    }
+    kept = all;
+    kept.table_count = count;
+    rc = rc == SYNC_OK ? sync_matrix_init(&kept.base, count, all.site_count) : rc;
+    rc = rc == SYNC_OK ? sync_matrix_init(&kept.start, count, all.site_count) : rc;
+    for (uint32_t t = 0; rc == SYNC_OK && t < count; t++) {
+        for (uint32_t s = 0; s < all.site_count; s++) {
+            sync_matrix_set(&kept.base, t, s, sync_matrix_at(&all.base, t, s));
+            sync_matrix_set(&kept.start, t, s, sync_matrix_at(&all.start, t, s));
+        }
+    }
+    rc = rc == SYNC_OK && count > 0 ? sync_seen_put(out, &kept) : rc;
+    rc = rc == SYNC_OK && out->oom ? SYNC_NOMEM : rc;
+    if (rc != SYNC_OK) {
+        sync_buf_reset(out);
+    }
+    if (kept.base.cell != all.base.cell) {
+        sync_matrix_free(&kept.base);
+    }
+    if (kept.start.cell != all.start.cell) {
+        sync_matrix_free(&kept.start);
+    }
+    sync_head_free(&all);
     return rc;
 }
 

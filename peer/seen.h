@@ -14,6 +14,10 @@ int peer_seen_join(const sync_buf *newer, const sync_buf *older, sync_buf *out);
 ** (emptied first). SYNC_OK or the error of a blob that is none; *out is empty then. */
 int peer_seen_meet(const sync_buf *own, const sync_buf *other, bool itself, sync_buf *out);
 
+/* Keeps of a sync_seen() the tables that `list` names, as peer_track_next() takes them. Fills *out (emptied first). SYNC_OK or the error of a blob that is none; of an
+** empty one it is an empty one. */
+int peer_seen_only(const sync_buf *seen, const char *list, sync_buf *out);
+
 /* Do the two name the same tables with the same keys, in any order? Blobs that are none differ from everything. */
 bool peer_seen_same_tables(const sync_buf *a, const sync_buf *b);
 

@@ -1,6 +1,7 @@
 #include "verify.h"
 
 #include "exits.h"
+#include "fetching.h"
 #include "log.h"
 #include "message.h"
 #include "verify_internal.h"
@@ -10,6 +11,7 @@
 
 typedef struct verification {
     peer_file files[PEER_BOTH];
+    peer_fetched fetched; /* B, if it is a room */
     peer_report report;
     peer_repair *repair; /* NULL: not asked for */
     int64_t counts[PEER_KINDS];
@@ -145,11 +147,24 @@ static bool repair(verification *v)
 
 static bool open_both(verification *v, const peer_words *w)
 {
+    const char *path[PEER_BOTH] = {w->file[PEER_A], w->file[PEER_B]};
+    if (peer_fetching_is_url(path[PEER_B])) {
+        if (!peer_file_open(&v->files[PEER_A], path[PEER_A],
+                            &v->failure)) { /* before a room is fetched for nothing */
+            return false;
+        }
+        peer_file_close(&v->files[PEER_A]);
+        if (!peer_fetching_run(path[PEER_B], w, &v->fetched, &v->failure)) {
+            return false;
+        }
+        path[PEER_B] = v->fetched.path;
+    }
     for (int side = 0; side < PEER_BOTH; side++) {
-        if (!peer_file_open(&v->files[side], w->file[side], &v->failure)) {
+        if (!peer_file_open(&v->files[side], path[side], &v->failure)) {
             return false;
         }
     }
+    v->files[PEER_B].name = w->file[PEER_B];
     if (v->files[PEER_A].device == v->files[PEER_B].device &&
         v->files[PEER_A].inode == v->files[PEER_B].inode) {
         return peer_fail(&v->failure, PEER_EXIT_USAGE, "%s and %s are the same file", v->files[PEER_A].name,
@@ -166,11 +181,19 @@ int peer_verify_run(const peer_words *w)
                              .json = w->value[PEER_WORD_JSON] != NULL,
                              .limit = w->value[PEER_WORD_LIMIT] != NULL ? w->number[PEER_WORD_LIMIT]
                                                                         : PEER_VERIFY_SHOWN};
+    const bool room = peer_fetching_is_url(w->file[PEER_B]);
+    if (peer_fetching_is_url(w->file[PEER_A])) {
+        return peer_command_usage("verify takes a URL as B, not as A");
+    }
+    if (room && repairing) {
+        return peer_command_usage("verify --repair needs two files: it writes to both");
+    }
     bool good = open_both(&v, w) && read_both(&v, repairing) && (!repairing || repair(&v));
     peer_repair_free(v.repair);
     for (int side = 0; side < PEER_BOTH; side++) {
         peer_file_close(&v.files[side]);
     }
+    peer_fetching_drop(&v.fetched);
     if (!good) {
         peer_error(v.failure.code, "%s", v.failure.text);
         return v.failure.code;

@@ -22,7 +22,7 @@ spine=(
 # peer/: the network thread's side, which never touches SQLite; the workers' side, which never touches a socket; and
 # what both sides use, which touches neither.
 network="net net_internal supervisor tls rooms serve scrape roster presence observe admission visits request signin reload follow asking link session resolve backoff"
-workers="file verify verify_internal verify_tables verify_sums verify_walk verify_report verify_repair changelog compacting snapshot users login accounts
+workers="file fetching verify verify_internal verify_tables verify_sums verify_walk verify_report verify_repair changelog compacting snapshot users login accounts
     room room_internal incoming merging refusing forwarding ruling refusals foreign pace outgoing counting finishing cloning copying duplicate offering taking claim founding script migration evolve database identity quiet checkpoint walreset precautions beneath harden inspect quota failure seen watch"
 both="main options commands stop minting overview bearer url config config_internal config_auth config_change row_rules scratch json_check ddl_items keys token cookie password form head members visitors throttle log message metrics exposition escape logline rate exits peer_limits"
 

@@ -210,6 +210,7 @@ class Away(Forwarding):
         self.assertIn("it takes no changes just now: the primary is away", err)
         self.assertEqual(self.keys(self.file("f")), "")
 
+    @synctest.waits
     def test_a_primary_that_hangs(self):
         """It is known to be away when nothing has been heard for long; what waited for it is refused then, and sent when it is back."""
         primary = self.start("p")

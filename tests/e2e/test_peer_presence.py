@@ -17,7 +17,7 @@ from rawpeer import ANNOUNCE, COPIES, ERROR, PRESENCE, READS, TELLS, WRITES, Raw
 from rooms import NOTES  # noqa: E402
 from roster import JWT, Roster, bearer  # noqa: E402
 from stranger import Stranger, upgrades  # noqa: E402
-from synctest import SECONDS_MAX, eventually, patiently, plain  # noqa: E402
+from synctest import SECONDS_MAX, eventually, patiently, plain, waits  # noqa: E402
 
 PEER_ROSTER_USERS_MAX = limits.value("PEER_ROSTER_USERS_MAX")
 PEER_PRESENCE_PEERS_MAX = limits.value("PEER_PRESENCE_PEERS_MAX")
@@ -155,6 +155,7 @@ class Line(Presence):
             gone = self.told(link, link.site, lambda found: found["count"] == 0)
         self.assertGreater(gone["counter"], there["counter"])
 
+    @waits
     def test_who_is_killed_expires(self):
         """And is in nobody's way until then: lists are what is known, nobody is asked for them."""
         a, b, c = self.line()
@@ -175,6 +176,7 @@ class Line(Presence):
         with Joined(c.port):
             self.sees((a, b), [("c", None)])
 
+    @waits
     def test_who_stays_is_told_of_again(self):
         """Before what was told expires; the numbers rise."""
         a = self.start("a")
@@ -278,6 +280,7 @@ class Ring(Presence):
         self.assertEqual((found["counter"], found["members"]), (5, [("ann", 1, 1800000000, False)]))
         self.assertGreaterEqual(found["age"], 1000)
 
+    @waits
     def test_it_ages_on_its_way(self):
         a = self.start("a")
         b = self.start("b", self.to(a))
@@ -287,6 +290,7 @@ class Ring(Presence):
         self.sees((a, b), [("raw", "ann")])
         self.sees((a, b), [])
 
+    @waits
     def test_what_is_said_of_it_by_others(self):
         """It does not believe it. Others do, if the number is higher, until that expires: what it says itself counts again then."""
         a = self.start("a")

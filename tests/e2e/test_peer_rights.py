@@ -158,6 +158,63 @@ class Hostile(Rights):
         self.ends(peer, "nothing may be read from this room over this link")
 
 
+class SomeTables(Rights):
+    """Links that exchange some tables only."""
+    BOTH = NOTES + "CREATE TABLE other(id TEXT PRIMARY KEY, body);CREATE TABLE \"odd, name\"(id TEXT PRIMARY KEY);"
+
+    def make_both(self, *names):
+        for path in (paths := [self.path(name) for name in names]):
+            plain(path, self.BOTH)
+            for table in ("note", "other"):
+                patiently(path, f"INSERT INTO {table} VALUES('{path.stem}', 'there before')")
+            patiently(path, f"INSERT INTO \"odd, name\" VALUES('{path.stem}')")
+        return paths
+
+    def ids(self, db, table):
+        return ask(db, f"SELECT group_concat(id) FROM (SELECT id FROM \"{table}\" ORDER BY id)")
+
+    def exchanged(self, a, b, some, others):
+        for table in some:
+            eventually(lambda t=table: (self.ids(a, t), self.ids(b, t)) == ("a,b", "a,b"), lambda t=table: (t, self.ids(a, t), self.ids(b, t)))
+        for table in others:
+            self.assertEqual((self.ids(a, table), self.ids(b, table)), ("a", "b"), table)
+
+    def test_by_option(self):
+        a, b = self.make_both("a.db", "b.db")
+        server = self.serve(a)
+        self.assertEqual(self.run_peer("sync", b, server.url, "--once", "--tables", 'NOTE,"odd, name"')[0], 0)
+        self.exchanged(a, b, ("note", "odd, name"), ("other",))
+        self.assertEqual(self.run_peer("sync", b, server.url, "--once")[0], 0)  # nothing was said to be seen
+        self.exchanged(a, b, ("note", "odd, name", "other"), ())
+
+    def test_what_is_written_later(self):
+        a, b = self.make_both("a.db", "b.db")
+        self.sync(b, self.serve(a).url, "--tables", "other")
+        self.exchanged(a, b, ("other",), ("note", "odd, name"))
+        for db in (a, b):
+            for table in ("note", "other"):
+                patiently(db, f"INSERT INTO {table} VALUES('later {db.stem}', 'x')")
+        eventually(lambda: self.ids(a, "other") == self.ids(b, "other") == "a,b,later a,later b", lambda: (self.ids(a, "other"), self.ids(b, "other")))
+        self.assertEqual((self.ids(a, "note"), self.ids(b, "note")), ("a,later a", "b,later b"))
+
+    def test_by_configuration(self):
+        a, b = self.make_both("a.db", "b.db")
+        server = self.serve(a)
+        self.path("db").mkdir()
+        b.rename(self.path("db/a.db"))
+        self.path("peer.json").write_text(json.dumps({"listen": "127.0.0.1:0", "dbFolder": "db", **synctest.tls_config(),
+                                                      "links": [{"rooms": "*", "url": server.url, "open": True, "tables": ["other"]}]}), encoding="utf-8")
+        self.peer("serve", "--config", self.path("peer.json")).wait_event("listening")
+        self.exchanged(a, self.path("db/a.db"), ("other",), ("note", "odd, name"))
+
+    def test_lists_that_are_none(self):
+        a, = self.make_both("a.db")
+        for arguments, says in ((("sync", a, "ws://127.0.0.1:1/a", "--tables", "a,,b"), "a name is empty"), (("serve", a, "--tables", "a"), "--tables is for the URLs"),
+                                (("clone", "ws://127.0.0.1:1/a", self.path("c.db"), "--tables", "a"), "--tables belongs to serve and sync")):
+            status, _, err = self.run_peer(*arguments)
+            self.assertEqual((status, says in err), (2, True), err)
+
+
 class Configured(Rights):
     def serve_rooms(self, rights=None, auth=False):
         self.path("db").mkdir(exist_ok=True)

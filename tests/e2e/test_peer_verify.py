@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 import synctest  # noqa: E402
-from synctest import Case, ask, connect, plain  # noqa: E402
+from synctest import Case, ask, connect, patiently, plain  # noqa: E402
 
 T = "CREATE TABLE t(id TEXT PRIMARY KEY, v, w); "
 N = "CREATE TABLE n(id INTEGER PRIMARY KEY, v); "
@@ -376,6 +376,39 @@ class Repair(Pair):
         self.assertFalse(any("touched" in line for line in self.verify(14, "--repair")))
 
 
+class Room(Pair):
+    """A file beside a room that some peer serves."""
+    def setUp(self):
+        super().setUp()
+        self.make(T + "INSERT INTO t VALUES('k', 1, 2)")
+        self.meet()
+        self.temporary = self.path("temporary")
+        self.temporary.mkdir()
+        before = os.environ.get("TMPDIR")
+        self.addCleanup(lambda: os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before))
+        os.environ["TMPDIR"] = str(self.temporary)
+
+    def tearDown(self):
+        self.assertEqual(list(self.temporary.iterdir()), [])
+        super().tearDown()
+
+    def test_a_room(self):
+        server = self.serve(self.b)
+        self.assertEqual(self.verify(0, b=server.url), [f"t: 1 row in a.db, 1 in {server.url}: equal"])
+        patiently(self.b, "UPDATE t SET v = 'other' WHERE id = 'k'")
+        patiently(self.b, "INSERT INTO t VALUES('l', 3, 4)")
+        self.assertEqual(self.verify(14, b=server.url), ['t ["k"]: v is 1 and "other"', f't ["l"]: only in {server.url}',
+                                                         f"t: 1 row in a.db, 2 in {server.url}: 1 only in {server.url}, 1 with other values"])
+
+    def test_what_is_wrong(self):
+        server = self.serve(self.b)
+        for arguments, status, says in (([self.a, f"{synctest.SCHEME}://127.0.0.1:1/b"], 8, "it could not be cloned"), ([self.a, server.url + "x"], 9, "it could not be cloned"),
+                                        ([self.path("gone.db"), server.url], 3, "gone.db"), ([server.url, self.a], 2, "a URL as B, not as A"),
+                                        ([self.a, server.url, "--repair"], 2, "--repair needs two files")):
+            got, _, err = self.run_peer("verify", *arguments)
+            self.assertEqual((got, says in err), (status, True), err)
+
+
 class Errors(Pair):
     def fails(self, status, *arguments, says):
         got, out, err = self.run_peer(*arguments)
@@ -385,7 +418,7 @@ class Errors(Pair):
     def test_words(self):
         self.make(T)
         a, b = self.a, self.b
-        for arguments, says in ((["verify"], "verify needs two files, A and B"), (["verify", a], "verify needs two files"), (["verify", a, b, a], "verify needs two files"),
+        for arguments, says in ((["verify"], "verify needs two files, A and B, or a file and a URL"), (["verify", a], "verify needs two files"), (["verify", a, b, a], "verify needs two files"),
                                 (["verify", a, b, "--follow"], "--follow is no option of verify"), (["verify", a, b, "--rep"], "--rep is no option of verify"),
                                 (["verify", a, b, "--repair=1"], "--repair takes no value"), (["verify", a, b, "--limit"], "--limit lacks its value"),
                                 (["verify", a, b, "--limit", "few"], "--limit few is no number"), (["verify", a, b, "--limit=-1"], "--limit -1 is no number"),

@@ -33,7 +33,8 @@ static void put_configs(void)
         " \"maxBytes\": 281474976710656, \"maxMembers\": 20000}}",
         "{\"dbFolder\": \"rooms\", \"links\": [{\"rooms\": \"*\", \"url\": \"wss://example.org/*\", "
         "\"open\": true,"
-        " \"tokenFile\": \"token\", \"rights\": [\"read\", \"write\"]}, {\"rooms\": \"garden\","
+        " \"tokenFile\": \"token\", \"tables\": [\"a\", \"b\"], \"rights\": [\"read\", \"write\"]}, "
+        "{\"rooms\": \"garden\","
         " \"url\": \"ws://[::1]:7420/yard\", \"open\": true,"
         " \"pin\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}]}",
         "{\"dbFolder\": \"rooms\", \"primary\": \"wss://example.org/*\", \"links\": [{\"rooms\": \"a\","

@@ -106,6 +106,11 @@ def with_tls(arguments):
     return words[:1] + served + trusted + words[1:]
 
 
+def waits(test):
+    """For tests that do little but wait, many seconds: one of the suites that run their file is enough."""
+    return unittest.skipIf(TLS or SANITIZER, "it waits, and does so in the suite e2e")(test)
+
+
 def without_tls(reason):
     """For tests that make no sense over TLS."""
     return unittest.skipIf(TLS, reason)

@@ -254,6 +254,28 @@ static void check_both(const sync_buf *blob, const char *table, char site, uint6
     assert_int_equal(got_start, start);
 }
 
+static void test_seen_only(void **state)
+{
+    (void)state;
+    static const char *const tables[] = {"a", "b", "c, d"};
+    sync_buf all = seen(tables, 3, "RSX", 100),
+             some = {0}; /* a: 100 101 102; b: 110 111 112; c, d: 120 ... */
+    const sync_buf empty = {0}, bad = {.data = (uint8_t *)"nonsense", .len = 8};
+    assert_int_equal(peer_seen_only(&all, "B,\"c, d\",nobody", &some), SYNC_OK);
+    check_numbers(&some, "a", 'R', 0);
+    check_numbers(&some, "b", 'R', 110);
+    check_numbers(&some, "b", 'X', 112);
+    check_numbers(&some, "c, d", 'S', 121);
+    assert_int_equal(peer_seen_only(&all, "c", &some), SYNC_OK); /* none of them */
+    assert_int_equal(some.len, 0);
+    assert_int_equal(peer_seen_only(&empty, "a", &some), SYNC_OK);
+    assert_int_equal(some.len, 0);
+    assert_int_not_equal(peer_seen_only(&bad, "a", &some), SYNC_OK);
+    assert_int_equal(some.len, 0);
+    sync_buf_free(&all);
+    sync_buf_free(&some);
+}
+
 /* What a follower and its primary both hold. */
 static void test_seen_meet(void **state)
 {
@@ -475,19 +497,13 @@ static void test_serve_is_for_this_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_urls),
-        cmocka_unit_test(test_room_names),
-        cmocka_unit_test(test_backoff),
-        cmocka_unit_test(test_seen_join),
-        cmocka_unit_test(test_seen_meet),
-        cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_seen_join_of_nonsense),
-        cmocka_unit_test(test_debt),
-        cmocka_unit_test(test_serve_is_for_this_machine),
-        cmocka_unit_test(test_watch),
-        cmocka_unit_test(test_pace),
-        cmocka_unit_test(test_seen_went_back),
-        cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_urls),           cmocka_unit_test(test_room_names),
+        cmocka_unit_test(test_backoff),        cmocka_unit_test(test_seen_join),
+        cmocka_unit_test(test_seen_meet),      cmocka_unit_test(test_seen_only),
+        cmocka_unit_test(test_queue),          cmocka_unit_test(test_seen_join_of_nonsense),
+        cmocka_unit_test(test_debt),           cmocka_unit_test(test_serve_is_for_this_machine),
+        cmocka_unit_test(test_watch),          cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_seen_went_back), cmocka_unit_test(test_twins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,13 +7,13 @@ _sync_peer_options() {
     local asking="--json --quiet --token-file --ca-file --pin --client-cert-file --client-key-file"
     local said="--help --version"
     case $1 in
-    serve) echo "--config --listen --room --follow --track --send-only --cert-file --key-file $linked $always" ;;
-    sync) echo "--once --track --send-only $linked $always" ;;
+    serve) echo "--config --listen --room --follow --track --tables --send-only --cert-file --key-file $linked $always" ;;
+    sync) echo "--once --track --tables --send-only $linked $always" ;;
     clone) echo "$linked $always" ;;
     check-config) echo "--schema $always" ;;
     rooms) echo "$asking $said" ;;
     status) echo "--watch $asking $said" ;;
-    verify) echo "--json --quiet --limit --repair $said" ;;
+    verify) echo "--limit --repair $asking $said" ;;
     log) echo "--table --since --follow $said" ;;
     compact) echo "--json --quiet --age $said" ;;
     snapshot) echo "--json --quiet $said" ;;
@@ -33,7 +33,7 @@ _sync_peer_place() {
             [ "${COMP_WORDS[i + 1]}" != = ] || ((i++))
             ((i++))
             ;;
-        --listen | --room | --config | --track | --token-file | --ca-file | --pin | --cert-file | --key-file | --client-cert-file | --client-key-file | \
+        --listen | --room | --config | --track | --tables | --token-file | --ca-file | --pin | --cert-file | --key-file | --client-cert-file | --client-key-file | \
             --limit | --table | --since | --age | --audience | --rights | --sub | --seconds)
             [ "${COMP_WORDS[i + 1]}" != = ] || ((i++))
             ((i++))
