@@ -169,6 +169,14 @@ class Files(Bootstrap):
         self.assert_same(self.a, self.c, tables=["u"])
         self.assertEqual(1, ask(self.c, "SELECT count(*) FROM u"))
 
+    def test_a_link_for_some_tables(self):
+        """A copy would have the others, too."""
+        plain(self.a, T + many(10) + "CREATE TABLE other(id TEXT PRIMARY KEY, v); INSERT INTO other VALUES('o', 'not exchanged')")
+        server = self.serve(self.a)
+        self.assert_snapshot(self.new(server.url, "--tables", "t")[0], taken=False)
+        self.assertEqual("10|0", plain(self.c, "SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM other)"))
+        self.assertNotIn(b"not exchanged", self.c.read_bytes())
+
     def test_many_at_once_share_one_copy(self):
         plain(self.a, T + many(2000))
         server = self.serve(self.a)
