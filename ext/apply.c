@@ -312,6 +312,9 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
                : what == SYNC_MERGE_NOTHING            ? SYNC_MERGE_STAMP
                                                        : what;
     }
+    if (a->gate && sync_row_alive(&a->remote) && a->local.cl > a->remote.cl) {
+        a->gate->outlived = true;
+    }
     if (what == SYNC_MERGE_NOTHING) {
         return SYNC_OK;
     }

@@ -20,6 +20,8 @@ typedef struct sync_gate {
         passed; /* rows that this pass has merged, and the entries of sync_conflict that came with each */
     sync_encoder *report; /* names rows that this pass has left out; NULL: none yet */
     uint32_t refused;     /* how many */
+    bool
+        outlived; /* a row came that has ended here, or lives again: its author may not have been told, and keeps it */
 } sync_gate;
 
 /* Before each pass, in its transaction. */

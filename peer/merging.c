@@ -83,9 +83,10 @@ static int merge_part(sqlite3 *db, peer_part *p)
     p->error = NULL;
     in->changeset = peer_part_data(p, &in->bytes);
     p->left_out = 0;
+    p->outlived = false;
     p->result = p->link->ruling != NULL
                     ? sync_merge_ruled(db, &p->link->ruling->rules, in->changeset, in->bytes, &in->changed,
-                                       &p->left_out, &p->error)
+                                       &p->left_out, &p->outlived, &p->error)
                     : sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
     return is_busy(p->result) || is_full(p->result) || is_ended(p->result) || is_rolled_back(p->result)
                ? p->result
@@ -352,6 +353,10 @@ static void conclude_part(peer_room *r, peer_part *p)
         peer_metrics_count(r->metrics, PEER_ROWS_LEFT_OUT, (uint64_t)p->left_out);
         peer_event("ruled",
                    (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->left_out), PEER_END});
+    }
+    if (p->outlived) {
+        l->ruling->anew = true;
+        l->dirty = true;
     }
     r->received_rows += p->incoming.changed;
     peer_metrics_count(r->metrics, PEER_ROWS_MERGED, (uint64_t)p->incoming.changed);

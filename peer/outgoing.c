@@ -378,6 +378,10 @@ static bool cut(peer_room *r, peer_link *l, int64_t now_ms)
         return false;
     }
     char *error = NULL;
+    if (l->ruling != NULL && l->ruling->anew) {
+        sync_selection_reset(l->ruling->selection);
+        l->ruling->anew = false;
+    }
     l->dirty = false; /* before the snapshot is taken: what comes later counts again */
     r->seen_fresh =
         false; /* the snapshot may hold what nobody has noticed yet; `tell` must cover it, or it comes back */

@@ -10,6 +10,7 @@ typedef struct peer_ruling {
     sync_rule *list;
     char *user;
     sync_selection *selection;
+    bool anew;                 /* the next selection comes whole */
     bool report_due;           /* there may be reports that it has not been sent on this link */
     int64_t report_at, report; /* the last one that it was sent */
 } peer_ruling;
