@@ -312,11 +312,8 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
                : what == SYNC_MERGE_NOTHING            ? SYNC_MERGE_STAMP
                                                        : what;
     }
-    if (a->gate && sync_row_alive(&a->remote) && a->local.cl > a->remote.cl) {
-        a->gate->outlived = true;
-    }
     if (what == SYNC_MERGE_NOTHING) {
-        return SYNC_OK;
+        return a->gate ? sync_gate_compare(a->gate, m, t, key, &a->remote, &a->local, &slot) : SYNC_OK;
     }
     sync_admission may = SYNC_ADMITTED;
     rc = a->gate ? sync_gate_admit(a->gate, m, t, key, &a->local, &slot, had, &may) : SYNC_OK;
@@ -335,7 +332,11 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
     }
     int64_t listed = m->last_listed;
     rc = rc == SYNC_OK ? sync_show(m, t, key, &a->local, &slot, what) : rc;
-    return rc == SYNC_OK && a->gate ? sync_gate_merged(a->gate, listed, m->last_listed, m->error) : rc;
+    if (rc == SYNC_OK && a->gate) {
+        rc = sync_gate_merged(a->gate, listed, m->last_listed, m->error);
+        rc = rc == SYNC_OK ? sync_gate_compare(a->gate, m, t, key, &a->remote, &a->local, &slot) : rc;
+    }
+    return rc;
 }
 
 /* A row of this file is in the way of one that has come: there may be many such. Looks through the whole changeset for them. */

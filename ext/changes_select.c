@@ -153,16 +153,30 @@ static int as_known(const sync_changes *c, sync_row *to, sync_error *error)
     return SYNC_OK;
 }
 
+/* Withdraws the row that was sent under the key which the one in hand shows. */
+static int make_way(sync_changes *c, const sync_value *shown, const sync_row *known, sync_error *error)
+{
+    sync_table *t = &c->s->tables[c->local[c->table]];
+    sync_selected other;
+    bool aside = false;
+    if (!sync_selection_displaces(c->selection, t, shown, c->key, known, &other)) {
+        return SYNC_OK;
+    }
+    int rc = t->meant ? SYNC_OK : is_aside(c, t, other.key, other.row.born, false, &aside, error);
+    if (rc == SYNC_OK && !aside) {
+        return name(c, c->table, &other, error);
+    }
+    sync_row_free(&other.row);
+    return rc;
+}
+
 int sync_changes_send_selected(sync_changes *c, const sync_table *t, const sync_value *shown,
                                sync_error *error)
 {
-    sync_selected other;
     sync_row known = {.cl = 1};
     const int64_t seq = sqlite3_column_int64(c->stmt, 0);
     int rc = as_known(c, &known, error);
-    if (rc == SYNC_OK && sync_selection_displaces(c->selection, t, shown, c->key, &known, &other)) {
-        rc = name(c, c->table, &other, error);
-    }
+    rc = rc == SYNC_OK ? make_way(c, shown, &known, error) : rc;
     rc = rc == SYNC_OK ? sync_encoder_row(c->s->encoder, c->table, c->key, &c->out, error) : rc;
     rc = rc == SYNC_OK ? sync_selection_note(c->selection, t, shown, seq, c->key, &known, error) : rc;
     c->rows += rc == SYNC_OK;

@@ -100,7 +100,7 @@ int sync_gate_admit(sync_gate *g, sync_merging *m, sync_table *t, const sync_val
         return SYNC_OK;
     }
     if (slot->shown) {
-        rc = sync_rules_judge(m->s, g->rules, t, sync_lies(slot, key, &room), &good, m->error);
+        rc = sync_rules_judge(m->s, g->rules, t, sync_lies(slot, key, &room), true, &good, m->error);
     } else if (known) {
         good = !slot->was_held; /* what is not shown cannot be judged */
     } else {
@@ -116,6 +116,32 @@ int sync_gate_merged(sync_gate *g, int64_t from, int64_t to, sync_error *error)
     sync_buf_put_varint(&g->passed, (uint64_t)from);
     sync_buf_put_varint(&g->passed, (uint64_t)to);
     return g->passed.oom ? sync_fail_nomem(error) : SYNC_OK;
+}
+
+/* Does something of what was sent not stand, or was it written to a row that its author had been given? */
+static bool may_be_blind(const sync_row *sent, const sync_row *row)
+{
+    bool blind =
+        sent->cl != row->cl || sync_stamp_is_none(sent->stamp) || !sync_stamp_equal(sent->stamp, row->stamp);
+    for (uint32_t i = 0; !blind && i < sent->count; i++) {
+        const sync_cell *now = sync_row_find(row, sent->cells[i].col);
+        blind = now && !sync_stamp_equal(now->stamp, sent->cells[i].stamp);
+    }
+    return blind;
+}
+
+int sync_gate_compare(sync_gate *g, sync_merging *m, sync_table *t, const sync_value *key,
+                      const sync_row *sent, const sync_row *row, const sync_slot *slot)
+{
+    sync_value room;
+    bool alive = sync_row_alive(row), sees = false;
+    if (g->blind || !sync_row_alive(sent) || (alive && !slot->shown) || !may_be_blind(sent, row)) {
+        return SYNC_OK;
+    }
+    int rc = alive ? sync_rules_judge(m->s, g->rules, t, sync_lies(slot, key, &room), false, &sees, m->error)
+                   : SYNC_OK;
+    g->blind = rc == SYNC_OK && !sees;
+    return rc;
 }
 
 /* A row that was merged, read back. */
@@ -269,7 +295,7 @@ static int judge(sync_gate *g, sync_merging *m, const merged *one, const aside *
     int rc = sync_find(m, one->t, one->key, one->born, &row, &slot);
     *may = rc == SYNC_OK && !has_pushed(m, a, one);
     if (*may && slot.shown) {
-        rc = sync_rules_judge(m->s, g->rules, one->t, sync_lies(&slot, one->key, &room), may, m->error);
+        rc = sync_rules_judge(m->s, g->rules, one->t, sync_lies(&slot, one->key, &room), true, may, m->error);
     } else if (*may) {
         *may = !sync_row_alive(&row); /* what cannot be shown cannot be judged */
     }

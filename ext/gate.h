@@ -21,7 +21,7 @@ typedef struct sync_gate {
     sync_encoder *report; /* names rows that this pass has left out; NULL: none yet */
     uint32_t refused;     /* how many */
     bool
-        outlived; /* a row came that has ended here, or lives again: its author may not have been told, and keeps it */
+        blind; /* its author wrote to a row that has ended here, or is hidden from him now, and keeps what he had of it */
 } sync_gate;
 
 /* Before each pass, in its transaction. */
@@ -39,6 +39,10 @@ int sync_gate_admit(sync_gate *g, sync_merging *m, sync_table *t, const sync_val
 
 /* That row has been merged. from, to: the last entry of sync_conflict before and after that. */
 int sync_gate_merged(sync_gate *g, int64_t from, int64_t to, sync_error *error);
+
+/* sent: a row as it came; row: what has become of it here, so far. Sets g->blind where its author does not see what stands now. */
+int sync_gate_compare(sync_gate *g, sync_merging *m, sync_table *t, const sync_value *key,
+                      const sync_row *sent, const sync_row *row, const sync_slot *slot);
 
 /* Is it barred already? */
 bool sync_gate_bars(const sync_gate *g, const sync_table *t, const sync_value *key, sync_stamp born);

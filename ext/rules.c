@@ -51,11 +51,11 @@ int sync_rules_fail(const sync_table *t, int rc, sync_error *error)
     return sync_fail(error, rc, "the rule of table %s: %s", t->name, why);
 }
 
-int sync_rules_judge(sync_db *s, const sync_rules *rules, sync_table *t, const sync_value *key, bool *may,
-                     sync_error *error)
+int sync_rules_judge(sync_db *s, const sync_rules *rules, sync_table *t, const sync_value *key, bool write,
+                     bool *may, sync_error *error)
 {
     const sync_rule *rule = sync_rules_of(rules, t);
-    const char *expression = rule ? sync_rules_write(rule) : "0";
+    const char *expression = !rule ? "0" : write ? sync_rules_write(rule) : sync_rules_read(rule);
     sqlite3_stmt *stmt = NULL;
     sqlite3_str *sql = sqlite3_str_new(s->db);
     sqlite3_str_appendf(sql, "SELECT (%s\n) FROM main.\"%w\" WHERE ", expression ? expression : "1", t->name);

@@ -20,8 +20,8 @@ int sync_rules_bind(sync_db *s, const sync_rules *rules, const sync_table *t, sq
 /* A statement over a rule could not be prepared or run: puts before what SQLite says whose rule it is. Returns rc. */
 int sync_rules_fail(const sync_table *t, int rc, sync_error *error);
 
-/* *may: does the row that the base table shows under `key` satisfy the rule for writing it? One that is not there does not. */
-int sync_rules_judge(sync_db *s, const sync_rules *rules, sync_table *t, const sync_value *key, bool *may,
-                     sync_error *error);
+/* *may: does the row that the base table shows under `key` satisfy the rule for writing it (write), or seeing it? One that is not there does not. */
+int sync_rules_judge(sync_db *s, const sync_rules *rules, sync_table *t, const sync_value *key, bool write,
+                     bool *may, sync_error *error);
 
 #endif

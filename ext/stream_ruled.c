@@ -43,7 +43,7 @@ static int try_ruled(sync_db *s, sync_gate *gate, const void *changeset, size_t 
 }
 
 int sync_merge_ruled(sqlite3 *db, const sync_rules *rules, const void *changeset, size_t bytes,
-                     int64_t *changed, int64_t *refused, bool *outlived, char **error)
+                     int64_t *changed, int64_t *refused, bool *blind, char **error)
 {
     sync_error why = {0};
     sync_gate gate = {.rules = rules};
@@ -61,7 +61,7 @@ int sync_merge_ruled(sqlite3 *db, const sync_rules *rules, const void *changeset
         }
     }
     *refused = rc == SYNC_OK ? gate.refused : 0;
-    *outlived = rc == SYNC_OK && gate.outlived;
+    *blind = rc == SYNC_OK && gate.blind;
     sync_gate_free(&gate);
     if (rc != SYNC_OK) {
         *changed = 0;

@@ -108,10 +108,10 @@ int sync_fold_ahead(sqlite3 *db, int64_t most, int64_t *entries, char **error);
 int sync_merge_changeset(sqlite3 *db, const void *changeset, size_t bytes, int64_t *changed, char **error);
 
 /* The same of a changeset whose author may change some rows only: rows that he may not change are left out, and what is left is merged. *refused: how many were; what they are is kept
-** for him in the same transaction (sync_refused_next). *outlived: he wrote to a row that has ended meanwhile, and keeps it, since he would not let it be withdrawn until this was merged: the next selection for
-** him is to come whole (sync_selection_reset). */
+** for him in the same transaction (sync_refused_next). *blind: he wrote to a row that has ended meanwhile or is hidden from him now, and keeps it,
+** since he would not let it be withdrawn until this was merged: the next selection for him is to come whole (sync_selection_reset). */
 int sync_merge_ruled(sqlite3 *db, const sync_rules *rules, const void *changeset, size_t bytes,
-                     int64_t *changed, int64_t *refused, bool *outlived, char **error);
+                     int64_t *changed, int64_t *refused, bool *blind, char **error);
 
 /* Gives rows that are held for their number another one, whoever gave them theirs: where rules keep who did from being told of the row that has it. *rows: how many journal entries
 ** that made. */

@@ -83,10 +83,10 @@ static int merge_part(sqlite3 *db, peer_part *p)
     p->error = NULL;
     in->changeset = peer_part_data(p, &in->bytes);
     p->left_out = 0;
-    p->outlived = false;
+    p->blind = false;
     p->result = p->link->ruling != NULL
                     ? sync_merge_ruled(db, &p->link->ruling->rules, in->changeset, in->bytes, &in->changed,
-                                       &p->left_out, &p->outlived, &p->error)
+                                       &p->left_out, &p->blind, &p->error)
                     : sync_merge_changeset(db, in->changeset, in->bytes, &in->changed, &p->error);
     return is_busy(p->result) || is_full(p->result) || is_ended(p->result) || is_rolled_back(p->result)
                ? p->result
@@ -354,7 +354,7 @@ static void conclude_part(peer_room *r, peer_part *p)
         peer_event("ruled",
                    (peer_field[]){PEER_TEXT("link", l->name), PEER_NUMBER("rows", p->left_out), PEER_END});
     }
-    if (p->outlived) {
+    if (p->blind) {
         l->ruling->anew = true;
         l->dirty = true;
     }

@@ -133,7 +133,7 @@ typedef struct peer_part {
     sync_incoming incoming; /* while it is merged, and how many rows that changed */
     int result;             /* of its merge */
     int64_t left_out;       /* rows that its author may not write */
-    bool outlived;          /* it writes to a row that has ended */
+    bool blind;             /* its author keeps a row that he may not see any more */
     char *error;            /* sqlite3_malloc'd */
     bool applied;           /* it came as ApplyChangesOnPrimary */
     bool dropped;           /* refused alone */

@@ -82,7 +82,7 @@ class Cookies(Login):
             self.assertEqual(self.upgrade(peer, cookie, room), status, room)
         with rawpeer.RawPeer(peer.port, "/blue", headers=["Cookie: " + cookie]) as link:
             body = link.expect(rawpeer.ANNOUNCE)
-            self.assertEqual(body[-1], 1)  # may only read
+            self.assertEqual(body[-1], 1 | 4)  # may only read, also a snapshot
         users.add(self.path("users.db"), "eve", "x", rights="none")
         self.assertEqual(self.upgrade(peer, self.login(peer, "eve", "x").cookie), 401)
 
