@@ -257,6 +257,11 @@ class Founding(Forwarding):
         follower = self.follow("f", primary.port, more=more)
         db, member = self.join(follower, "notes", "m.db")
         self.write(db, "a")
+        eventually(lambda: AWAY in member.stderr, lambda: f"it says:\n{member.stderr}\nand the follower:\n{follower.stderr}")
+        eventually(lambda: why in follower.stderr, lambda: f"{why}; the follower says:\n{follower.stderr}")
+        if why not in member.stderr:  # he asked before that was known
+            member.stop()
+            member = self.sync(db, self.url(follower, "notes"))
         eventually(lambda: AWAY in member.stderr and why in member.stderr, lambda: f"{why}; it says:\n{member.stderr}\nand the follower:\n{follower.stderr}")
         self.assertEqual(self.keys(self.file("f")), "")
         return primary, follower, db
@@ -264,7 +269,7 @@ class Founding(Forwarding):
     def test_no_room_there(self):
         primary, _, db = self.refused("there is no room notes", {"create": False})
         plain(self.file("p"), NOTES)
-        self.wait_keys(self.file("p"), "a")
+        eventually(lambda: self.keys(self.file("p")) == "a", "a there, too", 120)  # pauses between tries have grown
         del primary, db
 
     def test_no_tables_there_and_none_may_be_made(self):
