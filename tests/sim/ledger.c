@@ -496,10 +496,14 @@ static bool is_default(const checker *c, const sim_event *e, const char *shown)
     return col->late && strcmp(shown, text) == 0;
 }
 
-/* A row that is held may have come under another number, and is listed there. */
+/* A row that is held may have come under another number, and is listed there; one whose key refers to a row that was given another number, and is gone, under
+** the number that this had at birth. */
 static bool is_held(const checker *c, const sim_event *e)
 {
-    bool elsewhere = e->verb == VERB_SET ? schema_by_birth(c->schema, e->table) : renumbered[e->table];
+    const sim_table *t = &c->schema->table[e->table];
+    bool refers = (t->refers[0] >= 0 || t->refers[1] >= 0) && schema_by_birth(c->schema, e->table);
+    bool elsewhere =
+        e->verb == VERB_SET ? schema_by_birth(c->schema, e->table) : renumbered[e->table] || refers;
     return c->aside(c->context, e->table, e->key_text, elsewhere ? e->value_text : NULL);
 }
 
