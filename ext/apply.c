@@ -252,6 +252,19 @@ static void revive(sync_applying *a, const sync_table *t)
     }
 }
 
+static int show_merged(sync_applying *a, sync_table *t, const sync_value *key, sync_slot *slot,
+                       sync_merged what)
+{
+    sync_merging *m = &a->m;
+    int64_t listed = m->last_listed;
+    int rc = sync_show(m, t, key, &a->local, slot, what);
+    if (rc == SYNC_OK && a->gate) {
+        rc = sync_gate_merged(a->gate, listed, m->last_listed, m->error);
+        rc = rc == SYNC_OK ? sync_gate_compare(a->gate, m, t, key, &a->remote, &a->local, slot) : rc;
+    }
+    return rc;
+}
+
 static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, const sync_whole *whole)
 {
     sync_merging *m = &a->m;
@@ -330,13 +343,7 @@ static int merge_row(sync_applying *a, sync_table *t, const sync_value *key, con
         a->local.stamp.written) { /* somebody has settled it: verdict_genesis.c */
         rc = sync_conflict_unlist(m, t, key, &a->local, "genesis");
     }
-    int64_t listed = m->last_listed;
-    rc = rc == SYNC_OK ? sync_show(m, t, key, &a->local, &slot, what) : rc;
-    if (rc == SYNC_OK && a->gate) {
-        rc = sync_gate_merged(a->gate, listed, m->last_listed, m->error);
-        rc = rc == SYNC_OK ? sync_gate_compare(a->gate, m, t, key, &a->remote, &a->local, &slot) : rc;
-    }
-    return rc;
+    return rc == SYNC_OK ? show_merged(a, t, key, &slot, what) : rc;
 }
 
 /* A row of this file is in the way of one that has come: there may be many such. Looks through the whole changeset for them. */
