@@ -529,6 +529,8 @@ class Programs(AlterTest):
         a.script("DROP TRIGGER sync_1_insert; DROP TRIGGER sync_1_update")
         self.assertIn("sync_fold() makes them anew", self.note(a))
         a.fold()
+        self.assertIn("its triggers were gone until", self.note(a))
+        a.x("SELECT sync_touch('t', 1)")
         self.assertIsNone(self.note(a))
         tick()
         a.sql("UPDATE t SET a = 'seen' WHERE id = 1")
