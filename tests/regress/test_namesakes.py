@@ -43,7 +43,7 @@ class Namesakes(SyncTest):
         for step in ("ALTER TABLE t RENAME TO old; " + MADE, "INSERT INTO t SELECT * FROM old", "DROP TABLE old"):
             a.script(step)
             a.fold()
-        self.assertIsNone(self.note())
+        self.assertIn("its triggers were gone until", self.note())
         self.assertIsNone(a.cut_for(b))
         a.sql("UPDATE t SET a = 3")
         self.level(a, b)
