@@ -29,7 +29,8 @@ class Simulation(unittest.TestCase):
         for one in ran:
             self.assertEqual(one.returncode, 0, one.stdout + one.stderr)
             self.assertIn(f" {part} runs, 0 failures;", one.stdout)
-        self.assertTrue(any("up to 16 files" in one.stdout for one in ran))
+        if SEEDS >= 1000:  # in few of them
+            self.assertTrue(any("up to 16 files" in one.stdout for one in ran))
         self.assertTrue(all(int(re.search(r"(\d+) clones", one.stdout)[1]) > 0 for one in ran))
         print(f"figure: {SEEDS} runs, 0 failures", flush=True)
 
