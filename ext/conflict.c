@@ -392,9 +392,9 @@ int sync_conflict_restate(sync_merging *m, const sync_table *t, const sync_value
 int sync_conflict_any(sync_db *s, bool *any, sync_error *error)
 {
     int64_t found = 0;
-    int rc = sync_query_int(
-        s, &found, 0, error,
-        "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held OR reason = 'foreign key')");
+    int rc = sync_query_int(s, &found, 0, error,
+                            "SELECT EXISTS (SELECT 1 FROM main.sync_conflict WHERE held OR reason IN "
+                            "('foreign key', 'trigger'))");
     *any = found != 0;
     return rc;
 }

@@ -133,6 +133,9 @@ int sync_merging_wrote(sync_merging *m, sync_stamp stamp, bool *ours);
 int sync_show(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot,
               sync_merged what);
 
+/* Deletes a row that has ended and is still there, since a trigger refused that, unless one still does. */
+int sync_bury_again(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born);
+
 /* A row has been written to the base table: its carried cells are there, and no more in its clock; but for those of which the column's type made another
 ** value, which stay carried: what was written is what is given on. Pending cells stay as they are. */
 int sync_keep_written(sync_merging *m, const sync_table *t, sync_row *row);

@@ -194,33 +194,75 @@ static int refuse_cells(sync_merging *m, sync_table *t, const sync_value *key, s
     return rc == SYNC_OK ? sync_conflict_hold(m, t, key, row, false, false, reason, why) : rc;
 }
 
+/* Takes a row that is shown, and has ended, out of its table. SYNC_OK with its journal entry, or a refusal. */
+static int bury_shown(sync_merging *m, sync_table *t, const sync_value *key, const sync_row *row,
+                      const sync_slot *slot, int64_t *seq, char why[SYNC_ERROR_BYTES])
+{
+    sync_value room;
+    const sync_value *lies = sync_lies(slot, key, &room);
+    int rc = sync_hold_children(m, t, lies, NULL, true);
+    rc = rc == SYNC_OK && m->orphans ? sync_conflict_unlist(m, t, key, row, "foreign key") : rc;
+    rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, seq, why) : rc;
+    if (rc == SYNC_OK && (slot->away || t->meant)) { /* the tombstone lies elsewhere */
+        int64_t deleted = *seq;
+        rc = sync_enter(m, t, key, seq);
+        rc = rc == SYNC_OK ? sync_clocks_drop_entry(m->s, deleted, m->error) : rc;
+    }
+    return rc;
+}
+
 static int bury(sync_merging *m, sync_table *t, const sync_value *key, sync_row *row, sync_slot *slot)
 {
     char why[SYNC_ERROR_BYTES];
     int64_t seq = 0, j = 0;
     bool was_held = slot->was_held;
     sync_value room;
-    const sync_value *lies = sync_lies(slot, key, &room);
     int rc = SYNC_OK;
     if (slot->shown) {
-        rc = sync_hold_children(m, t, lies, NULL, true);
-        rc = rc == SYNC_OK && m->orphans ? sync_conflict_unlist(m, t, key, row, "foreign key") : rc;
-        rc = rc == SYNC_OK ? sync_write_base(m, t, SYNC_WRITE_DELETE, lies, NULL, false, &seq, why) : rc;
+        rc = bury_shown(m, t, key, row, slot, &seq, why);
         if (sync_base_refused(rc)) {
             rc = sync_conflict_note(m, t, key, row, NULL, sync_base_reason(rc), why);
             rc = rc == SYNC_OK ? sync_enter(m, t, key, &seq) : rc;
-        } else if (rc == SYNC_OK && (slot->away || t->meant)) { /* the tombstone lies elsewhere */
-            int64_t deleted = seq;
-            rc = sync_enter(m, t, key, &seq);
-            rc = rc == SYNC_OK ? sync_clocks_drop_entry(m->s, deleted, m->error) : rc;
         }
     } else {
-        rc = sync_enter(m, t, t->meant ? key : lies, &seq);
+        rc = sync_enter(m, t, t->meant ? key : sync_lies(slot, key, &room), &seq);
         m->touched[t - m->s->tables] = true;
     }
     rc = rc == SYNC_OK ? hidden_j(m, t, key, slot, &j) : rc;
     rc = rc == SYNC_OK ? sync_put(m, t, key, row, slot, j, seq) : rc;
     return rc == SYNC_OK && was_held ? sync_conflict_clear(m, t, key, row) : rc;
+}
+
+int sync_bury_again(sync_merging *m, sync_table *t, const sync_value *key, sync_stamp born)
+{
+    sync_row row = {0}, other = {0};
+    sync_slot slot, other_slot = {0};
+    sync_value room;
+    int64_t seq = 0, j = 0;
+    bool there = false;
+    char why[SYNC_ERROR_BYTES];
+    sync_arena_reset(&m->arena);
+    int rc = sync_find(m, t, key, born, &row, &slot);
+    bool ended = rc == SYNC_OK && row.cl > 0 && !sync_row_alive(&row);
+    const sync_value *lies = sync_lies(&slot, key, &room);
+    rc = ended ? sync_base_exists(m->s, t, lies, &there, m->error) : rc;
+    if (rc == SYNC_OK && there && t->identity == SYNC_BY_ROW) {
+        rc = sync_find_shown(m, t, lies, &other, &other_slot); /* its number may be another row's by now */
+        there = !other_slot.in_clock;
+    }
+    if (rc == SYNC_OK && there) {
+        rc = bury_shown(m, t, key, &row, &slot, &seq, why);
+        there = sync_base_refused(rc);
+        rc = there ? SYNC_OK : rc;
+        if (rc == SYNC_OK && !there) {
+            rc = hidden_j(m, t, key, &slot, &j);
+            rc = rc == SYNC_OK ? sync_put(m, t, key, &row, &slot, j, seq) : rc;
+        }
+    }
+    rc = rc == SYNC_OK && ended && !there ? sync_conflict_unlist(m, t, key, &row, "trigger") : rc;
+    sync_row_free(&row);
+    sync_row_free(&other);
+    return rc;
 }
 
 static bool sets_anything(const sync_table *t, const sync_row *row)

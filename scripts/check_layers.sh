@@ -14,7 +14,7 @@ spine=(
     "fold fold_internal fold_claims fold_meant overlay replay cells"
     "rules watched select"
     "changes changes_internal changes_open changes_sql changes_select request merging conflict find"
-    "floor parts peers compact against clash parents place enter write lane order claims contest awaited orphans orphans_list adopted settle renumber moves whole gate withdraw apply_internal closing apply"
+    "floor parts peers compact against clash parents place enter write lane order claims contest awaited orphans orphans_list adopted bracket kept settle renumber moves whole gate withdraw apply_internal closing apply"
     "operation options clone clone_internal clone_load clone_adopt preview rebuild alter verdict verdict_internal verdict_row verdict_unique verdict_anew verdict_genesis"
     "stream stream_internal stream_ruled functions vtab_changes vtab_status vtab_renumbered tables"
     "sync_ext"

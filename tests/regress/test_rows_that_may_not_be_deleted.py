@@ -89,6 +89,30 @@ class Refused(SyncTest):
         b.pull(a)
         self.assertEqual(b.sql("SELECT id, v FROM t"), [("k", 1)])
         self.assertEqual(b.sql("SELECT reason, detail FROM sync_conflict"), [("trigger", "never")])
+        entries = b.sql("SELECT max(seq) FROM sync_journal")
+        b.sql("CREATE INDEX anything ON t(v)")
+        b.x("SELECT sync_fold()")
+        self.assertEqual(b.sql("SELECT max(seq) FROM sync_journal"), entries)  # nothing is told again as long as it is refused
+        b.sql("DROP TRIGGER t_never")
+        b.x("SELECT sync_fold()")
+        self.assertEqual(b.sql("SELECT id, v FROM t"), [])
+        self.assertEqual(b.sql("SELECT count(*) FROM sync_conflict"), [(0,)])
+
+    def test_a_number_that_is_kept(self):
+        a, b = self.files("ab", "CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+        for file in (a, b):
+            file.track("t")
+        a.script("INSERT INTO t VALUES(1, 1), (2, 2)")
+        exchange(a, b)
+        b.script(REFUSES["abort"].format("t"))
+        a.sql("DELETE FROM t WHERE id = 1")
+        b.pull(a)
+        self.assertEqual(b.sql("SELECT id, v FROM t"), [(1, 1), (2, 2)])
+        b.sql("DROP TRIGGER t_never")
+        b.x("SELECT sync_fold()")
+        exchange(a, b)
+        for file in (a, b):
+            self.assertEqual(file.sql("SELECT id, v FROM t"), [(2, 2)])
 
 
 if __name__ == "__main__":
